@@ -1,0 +1,59 @@
+//! Time, injected. The only place that asks the machine what time it is.
+
+use crate::BoxFuture;
+use std::{
+    sync::LazyLock,
+    time::{Duration, Instant, SystemTime},
+};
+
+/// Where Keyway takes the time from.
+///
+/// Two clocks are read, because each of them can lie: the wall clock is set by people and by NTP, and the monotonic
+/// one stops on many systems while the machine sleeps. For expiries the stricter of the two wins.
+///
+/// [`SystemClock`] is the default; `keyway::testing::ManualClock` is for tests.
+pub trait Clock: Send + Sync + 'static {
+    /// The time of day.
+    fn wall(&self) -> SystemTime;
+    /// Time since some fixed point; never runs backwards.
+    fn monotonic(&self) -> Duration;
+    /// Completes after `duration` on this clock.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the wait and does nothing else.
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
+}
+
+/// The machine's own clocks.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+impl Clock for SystemClock {
+    fn wall(&self) -> SystemTime {
+        SystemTime::now()
+    }
+
+    fn monotonic(&self) -> Duration {
+        // One second ahead of zero, so that "a moment ago" can be subtracted right after the start.
+        START.elapsed() + Duration::from_secs(1)
+    }
+
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(tokio::time::sleep(duration))
+    }
+}
+
+/// Both clocks, read at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Now {
+    pub(crate) wall: SystemTime,
+    pub(crate) monotonic: Duration,
+}
+
+impl Now {
+    pub(crate) fn read(clock: &dyn Clock) -> Self {
+        Self { wall: clock.wall(), monotonic: clock.monotonic() }
+    }
+}

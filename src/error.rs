@@ -1,0 +1,347 @@
+//! The one public error.
+
+use crate::{
+    http::facts::Detail,
+    session::interact::{Captcha, Resume, SessionLimit},
+};
+use serde_json::Value;
+use std::{borrow::Cow, collections::BTreeMap, fmt, sync::Arc, time::Duration};
+
+/// What went wrong, with which operation, and what to do about it.
+///
+/// One word big and cheap to clone: callers who waited for the same renewal share one error. Ask [`kind`](Error::kind)
+/// what to do; everything else is detail. Neither `Display` nor `Debug` nor `source()` ever shows a secret, a header, a
+/// URL or the body of an answer.
+#[derive(Clone)]
+pub struct Error(Arc<Inner>);
+
+/// What an [`Error`] means to the caller.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// The vendor refused the credentials. Keyway remembers it and does not try them again until they change or
+    /// `sign_in()` is called. Correct the credentials; see [`Error::validation`] for what the vendor said.
+    InvalidCredentials,
+    /// There is no session and nothing that could make one unattended. Sign in again with a person's help.
+    SignInRequired,
+    /// Somebody called `sign_out()` on this client. Call `sign_in()` to begin a new session.
+    SignedOut,
+    /// The vendor wants a captcha answered and no responder did. Answer through [`Error::resume`].
+    CaptchaRequired,
+    /// The account has as many sessions as it may have. Choose one to end through [`Error::resume`], or set a policy.
+    SessionLimit,
+    /// A person must enter a code on another device.
+    DeviceCode,
+    /// The responder was asked and declined.
+    Declined,
+    /// The vendor answered 401 even with a fresh token. Renewing does not help; the account may lack the right.
+    Unauthorized,
+    /// The vendor answered 403: this session may not do that.
+    Forbidden,
+    /// A value was refused, by the vendor or by a limit of the document before anything was sent (then there is no
+    /// [`Error::status`]). See [`Error::validation`].
+    Validation,
+    /// Too many requests: the vendor said so, or our own attempt budget did ([`Error::is_local`]). Wait for
+    /// [`Error::retry_after`].
+    Throttled,
+    /// Any other documented failure, also one inside a 200. See [`Error::code`] and [`Error::body`].
+    Api,
+    /// The vendor could not be reached or answered 5xx. Try later.
+    Outage,
+    /// No answer in time.
+    Timeout,
+    /// The answer breaks the documented contract.
+    Protocol,
+    /// The store that keeps sessions failed.
+    Store,
+    /// Something the user of this crate gave us cannot work. The message names the builder method.
+    Config,
+}
+
+/// Messages of a [`ErrorKind::Validation`] failure, by field.
+pub type Validation = BTreeMap<String, Vec<String>>;
+
+#[derive(Clone)]
+struct Inner {
+    kind: ErrorKind,
+    message: Cow<'static, str>,
+    advice: Option<Cow<'static, str>>,
+    operation: Option<&'static str>,
+    status: Option<u16>,
+    request_id: Option<String>,
+    retry_after: Option<Duration>,
+    local: bool,
+    code: Option<String>,
+    body: Option<Value>,
+    detail: Option<Detail>,
+    validation: Option<Validation>,
+    captcha: Option<Captcha>,
+    session_limit: Option<SessionLimit>,
+    resume: Option<Resume>,
+}
+
+impl Error {
+    /// What this failure means and therefore what to do.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// The HTTP status of the vendor's answer, if there was one.
+    #[must_use]
+    pub fn status(&self) -> Option<u16> {
+        self.0.status
+    }
+
+    /// The document's name of the operation that failed, in snake_case. `"http"` for a free call.
+    #[must_use]
+    pub fn operation(&self) -> Option<&str> {
+        self.0.operation
+    }
+
+    /// The vendor's id of the failed request (`X-Request-Id`), for a support ticket.
+    #[must_use]
+    pub fn request_id(&self) -> Option<&str> {
+        self.0.request_id.as_deref()
+    }
+
+    /// How long to wait before trying again: the vendor's `Retry-After` (at most an hour is believed) or our own schedule.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+
+    /// Whether the same call may succeed later without anybody changing anything.
+    #[must_use]
+    pub fn is_temporary(&self) -> bool {
+        matches!(self.0.kind, ErrorKind::Throttled | ErrorKind::Outage | ErrorKind::Timeout | ErrorKind::Store)
+    }
+
+    /// Whether Keyway refused by itself, without asking the vendor.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        self.0.local
+    }
+
+    /// The vendor's own error code, such as Vita Mojo's `US-04`.
+    #[must_use]
+    pub fn code(&self) -> Option<&str> {
+        self.0.code.as_deref()
+    }
+
+    /// The vendor's parsed JSON answer, if it was no longer than 4 KiB. Never that of a call that hands out tokens.
+    #[must_use]
+    pub fn body(&self) -> Option<&Value> {
+        self.0.body.as_ref()
+    }
+
+    /// The vendor's answer as the type the document gives for this operation and status.
+    ///
+    /// ```no_run
+    /// # async fn example(vms: keyway::vms::Client) -> Option<()> {
+    /// use keyway::vms::types::ValidationError;
+    ///
+    /// let error = vms.api().update_self().body_map(|b| b.language("xx".to_owned())).send().await.err()?;
+    /// let refused = error.detail::<ValidationError>()?;
+    /// # Some(()) }
+    /// ```
+    #[must_use]
+    pub fn detail<T: 'static>(&self) -> Option<&T> {
+        self.0.detail.as_ref()?.downcast_ref()
+    }
+
+    /// Which fields were refused and why.
+    #[must_use]
+    pub fn validation(&self) -> Option<&Validation> {
+        self.0.validation.as_ref()
+    }
+
+    /// The captcha to be answered.
+    #[must_use]
+    pub fn captcha(&self) -> Option<&Captcha> {
+        self.0.captcha.as_ref()
+    }
+
+    /// The sessions that fill the account's limit.
+    #[must_use]
+    pub fn session_limit(&self) -> Option<&SessionLimit> {
+        self.0.session_limit.as_ref()
+    }
+
+    /// The handle that continues the interrupted sign-in once somebody has the answer.
+    #[must_use]
+    pub fn resume(&self) -> Option<Resume> {
+        self.0.resume.clone()
+    }
+}
+
+/// Making errors is ours alone.
+impl Error {
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
+        Self(Arc::new(Inner {
+            kind,
+            message: message.into(),
+            advice: None,
+            operation: None,
+            status: None,
+            request_id: None,
+            retry_after: None,
+            local: false,
+            code: None,
+            body: None,
+            detail: None,
+            validation: None,
+            captcha: None,
+            session_limit: None,
+            resume: None,
+        }))
+    }
+
+    pub(crate) fn config(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorKind::Config, message).local()
+    }
+
+    pub(crate) fn protocol(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorKind::Protocol, message)
+    }
+
+    /// A value that a limit of the document refuses, before anything is sent.
+    pub(crate) fn refused_field(field: impl Into<String>, why: impl Into<String>) -> Self {
+        let (field, why) = (field.into(), why.into());
+        let message = format!("`{field}` {why}; nothing was sent");
+        Self::new(ErrorKind::Validation, message).with_validation(Validation::from([(field, vec![why])])).local()
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Inner)) -> Self {
+        change(Arc::make_mut(&mut self.0));
+        self
+    }
+
+    /// What the reader should do next.
+    pub(crate) fn advice(self, advice: impl Into<Cow<'static, str>>) -> Self {
+        self.with(|inner| inner.advice = Some(advice.into()))
+    }
+
+    pub(crate) fn with_kind(self, kind: ErrorKind) -> Self {
+        self.with(|inner| inner.kind = kind)
+    }
+
+    pub(crate) fn at(self, operation: &'static str) -> Self {
+        self.with(|inner| inner.operation = inner.operation.or(Some(operation)))
+    }
+
+    pub(crate) fn with_status(self, status: u16) -> Self {
+        self.with(|inner| inner.status = Some(status))
+    }
+
+    pub(crate) fn with_request_id(self, id: Option<String>) -> Self {
+        self.with(|inner| inner.request_id = id)
+    }
+
+    pub(crate) fn with_retry_after(self, wait: Option<Duration>) -> Self {
+        self.with(|inner| inner.retry_after = wait)
+    }
+
+    pub(crate) fn local(self) -> Self {
+        self.with(|inner| inner.local = true)
+    }
+
+    pub(crate) fn with_code(self, code: Option<String>) -> Self {
+        self.with(|inner| inner.code = code)
+    }
+
+    pub(crate) fn with_body(self, body: Option<Value>) -> Self {
+        self.with(|inner| inner.body = body)
+    }
+
+    pub(crate) fn with_detail(self, detail: Option<Detail>) -> Self {
+        self.with(|inner| inner.detail = detail)
+    }
+
+    pub(crate) fn with_validation(self, validation: Validation) -> Self {
+        self.with(|inner| inner.validation = Some(validation))
+    }
+
+    pub(crate) fn with_captcha(self, captcha: Captcha) -> Self {
+        self.with(|inner| inner.captcha = Some(captcha))
+    }
+
+    pub(crate) fn with_session_limit(self, limit: SessionLimit) -> Self {
+        self.with(|inner| inner.session_limit = Some(limit))
+    }
+
+    pub(crate) fn with_resume(self, resume: Resume) -> Self {
+        self.with(|inner| inner.resume = Some(resume))
+    }
+
+    pub(crate) fn same_as(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)?;
+        match (self.0.operation, self.0.status) {
+            (Some(operation), Some(status)) => write!(f, " ({operation}, HTTP {status})")?,
+            (Some(operation), None) => write!(f, " ({operation})")?,
+            (None, Some(status)) => write!(f, " (HTTP {status})")?,
+            (None, None) => {}
+        }
+        if let Some(advice) = &self.0.advice {
+            write!(f, ": {advice}")?;
+        }
+        if let Some(wait) = self.0.retry_after {
+            write!(f, "; try again in {} s", wait.as_secs_f64().ceil())?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Error({:?}: {self})", self.0.kind)
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<reqwest::Error> for Error {
+    /// The URL is dropped: it may hold a secret.
+    fn from(error: reqwest::Error) -> Self {
+        let error = error.without_url();
+        let (kind, what) = match () {
+            () if error.is_timeout() => (ErrorKind::Timeout, "no answer in time"),
+            () if error.is_connect() => (ErrorKind::Outage, "the vendor cannot be reached"),
+            () if error.is_builder() => (ErrorKind::Config, "the request cannot be built"),
+            () if error.is_decode() => (ErrorKind::Protocol, "the answer cannot be decoded"),
+            () if error.is_status() => (ErrorKind::Api, "the vendor answered with a failure"),
+            () => (ErrorKind::Outage, "the connection broke before the answer was complete"),
+        };
+        // serde's text quotes values, so the cause of a decoding failure stays out.
+        let message = match root_cause(&error) {
+            Some(cause) if !error.is_decode() && !error.is_builder() => format!("{what}: {cause}"),
+            _ => what.to_owned(),
+        };
+        let made = Self::new(kind, message);
+        match error.status() {
+            Some(status) => made.with_status(status.as_u16()),
+            None => made,
+        }
+    }
+}
+
+/// The innermost cause: the operating system's words, on one line.
+fn root_cause(error: &dyn std::error::Error) -> Option<String> {
+    let mut cause = error.source()?;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    Some(cause.to_string().lines().next().unwrap_or_default().to_owned())
+}
+
+const _: () = {
+    const fn promised<T: Send + Sync + Clone + std::error::Error + 'static>() {}
+    promised::<Error>();
+    assert!(size_of::<Error>() == size_of::<usize>());
+};

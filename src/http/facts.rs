@@ -1,0 +1,134 @@
+//! What the bundled document says about an operation, as data. The build script writes one table per surface.
+
+use std::{any::Any, sync::Arc};
+
+/// How an operation is to be called. Everything here comes from the document; nothing is decided here.
+#[derive(Debug)]
+pub(crate) struct Facts {
+    /// The operation's id in snake_case, as the generated builder is called.
+    pub(crate) operation: &'static str,
+    pub(crate) method: &'static str,
+    /// The path template below the platform's root, server path included: what may be shown instead of a URL.
+    pub(crate) path: &'static str,
+    /// Whose session may call it; empty = no credentials are sent.
+    pub(crate) roles: &'static [Role],
+    /// May the same request be sent again when the outcome of the first is unknown?
+    pub(crate) resend: bool,
+    pub(crate) secret_url: bool,
+    pub(crate) certainty: Certainty,
+    pub(crate) step: Step,
+    pub(crate) tenant: TenantHeader,
+    /// Typed bodies of the documented failures.
+    pub(crate) failures: &'static [Failure],
+    /// Limits of the JSON or form body, if it has any.
+    pub(crate) body: Option<&'static Rule>,
+    /// Limits of path, query and header parameters.
+    pub(crate) parameters: &'static [Parameter],
+    /// A member that must have this value in a 200 for the call to have succeeded: (member, value).
+    pub(crate) success: Option<(&'static str, &'static str)>,
+}
+
+/// Whose session an operation needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    User,
+    Service,
+    Module,
+}
+
+/// How sure the document is of an operation's method and path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Certainty {
+    Documented,
+    ExampleOnly,
+    Observed,
+    Inferred,
+    Guessed,
+}
+
+/// The part an operation plays in the life of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    Call,
+    SignIn,
+    Renew,
+    SignOut,
+    Challenge,
+}
+
+/// Whether an operation declares the header that selects the tenant, and its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TenantHeader {
+    Undeclared,
+    Optional(&'static str),
+    Required(&'static str),
+}
+
+/// A vendor's typed error body, whatever its type.
+pub(crate) type Detail = Arc<dyn Any + Send + Sync>;
+
+/// A documented failure: the statuses it covers and the type of its body.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) from: u16,
+    pub(crate) to: u16,
+    pub(crate) decode: fn(&[u8]) -> Option<Detail>,
+}
+
+/// A limited parameter.
+#[derive(Debug)]
+pub(crate) struct Parameter {
+    pub(crate) place: Place,
+    pub(crate) name: &'static str,
+    pub(crate) rule: Rule,
+}
+
+/// Where a parameter stands in the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    Path,
+    Query,
+    Header,
+}
+
+/// The limits of one value, checked before it is sent. Lengths are in characters, as JSON Schema counts them.
+#[derive(Debug)]
+pub(crate) struct Rule {
+    pub(crate) min_length: Option<usize>,
+    pub(crate) max_length: Option<usize>,
+    pub(crate) min_items: Option<usize>,
+    pub(crate) max_items: Option<usize>,
+    pub(crate) minimum: Option<f64>,
+    pub(crate) maximum: Option<f64>,
+    pub(crate) uuid: bool,
+    pub(crate) pattern: Option<&'static Pattern>,
+    pub(crate) items: Option<&'static Rule>,
+    pub(crate) members: &'static [(&'static str, Rule)],
+}
+
+impl Rule {
+    /// No limit at all: what the build script's tables start from.
+    pub(crate) const ANY: Rule = Rule {
+        min_length: None,
+        max_length: None,
+        min_items: None,
+        max_items: None,
+        minimum: None,
+        maximum: None,
+        uuid: false,
+        pattern: None,
+        items: None,
+        members: &[],
+    };
+}
+
+/// An anchored `^[class]{min,max}$`: every documented pattern is of this shape, so no regex engine is carried along.
+#[derive(Debug)]
+pub(crate) struct Pattern {
+    /// As the document prints it, for the message.
+    pub(crate) source: &'static str,
+    /// The characters allowed, as sorted inclusive ranges.
+    pub(crate) ranges: &'static [(char, char)],
+    pub(crate) min: usize,
+    pub(crate) max: Option<usize>,
+}
