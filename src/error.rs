@@ -71,6 +71,7 @@ struct Inner {
     request_id: Option<String>,
     retry_after: Option<Duration>,
     local: bool,
+    outcome_unknown: bool,
     code: Option<String>,
     body: Option<Value>,
     detail: Option<Detail>,
@@ -187,6 +188,7 @@ impl Error {
             request_id: None,
             retry_after: None,
             local: false,
+            outcome_unknown: false,
             code: None,
             body: None,
             detail: None,
@@ -246,6 +248,15 @@ impl Error {
         self.with(|inner| inner.local = true)
     }
 
+    /// The request was sent and no whole answer came back: the vendor may or may not have acted on it.
+    pub(crate) fn with_unknown_outcome(self) -> Self {
+        self.with(|inner| inner.outcome_unknown = true)
+    }
+
+    pub(crate) fn is_outcome_unknown(&self) -> bool {
+        self.0.outcome_unknown
+    }
+
     pub(crate) fn with_code(self, code: Option<String>) -> Self {
         self.with(|inner| inner.code = code)
     }
@@ -272,10 +283,6 @@ impl Error {
 
     pub(crate) fn with_resume(self, resume: Resume) -> Self {
         self.with(|inner| inner.resume = Some(resume))
-    }
-
-    pub(crate) fn same_as(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
     }
 }
 

@@ -1,20 +1,43 @@
-//! Keyway
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
 use std::{future::Future, pin::Pin};
 
 mod clock;
+mod credential;
 mod error;
 mod generated;
 mod http;
+mod retry;
 mod secret;
 mod session;
 mod store;
 mod surfaces;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use clock::{Clock, SystemClock};
+pub use credential::{CredentialSource, SourceError};
 pub use error::{Error, ErrorKind, Validation};
+pub use http::{
+    request::{Http, RequestBuilder},
+    runtime::ResponseValue,
+};
+pub use retry::{Retry, Timeouts};
 pub use secret::Secret;
+pub use session::{
+    Lease, Profile, Session, SignOut,
+    interact::{ActiveSession, Answer, Captcha, Evict, Responder, Resume, SessionId, SessionLimit},
+    report::Report,
+    tokens::Expiry,
+    windows::Windows,
+};
+pub use store::{Generation, Key, MemoryStore, Record, Store, StoreError, StoreLock};
+
+#[cfg(feature = "vitamojo")]
+pub use surfaces::vitamojo;
+#[cfg(feature = "vms")]
+pub use surfaces::vms;
 
 /// A boxed future that may be sent to another thread: what object-safe async traits return.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -31,7 +31,11 @@ impl Secret {
     }
 
     /// Generated code renders parameters with `.to_string()`; an inherent method serves it without a `Display`.
-    #[allow(clippy::inherent_to_string, dead_code, reason = "called by generated code, if an operation has a secret parameter")]
+    #[allow(
+        clippy::inherent_to_string,
+        dead_code,
+        reason = "called by generated code, if an operation has a secret parameter"
+    )]
     pub(crate) fn to_string(&self) -> String {
         self.expose().to_owned()
     }

@@ -1,5 +1,7 @@
 //! What the bundled document says about an operation, as data. The build script writes one table per surface.
+#![allow(dead_code, reason = "each surface uses a part of the vocabulary")]
 
+use serde::de::DeserializeOwned;
 use std::{any::Any, sync::Arc};
 
 /// How an operation is to be called. Everything here comes from the document; nothing is decided here.
@@ -75,6 +77,12 @@ pub(crate) struct Failure {
     pub(crate) decode: fn(&[u8]) -> Option<Detail>,
 }
 
+/// What the table names as [`Failure::decode`]: `None` if the body is not of the documented shape.
+pub(crate) fn decode<T: DeserializeOwned + Any + Send + Sync>(body: &[u8]) -> Option<Detail> {
+    let value: T = serde_json::from_slice(body).ok()?;
+    Some(Arc::new(value))
+}
+
 /// A limited parameter.
 #[derive(Debug)]
 pub(crate) struct Parameter {
@@ -103,6 +111,8 @@ pub(crate) struct Rule {
     pub(crate) uuid: bool,
     pub(crate) pattern: Option<&'static Pattern>,
     pub(crate) items: Option<&'static Rule>,
+    /// Limits of the values of a map, whatever their names.
+    pub(crate) values: Option<&'static Rule>,
     pub(crate) members: &'static [(&'static str, Rule)],
 }
 
@@ -118,15 +128,19 @@ impl Rule {
         uuid: false,
         pattern: None,
         items: None,
+        values: None,
         members: &[],
     };
 }
 
-/// An anchored `^[class]{min,max}$`: every documented pattern is of this shape, so no regex engine is carried along.
+/// An anchored `^prefix[class]{min,max}$`: every documented pattern is of this shape, so no regex engine is carried
+/// along.
 #[derive(Debug)]
 pub(crate) struct Pattern {
     /// As the document prints it, for the message.
     pub(crate) source: &'static str,
+    /// Plain text in front of the class, mostly empty.
+    pub(crate) prefix: &'static str,
     /// The characters allowed, as sorted inclusive ranges.
     pub(crate) ranges: &'static [(char, char)],
     pub(crate) min: usize,

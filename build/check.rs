@@ -1,0 +1,543 @@
+//! What a document must say, and what it may not, before anything is made of it.
+
+use super::{
+    complaint::{Complaint, Complaints},
+    document::{
+        Document, FORM, JSON, METHODS, Operation, children, contents, essence, has_members, list, members, reference,
+        schema_name, server_path, text,
+    },
+    names,
+    prepare::{has_secret_in_url, is_set_by_us},
+    reach::{Reach, all_members, is_named_type, is_text_enum, is_union},
+    shape::json_type,
+};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+const CERTAINTIES: &[&str] = &["documented", "example only", "observed", "inferred", "guessed"];
+const STEPS: &[&str] = &["sign-in", "renew", "sign-out", "challenge"];
+const ROLES: &[&str] = &["user", "service", "module"];
+const MARKS: &[&str] = &[
+    "x-certainty",
+    "x-essential",
+    "x-hand-written",
+    "x-json-string",
+    "x-resend",
+    "x-role",
+    "x-secret-url",
+    "x-session-step",
+    "x-source",
+    "x-success-member",
+    "x-tenant",
+];
+
+pub(crate) fn document(document: &Document) -> Result<(), Vec<Complaint>> {
+    let mut complaints = Complaints::about(&document.file);
+    version(document, &mut complaints);
+    references(&document.root, "", document, &mut complaints);
+    // Everything below trusts references.
+    complaints.or(())?;
+
+    let mut complaints = Complaints::about(&document.file);
+    servers(document, &mut complaints);
+    security_schemes(document, &mut complaints);
+    schemas(document, &mut complaints);
+    operations(document, &mut complaints);
+    complaints.or(())
+}
+
+/// A schema that requests and answers share and that must be split takes a second name.
+pub(crate) fn split(document: &Document, reach: &Reach) -> Result<(), Vec<Complaint>> {
+    let mut complaints = Complaints::about(&document.file);
+    for name in &reach.split {
+        let second = format!("{name}Answer");
+        if document.schemas().any(|(other, _)| names::pascal(other) == names::pascal(&second)) {
+            let what =
+                format!("requests and answers share this schema, and `{second}`, which the answer needs, is taken");
+            complaints.add(&format!("schema `{name}`"), what, "give the request a schema of its own");
+        }
+    }
+    complaints.or(())
+}
+
+fn version(document: &Document, complaints: &mut Complaints) {
+    let version = text(&document.root["openapi"]);
+    if !version.starts_with("3.0.") {
+        let what = format!("the document says it is OpenAPI `{version}`");
+        complaints.add("", what, "write it as 3.0.3: the generator reads nothing else");
+    }
+}
+
+fn servers(document: &Document, complaints: &mut Complaints) {
+    let urls: Vec<&str> = list(&document.root["servers"]).iter().map(|server| text(&server["url"])).collect();
+    if urls.is_empty() {
+        complaints.add("", "no server is listed", "list the vendor's hosts under `servers`");
+    }
+    if let Some(other) = urls.iter().find(|url| server_path(url) != document.server_path()) {
+        let what = format!("the servers have different paths (`{other}`)");
+        complaints.add("", what, "move the path into the paths of the operations");
+    }
+}
+
+// ---- references ----
+
+/// Every `$ref` below `value`, wherever it stands. Examples are data, not document.
+fn references(value: &Value, place: &str, document: &Document, complaints: &mut Complaints) {
+    if let Value::Array(values) = value {
+        values.iter().for_each(|value| references(value, place, document, complaints));
+    }
+    if let Some(target) = reference(value) {
+        a_reference(value, target, place, document, complaints);
+    }
+    for (key, below) in members(value).filter(|(key, _)| !["example", "examples", "default", "enum"].contains(key)) {
+        let place = deeper(place, key, below);
+        references(below, &place, document, complaints);
+    }
+}
+
+/// Names the place after the operation or the component that is nearest.
+fn deeper(place: &str, key: &str, below: &Value) -> String {
+    if METHODS.contains(&key) && below["responses"].is_object() {
+        return match below["operationId"].as_str() {
+            Some(id) => format!("operation `{id}`"),
+            None => format!("operation {}", key.to_uppercase()),
+        };
+    }
+    match place {
+        "" if key == "schemas" => "schema".to_owned(),
+        "schema" => format!("schema `{key}`"),
+        _ => place.to_owned(),
+    }
+}
+
+fn a_reference(value: &Value, target: &str, place: &str, document: &Document, complaints: &mut Complaints) {
+    if document.target(target).is_none() {
+        let cure = "name something that stands under `components`";
+        complaints.add(place, format!("`$ref` points at `{target}`, which is not there"), cure);
+    }
+    if let Some((sibling, _)) = members(value).find(|(key, _)| *key != "$ref") {
+        let what = format!("`{sibling}` stands beside the `$ref` to `{target}`, where OpenAPI 3.0 ignores it");
+        complaints.add(place, what, format!("write `\"allOf\": [{{\"$ref\": …}}]` with `{sibling}` beside it"));
+    }
+}
+
+// ---- security ----
+
+/// A scheme that no operation names, such as a vendor's client credentials, is satisfied by no session.
+fn security_schemes(document: &Document, complaints: &mut Complaints) {
+    let alternatives = document.operations().flat_map(|operation| list(&operation.value["security"]));
+    let used: BTreeSet<&str> = alternatives.flat_map(members).map(|(scheme, _)| scheme).collect();
+    for (name, scheme) in used.iter().filter_map(|name| Some((name, document.security_scheme(name)?))) {
+        let place = format!("security scheme `{name}`");
+        match scheme["x-role"].as_str() {
+            Some(role) if ROLES.contains(&role) => {}
+            Some(role) => complaints.add(&place, format!("`x-role` is `{role}`"), "say user, service or module"),
+            None => complaints.add(&place, "`x-role` is missing", "say user, service or module: whose session it is"),
+        }
+    }
+}
+
+fn security(document: &Document, operation: Operation<'_>, complaints: &mut Complaints) {
+    let place = operation.place();
+    let Some(alternatives) = operation.value["security"].as_array() else {
+        let cure = "say `[]` for none, or list one scheme per alternative";
+        return complaints.add(&place, "`security` is missing", cure);
+    };
+    for alternative in alternatives {
+        let schemes: Vec<&str> = members(alternative).map(|(name, _)| name).collect();
+        if schemes.len() != 1 {
+            let what = format!("a security alternative names {} schemes", schemes.len());
+            complaints.add(&place, what, "name exactly one scheme in each: one session satisfies it or it does not");
+        }
+        for scheme in schemes.into_iter().filter(|scheme| document.security_scheme(scheme).is_none()) {
+            let cure = "declare it under `components/securitySchemes` with its `x-role`";
+            complaints.add(&place, format!("the security scheme `{scheme}` is not declared"), cure);
+        }
+    }
+}
+
+// ---- schemas ----
+
+fn schemas(document: &Document, complaints: &mut Complaints) {
+    let mut generated_names = BTreeMap::new();
+    for (name, schema) in document.schemas() {
+        let place = format!("schema `{name}`");
+        if let Some(twin) = generated_names.insert(names::pascal(name), name) {
+            complaints.add(&place, format!("it becomes the same type as schema `{twin}`"), "rename one of them");
+        }
+        described(schema, &place, "say in a sentence what it is", complaints);
+        if !is_named_type(schema) && written_out_for_ever(document, schema, &mut vec![name]) {
+            complaints.add(&place, "it contains itself", "put an object with members in between");
+        }
+        marks(schema, &place, complaints);
+        let is_component_enum = is_text_enum(schema);
+        if !is_component_enum {
+            shape(document, schema, &place, complaints);
+        }
+        if is_union(schema) {
+            union(document, schema, &place, complaints);
+        }
+        below(document, schema, &place, complaints);
+    }
+}
+
+/// The schemas below a component or a parameter.
+fn below(document: &Document, schema: &Value, place: &str, complaints: &mut Complaints) {
+    for (word, child) in children(schema) {
+        let place = format!("{place}, {word}");
+        if reference(child).is_some() {
+            continue;
+        }
+        marks(child, &place, complaints);
+        shape(document, child, &place, complaints);
+        let is_part = word.contains("allOf");
+        if has_members(child) && !is_part {
+            let cure = "give it a name under `components/schemas` and refer to it";
+            complaints.add(&place, "an object is written in line", cure);
+        }
+        if is_union(child) {
+            complaints.add(&place, "a choice is written in line", "give it a name under `components/schemas`");
+        }
+        if word.starts_with("member") {
+            described(child, &place, "say in a sentence what it is, with its unit", complaints);
+        }
+        below(document, child, &place, complaints);
+    }
+    essentials(document, schema, place, complaints);
+}
+
+/// What the generator cannot express at any place.
+fn shape(document: &Document, schema: &Value, place: &str, complaints: &mut Complaints) {
+    if schema.get("not").is_some() {
+        complaints.add(place, "`not` cannot be expressed", "describe what is excluded in words");
+    }
+    if schema["type"] == "array" && schema.get("items").is_none() {
+        complaints.add(place, "a list does not say what it holds", "add `items`; `{}` if anything");
+    }
+    if let Some(values) = schema["enum"].as_array() {
+        let is_boolean = values.iter().all(Value::is_boolean);
+        let (what, cure) = match text(&schema["type"]) {
+            "string" => ("a string enum is written in line", "give it a name under `components/schemas`"),
+            _ if is_boolean => return,
+            _ => ("only strings can be an enum", "name the values in the description"),
+        };
+        complaints.add(place, what, cure);
+    }
+    let parts = list(&schema["allOf"]);
+    if let Some(part) = parts.iter().find(|part| parts.len() > 1 && json_type(document, part) != "object") {
+        let what = format!("`allOf` puts `{}` together with something else", json_type(document, part));
+        complaints.add(place, what, "put together objects only");
+    }
+}
+
+/// Alternatives are told apart by their JSON type: the first match would win and drop the members of the others.
+fn union(document: &Document, schema: &Value, place: &str, complaints: &mut Complaints) {
+    let mut seen = BTreeSet::new();
+    for alternative in list(&schema["oneOf"]).iter().chain(list(&schema["anyOf"])) {
+        let kind = json_type(document, alternative);
+        if kind.is_empty() || !seen.insert(kind) {
+            let kind = if kind.is_empty() { "anything" } else { kind };
+            let what =
+                format!("two alternatives of the choice may both be `{kind}`, so that one would lose its members");
+            complaints.add(place, what, "write one object with all members of both");
+        }
+    }
+}
+
+fn essentials(document: &Document, schema: &Value, place: &str, complaints: &mut Complaints) {
+    for (name, member) in members(&schema["properties"]).filter(|(_, member)| member["x-essential"] == true) {
+        let place = format!("{place}, member `{name}`");
+        let is_nullable = member["nullable"] == true || document.resolve(member)["nullable"] == true;
+        if is_nullable || !list(&schema["required"]).iter().any(|required| required == name) {
+            let cure = "list it under `required` and let it not be null, or drop the mark";
+            complaints.add(&place, "`x-essential` marks a member that may be missing", cure);
+        }
+    }
+}
+
+/// A component that is written out where it is used must end somewhere.
+fn written_out_for_ever<'d>(document: &'d Document, schema: &'d Value, path: &mut Vec<&'d str>) -> bool {
+    if let Some(name) = reference(schema).and_then(schema_name) {
+        let target = document.schema(name);
+        if is_named_type(target) {
+            return false;
+        }
+        if path.contains(&name) {
+            return true;
+        }
+        path.push(name);
+        let found = written_out_for_ever(document, target, path);
+        path.pop();
+        return found;
+    }
+    children(schema).into_iter().any(|(_, child)| written_out_for_ever(document, child, path))
+}
+
+fn described(value: &Value, place: &str, cure: &str, complaints: &mut Complaints) {
+    if text(&value["description"]).trim().is_empty() && value.get("allOf").is_none() {
+        complaints.add(place, "`description` is missing", cure);
+    }
+}
+
+/// A mark that is misspelt is a mark that is missing.
+fn marks(value: &Value, place: &str, complaints: &mut Complaints) {
+    for (mark, _) in members(value).filter(|(key, _)| key.starts_with("x-") && !MARKS.contains(key)) {
+        let cure = format!("use one of {}", MARKS.join(", "));
+        complaints.add(place, format!("the mark `{mark}` is not known"), cure);
+    }
+}
+
+// ---- operations ----
+
+fn operations(document: &Document, complaints: &mut Complaints) {
+    let mut methods = BTreeMap::new();
+    let mut builders = BTreeMap::new();
+    for operation in document.operations() {
+        operation_id(operation, &mut methods, &mut builders, complaints);
+        operation_marks(document, operation, complaints);
+        security(document, operation, complaints);
+        path(document, operation, complaints);
+        answers(document, operation, complaints);
+        if operation.is_hand_written() {
+            continue;
+        }
+        parameters(document, operation, complaints);
+        body(document, operation, complaints);
+    }
+}
+
+fn operation_id<'d>(
+    operation: Operation<'d>,
+    methods: &mut BTreeMap<String, &'d str>,
+    builders: &mut BTreeMap<String, &'d str>,
+    complaints: &mut Complaints,
+) {
+    let (id, place) = (operation.id(), operation.place());
+    if id.is_empty() {
+        return complaints.add(&place, "`operationId` is missing", "give it a name of its own, such as `getToken`");
+    }
+    let method = names::snake(id);
+    if !names::is_identifier(&method) || method.ends_with('_') || ["new", "new_with_client"].contains(&method.as_str())
+    {
+        return complaints.add(&place, "its name cannot be a Rust method", "use letters, digits and no reserved word");
+    }
+    let twin = methods.insert(method.clone(), id).or(builders.insert(names::pascal(id), id));
+    if let Some(twin) = twin {
+        let what = format!("it becomes the same method `{method}` as operation `{twin}`");
+        complaints.add(&place, what, "rename one of the two");
+    }
+}
+
+fn operation_marks(document: &Document, operation: Operation<'_>, complaints: &mut Complaints) {
+    let (value, place) = (operation.value, operation.place());
+    marks(value, &place, complaints);
+    described(value, &place, "say in a sentence or two what it does", complaints);
+    one_of(value, "x-certainty", CERTAINTIES, true, &place, complaints);
+    one_of(value, "x-session-step", STEPS, false, &place, complaints);
+    if !value["x-resend"].is_boolean() {
+        let cure = "say true only for a pure read: it may be sent again when the outcome of the first is unknown";
+        complaints.add(&place, "`x-resend` is missing", cure);
+    }
+    let (has_secret, is_marked) = (has_secret_in_url(document, operation), value["x-secret-url"] == true);
+    if has_secret && !is_marked {
+        let cure = "mark the operation `\"x-secret-url\": true`";
+        complaints.add(&place, "a path or query parameter is a secret, and the URL is not marked", cure);
+    }
+    if is_marked && !has_secret {
+        let cure = "give the secret parameter `format: password`, or drop the mark";
+        complaints.add(&place, "`x-secret-url` is set, and no path or query parameter is a secret", cure);
+    }
+}
+
+fn one_of(value: &Value, mark: &str, words: &[&str], needed: bool, place: &str, complaints: &mut Complaints) {
+    let cure = format!("say one of: {}", words.join(", "));
+    match value.get(mark) {
+        Some(word) if words.contains(&text(word)) => {}
+        Some(word) => complaints.add(place, format!("`{mark}` is {word}"), cure),
+        None if needed => complaints.add(place, format!("`{mark}` is missing"), cure),
+        None => {}
+    }
+}
+
+fn path(document: &Document, operation: Operation<'_>, complaints: &mut Complaints) {
+    let place = operation.place();
+    let named = operation.names_in_path();
+    let declared: Vec<&str> = operation
+        .parameters(document)
+        .into_iter()
+        .filter(|parameter| parameter["in"] == "path")
+        .map(|parameter| text(&parameter["name"]))
+        .collect();
+    for name in declared.iter().filter(|name| !named.contains(name)) {
+        let what = format!("the path parameter `{name}` does not stand in the path `{}`", operation.path);
+        complaints.add(&place, what, format!("put `{{{name}}}` into the path, or drop the parameter"));
+    }
+    for name in named.iter().filter(|name| !declared.contains(name)) {
+        let what = format!("`{{{name}}}` stands in the path and no path parameter has that name");
+        complaints.add(&place, what, "declare it as a parameter with `in: path`");
+    }
+    let is_partial = |segment: &str| segment.contains('{') && !(segment.starts_with('{') && segment.ends_with('}'));
+    if let Some(segment) = operation.path.split('/').find(|segment| is_partial(segment)) {
+        complaints.add(
+            &place,
+            format!("the path segment `{segment}` is only in part a parameter"),
+            "make it the whole",
+        );
+    }
+}
+
+// ---- parameters ----
+
+fn parameters(document: &Document, operation: Operation<'_>, complaints: &mut Complaints) {
+    let place = operation.place();
+    let mut taken: BTreeMap<String, String> = BTreeMap::new();
+    let has_body = operation.value.get("requestBody").is_some();
+    for reserved in ["send", "new", "body_map", "header_map"].iter().chain(has_body.then_some(&"body")) {
+        taken.insert((*reserved).to_owned(), "the builder's own method".to_owned());
+    }
+    for parameter in operation.parameters(document) {
+        let name = text(&parameter["name"]);
+        let place = format!("{place}, parameter `{name}`");
+        described(parameter, &place, "say in a sentence what it is", complaints);
+        marks(parameter, &place, complaints);
+        if parameter["x-tenant"] == true && parameter["in"] != "header" {
+            complaints.add(&place, "`x-tenant` marks something that is no header", "drop the mark");
+        }
+        if is_set_by_us(parameter) {
+            continue;
+        }
+        a_parameter(document, parameter, &place, complaints);
+        for name in names_of_setters(document, parameter) {
+            if let Some(twin) = taken.insert(names::snake(&name), format!("parameter `{name}`")) {
+                let what = format!("its setter has the same name as {twin}");
+                complaints.add(&place, what, "the operation cannot be generated so: mark it `x-hand-written`");
+            }
+        }
+    }
+}
+
+fn names_of_setters(document: &Document, parameter: &Value) -> Vec<String> {
+    let schema = document.resolve(&parameter["schema"]);
+    if parameter["in"] == "query" && has_members(schema) {
+        return all_members(document, schema).into_iter().map(|(name, _)| name.to_owned()).collect();
+    }
+    vec![text(&parameter["name"]).to_owned()]
+}
+
+fn a_parameter(document: &Document, parameter: &Value, place: &str, complaints: &mut Complaints) {
+    let schema = document.resolve(&parameter["schema"]);
+    let kind = json_type(document, schema);
+    let by_hand = "mark the operation `x-hand-written`, or leave the parameter out";
+    match text(&parameter["in"]) {
+        "path" if parameter["required"] != true => {
+            complaints.add(place, "a path parameter is not required", "say `\"required\": true`");
+        }
+        "query" => query(document, parameter, place, complaints),
+        "path" | "header" => {}
+        other => return complaints.add(place, format!("a parameter in `{other}` cannot be generated"), by_hand),
+    }
+    let is_scalar = ["string", "number", "boolean"].contains(&kind);
+    if !is_scalar && parameter["in"] != "query" {
+        let what = format!("a `{}` parameter is no single value", text(&parameter["in"]));
+        complaints.add(place, what, "make it a string that the caller puts together");
+    }
+    if reference(&parameter["schema"]).is_none() {
+        shape(document, schema, place, complaints);
+        if has_members(schema) {
+            let cure = "give it a name under `components/schemas` and refer to it";
+            complaints.add(place, "an object is written in line", cure);
+        }
+    }
+}
+
+fn query(document: &Document, parameter: &Value, place: &str, complaints: &mut Complaints) {
+    let is_plain = parameter["style"].as_str().is_none_or(|style| style == "form") && parameter["explode"] != false;
+    let kind = json_type(document, &parameter["schema"]);
+    if !is_plain && ["object", "array"].contains(&kind) {
+        let cure = "only `style: form, explode: true` can be sent; make it a string that the caller puts together";
+        complaints.add(place, "a query list or object has another style", cure);
+    }
+    let schema = document.resolve(&parameter["schema"]);
+    if kind == "object" && all_members(document, schema).is_empty() {
+        complaints.add(place, "a query object names no members", "name them: each is sent as a parameter");
+    }
+    if kind.is_empty() {
+        complaints.add(place, "a query parameter has no type", "make it a string that the caller puts together");
+    }
+    let is_flat = |member: &Value| !["object", "array", ""].contains(&json_type(document, member));
+    if let Some((name, _)) = all_members(document, schema).into_iter().find(|(_, member)| !is_flat(member)) {
+        let what = format!("the member `{name}` of a query object is no single value");
+        complaints.add(place, what, "make it a string that the caller puts together");
+    }
+}
+
+// ---- bodies and answers ----
+
+fn body(document: &Document, operation: Operation<'_>, complaints: &mut Complaints) {
+    let place = operation.place();
+    if operation.value.get("requestBody").is_none() {
+        return;
+    }
+    let bodies = operation.bodies(document);
+    let [(media_type, schema)] = bodies.as_slice() else {
+        let what = format!("the request body has {} media types", bodies.len());
+        return complaints.add(&place, what, "declare the one that Keyway is to send");
+    };
+    if ![JSON, FORM].contains(&essence(media_type)) {
+        let what = format!("a request body of type `{media_type}` cannot be generated");
+        complaints.add(&place, what, "mark the operation `\"x-hand-written\": true` and write its wire by hand");
+    }
+    inline(schema, &format!("{place}, request body"), complaints);
+    if essence(media_type) == FORM {
+        let nested = |member: &Value| ["object", "array", ""].contains(&json_type(document, member));
+        if let Some((name, _)) = all_members(document, schema).into_iter().find(|(_, member)| nested(member)) {
+            let what = format!("the form member `{name}` is no single value");
+            complaints.add(&place, what, "make it a string that the caller puts together");
+        }
+    }
+}
+
+/// A body has a name, so that its type has one.
+fn inline(schema: &Value, place: &str, complaints: &mut Complaints) {
+    if schema.is_null() {
+        return complaints.add(place, "the schema is missing", "refer to one; `{}` if it may be anything");
+    }
+    if has_members(schema) || is_union(schema) || is_text_enum(schema) {
+        let cure = "give it a name under `components/schemas` and refer to it";
+        complaints.add(place, "an object, choice or enum is written in line", cure);
+    }
+    if reference(schema).is_none() {
+        for (_, child) in children(schema) {
+            inline(child, place, complaints);
+        }
+    }
+}
+
+fn answers(document: &Document, operation: Operation<'_>, complaints: &mut Complaints) {
+    let place = operation.place();
+    for (status, response) in operation.responses(document) {
+        one_of(response, "x-certainty", CERTAINTIES, false, &format!("{place}, answer {status}"), complaints);
+        marks(response, &format!("{place}, answer {status}"), complaints);
+        for (media_type, schema) in contents(response).into_iter().filter(|(m, _)| essence(m) == JSON) {
+            inline(schema, &format!("{place}, answer {status} in `{media_type}`"), complaints);
+        }
+    }
+    let successes = operation.successes(document);
+    let Some((_, first)) = successes.first() else {
+        return complaints.add(&place, "no success is documented", "add a `2XX` response");
+    };
+    if operation.is_hand_written() {
+        return;
+    }
+    for (status, response) in &successes {
+        if let Some((media_type, _)) = contents(response).into_iter().find(|(m, _)| essence(m) != JSON) {
+            let what = format!("the success {status} is of type `{media_type}`");
+            complaints.add(&place, what, "mark the operation `\"x-hand-written\": true` and write its wire by hand");
+        }
+        let bodies = |response: &'_ Value| contents(response).into_iter().map(|(_, s)| s.clone()).collect::<Vec<_>>();
+        if bodies(response) != bodies(first) {
+            let what = format!("the success {status} has another body than the first success");
+            complaints.add(&place, what, "give every success the same schema, one whose members may be missing");
+        }
+    }
+}

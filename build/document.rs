@@ -1,0 +1,186 @@
+//! A bundled document as the build reads it: its operations in order, its references resolved.
+
+use super::complaint::{Complaint, complain};
+use serde_json::{Map, Value};
+
+pub(crate) const METHODS: &[&str] = &["get", "put", "post", "delete", "options", "head", "patch", "trace"];
+pub(crate) const JSON: &str = "application/json";
+pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
+
+/// Longer chains of references are a circle.
+const CHAIN: usize = 32;
+
+#[derive(Debug)]
+pub(crate) struct Document {
+    pub(crate) file: String,
+    pub(crate) root: Value,
+}
+
+/// An operation with what it inherits from its path.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Operation<'d> {
+    pub(crate) method: &'d str,
+    pub(crate) path: &'d str,
+    path_item: &'d Value,
+    pub(crate) value: &'d Value,
+}
+
+impl Document {
+    pub(crate) fn parse(file: &str, text: &str) -> Result<Self, Vec<Complaint>> {
+        match serde_json::from_str(text) {
+            Ok(root) => Ok(Self { file: file.to_owned(), root }),
+            Err(e) => {
+                let what = format!("this is not JSON (line {}, column {})", e.line(), e.column());
+                complain(file, "", what, "mend the syntax there")
+            }
+        }
+    }
+
+    /// The value a reference points at, or the value itself. What cannot be resolved stays a reference: the check
+    /// has refused such a document before anybody asks.
+    pub(crate) fn resolve<'d>(&'d self, value: &'d Value) -> &'d Value {
+        let mut value = value;
+        for _ in 0..CHAIN {
+            match reference(value).and_then(|target| self.target(target)) {
+                Some(next) => value = next,
+                None => break,
+            }
+        }
+        value
+    }
+
+    /// What `#/components/…` names.
+    pub(crate) fn target(&self, reference: &str) -> Option<&Value> {
+        self.root.pointer(reference.strip_prefix('#')?)
+    }
+
+    pub(crate) fn schemas(&self) -> impl Iterator<Item = (&str, &Value)> {
+        members(&self.root["components"]["schemas"])
+    }
+
+    pub(crate) fn schema(&self, name: &str) -> &Value {
+        &self.root["components"]["schemas"][name]
+    }
+
+    pub(crate) fn security_scheme(&self, name: &str) -> Option<&Value> {
+        self.root["components"]["securitySchemes"].get(name)
+    }
+
+    pub(crate) fn operations(&self) -> impl Iterator<Item = Operation<'_>> {
+        members(&self.root["paths"]).flat_map(|(path, path_item)| {
+            let of_path = members(path_item).filter(|(method, _)| METHODS.contains(method));
+            of_path.map(move |(method, value)| Operation { method, path, path_item, value })
+        })
+    }
+
+    /// The path part of the first server: what `api()` adds to the root. The host may hold `{variables}`.
+    pub(crate) fn server_path(&self) -> &str {
+        server_path(text(&self.root["servers"][0]["url"]))
+    }
+}
+
+pub(crate) fn server_path(url: &str) -> &str {
+    let after_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
+    after_scheme.find('/').map_or("", |slash| &after_scheme[slash..]).trim_end_matches('/')
+}
+
+impl<'d> Operation<'d> {
+    pub(crate) fn id(&self) -> &'d str {
+        text(&self.value["operationId"])
+    }
+
+    /// How a complaint calls it.
+    pub(crate) fn place(&self) -> String {
+        match self.id() {
+            "" => format!("operation {} {}", self.method.to_uppercase(), self.path),
+            id => format!("operation `{id}`"),
+        }
+    }
+
+    pub(crate) fn is_hand_written(&self) -> bool {
+        self.value["x-hand-written"] == true
+    }
+
+    /// Parameters of the operation, and those of its path that it does not declare itself.
+    pub(crate) fn parameters(&self, document: &'d Document) -> Vec<&'d Value> {
+        let own = list(&self.value["parameters"]).iter().map(|p| document.resolve(p));
+        let mut all: Vec<&Value> = own.collect();
+        for inherited in list(&self.path_item["parameters"]).iter().map(|p| document.resolve(p)) {
+            if !all.iter().any(|p| p["name"] == inherited["name"] && p["in"] == inherited["in"]) {
+                all.push(inherited);
+            }
+        }
+        all
+    }
+
+    /// Media types and schemas of the request body.
+    pub(crate) fn bodies(&self, document: &'d Document) -> Vec<(&'d str, &'d Value)> {
+        contents(document.resolve(&self.value["requestBody"]))
+    }
+
+    pub(crate) fn responses(&self, document: &'d Document) -> Vec<(&'d str, &'d Value)> {
+        members(&self.value["responses"]).map(|(status, response)| (status, document.resolve(response))).collect()
+    }
+
+    pub(crate) fn successes(&self, document: &'d Document) -> Vec<(&'d str, &'d Value)> {
+        self.responses(document).into_iter().filter(|(status, _)| status.starts_with('2')).collect()
+    }
+
+    /// The names in braces of the path template.
+    pub(crate) fn names_in_path(&self) -> Vec<&'d str> {
+        self.path.split('{').skip(1).filter_map(|rest| rest.split_once('}').map(|(name, _)| name)).collect()
+    }
+}
+
+/// Media types of a body or response with their schemas; `null` where there is none.
+pub(crate) fn contents(body: &Value) -> Vec<(&str, &Value)> {
+    members(&body["content"]).map(|(media_type, content)| (media_type, &content["schema"])).collect()
+}
+
+/// `application/json; charset=utf-8` → `application/json`.
+pub(crate) fn essence(media_type: &str) -> &str {
+    media_type.split(';').next().unwrap_or(media_type).trim()
+}
+
+pub(crate) fn reference(value: &Value) -> Option<&str> {
+    value.get("$ref")?.as_str()
+}
+
+/// `#/components/schemas/User` → `User`.
+pub(crate) fn schema_name(reference: &str) -> Option<&str> {
+    reference.strip_prefix("#/components/schemas/").filter(|name| !name.contains('/'))
+}
+
+pub(crate) fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+pub(crate) fn list(value: &Value) -> &[Value] {
+    value.as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
+pub(crate) fn members(value: &Value) -> impl Iterator<Item = (&str, &Value)> {
+    value.as_object().into_iter().flat_map(Map::iter).map(|(name, value)| (name.as_str(), value))
+}
+
+/// The schemas directly below a schema, with the word that leads to each.
+pub(crate) fn children(schema: &Value) -> Vec<(String, &Value)> {
+    let mut found: Vec<(String, &Value)> =
+        members(&schema["properties"]).map(|(name, value)| (format!("member `{name}`"), value)).collect();
+    for (key, word) in [("items", "its items"), ("additionalProperties", "its values"), ("not", "`not`")] {
+        found.extend(schema.get(key).filter(|value| value.is_object()).map(|value| (word.to_owned(), value)));
+    }
+    for key in ["allOf", "oneOf", "anyOf"] {
+        found.extend(list(&schema[key]).iter().map(|value| (format!("its `{key}`"), value)));
+    }
+    found
+}
+
+pub(crate) fn is_secret(schema: &Value) -> bool {
+    schema["type"] == "string" && schema["format"] == "password"
+}
+
+/// An object with declared members, also one that is put together with `allOf`.
+pub(crate) fn has_members(schema: &Value) -> bool {
+    schema["properties"].is_object()
+}

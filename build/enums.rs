@@ -1,0 +1,136 @@
+//! Open enums: a value the document does not name is kept and written back, never refused.
+
+use super::{
+    complaint::{Complaint, Complaints},
+    document::{Document, list, text},
+    facade::{docs, module},
+    generate::open_enums,
+    names,
+    reach::Reach,
+};
+use quote::format_ident;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use syn::parse_quote;
+
+/// The variant for whatever the document does not name.
+const OTHER: &str = "Other";
+
+/// Adds every enum of the document to the generated `types`.
+pub(crate) fn add(
+    code: &mut syn::File,
+    surface: &str,
+    document: &Document,
+    reach: &Reach,
+) -> Result<(), Vec<Complaint>> {
+    let mut complaints = Complaints::about(&document.file);
+    let types = module(&mut code.items, "types", &document.file)?;
+    for name in open_enums(document, reach) {
+        let schema = document.schema(name);
+        match variants(schema) {
+            Ok(variants) => types.extend(items(surface, name, schema, &variants)),
+            Err((what, cure)) => complaints.add(&format!("schema `{name}`"), what, cure),
+        }
+    }
+    complaints.or(())
+}
+
+/// Variant → value. `null` among the values is what `nullable` says already.
+fn variants(schema: &Value) -> Result<Vec<(String, &str)>, (String, &'static str)> {
+    let mut seen = BTreeMap::new();
+    let mut variants = Vec::new();
+    for value in list(&schema["enum"]).iter().filter(|value| !value.is_null()).map(text) {
+        let variant = names::pascal(value);
+        if variant.is_empty() || variant == OTHER {
+            let cure = "write the schema as a plain string and name the values in its description";
+            return Err((format!("the enum value `{value}` makes no name of its own for a variant"), cure));
+        }
+        if let Some(twin) = seen.insert(variant.clone(), value) {
+            let cure = "write the schema as a plain string and name the values in its description";
+            return Err((format!("the enum values `{twin}` and `{value}` become the same variant `{variant}`"), cure));
+        }
+        variants.push((variant, value));
+    }
+    Ok(variants)
+}
+
+fn items(surface: &str, name: &str, schema: &Value, variants: &[(String, &str)]) -> Vec<syn::Item> {
+    let type_name = format_ident!("{}", names::pascal(name));
+    let surface = format_ident!("{surface}");
+    let about = docs(text(&schema["description"]));
+    let (variant, value): (Vec<_>, Vec<_>) =
+        variants.iter().map(|(variant, value)| (format_ident!("{variant}"), *value)).unzip();
+    let variant_docs = value.iter().map(|value| format!(" `{value}`"));
+
+    let code: syn::File = parse_quote! {
+        #(#about)*
+        #[doc = ""]
+        #[doc = " The list is open: a value that is not named here is kept in `Other` and written back as it came."]
+        #[non_exhaustive]
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum #type_name {
+            #(#[doc = #variant_docs] #variant,)*
+            /// A value that the document does not name.
+            Other(::std::string::String),
+        }
+
+        impl #type_name {
+            /// The value as it is written.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                match self {
+                    #(Self::#variant => #value,)*
+                    Self::Other(value) => value,
+                }
+            }
+        }
+
+        impl ::std::convert::From<&str> for #type_name {
+            fn from(value: &str) -> Self {
+                match value {
+                    #(#value => Self::#variant,)*
+                    _ => Self::Other(value.to_owned()),
+                }
+            }
+        }
+
+        impl ::std::convert::From<::std::string::String> for #type_name {
+            fn from(value: ::std::string::String) -> Self {
+                Self::from(value.as_str())
+            }
+        }
+
+        impl ::std::convert::From<&str> for crate::http::runtime::Optional<#type_name> {
+            fn from(value: &str) -> Self {
+                Self::from(crate::generated::#surface::types::#type_name::from(value))
+            }
+        }
+
+        impl ::std::str::FromStr for #type_name {
+            type Err = ::std::convert::Infallible;
+
+            fn from_str(value: &str) -> ::std::result::Result<Self, Self::Err> {
+                Ok(Self::from(value))
+            }
+        }
+
+        impl ::std::fmt::Display for #type_name {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl ::serde::Serialize for #type_name {
+            fn serialize<S: ::serde::Serializer>(&self, serializer: S) -> ::std::result::Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
+            }
+        }
+
+        impl<'de> ::serde::Deserialize<'de> for #type_name {
+            fn deserialize<D: ::serde::Deserializer<'de>>(deserializer: D) -> ::std::result::Result<Self, D::Error> {
+                <::std::string::String as ::serde::Deserialize>::deserialize(deserializer).map(Self::from)
+            }
+        }
+    };
+    code.items
+}

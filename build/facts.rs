@@ -1,0 +1,180 @@
+//! The facts table: what the document says about each operation, as data.
+
+use super::{
+    complaint::Complaint,
+    document::{Document, JSON, Operation, contents, essence, list, members, reference, schema_name, text},
+    limits::{Limits, OperationLimits, pattern_tokens},
+    names,
+    prepare::has_secret_in_url,
+    reach::{Reach, is_named_type},
+    shape::{Shaper, Side},
+};
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote};
+use serde_json::Value;
+
+/// Adds the table to the generated code, sorted by operation.
+pub(crate) fn add(
+    code: &mut syn::File,
+    document: &Document,
+    reach: &Reach,
+    limits: &Limits,
+) -> Result<(), Vec<Complaint>> {
+    let mut operations: Vec<_> = document.operations().filter(|operation| !operation.is_hand_written()).collect();
+    operations.sort_by_key(|operation| names::snake(operation.id()));
+    let none = OperationLimits::default();
+    let rows = operations.iter().map(|operation| {
+        let limits = limits.operations.get(operation.id()).unwrap_or(&none);
+        row(document, reach, *operation, limits)
+    });
+    let patterns = limits.patterns.iter().enumerate().filter_map(|(number, source)| pattern_tokens(number, source));
+    let server_path = document.server_path();
+    let table: syn::File = syn::parse_quote! {
+        /// The path of the document's first server: it stands between the platform's root and an operation's path.
+        pub(crate) const SERVER_PATH: &str = #server_path;
+
+        /// What the document says about each operation, sorted by operation.
+        pub(crate) static FACTS: &[crate::http::facts::Facts] = &[#(#rows),*];
+
+        #(#patterns)*
+    };
+    code.items.extend(table.items);
+    Ok(())
+}
+
+fn row(document: &Document, reach: &Reach, operation: Operation<'_>, limits: &OperationLimits) -> TokenStream {
+    let id = names::snake(operation.id());
+    let method = operation.method.to_uppercase();
+    let path = format!("{}{}", document.server_path(), operation.path);
+    let roles = roles(document, operation).into_iter().map(|role| format_ident!("{}", names::pascal(role)));
+    let resend = operation.value["x-resend"] == true;
+    let secret_url = has_secret_in_url(document, operation);
+    let certainty = format_ident!("{}", names::pascal(text(&operation.value["x-certainty"])));
+    let step = match operation.value["x-session-step"].as_str() {
+        Some(step) => format_ident!("{}", names::pascal(step)),
+        None => format_ident!("Call"),
+    };
+    let tenant = tenant(document, operation);
+    let failures = failures(document, reach, operation);
+    let body = optional(limits.body.as_ref().map(|rule| rule.tokens()).map(|rule| quote!(&#rule)));
+    let parameters = limits.parameters.iter().map(|(place, name, rule)| {
+        let (place, rule) = (format_ident!("{place}"), rule.tokens());
+        quote!(crate::http::facts::Parameter { place: crate::http::facts::Place::#place, name: #name, rule: #rule })
+    });
+    let success = optional(success_member(document, operation).map(|(member, value)| quote!((#member, #value))));
+    quote! {
+        crate::http::facts::Facts {
+            operation: #id,
+            method: #method,
+            path: #path,
+            roles: &[#(crate::http::facts::Role::#roles),*],
+            resend: #resend,
+            secret_url: #secret_url,
+            certainty: crate::http::facts::Certainty::#certainty,
+            step: crate::http::facts::Step::#step,
+            tenant: #tenant,
+            failures: &[#(#failures),*],
+            body: #body,
+            parameters: &[#(#parameters),*],
+            success: #success,
+        }
+    }
+}
+
+fn optional(value: Option<TokenStream>) -> TokenStream {
+    match value {
+        Some(value) => quote!(Some(#value)),
+        None => quote!(None),
+    }
+}
+
+/// Whose session may call the operation, in the document's order.
+pub(crate) fn roles<'d>(document: &'d Document, operation: Operation<'d>) -> Vec<&'d str> {
+    let mut roles = Vec::new();
+    for alternative in list(&operation.value["security"]) {
+        for (scheme, _) in members(alternative) {
+            let role = document.security_scheme(scheme).map(|scheme| text(&scheme["x-role"])).unwrap_or_default();
+            if !roles.contains(&role) {
+                roles.push(role);
+            }
+        }
+    }
+    roles
+}
+
+fn tenant(document: &Document, operation: Operation<'_>) -> TokenStream {
+    let declared = operation.parameters(document).into_iter().find(|p| p["x-tenant"] == true);
+    let Some(header) = declared else { return quote!(crate::http::facts::TenantHeader::Undeclared) };
+    let name = text(&header["name"]);
+    if header["required"] == true {
+        quote!(crate::http::facts::TenantHeader::Required(#name))
+    } else {
+        quote!(crate::http::facts::TenantHeader::Optional(#name))
+    }
+}
+
+/// Typed bodies of the documented failures: exact statuses first, then ranges, `default` last.
+fn failures(document: &Document, reach: &Reach, operation: Operation<'_>) -> Vec<TokenStream> {
+    let mut found: Vec<(u16, u16, TokenStream)> = Vec::new();
+    for (status, response) in operation.responses(document) {
+        let Some((from, to)) = failure_range(status) else { continue };
+        let is_json = |(media_type, _): &(&str, &Value)| essence(media_type) == JSON;
+        let Some((_, schema)) = contents(response).into_iter().find(is_json) else { continue };
+        found.push((from, to, rust_type(document, reach, schema)));
+    }
+    found.sort_by_key(|(from, to, _)| (to - from, *from));
+    let rows = found.into_iter().map(|(from, to, body)| {
+        quote!(crate::http::facts::Failure { from: #from, to: #to, decode: crate::http::facts::decode::<#body> })
+    });
+    rows.collect()
+}
+
+fn failure_range(status: &str) -> Option<(u16, u16)> {
+    if status == "default" {
+        return Some((400, 599));
+    }
+    if let Some(hundreds) = status.strip_suffix("XX") {
+        let from = hundreds.parse::<u16>().ok().filter(|hundreds| (4..=5).contains(hundreds))? * 100;
+        return Some((from, from + 99));
+    }
+    status.parse().ok().filter(|status| !(200..300).contains(status)).map(|status| (status, status))
+}
+
+/// The Rust type of an answer's schema.
+fn rust_type(document: &Document, reach: &Reach, schema: &Value) -> TokenStream {
+    let shaper = Shaper { document, reach, side: Side::Answer };
+    if let Some(name) = reference(schema).and_then(schema_name) {
+        let target = document.schema(name);
+        if !is_named_type(target) {
+            return rust_type(document, reach, target);
+        }
+        let name = format_ident!("{}", names::pascal(&shaper.type_name(name)));
+        return quote!(types::#name);
+    }
+    match text(&schema["type"]) {
+        "string" => quote!(::std::string::String),
+        "boolean" => quote!(bool),
+        "integer" => quote!(i64),
+        "number" => quote!(f64),
+        "array" => {
+            let item = rust_type(document, reach, &schema["items"]);
+            quote!(::std::vec::Vec<#item>)
+        }
+        _ => quote!(::serde_json::Value),
+    }
+}
+
+/// The member of a 2xx that tells success from failure: marked on the answer's schema, the answer or the operation.
+fn success_member(document: &Document, operation: Operation<'_>) -> Option<(String, String)> {
+    let successes = operation.successes(document);
+    let of_answers = successes.iter().flat_map(|(_, response)| {
+        let of_schemas = contents(response).into_iter().map(|(_, schema)| document.resolve(schema));
+        of_schemas.chain([*response])
+    });
+    let mark = of_answers.chain([operation.value]).find_map(|marked| marked.get("x-success-member"))?;
+    let value = match &mark["value"] {
+        Value::String(value) => value.clone(),
+        other => other.to_string(),
+    };
+    Some((text(&mark["member"]).to_owned(), value))
+}

@@ -1,0 +1,126 @@
+//! Which schemas requests and answers reach, and what stays required of an answer.
+//!
+//! Requests are written strictly and answers read leniently. A schema that both use is generated twice where that
+//! makes a difference: `Name` for the request, `NameAnswer` for the answer.
+
+use super::document::{Document, children, has_members, list, members, reference, schema_name, text};
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+#[derive(Debug, Default)]
+pub(crate) struct Reach {
+    pub(crate) requests: BTreeSet<String>,
+    pub(crate) answers: BTreeSet<String>,
+    /// Schemas of both sides whose answer is read more leniently than the request is written.
+    pub(crate) split: BTreeSet<String>,
+}
+
+impl Reach {
+    pub(crate) fn of(document: &Document) -> Self {
+        let mut reach = Self::default();
+        for operation in document.operations() {
+            for parameter in operation.parameters(document) {
+                follow(document, &parameter["schema"], &mut reach.requests);
+            }
+            for (_, schema) in operation.bodies(document) {
+                follow(document, schema, &mut reach.requests);
+            }
+            for (_, response) in operation.responses(document) {
+                members(&response["content"])
+                    .for_each(|(_, content)| follow(document, &content["schema"], &mut reach.answers));
+            }
+        }
+        let both = reach.requests.intersection(&reach.answers);
+        reach.split =
+            both.filter(|name| is_relaxed(document, document.schema(name), &mut Vec::new())).cloned().collect();
+        reach
+    }
+}
+
+/// A component that becomes a type of its own: objects with members, enums and unions. Every other component (a
+/// text, a list, a map) is written out where it is used.
+pub(crate) fn is_named_type(schema: &Value) -> bool {
+    is_object(schema) || is_text_enum(schema) || is_union(schema)
+}
+
+pub(crate) fn is_text_enum(schema: &Value) -> bool {
+    schema["type"] == "string" && schema["enum"].is_array()
+}
+
+pub(crate) fn is_union(schema: &Value) -> bool {
+    schema["oneOf"].is_array() || schema["anyOf"].is_array()
+}
+
+fn is_object(schema: &Value) -> bool {
+    // One part alone is another name for that part.
+    if schema["allOf"].is_array() {
+        return list(&schema["allOf"]).len() > 1;
+    }
+    let is_map = schema.get("additionalProperties").is_some_and(|values| values != false);
+    has_members(schema) && !(is_map && members(&schema["properties"]).next().is_none())
+}
+
+fn follow(document: &Document, schema: &Value, seen: &mut BTreeSet<String>) {
+    if let Some(name) = reference(schema).and_then(schema_name) {
+        if seen.insert(name.to_owned()) {
+            follow(document, document.schema(name), seen);
+        }
+        return;
+    }
+    children(schema).into_iter().for_each(|(_, child)| follow(document, child, seen));
+}
+
+/// Whether a lenient reading of `schema`, or of anything below it, differs from a strict one.
+fn is_relaxed<'d>(document: &'d Document, schema: &'d Value, path: &mut Vec<&'d str>) -> bool {
+    if let Some(name) = reference(schema).and_then(schema_name) {
+        if path.contains(&name) {
+            return false;
+        }
+        path.push(name);
+        return is_relaxed(document, document.schema(name), path);
+    }
+    if essential_names(document, schema).len() != list(&schema["required"]).len() {
+        return true;
+    }
+    children(schema).into_iter().any(|(_, child)| is_relaxed(document, child, path))
+}
+
+/// The required members of an answer that really must be there: those marked `x-essential` and the way to them.
+pub(crate) fn essential_names<'d>(document: &'d Document, schema: &'d Value) -> Vec<&'d str> {
+    let required = list(&schema["required"]).iter().map(text);
+    let all = all_members(document, schema);
+    let is_essential = |name: &&str| {
+        all.iter().any(|(member, value)| member == name && leads_to_essential(document, value, &mut Vec::new()))
+    };
+    required.filter(is_essential).collect()
+}
+
+fn leads_to_essential<'d>(document: &'d Document, schema: &'d Value, path: &mut Vec<&'d str>) -> bool {
+    if schema["x-essential"] == true {
+        return true;
+    }
+    if let Some(name) = reference(schema).and_then(schema_name) {
+        if path.contains(&name) {
+            return false;
+        }
+        path.push(name);
+        return leads_to_essential(document, document.schema(name), path);
+    }
+    let parts = list(&schema["allOf"]).iter();
+    let below = members(&schema["properties"]).map(|(_, value)| value);
+    parts.chain(below).any(|value| leads_to_essential(document, value, path))
+}
+
+/// The members of an object, also of one that is put together with `allOf`.
+pub(crate) fn all_members<'d>(document: &'d Document, schema: &'d Value) -> Vec<(&'d str, &'d Value)> {
+    gather_members(document, schema, 8)
+}
+
+fn gather_members<'d>(document: &'d Document, schema: &'d Value, depth: usize) -> Vec<(&'d str, &'d Value)> {
+    let schema = document.resolve(schema);
+    let mut found: Vec<_> = members(&schema["properties"]).collect();
+    if depth > 0 {
+        found.extend(list(&schema["allOf"]).iter().flat_map(|part| gather_members(document, part, depth - 1)));
+    }
+    found
+}

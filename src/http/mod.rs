@@ -1,0 +1,153 @@
+//! Room 4: how a request gets its credentials and comes back.
+
+pub(crate) mod answer;
+pub(crate) mod authorize;
+pub(crate) mod facts;
+pub(crate) mod limits;
+pub(crate) mod replay;
+pub(crate) mod request;
+pub(crate) mod runtime;
+pub(crate) mod transport;
+
+use crate::{Error, Retry, Session, Timeouts, clock::Clock};
+use answer::{Answer, Verdict};
+use authorize::Origins;
+use facts::{Facts, Role};
+use http::{HeaderName, HeaderValue, header::ACCEPT};
+use reqwest::{Request, Response};
+use std::{fmt, sync::Arc};
+use url::Url;
+
+/// What is fixed about a surface: its document's facts and how it words a failure.
+#[derive(Debug)]
+pub(crate) struct Surface {
+    pub(crate) name: &'static str,
+    pub(crate) facts: &'static [Facts],
+    /// Reads a failure as the vendor means it, where the status alone does not say.
+    pub(crate) judge: fn(&Verdict<'_>) -> Option<Error>,
+}
+
+/// Sends every call of one client: the typed ones and the free ones go through the same code.
+#[derive(Clone)]
+pub(crate) struct Core(Arc<Inner>);
+
+struct Inner {
+    surface: &'static Surface,
+    session: Session,
+    client: reqwest::Client,
+    root: Url,
+    origins: Origins,
+    /// Whose session this is.
+    role: Role,
+    tenant: Option<(HeaderName, HeaderValue)>,
+    timeouts: Timeouts,
+    retry: Retry,
+    clock: Arc<dyn Clock>,
+}
+
+/// What a core is made from.
+pub(crate) struct Parts {
+    pub(crate) surface: &'static Surface,
+    pub(crate) session: Session,
+    pub(crate) client: reqwest::Client,
+    pub(crate) root: Url,
+    pub(crate) origins: Origins,
+    pub(crate) role: Role,
+    pub(crate) tenant: Option<(HeaderName, HeaderValue)>,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) retry: Retry,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl Core {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let Parts { surface, session, client, root, origins, role, tenant, timeouts, retry, clock } = parts;
+        Self(Arc::new(Inner { surface, session, client, root, origins, role, tenant, timeouts, retry, clock }))
+    }
+
+    pub(crate) fn session(&self) -> &Session {
+        &self.0.session
+    }
+
+    pub(crate) fn client(&self) -> &reqwest::Client {
+        &self.0.client
+    }
+
+    pub(crate) fn root(&self) -> &Url {
+        &self.0.root
+    }
+
+    /// A documented operation, from the checks before it to the judgement of its answer.
+    pub(crate) async fn operation(&self, mut request: Request, id: &'static str) -> Result<Answer, Error> {
+        let facts = self.facts(id)?;
+        limits::check(facts, &request).map_err(|error| error.at(facts.operation))?;
+        self.allowed(facts)?;
+        self.set_tenant(&mut request, facts)?;
+        let response = self.call(request, Some(facts)).await.map_err(|error| error.at(facts.operation))?;
+        let answer = Answer::read(response).await.map_err(|error| error.at(facts.operation))?;
+        let answer = answer.judged(self.0.surface, facts, self.0.clock.wall())?;
+        if facts.step == facts::Step::SignOut {
+            self.0.session.ended().await?;
+        }
+        Ok(answer)
+    }
+
+    /// Any call: credentials, retries, and one replay after a 401.
+    pub(crate) async fn call(&self, mut request: Request, facts: Option<&Facts>) -> Result<Response, Error> {
+        tokio::runtime::Handle::try_current().map_err(|_| Error::no_runtime())?;
+        request.timeout_mut().get_or_insert(self.0.timeouts.request);
+        // Some frameworks answer a failure with a redirect to a login page unless JSON is asked for first.
+        request.headers_mut().entry(ACCEPT).or_insert(HeaderValue::from_static("application/json, */*;q=0.8"));
+        let lease = self.authorize(&mut request, facts).await?;
+        let again = lease.as_ref().and_then(|_| request.try_clone());
+        let response = self.send(request, facts).await?;
+        match self.replayable(&response, lease, again, facts).await? {
+            Some(again) => self.send(again, facts).await,
+            None => Ok(response),
+        }
+    }
+
+    fn facts(&self, id: &str) -> Result<&'static Facts, Error> {
+        let facts = self.0.surface.facts;
+        let found = facts.binary_search_by(|facts| facts.operation.cmp(id)).map(|at| &facts[at]);
+        found.map_err(|_| Error::config(format!("the operation {id} is not in the facts of {}", self.0.surface.name)))
+    }
+
+    /// A call that needs another role than this session's fails here, before any I/O.
+    fn allowed(&self, facts: &Facts) -> Result<(), Error> {
+        if facts.roles.is_empty() || facts.roles.contains(&self.0.role) {
+            return Ok(());
+        }
+        let serves: Vec<_> = facts.roles.iter().map(|role| role.served_by()).collect();
+        Err(Error::config(format!("this call needs another session than this client's {} session", self.0.role))
+            .advice(format!("make a client with {}", serves.join(" or ")))
+            .at(facts.operation))
+    }
+}
+
+impl Role {
+    /// The builder methods whose session has this role.
+    fn served_by(self) -> &'static str {
+        match self {
+            Self::User => "a user's credentials (.password(..))",
+            Self::Service => ".client_credentials()",
+            Self::Module => ".device(..)",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::User => "user",
+            Self::Service => "service",
+            Self::Module => "module",
+        })
+    }
+}
+
+impl fmt::Debug for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Core").field("surface", &self.0.surface.name).field("root", &self.0.root.as_str()).finish()
+    }
+}

@@ -1,0 +1,55 @@
+//! Sending again: once after a 401 with a new token, and a few times after a failure that may pass.
+
+use super::{Core, answer::retry_after, facts::Facts};
+use crate::{Error, Lease};
+use reqwest::{Request, Response, StatusCode};
+
+impl Core {
+    /// After a 401: that token is rejected, and the copy of the request comes back with a new one. `None` when the 401
+    /// is the answer: no session was on the request, its body cannot be sent twice, or a new token would not help.
+    pub(super) async fn replayable(
+        &self,
+        response: &Response,
+        lease: Option<Lease>,
+        again: Option<Request>,
+        facts: Option<&Facts>,
+    ) -> Result<Option<Request>, Error> {
+        let (StatusCode::UNAUTHORIZED, Some(lease)) = (response.status(), lease) else { return Ok(None) };
+        let worth_it = self.0.session.reject(&lease);
+        let Some(mut again) = again.filter(|_| worth_it) else { return Ok(None) };
+        for name in lease.headers().keys() {
+            again.headers_mut().remove(name);
+        }
+        Ok(self.authorize(&mut again, facts).await?.map(|_| again))
+    }
+
+    /// Sends, and sends again what may be.
+    pub(super) async fn send(&self, request: Request, facts: Option<&Facts>) -> Result<Response, Error> {
+        let may_resend = facts.is_some_and(|facts| facts.resend);
+        let mut next = Some(request);
+        let mut number = 1;
+        loop {
+            let Some(request) = next.take() else { return Err(Error::protocol("a request vanished")) };
+            next = request.try_clone();
+            let outcome = self.0.client.execute(request).await;
+            number += 1;
+            let wait = match &outcome {
+                Ok(response) if may_resend && may_pass(response.status()) => {
+                    self.0.retry.wait_before(number, retry_after(response.headers(), self.0.clock.wall()))
+                }
+                Err(error) if error.is_connect() || (may_resend && !error.is_builder()) => {
+                    self.0.retry.wait_before(number, None)
+                }
+                _ => None,
+            };
+            match wait {
+                Some(wait) if next.is_some() => self.0.clock.sleep(wait).await,
+                _ => return outcome.map_err(Error::from),
+            }
+        }
+    }
+}
+
+fn may_pass(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 429 | 502 | 503 | 504)
+}

@@ -1,0 +1,156 @@
+//! `client.http()`: any HTTP call under the session, with reqwest's own answers.
+
+use super::Core;
+use crate::{Error, secret::writing};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Body, Method, Request, Response};
+use serde::Serialize;
+use std::time::Duration;
+use url::Url;
+
+/// Makes free calls under the session: sign-in, renewal, replay after a 401 and tenant headers included.
+///
+/// A path that begins with `/` goes below the address given to the builder; a whole `https://` address is taken as it
+/// is, and gets the session only if it is one of the client's own origins. Redirects are not followed.
+#[derive(Debug, Clone)]
+pub struct Http(Core);
+
+impl Http {
+    pub(crate) fn new(core: Core) -> Self {
+        Self(core)
+    }
+
+    /// A `GET` of this path.
+    pub fn get(&self, path: impl AsRef<str>) -> RequestBuilder {
+        self.request(Method::GET, path)
+    }
+
+    /// A `POST` to this path.
+    pub fn post(&self, path: impl AsRef<str>) -> RequestBuilder {
+        self.request(Method::POST, path)
+    }
+
+    /// A `PUT` to this path.
+    pub fn put(&self, path: impl AsRef<str>) -> RequestBuilder {
+        self.request(Method::PUT, path)
+    }
+
+    /// A `PATCH` of this path.
+    pub fn patch(&self, path: impl AsRef<str>) -> RequestBuilder {
+        self.request(Method::PATCH, path)
+    }
+
+    /// A `DELETE` of this path.
+    pub fn delete(&self, path: impl AsRef<str>) -> RequestBuilder {
+        self.request(Method::DELETE, path)
+    }
+
+    /// Any method on this path. A bad path is told when the call is sent.
+    pub fn request(&self, method: Method, path: impl AsRef<str>) -> RequestBuilder {
+        let inner = below(self.0.root(), path.as_ref()).map(|url| self.0.client().request(method, url));
+        RequestBuilder { core: self.0.clone(), inner }
+    }
+
+    /// Sends a request that was built elsewhere.
+    ///
+    /// # Errors
+    /// As [`RequestBuilder::send`].
+    ///
+    /// # Cancel safety
+    /// As [`RequestBuilder::send`].
+    pub async fn execute(&self, request: Request) -> Result<Response, Error> {
+        self.0.call(request, None).await.map_err(|error| error.at("http"))
+    }
+}
+
+fn below(root: &Url, path: &str) -> Result<Url, Error> {
+    let whole = match path {
+        _ if path.starts_with("//") => None,
+        _ if path.starts_with('/') => Url::parse(&format!("{}{path}", root.as_str().trim_end_matches('/'))).ok(),
+        _ => Url::parse(path).ok().filter(|url| matches!(url.scheme(), "https" | "http")),
+    };
+    whole.ok_or_else(|| {
+        Error::config("the address of a call is neither a path that begins with one `/` nor a whole https address")
+            .advice("give http() a path such as `/api/v1/cameras`")
+    })
+}
+
+/// A free call being built; its methods are reqwest's.
+#[must_use = "a request does nothing until it is sent"]
+#[derive(Debug)]
+pub struct RequestBuilder {
+    core: Core,
+    inner: Result<reqwest::RequestBuilder, Error>,
+}
+
+impl RequestBuilder {
+    /// Adds a header. One named `Authorization` replaces the session's.
+    pub fn header<K, V>(self, name: K, value: V) -> Self
+    where
+        HeaderName: TryFrom<K>,
+        <HeaderName as TryFrom<K>>::Error: Into<http::Error>,
+        HeaderValue: TryFrom<V>,
+        <HeaderValue as TryFrom<V>>::Error: Into<http::Error>,
+    {
+        self.map(|inner| inner.header(name, value))
+    }
+
+    /// Adds headers, replacing those of the same name.
+    pub fn headers(self, headers: HeaderMap) -> Self {
+        self.map(|inner| inner.headers(headers))
+    }
+
+    /// Adds query parameters.
+    pub fn query<T: Serialize + ?Sized>(self, query: &T) -> Self {
+        self.map(|inner| writing(|| inner.query(query)))
+    }
+
+    /// Sends this as JSON. A `Secret` in it is written.
+    pub fn json<T: Serialize + ?Sized>(self, body: &T) -> Self {
+        self.map(|inner| writing(|| inner.json(body)))
+    }
+
+    /// Sends this body. A stream cannot be sent again, so after a 401 the 401 is the answer.
+    pub fn body(self, body: impl Into<Body>) -> Self {
+        self.map(|inner| inner.body(body))
+    }
+
+    /// How long the call may take, its answer's body included. A renewal it waits for goes on if this is too short.
+    pub fn timeout(self, timeout: Duration) -> Self {
+        self.map(|inner| inner.timeout(timeout))
+    }
+
+    fn map(self, change: impl FnOnce(reqwest::RequestBuilder) -> reqwest::RequestBuilder) -> Self {
+        Self { inner: self.inner.map(change), ..self }
+    }
+
+    /// Sends the call. A 4xx or 5xx is an answer, not an error, as with reqwest.
+    ///
+    /// # Errors
+    /// `Config` for a path, header or body that cannot be sent; whatever keeps the session from having a token;
+    /// `Outage` and `Timeout` for the network.
+    ///
+    /// # Cancel safety
+    /// Dropping the future may leave the call done or not done at the vendor; a renewal it has started goes on.
+    pub async fn send(self) -> Result<Response, Error> {
+        let request = self.inner.and_then(|inner| inner.build().map_err(Error::from));
+        let request = request.map_err(|error| error.at("http"))?;
+        self.core.call(request, None).await.map_err(|error| error.at("http"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_goes_below_the_root_with_its_prefix() {
+        let below = |root: &str, path| below(&Url::parse(root).expect("a URL"), path).map(String::from);
+        assert_eq!(below("https://h/", "/api/v1").as_deref().ok(), Some("https://h/api/v1"));
+        assert_eq!(below("https://h/base", "/api?q=1").as_deref().ok(), Some("https://h/base/api?q=1"));
+        assert_eq!(below("https://h/", "https://other/x").as_deref().ok(), Some("https://other/x"));
+        for bad in ["", "api", "//evil.example/x", "file:///etc/passwd", "https://["] {
+            assert!(below("https://h/", bad).is_err(), "{bad}");
+        }
+    }
+}

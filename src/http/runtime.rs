@@ -1,0 +1,356 @@
+//! What generated operations stand on: the pieces that make a request and read its answer.
+//!
+//! It stands where the generator's own runtime would, so that generated code speaks our [`Error`] from the start and a
+//! [`Secret`] is written nowhere but into a request.
+#![allow(dead_code, reason = "each surface calls a part of it")]
+
+use super::{Core, answer::Answer};
+use crate::{Error, Secret, secret::writing};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::{
+    Request, RequestBuilder, StatusCode,
+    header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue},
+};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned, ser::Error as _};
+use serde_json::Value;
+use std::{
+    collections::BTreeMap,
+    fmt,
+    ops::{Deref, DerefMut},
+};
+
+/// A typed answer with its status and headers.
+///
+/// It can be used like the value in it; [`into_inner`](ResponseValue::into_inner) takes the value out.
+pub struct ResponseValue<T> {
+    inner: T,
+    status: StatusCode,
+    headers: HeaderMap,
+}
+
+impl<T> ResponseValue<T> {
+    /// The value.
+    #[must_use]
+    pub fn into_inner(self) -> T {
+        self.inner
+    }
+
+    /// The status: one of 200 to 299.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The headers of the answer.
+    #[must_use]
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+}
+
+impl<T: DeserializeOwned> ResponseValue<T> {
+    pub(crate) fn from_answer(answer: Answer) -> Result<Self, Error> {
+        Ok(Self { inner: answer.json()?, status: answer.status, headers: answer.headers })
+    }
+}
+
+impl ResponseValue<()> {
+    /// For operations whose success has no documented body: whatever comes is fine.
+    pub(crate) fn empty(answer: Answer) -> Self {
+        Self { inner: (), status: answer.status, headers: answer.headers }
+    }
+}
+
+impl<T> Deref for ResponseValue<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.inner
+    }
+}
+
+impl<T> DerefMut for ResponseValue<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.inner
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for ResponseValue<T> {
+    /// The value only: headers can hold cookies.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
+    }
+}
+
+/// An argument that may be left out: the value itself, an [`Option`] of it, or, for texts and secrets, a `&str`.
+#[derive(Debug, Clone)]
+pub struct Optional<T>(pub(crate) Option<T>);
+
+impl<T> From<T> for Optional<T> {
+    fn from(value: T) -> Self {
+        Self(Some(value))
+    }
+}
+
+impl<T> From<Option<T>> for Optional<T> {
+    fn from(value: Option<T>) -> Self {
+        Self(value)
+    }
+}
+
+macro_rules! optional_from {
+    ($($given:ty => $wanted:ty),* $(,)?) => {$(
+        impl From<$given> for Optional<$wanted> {
+            fn from(value: $given) -> Self {
+                Self(Some(value.into()))
+            }
+        }
+    )*};
+}
+
+optional_from! {
+    &str => String,
+    &str => Secret,
+    String => Secret,
+    i32 => i64,
+    u32 => i64,
+    i32 => f64,
+}
+
+/// Sends a generated operation. Every request says that it wants JSON: some servers answer HTML otherwise.
+pub(crate) async fn call(core: &Core, mut request: Request, operation: &'static str) -> Result<Answer, Error> {
+    request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
+    core.operation(request, operation).await
+}
+
+/// A refused argument. The generated message reads "`field` why".
+pub(crate) fn invalid_request(message: String) -> Error {
+    match message.strip_prefix('`').and_then(|rest| rest.split_once("` ")) {
+        Some((field, why)) => Error::refused_field(field, why),
+        None => Error::refused_field("request", message),
+    }
+}
+
+/// Everything but RFC 3986's unreserved characters.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// A path value as one segment. Some values cannot be one: the URL would lead to another operation.
+pub(crate) fn encode_path(name: &str, value: &str) -> Result<String, Error> {
+    match value {
+        "" => Err(Error::refused_field(name, "must not be empty: it is part of the path")),
+        "." | ".." => Err(Error::refused_field(name, "must not be `.` or `..`: it is part of the path")),
+        _ => Ok(utf8_percent_encode(value, SEGMENT).to_string()),
+    }
+}
+
+/// A header parameter. It may be a secret, so nobody is to print it.
+pub(crate) fn header_value(name: &str, value: &str) -> Result<HeaderValue, Error> {
+    let mut value = HeaderValue::from_str(value)
+        .map_err(|_| Error::refused_field(name, "holds a character that no header can carry"))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// A request body whose secrets may be written.
+pub(crate) struct Exposed<'a, T>(pub(crate) &'a T);
+
+impl<T: Serialize> Serialize for Exposed<'_, T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        writing(|| self.0.serialize(serializer))
+    }
+}
+
+/// A query parameter: left out if it is `None`, repeated if it is a list.
+pub(crate) struct QueryParam<'a, T> {
+    name: &'a str,
+    value: &'a T,
+}
+
+impl<'a, T> QueryParam<'a, T> {
+    pub(crate) fn new(name: &'a str, value: &'a T) -> Self {
+        Self { name, value }
+    }
+}
+
+impl<T: Serialize> Serialize for QueryParam<'_, T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let value = serde_json::to_value(Exposed(self.value)).map_err(|_| S::Error::custom("a parameter"))?;
+        match texts(value) {
+            Some(values) => serializer.collect_seq(values.iter().map(|value| (self.name, value))),
+            None => Err(S::Error::custom("a parameter is no single value")),
+        }
+    }
+}
+
+/// Puts `body` into the request as `application/x-www-form-urlencoded`.
+pub(crate) fn form<T: Serialize>(request: RequestBuilder, body: &T) -> Result<RequestBuilder, Error> {
+    let cannot = |field: &str| Error::refused_field(field, "cannot be written into a form");
+    let Ok(Value::Object(members)) = serde_json::to_value(Exposed(body)) else { return Err(cannot("body")) };
+    let mut form = url::form_urlencoded::Serializer::new(String::new());
+    for (name, value) in members {
+        let values = texts(value).ok_or_else(|| cannot(&name))?;
+        form.extend_pairs(values.iter().map(|value| (&name, value)));
+    }
+    Ok(request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form.finish()))
+}
+
+/// A value as the texts that stand for it in a query or form: none, one or several.
+fn texts(value: Value) -> Option<Vec<String>> {
+    match value {
+        Value::Null => Some(Vec::new()),
+        Value::Array(values) => {
+            let nested = values.into_iter().map(texts).collect::<Option<Vec<_>>>()?;
+            Some(nested.into_iter().flatten().collect())
+        }
+        Value::Object(_) => None,
+        Value::String(text) => Some(vec![text]),
+        other => Some(vec![other.to_string()]),
+    }
+}
+
+/// A list that may be `null` or hold `null`.
+pub(crate) fn list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    let values = Option::<Vec<Option<T>>>::deserialize(deserializer)?;
+    Ok(values.into_iter().flatten().flatten().collect())
+}
+
+/// A map that may be `null` or hold `null`. An empty list is an empty map: that is how PHP writes one.
+pub(crate) fn map<'de, D, T>(deserializer: D) -> Result<BTreeMap<String, T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    let values = Option::<MaybeEmpty<BTreeMap<String, Option<T>>>>::deserialize(deserializer)?;
+    let Some(MaybeEmpty::Full(values)) = values else { return Ok(BTreeMap::new()) };
+    Ok(values.into_iter().filter_map(|(name, value)| Some((name, value?))).collect())
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum MaybeEmpty<T> {
+    Full(T),
+    Empty([(); 0]),
+}
+
+/// A value that may be `null`.
+pub(crate) fn null_is_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ErrorKind;
+    use serde_json::json;
+
+    fn answer(body: &str) -> Answer {
+        Answer { status: StatusCode::OK, headers: HeaderMap::new(), body: body.to_owned().into() }
+    }
+
+    fn query(parameter: impl Serialize) -> String {
+        let request = reqwest::Client::new().get("https://vendor.example/").query(&parameter).build();
+        request.expect("a request").url().query().unwrap_or_default().to_owned()
+    }
+
+    #[derive(Debug, Deserialize, Serialize)]
+    struct Tokens {
+        access_token: Secret,
+    }
+
+    #[test]
+    fn a_wrong_answer_is_never_quoted() {
+        for body in ["", "{\"access_token\":", "<html>hunter2</html>", "{\n\"access_token\": [\"hunter2\"]}"] {
+            let error = ResponseValue::<Tokens>::from_answer(answer(body)).expect_err("no tokens");
+            assert_eq!((error.kind(), error.status()), (ErrorKind::Protocol, Some(200)));
+            assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn an_answer_without_a_documented_body_may_have_any() {
+        assert_eq!(ResponseValue::empty(answer("<html>")).status(), 200);
+    }
+
+    #[test]
+    fn a_refused_argument_names_its_field() {
+        let error = invalid_request("`email` is required".to_owned());
+        assert_eq!(error.kind(), ErrorKind::Validation);
+        assert_eq!(error.validation().expect("a field")["email"], ["is required"]);
+    }
+
+    #[test]
+    fn a_path_value_is_one_segment_or_refused() {
+        assert_eq!(encode_path("id", "a/b?c#d%e é").expect("a segment"), "a%2Fb%3Fc%23d%25e%20%C3%A9");
+        assert_eq!(encode_path("id", "v1.2-x_~").expect("a segment"), "v1.2-x_~");
+        assert_eq!(encode_path("id", "...").expect("a segment"), "...");
+        for value in ["", ".", ".."] {
+            let error = encode_path("id", value).expect_err("another path");
+            assert!(error.validation().is_some_and(|fields| fields.contains_key("id")), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_query_parameter_is_left_out_or_repeated() {
+        assert_eq!(query(QueryParam::new("id", &None::<String>)), "");
+        assert_eq!(query(QueryParam::new("id", &Some("k 1&2"))), "id=k+1%262");
+        assert_eq!(query(QueryParam::new("ids", &["a", "b,c"])), "ids=a&ids=b%2Cc");
+        assert_eq!(query(QueryParam::new("on", &true)), "on=true");
+        assert_eq!(query(QueryParam::new("token", &Secret::from("hunter2"))), "token=hunter2");
+    }
+
+    #[test]
+    fn a_secret_is_written_into_a_form_and_nowhere_else() {
+        let body = Tokens { access_token: Secret::from("hunter 2") };
+        assert!(serde_json::to_string(&body).is_err());
+        let request = reqwest::Client::new().post("https://vendor.example/");
+        let request = form(request, &body).expect("a form").build().expect("a request");
+        assert_eq!(request.headers()[CONTENT_TYPE], "application/x-www-form-urlencoded");
+        let sent = request.body().and_then(reqwest::Body::as_bytes).expect("a body");
+        assert_eq!(sent, b"access_token=hunter+2");
+    }
+
+    #[test]
+    fn a_form_holds_single_values_only() {
+        let request = reqwest::Client::new().post("https://vendor.example/");
+        let error = form(request, &json!({ "user": { "name": "x" } })).expect_err("nested");
+        assert!(error.to_string().contains("`user`"), "{error}");
+    }
+
+    #[test]
+    fn lists_and_maps_may_be_null_or_hold_null() {
+        #[derive(Deserialize)]
+        struct Read {
+            #[serde(default, deserialize_with = "list")]
+            list: Vec<String>,
+            #[serde(default, deserialize_with = "map")]
+            map: BTreeMap<String, u8>,
+        }
+        let read = |value| serde_json::from_value::<Read>(value).expect("readable");
+        assert!(read(json!({})).list.is_empty());
+        assert!(read(json!({ "list": null, "map": null })).map.is_empty());
+        assert!(read(json!({ "map": [] })).map.is_empty());
+        assert_eq!(read(json!({ "list": ["a", null] })).list, ["a"]);
+        assert_eq!(read(json!({ "map": { "a": 1, "b": null } })).map, BTreeMap::from([("a".to_owned(), 1)]));
+    }
+
+    #[test]
+    fn an_optional_argument_may_be_given_in_several_ways() {
+        let secret = |given: Optional<Secret>| given.0.map(|secret| secret.expose().to_owned());
+        assert_eq!(secret("x".into()), Some("x".to_owned()));
+        assert_eq!(secret("x".to_owned().into()), Some("x".to_owned()));
+        assert_eq!(secret(Secret::from("x").into()), Some("x".to_owned()));
+        assert_eq!(secret(None.into()), None);
+        let text: Optional<String> = Some("x".to_owned()).into();
+        assert_eq!(text.0.as_deref(), Some("x"));
+        let number: Optional<i64> = 5.into();
+        assert_eq!(number.0, Some(5));
+    }
+}

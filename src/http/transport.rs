@@ -1,0 +1,177 @@
+//! The other client: sign-ins, renewals, captchas and sign-outs. They never pass through authorize, replay or retry.
+
+use super::{
+    Surface,
+    answer::{Answer, Verdict, date},
+    facts::Facts,
+};
+use crate::{Error, ErrorKind, clock::Clock, secret::writing, session::Attempt};
+use http::{HeaderMap, HeaderValue, Method, header};
+use serde::Serialize;
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+use url::Url;
+
+/// Sends what makes and ends sessions.
+pub(crate) struct AuthClient {
+    pub(crate) surface: &'static Surface,
+    pub(crate) client: reqwest::Client,
+    pub(crate) root: Url,
+    pub(crate) timeout: Duration,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Sent with every such call, such as the tenant's header.
+    pub(crate) constant: HeaderMap,
+}
+
+/// A call of the auth client.
+pub(crate) struct AuthCall {
+    facts: &'static Facts,
+    method: Method,
+    path: String,
+    headers: HeaderMap,
+    body: Option<Vec<u8>>,
+}
+
+/// How often a call that failed to connect is tried.
+const CONNECT_ATTEMPTS: u32 = 3;
+
+impl AuthClient {
+    /// The documented operation of this name, its path filled in later if it has parameters.
+    pub(crate) fn call(&self, operation: &str) -> Result<AuthCall, Error> {
+        let facts = self.surface.facts.iter().find(|facts| facts.operation == operation);
+        let facts = facts.ok_or_else(|| Error::config(format!("the document has no operation {operation}")))?;
+        let method = Method::from_bytes(facts.method.as_bytes())
+            .map_err(|_| Error::config(format!("the document's method of {operation} is none")))?;
+        let headers = HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static("application/json"))]);
+        Ok(AuthCall { facts, method, path: facts.path.to_owned(), headers, body: None })
+    }
+
+    /// A call that spends nothing.
+    pub(crate) async fn ask(&self, call: AuthCall) -> Result<Reply, Error> {
+        self.exchange(&call).await.map_err(|failed| failed.error)
+    }
+
+    /// A call that spends a token or an attempt: it needs the engine's leave, and gets it back if it never left.
+    pub(crate) async fn spend(&self, attempt: &Attempt, call: AuthCall) -> Result<Reply, Error> {
+        let mut tries = 1;
+        loop {
+            attempt.spend().map_err(|error| error.at(call.facts.operation))?;
+            match self.exchange(&call).await {
+                Ok(reply) => return Ok(reply),
+                Err(failed) if failed.never_left => {
+                    attempt.refund();
+                    if tries == CONNECT_ATTEMPTS {
+                        return Err(failed.error);
+                    }
+                    attempt.pause(Duration::from_millis(100 << tries)).await;
+                    tries += 1;
+                }
+                Err(failed) => return Err(failed.error.with_unknown_outcome()),
+            }
+        }
+    }
+
+    async fn exchange(&self, call: &AuthCall) -> Result<Reply, Failed> {
+        let failed = |error: Error, never_left| Failed { error: error.at(call.facts.operation), never_left };
+        let url = format!("{}{}", self.root.as_str().trim_end_matches('/'), call.path);
+        let url = Url::parse(&url).map_err(|_| failed(Error::config("the call's address cannot be read"), true))?;
+        let mut request = self.client.request(call.method.clone(), url).timeout(self.timeout);
+        request = request.headers(self.constant.clone()).headers(call.headers.clone());
+        if let Some(body) = &call.body {
+            request = request.body(body.clone());
+        }
+        let response = request.send().await.map_err(|error| {
+            let never_left = error.is_connect() || error.is_builder();
+            failed(error.into(), never_left)
+        })?;
+        let answer = Answer::read(response).await.map_err(|error| failed(error, false))?;
+        Ok(Reply { answer, facts: call.facts, surface: self.surface, now: self.clock.wall() })
+    }
+}
+
+struct Failed {
+    error: Error,
+    /// Nothing reached the vendor.
+    never_left: bool,
+}
+
+impl AuthCall {
+    /// Fills in a path parameter, percent-encoded as one segment.
+    pub(crate) fn path(mut self, name: &'static str, value: &str) -> Result<Self, Error> {
+        let encoded = super::runtime::encode_path(name, value)?;
+        self.path = self.path.replace(&format!("{{{name}}}"), &encoded);
+        Ok(self)
+    }
+
+    /// Uses another method than the document's, where the live service is known to.
+    pub(crate) fn method(self, method: Method) -> Self {
+        Self { method, ..self }
+    }
+
+    /// Sends this as JSON; the secrets in it are written.
+    pub(crate) fn json<T: Serialize>(mut self, body: &T) -> Result<Self, Error> {
+        let body =
+            writing(|| serde_json::to_vec(body)).map_err(|_| Error::config("the call's body cannot be written"))?;
+        self.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        Ok(Self { body: Some(body), ..self })
+    }
+
+    /// Carries a token that is about to be ended.
+    pub(crate) fn bearer(mut self, token: &crate::Secret) -> Result<Self, Error> {
+        let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose()))
+            .map_err(|_| Error::protocol("the vendor's token holds characters that no header may hold"))?;
+        value.set_sensitive(true);
+        self.headers.insert(header::AUTHORIZATION, value);
+        Ok(self)
+    }
+}
+
+/// A whole answer to an auth call.
+pub(crate) struct Reply {
+    answer: Answer,
+    facts: &'static Facts,
+    surface: &'static Surface,
+    now: SystemTime,
+}
+
+impl Reply {
+    pub(crate) fn status(&self) -> u16 {
+        self.answer.status.as_u16()
+    }
+
+    /// The vendor's clock when it answered.
+    pub(crate) fn date(&self) -> Option<SystemTime> {
+        date(&self.answer.headers)
+    }
+
+    /// The body of a success, as a small type that asks for no more than it needs. A body that does not fit comes with
+    /// an unknown outcome: the vendor may have acted.
+    pub(crate) fn json<T: serde::de::DeserializeOwned>(&self) -> Result<T, Error> {
+        if !self.answer.status.is_success() {
+            return Err(self.failure());
+        }
+        self.answer.json().map_err(|error| error.at(self.facts.operation).with_unknown_outcome())
+    }
+
+    /// The body of a success as plain JSON, for the profile.
+    pub(crate) fn value(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.answer.body).unwrap_or_default()
+    }
+
+    pub(crate) fn succeeded(&self) -> bool {
+        self.answer.status.is_success()
+    }
+
+    /// What this failure means, in the surface's words.
+    pub(crate) fn failure(&self) -> Error {
+        let verdict = Verdict::of(&self.answer, self.facts, self.now);
+        let error = (self.surface.judge)(&verdict).unwrap_or_else(|| verdict.error());
+        match error.kind() {
+            // Whatever is wrong with an auth call, it is not the session of the caller.
+            ErrorKind::Unauthorized => error.with_kind(ErrorKind::Api),
+            _ => error,
+        }
+    }
+}

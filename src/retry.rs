@@ -1,0 +1,88 @@
+//! When a call is sent again, and how long everything may take.
+
+use std::time::Duration;
+
+/// How often a call is sent again after a failure that may pass.
+///
+/// Only calls that the document allows to be re-sent are (never by HTTP method alone), and calls that failed before
+/// anything was sent. Sign-ins and renewals have rules of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retry {
+    /// How often a call is sent at most, the first time included. Default 3.
+    pub attempts: u32,
+    /// The wait before the second attempt; it doubles from there. Default 200 ms.
+    pub first_wait: Duration,
+    /// No wait is longer; a vendor that asks for more with `Retry-After` gets no second attempt. Default 5 s.
+    pub longest_wait: Duration,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self { attempts: 3, first_wait: Duration::from_millis(200), longest_wait: Duration::from_secs(5) }
+    }
+}
+
+impl Retry {
+    /// Every call is sent once.
+    #[must_use]
+    pub fn never() -> Self {
+        Self { attempts: 1, ..Self::default() }
+    }
+
+    /// The wait before attempt `number` (2, 3, …); `None` when there shall be no such attempt.
+    pub(crate) fn wait_before(&self, number: u32, asked: Option<Duration>) -> Option<Duration> {
+        if number > self.attempts {
+            return None;
+        }
+        let doubled = self.first_wait.saturating_mul(1 << number.saturating_sub(2).min(16));
+        let wait = asked.unwrap_or_else(|| doubled.min(self.longest_wait));
+        (wait <= self.longest_wait).then_some(wait)
+    }
+}
+
+/// How long Keyway waits for whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// For a connection. Default 10 s.
+    pub connect: Duration,
+    /// For a whole call, body included, unless the call sets its own. Default 30 s.
+    pub request: Duration,
+    /// For one request of a sign-in or renewal. Default 20 s.
+    pub sign_in: Duration,
+    /// For a whole sign-in or renewal; after that the next caller starts another. Default 90 s.
+    pub flight: Duration,
+    /// For the lock of a store that is shared. Default 30 s.
+    pub store_lock: Duration,
+    /// For a person to answer. Default 5 min.
+    pub person: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            request: Duration::from_secs(30),
+            sign_in: Duration::from_secs(20),
+            flight: Duration::from_secs(90),
+            store_lock: Duration::from_secs(30),
+            person: Duration::from_secs(5 * 60),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_and_a_vendor_that_asks_for_too_long_gets_none() {
+        let retry = Retry::default();
+        let wait = |number, asked| retry.wait_before(number, asked).map(|wait| wait.as_millis());
+        assert_eq!(wait(2, None), Some(200));
+        assert_eq!(wait(3, None), Some(400));
+        assert_eq!(wait(4, None), None);
+        assert_eq!(wait(2, Some(Duration::from_secs(5))), Some(5000));
+        assert_eq!(wait(2, Some(Duration::from_secs(6))), None);
+        assert_eq!(Retry::never().wait_before(2, None), None);
+    }
+}

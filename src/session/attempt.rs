@@ -1,0 +1,85 @@
+//! One try to get a token: what an issuer needs to know, and whom it asks before it sends.
+
+use super::{Engine, flight::Flight, interact::Conversation, interact::SolvedCaptcha};
+use crate::{
+    Error, ErrorKind, Secret, clock::Now, credential::Credential, session::interact::SessionId, store::fingerprint,
+};
+use std::sync::{Arc, atomic::Ordering};
+
+/// Given to the issuer for each sign-in or renewal.
+pub(crate) struct Attempt {
+    engine: Arc<Engine>,
+    flight: Arc<Flight>,
+    conversation: Conversation,
+}
+
+impl Attempt {
+    pub(super) fn new(engine: Arc<Engine>, flight: Arc<Flight>, conversation: Conversation) -> Self {
+        Self { engine, flight, conversation }
+    }
+
+    /// The captcha a person answered, if it is still good.
+    pub(crate) fn captcha(&self) -> Option<&SolvedCaptcha> {
+        self.conversation.captcha(self.engine.now())
+    }
+
+    /// The session that shall end so that this one can begin.
+    pub(crate) fn end_session(&self) -> Option<&SessionId> {
+        self.conversation.end_session()
+    }
+
+    /// The number the next captcha of this sign-in has, from 1.
+    pub(crate) fn next_captcha(&self) -> u32 {
+        self.conversation.captchas + 1
+    }
+
+    /// Both clocks, for what an answer says about time.
+    pub(crate) fn now(&self) -> Now {
+        self.engine.now()
+    }
+
+    pub(crate) async fn pause(&self, wait: std::time::Duration) {
+        self.engine.clock.sleep(wait).await;
+    }
+
+    /// The secret of a credential, asked anew from its source. One that the vendor has refused is not tried again.
+    pub(crate) async fn credential(&self, credential: &Credential) -> Result<Secret, Error> {
+        let secret = credential.get().await?;
+        let mark = fingerprint(self.engine.salt, &secret);
+        let mut state = self.engine.state();
+        if state.refused.as_ref() == Some(&mark) {
+            return Err(Error::new(
+                ErrorKind::InvalidCredentials,
+                "the vendor has refused these credentials before; they were not sent again",
+            )
+            .advice("correct them, or call sign_in() to try them once more")
+            .local());
+        }
+        state.presented = Some(mark);
+        Ok(secret)
+    }
+
+    /// Asks leave to send a request that spends something: a token, an attempt. Refused when this attempt has been
+    /// overtaken, when somebody signed out, and when the vendor's budget is used up.
+    pub(crate) fn spend(&self) -> Result<(), Error> {
+        let now = self.engine.now();
+        let mut state = self.engine.state();
+        state.check(&self.flight)?;
+        if let Some(budget) = self.engine.issuer.describe().budget {
+            state.attempts.spend(budget, now).map_err(|wait| {
+                Error::new(ErrorKind::Throttled, "the vendor's budget of sign-in attempts is used up; nothing was sent")
+                    .with_retry_after(Some(wait))
+                    .local()
+            })?;
+        }
+        self.flight.sent.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// What [`spend`](Self::spend) granted never reached the vendor.
+    pub(crate) fn refund(&self) {
+        if self.engine.issuer.describe().budget.is_some() {
+            self.engine.state().attempts.refund();
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! The decision: serve, renew or refuse. Pure: everything it depends on is an argument.
+
+use super::{tokens::Life, windows::Windows};
+use crate::clock::Now;
+use std::time::{Duration, SystemTime};
+
+/// The moments at which the answer for one token changes, on both clocks. The stricter clock wins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Deadlines {
+    fresh: Moment,
+    early: Moment,
+    end: Moment,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Moment {
+    wall: SystemTime,
+    monotonic: Duration,
+}
+
+impl Moment {
+    fn after(now: Now, wait: Duration) -> Self {
+        Self { wall: now.wall + wait, monotonic: now.monotonic.saturating_add(wait) }
+    }
+
+    #[inline]
+    fn is_ahead_of(&self, now: Now) -> bool {
+        now.monotonic < self.monotonic && now.wall < self.wall
+    }
+
+    fn left(&self, now: Now) -> Duration {
+        let wall = self.wall.duration_since(now.wall).unwrap_or_default();
+        wall.min(self.monotonic.saturating_sub(now.monotonic))
+    }
+}
+
+/// Stands for "no end": far enough to be never, near enough to add without overflow.
+const FAR: Duration = Duration::from_secs(200 * 365 * 24 * 3600);
+
+impl Deadlines {
+    /// Of a token of this life that was received at `received`. `chance` (0 to 1) is the jitter's.
+    pub(crate) fn new(life: Life, received: Now, windows: &Windows, chance: f64) -> Self {
+        let Life::For(life) = life else {
+            let far = Moment::after(received, FAR);
+            return Self { fresh: far, early: far, end: far };
+        };
+        let margins = windows.margins(life, chance);
+        Self {
+            fresh: Moment::after(received, life - margins.early),
+            early: Moment::after(received, life - margins.late),
+            end: Moment::after(received, life),
+        }
+    }
+
+    /// The hot path: one comparison per clock.
+    #[inline]
+    pub(crate) fn is_fresh(&self, now: Now) -> bool {
+        self.fresh.is_ahead_of(now)
+    }
+
+    pub(crate) fn is_valid(&self, now: Now) -> bool {
+        self.end.is_ahead_of(now)
+    }
+
+    /// Time left until the end.
+    pub(crate) fn left(&self, now: Now) -> Duration {
+        self.end.left(now)
+    }
+}
+
+/// Why a token is wanted from the vendor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// There is no session yet.
+    NoSession,
+    /// The token is in its early window.
+    Early,
+    /// The token is in its late window.
+    Late,
+    /// The token has ended.
+    Expired,
+    /// The vendor answered 401 to it.
+    Rejected,
+    /// The caller needs more time than the token has left.
+    TooShort,
+    /// The user of the crate asked.
+    Asked,
+    /// A person answered the question that had stopped a sign-in.
+    Answered,
+}
+
+/// What a call for a token is answered with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Decision {
+    /// Serve what is held.
+    Serve,
+    /// Serve what is held and renew behind the caller's back.
+    ServeAndRenewBehind,
+    /// Nothing that is held may be served before the vendor was asked.
+    Wait(Reason),
+    /// Do not ask the vendor now.
+    Refuse(Refusal),
+}
+
+/// Why the vendor is not asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    SignedOut,
+    /// The last attempt failed; the next one is allowed after this wait. `None`: not before somebody changes something.
+    CoolingDown(Option<Duration>),
+}
+
+/// Everything the decision depends on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct View<'a> {
+    pub(crate) now: Now,
+    pub(crate) held: Option<&'a Deadlines>,
+    pub(crate) rejected: bool,
+    pub(crate) signed_out: bool,
+    /// Set while a failure cools down: until when (monotonic), or for good.
+    pub(crate) cooling: Option<Cooling>,
+    /// How long the caller needs the token to live.
+    pub(crate) needed: Duration,
+}
+
+/// Until when no attempt is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cooling {
+    Until(Duration),
+    ForGood,
+}
+
+impl Cooling {
+    /// `None` when it is over; else the wait, if one is known.
+    pub(crate) fn wait(self, now: Now) -> Option<Option<Duration>> {
+        match self {
+            Self::ForGood => Some(None),
+            Self::Until(end) if now.monotonic < end => Some(Some(end - now.monotonic)),
+            Self::Until(_) => None,
+        }
+    }
+}
+
+pub(crate) fn decide(view: &View<'_>) -> Decision {
+    if view.signed_out {
+        return Decision::Refuse(Refusal::SignedOut);
+    }
+    let cooling = view.cooling.and_then(|cooling| cooling.wait(view.now));
+    let ask = |reason| match cooling {
+        Some(wait) => Decision::Refuse(Refusal::CoolingDown(wait)),
+        None => Decision::Wait(reason),
+    };
+    let Some(held) = view.held else { return ask(Reason::NoSession) };
+    if view.rejected {
+        return ask(Reason::Rejected);
+    }
+    if !held.is_valid(view.now) {
+        return ask(Reason::Expired);
+    }
+    if held.left(view.now) < view.needed {
+        return ask(Reason::TooShort);
+    }
+    if held.is_fresh(view.now) {
+        return Decision::Serve;
+    }
+    // A valid token is served whatever happened to its renewal.
+    match cooling {
+        Some(_) => Decision::Serve,
+        None if held.early.is_ahead_of(view.now) => Decision::ServeAndRenewBehind,
+        None => Decision::Wait(Reason::Late),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIFE: Duration = Duration::from_secs(600);
+
+    fn at(seconds: u64) -> Now {
+        let monotonic = Duration::from_secs(seconds);
+        Now { wall: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000) + monotonic, monotonic }
+    }
+
+    fn ten_minutes() -> Deadlines {
+        Deadlines::new(Life::For(LIFE), at(0), &Windows::default(), 0.0)
+    }
+
+    fn view(held: Option<&Deadlines>, now: Now) -> View<'_> {
+        View { now, held, rejected: false, signed_out: false, cooling: None, needed: Duration::ZERO }
+    }
+
+    #[test]
+    fn a_ten_minute_token_is_served_then_renewed_behind_then_waited_for() {
+        let held = ten_minutes();
+        for (second, decision) in [
+            (0, Decision::Serve),
+            (479, Decision::Serve),
+            (480, Decision::ServeAndRenewBehind),
+            (569, Decision::ServeAndRenewBehind),
+            (570, Decision::Wait(Reason::Late)),
+            (599, Decision::Wait(Reason::Late)),
+            (600, Decision::Wait(Reason::Expired)),
+        ] {
+            assert_eq!(decide(&view(Some(&held), at(second))), decision, "at {second} s");
+        }
+    }
+
+    #[test]
+    fn the_stricter_clock_wins() {
+        let held = ten_minutes();
+        let slept = Now { wall: at(8 * 3600).wall, monotonic: at(10).monotonic };
+        assert_eq!(decide(&view(Some(&held), slept)), Decision::Wait(Reason::Expired));
+        let set_back = Now { wall: at(0).wall - Duration::from_secs(86_400), monotonic: at(601).monotonic };
+        assert_eq!(decide(&view(Some(&held), set_back)), Decision::Wait(Reason::Expired));
+    }
+
+    #[test]
+    fn a_valid_token_is_served_while_a_failure_cools_down_and_an_ended_one_is_not() {
+        let held = ten_minutes();
+        let cooling = Some(Cooling::Until(Duration::from_secs(1000)));
+        for second in [480, 599] {
+            assert_eq!(decide(&View { cooling, ..view(Some(&held), at(second)) }), Decision::Serve);
+        }
+        let wait = Duration::from_secs(400);
+        let refused = Decision::Refuse(Refusal::CoolingDown(Some(wait)));
+        assert_eq!(decide(&View { cooling, ..view(Some(&held), at(600)) }), refused);
+        assert_eq!(decide(&View { cooling, ..view(None, at(600)) }), refused);
+        assert_eq!(decide(&View { cooling, ..view(None, at(1000)) }), Decision::Wait(Reason::NoSession));
+    }
+
+    #[test]
+    fn a_rejected_token_is_never_served_and_an_unknown_expiry_is_served_until_then() {
+        let held = Deadlines::new(Life::Unknown, at(0), &Windows::default(), 0.0);
+        let later = at(5 * 365 * 24 * 3600);
+        assert_eq!(decide(&view(Some(&held), later)), Decision::Serve);
+        assert_eq!(decide(&View { rejected: true, ..view(Some(&held), at(1)) }), Decision::Wait(Reason::Rejected));
+    }
+
+    #[test]
+    fn a_caller_who_needs_more_than_is_left_waits_for_a_renewal() {
+        let held = ten_minutes();
+        let needed = Duration::from_secs(300);
+        assert_eq!(decide(&View { needed, ..view(Some(&held), at(300)) }), Decision::Serve);
+        assert_eq!(decide(&View { needed, ..view(Some(&held), at(301)) }), Decision::Wait(Reason::TooShort));
+    }
+
+    #[test]
+    fn sign_out_beats_everything() {
+        let held = ten_minutes();
+        let decision = decide(&View { signed_out: true, ..view(Some(&held), at(0)) });
+        assert_eq!(decision, Decision::Refuse(Refusal::SignedOut));
+    }
+}

@@ -1,0 +1,525 @@
+//! Who renews: one detached task per session, whatever happens to those who wait for it.
+//!
+//! A *flight* is that task. Callers board it and wait for its signal; dropping every one of them changes nothing. If its
+//! runtime dies, or it stays silent beyond its patience, the next caller starts another flight, and the old one, should
+//! it wake up, finds that it has been overtaken before it sends and before it saves.
+
+use super::{
+    Engine, Held, Lease, Session, SignOut, State,
+    attempt::Attempt,
+    decide::Reason,
+    interact::{About, Answer, Conversation, Question, Resume},
+    report::What,
+    tokens::Tokens,
+};
+use crate::{
+    Error, ErrorKind, Secret,
+    clock::Now,
+    store::{Generation, Record, StoreError, StoreLock},
+    surfaces::{Issued, Renewal},
+};
+use std::{
+    future::Future,
+    pin::{Pin, pin},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    task::Poll,
+    time::Duration,
+};
+use tokio::sync::watch;
+
+/// How many captchas one sign-in asks for before it gives up.
+const MOST_CAPTCHAS: u32 = 3;
+
+/// One renewal or sign-in under way.
+#[derive(Debug)]
+pub(crate) struct Flight {
+    pub(super) id: u64,
+    /// Sign-outs so far when it started: a later one beats it.
+    pub(super) epoch: u64,
+    reason: Reason,
+    started: Now,
+    signal: watch::Sender<Signal>,
+    /// When those who wait stop believing in it: monotonic milliseconds.
+    patience: AtomicU64,
+    /// Whether it has sent something that spends a token or an attempt.
+    pub(super) sent: AtomicBool,
+}
+
+#[derive(Debug, Clone)]
+enum Signal {
+    Flying,
+    Landed(Result<Lease, Error>),
+    /// Its task is gone without an outcome.
+    Lost,
+}
+
+/// Who boarded, and whether the flight is the caller's own.
+pub(super) struct Boarding {
+    pub(super) flight: Arc<Flight>,
+    pub(super) started: bool,
+}
+
+impl State {
+    /// Whether this flight may still act.
+    pub(super) fn check(&self, flight: &Flight) -> Result<(), Error> {
+        if self.epoch != flight.epoch {
+            return Err(Error::signed_out());
+        }
+        if self.flight.as_ref().is_none_or(|current| current.id != flight.id) {
+            return Err(
+                Error::new(ErrorKind::Timeout, "this renewal took too long and another one took its place").local()
+            );
+        }
+        Ok(())
+    }
+}
+
+impl Engine {
+    /// Joins the flight that is under way or starts one. Called with the state locked, so that what was decided still holds.
+    pub(super) fn board(
+        self: &Arc<Self>,
+        state: &mut State,
+        reason: Reason,
+        conversation: Conversation,
+    ) -> Result<Boarding, Error> {
+        if let Some(flight) = &state.flight {
+            return Ok(Boarding { flight: flight.clone(), started: false });
+        }
+        let runtime = tokio::runtime::Handle::try_current().map_err(|_| Error::no_runtime())?;
+        state.flights += 1;
+        let started = self.now();
+        let flight = Arc::new(Flight {
+            id: state.flights,
+            epoch: state.epoch,
+            reason,
+            started,
+            signal: watch::Sender::new(Signal::Flying),
+            patience: AtomicU64::new(0),
+            sent: AtomicBool::new(false),
+        });
+        flight.be_patient(started, self.timeouts.flight);
+        state.flight = Some(flight.clone());
+        let pilot = Pilot { engine: self.clone(), flight: flight.clone() };
+        runtime.spawn(pilot.fly(conversation));
+        Ok(Boarding { flight, started: true })
+    }
+
+    /// Waits for a flight's outcome; `None` when it is lost or silent for too long, and out of the way.
+    pub(super) async fn outcome(&self, flight: &Arc<Flight>) -> Option<Result<Lease, Error>> {
+        let mut signal = flight.signal.subscribe();
+        loop {
+            match &*signal.borrow_and_update() {
+                Signal::Flying => {}
+                Signal::Landed(outcome) => return Some(outcome.clone()),
+                Signal::Lost => return None,
+            }
+            let patience = flight.patience_left(self.now());
+            if patience.is_zero() {
+                self.state().give_up(flight);
+                return None;
+            }
+            let _ = first(signal.changed(), self.clock.sleep(patience)).await;
+        }
+    }
+}
+
+impl State {
+    fn give_up(&mut self, flight: &Flight) {
+        if self.flight.as_ref().is_some_and(|current| current.id == flight.id) {
+            self.flight = None;
+        }
+    }
+}
+
+impl Flight {
+    fn be_patient(&self, now: Now, wait: Duration) {
+        let until = now.monotonic.saturating_add(wait).as_millis();
+        self.patience.store(u64::try_from(until).unwrap_or(u64::MAX), Ordering::Release);
+    }
+
+    fn patience_left(&self, now: Now) -> Duration {
+        Duration::from_millis(self.patience.load(Ordering::Acquire)).saturating_sub(now.monotonic)
+    }
+
+    pub(super) async fn landed(&self) {
+        let mut signal = self.signal.subscribe();
+        let _ = signal.wait_for(|signal| !matches!(signal, Signal::Flying)).await;
+    }
+}
+
+/// Flies one flight. Its drop tells the waiters when the task ends without an outcome.
+struct Pilot {
+    engine: Arc<Engine>,
+    flight: Arc<Flight>,
+}
+
+impl Drop for Pilot {
+    fn drop(&mut self) {
+        if !matches!(*self.flight.signal.borrow(), Signal::Flying) {
+            return;
+        }
+        if std::thread::panicking() {
+            let error =
+                Error::protocol("a sign-in or renewal panicked").advice("this is a bug; the next call tries anew");
+            self.land(Err(error));
+        } else {
+            self.engine.state().give_up(&self.flight);
+            self.flight.signal.send_replace(Signal::Lost);
+        }
+    }
+}
+
+impl Pilot {
+    async fn fly(self, conversation: Conversation) {
+        let reason = self.flight.reason;
+        tracing::debug!(key = %self.engine.key, ?reason, "keyway: a token is wanted");
+        let outcome = self.converse(conversation).await;
+        self.land(outcome);
+    }
+
+    /// The outcome counts only if nobody took this flight's place.
+    fn land(&self, outcome: Result<Lease, Error>) {
+        let engine = &self.engine;
+        let now = engine.now();
+        {
+            let mut state = engine.state();
+            let current = state.flight.as_ref().is_some_and(|current| current.id == self.flight.id);
+            if current {
+                state.flight = None;
+                match &outcome {
+                    Ok(_) => state.cooldown.succeeded(),
+                    Err(error) => self.failed(&mut state, error, now),
+                }
+            }
+        }
+        self.tell(&outcome, now);
+        self.flight.signal.send_replace(Signal::Landed(outcome));
+    }
+
+    fn failed(&self, state: &mut State, error: &Error, now: Now) {
+        if error.kind() == ErrorKind::InvalidCredentials {
+            state.refused = state.presented.take();
+        }
+        state.cooldown.failed(error, now, self.engine.chance.share());
+        let took = now.monotonic.saturating_sub(self.flight.started.monotonic);
+        state.report.add(now.wall, What::Failed { reason: self.flight.reason, kind: error.kind(), took });
+    }
+
+    fn tell(&self, outcome: &Result<Lease, Error>, now: Now) {
+        let took_ms = now.monotonic.saturating_sub(self.flight.started.monotonic).as_millis() as u64;
+        let (key, reason) = (&self.engine.key, self.flight.reason);
+        match outcome {
+            Ok(lease) => {
+                let generation = lease.generation();
+                tracing::info!(%key, ?reason, took_ms, %generation, "keyway: a token was obtained");
+            }
+            Err(error) => tracing::warn!(%key, ?reason, took_ms, kind = ?error.kind(), "keyway: {error}"),
+        }
+    }
+
+    /// Round after round, until there is a token, a failure, or a question nobody answers.
+    async fn converse(&self, mut conversation: Conversation) -> Result<Lease, Error> {
+        loop {
+            let Err(error) = self.round(&conversation).await else {
+                return self.engine.state().held_lease().ok_or_else(Error::signed_out);
+            };
+            let Some(question) = Question::of(&error, self.engine.now()) else { return Err(error) };
+            conversation.asked(&question);
+            // The store's lock is free again: a person may take minutes.
+            match self.ask(&question, &conversation).await {
+                Asked::Answered(answer) => conversation = conversation.answered(&question, answer)?,
+                Asked::Declined => {
+                    return Err(self.resumable(error.with_kind(ErrorKind::Declined), question, conversation));
+                }
+                Asked::Nobody => return Err(self.resumable(error, question, conversation)),
+            }
+        }
+    }
+
+    fn resumable(&self, error: Error, question: Question, conversation: Conversation) -> Error {
+        let advice = match question.about {
+            About::Captcha(_) => "show error.captcha() to a person and hand the answer to error.resume()",
+            About::Session(_) => {
+                "choose one of error.session_limit() and hand it to error.resume(), or set .session_limit(..) on the builder"
+            }
+        };
+        error.advice(advice).with_resume(Resume::new(Session(self.engine.clone()), question, conversation))
+    }
+
+    async fn ask(&self, question: &Question, so_far: &Conversation) -> Asked {
+        let engine = &self.engine;
+        let asked = match &question.about {
+            About::Captcha(_) => "captcha",
+            About::Session(_) => "which session may end",
+        };
+        engine.state().report.add(engine.now().wall, What::Asked { question: asked });
+        match &question.about {
+            About::Captcha(_) if so_far.captchas > MOST_CAPTCHAS => Asked::Nobody,
+            About::Captcha(captcha) => match &engine.responder {
+                Some(responder) => self.person(responder.captcha(captcha.clone()), Answer::Captcha).await,
+                None => Asked::Nobody,
+            },
+            // One session at most ends per sign-in.
+            About::Session(_) if so_far.end_session().is_some() => Asked::Nobody,
+            About::Session(limit) if !engine.evict.is_never() => match engine.evict.pick(limit) {
+                Some(id) => Asked::Answered(Answer::Session(id)),
+                None => Asked::Nobody,
+            },
+            About::Session(limit) => match &engine.responder {
+                Some(responder) => self.person(responder.choose_session(limit.clone()), Answer::Session).await,
+                None => Asked::Nobody,
+            },
+        }
+    }
+
+    /// Waits for a person, but not for ever.
+    async fn person<T>(&self, reply: impl Future<Output = Option<T>> + Send, answer: fn(T) -> Answer) -> Asked {
+        let wait = self.engine.timeouts.person;
+        self.flight.be_patient(self.engine.now(), wait.saturating_add(self.engine.timeouts.flight));
+        let reply = first(reply, self.engine.clock.sleep(wait)).await;
+        self.flight.be_patient(self.engine.now(), self.engine.timeouts.flight);
+        match reply {
+            First::One(Some(reply)) => Asked::Answered(answer(reply)),
+            First::One(None) | First::Other(()) => Asked::Declined,
+        }
+    }
+
+    /// Under the store's lock: look whether somebody else was faster, else ask the vendor, and keep what comes.
+    async fn round(&self, conversation: &Conversation) -> Result<(), Error> {
+        let engine = &self.engine;
+        let lock = self.lock().await;
+        let stored = engine.store.load(&engine.key).await;
+        let stored = match stored {
+            Ok(stored) => stored,
+            Err(error) => self.without_store(&error)?,
+        };
+        if let Some(record) = &stored
+            && self.adopt(record)
+        {
+            return Ok(());
+        }
+        let refresh = self.refresh_token(stored.as_ref());
+        if refresh.is_some()
+            && let Err(error) = &lock
+        {
+            self.without_store::<()>(error)?;
+        }
+        let had_refresh = refresh.is_some();
+        let (issued, renewed) = self.issue(conversation, refresh).await?;
+        self.keep(issued, stored, renewed && had_refresh).await
+    }
+
+    async fn lock(&self) -> Result<StoreLock, StoreError> {
+        let engine = &self.engine;
+        let wait = engine.timeouts.store_lock;
+        match first(engine.store.lock(&engine.key, wait), engine.clock.sleep(wait)).await {
+            First::One(lock) => lock,
+            First::Other(()) => Err(StoreError::new("its lock was not free in time")),
+        }
+    }
+
+    /// A token that rotates must not be spent without the store: two processes would spend the same one.
+    fn without_store<T>(&self, error: &StoreError) -> Result<Option<T>, Error> {
+        tracing::warn!(key = %self.engine.key, %error, "keyway: the store failed");
+        if self.engine.issuer.describe().renewal.rotates() {
+            return Err(Error::new(ErrorKind::Store, format!("the session store failed: {error}"))
+                .advice("the session is not renewed without it, because its refresh token may only be spent once"));
+        }
+        Ok(None)
+    }
+
+    /// Takes over a live token that somebody else has put into the store.
+    fn adopt(&self, record: &Record) -> bool {
+        let engine = &self.engine;
+        let now = engine.now();
+        if !engine.is_ours(record) {
+            return false;
+        }
+        let mut state = engine.state();
+        let known = state.held.as_ref().map(|held| held.generation);
+        if known == Some(record.generation) || (known.is_none() && self.flight.reason == Reason::Asked) {
+            return false;
+        }
+        let Some((tokens, received)) = record.tokens(now) else { return false };
+        let held = engine.hold(&tokens, record.generation, received, Born::Elsewhere);
+        if !held.deadlines.is_fresh(now) || state.check(&self.flight).is_err() {
+            return false;
+        }
+        state.report.add(now.wall, What::Adopted { generation: record.generation.to_string() });
+        engine.publish(&mut state, held, tokens);
+        true
+    }
+
+    /// The refresh token to use: the store's, which is never older than ours.
+    fn refresh_token(&self, stored: Option<&Record>) -> Option<Secret> {
+        let engine = &self.engine;
+        if engine.issuer.describe().renewal == Renewal::None {
+            return None;
+        }
+        if let Some(unsaved) = &engine.state().unsaved {
+            return unsaved.session.as_ref()?.refresh.clone();
+        }
+        match stored {
+            Some(record) if engine.is_ours(record) => record.session.as_ref()?.refresh.clone(),
+            Some(_) => None,
+            None => engine.state().tokens.as_ref()?.refresh.clone(),
+        }
+    }
+
+    /// Asks the vendor. `true` if the answer continues the session, `false` if it begins a new one.
+    async fn issue(&self, conversation: &Conversation, refresh: Option<Secret>) -> Result<(Issued, bool), Error> {
+        let issuer = &self.engine.issuer;
+        if let Some(refresh) = refresh {
+            match self.renew(&refresh).await {
+                Err(refused) if refused.kind() == ErrorKind::SignInRequired => {
+                    tracing::info!(key = %self.engine.key, "keyway: the vendor refused the refresh token");
+                    self.engine.state().forget_refresh();
+                    if !issuer.describe().unattended {
+                        return Err(refused);
+                    }
+                }
+                outcome => return outcome.map(|issued| (issued, true)),
+            }
+        }
+        let attempt = Attempt::new(self.engine.clone(), self.flight.clone(), conversation.clone());
+        issuer.sign_in(&attempt).await.map(|issued| (issued, false))
+    }
+
+    /// If the answer was torn, the vendor may have rotated the token or not: one further try tells.
+    async fn renew(&self, refresh: &Secret) -> Result<Issued, Error> {
+        let issuer = &self.engine.issuer;
+        let attempt = Attempt::new(self.engine.clone(), self.flight.clone(), Conversation::default());
+        let first = issuer.renew(&attempt, refresh).await;
+        let outcome = match first {
+            Err(torn) if torn.is_outcome_unknown() && issuer.describe().renewal.rotates() => {
+                issuer.renew(&attempt, refresh).await
+            }
+            outcome => outcome,
+        };
+        outcome.map(|issued| Issued { tokens: issued.tokens.keeping(Some(refresh)), ..issued })
+    }
+
+    /// Saved before it is served. A store that fails now costs nobody a sign-in: the token is kept in memory.
+    async fn keep(&self, issued: Issued, stored: Option<Record>, renewed: bool) -> Result<(), Error> {
+        let engine = &self.engine;
+        let now = engine.now();
+        let Issued { tokens, profile } = issued;
+        let expected = stored.as_ref().map(Record::generation);
+        let generation = engine.next_generation(expected, renewed);
+        let record = engine.record(&tokens, generation, now);
+        let overtaken = engine.state().check(&self.flight).err();
+        if let Some(beaten) = overtaken {
+            self.give_back(&tokens).await;
+            return Err(beaten);
+        }
+        let saved = matches!(engine.store.compare_and_swap(&engine.key, expected, record.clone()).await, Ok(true));
+        let born = if self.flight.reason == Reason::Rejected { Born::OfRejection } else { Born::Here };
+        let held = engine.hold(&tokens, generation, now, born);
+        let arrived_dead = !held.deadlines.is_valid(now);
+        {
+            let mut state = engine.state();
+            if state.check(&self.flight).is_ok() {
+                state.unsaved = (!saved).then_some(record);
+                state.note_success(engine, &self.flight, generation, renewed, saved, now);
+                if profile.is_some() {
+                    state.profile = profile;
+                }
+                engine.publish(&mut state, held, tokens);
+                if arrived_dead {
+                    return Err(Error::protocol("the vendor issued a token that had already expired")
+                        .advice("check this machine's clock and the vendor's"));
+                }
+                return Ok(());
+            }
+        }
+        self.give_back(&tokens).await;
+        Err(Error::signed_out())
+    }
+
+    /// A token that came too late, after a sign-out: the vendor is told, so that no session is left behind.
+    async fn give_back(&self, tokens: &Tokens) {
+        let signed_out = self.engine.state().epoch != self.flight.epoch;
+        if signed_out && !matches!(self.engine.issuer.sign_out(tokens).await, Ok(SignOut::Revoked)) {
+            tracing::warn!(key = %self.engine.key, "keyway: a token that arrived after the sign-out could not be revoked");
+        }
+    }
+}
+
+impl State {
+    fn note_success(
+        &mut self,
+        engine: &Engine,
+        flight: &Flight,
+        generation: Generation,
+        renewed: bool,
+        saved: bool,
+        now: Now,
+    ) {
+        let took = now.monotonic.saturating_sub(flight.started.monotonic);
+        let (reason, generation) = (flight.reason, generation.to_string());
+        self.report.add(
+            now.wall,
+            match renewed {
+                true => What::Renewed { reason, took, generation },
+                false => What::SignedIn { reason, took, generation },
+            },
+        );
+        if !saved {
+            tracing::warn!(key = %engine.key, "keyway: the store did not take the new token; it is kept in memory");
+            self.report.add(now.wall, What::NotSaved);
+        }
+    }
+
+    fn forget_refresh(&mut self) {
+        if let Some(tokens) = &mut self.tokens {
+            tokens.refresh = None;
+        }
+    }
+
+    fn held_lease(&self) -> Option<Lease> {
+        self.held.as_ref().filter(|_| !self.signed_out).map(|held| Lease(held.clone()))
+    }
+}
+
+/// Where a token came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Born {
+    Here,
+    /// Because the vendor answered 401 to its predecessor.
+    OfRejection,
+    /// Put into the store by somebody else.
+    Elsewhere,
+}
+
+enum Asked {
+    Answered(Answer),
+    Declined,
+    Nobody,
+}
+
+/// What came first.
+pub(crate) enum First<A, B> {
+    One(A),
+    Other(B),
+}
+
+/// Waits for whichever completes first; if both have, the first one counts.
+pub(crate) async fn first<A, B>(one: impl Future<Output = A>, other: impl Future<Output = B>) -> First<A, B> {
+    let (mut one, mut other) = (pin!(one), pin!(other));
+    std::future::poll_fn(move |context| {
+        if let Poll::Ready(done) = Pin::as_mut(&mut one).poll(context) {
+            return Poll::Ready(First::One(done));
+        }
+        Pin::as_mut(&mut other).poll(context).map(First::Other)
+    })
+    .await
+}
+
+impl Held {
+    pub(super) fn was_born_of_rejection(&self) -> bool {
+        self.born == Born::OfRejection
+    }
+}

@@ -1,0 +1,697 @@
+//! Room 2: the one engine. It knows no vendor and no HTTP client; it decides when a vendor is asked.
+
+pub(crate) mod attempt;
+pub(crate) mod chance;
+pub(crate) mod cooldown;
+pub(crate) mod decide;
+pub(crate) mod flight;
+pub(crate) mod interact;
+pub(crate) mod report;
+pub(crate) mod tokens;
+pub(crate) mod windows;
+
+pub(crate) use attempt::Attempt;
+
+use crate::{
+    Error, ErrorKind, Secret,
+    clock::{Clock, Now},
+    store::{DynStore, Ends, Generation, Kept, Key, Record, StoreError, fingerprint},
+    surfaces::{Issuer, Placement, Renewal},
+};
+use arc_swap::ArcSwapOption;
+use chance::Chance;
+use cooldown::{Attempts, Cooldown};
+use decide::{Deadlines, Decision, Reason, Refusal, View, decide};
+use flight::{Born, First, Flight, first};
+use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
+use interact::{Conversation, DynResponder, Evict};
+use report::{Report, What};
+use serde_json::Value;
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+use tokens::{Expiry, Life, Tokens};
+use windows::Windows;
+
+/// A session with a vendor. Clones share it.
+///
+/// It signs in when the first token is wanted, renews while tokens are in use, and never does either twice at once.
+#[derive(Clone)]
+pub struct Session(Arc<Engine>);
+
+/// Everything one session is and may do.
+pub(crate) struct Engine {
+    key: Key,
+    issuer: Box<dyn Issuer>,
+    store: Arc<dyn DynStore>,
+    clock: Arc<dyn Clock>,
+    responder: Option<Arc<dyn DynResponder>>,
+    evict: Evict,
+    windows: Windows,
+    timeouts: Patience,
+    /// Sent with every token, such as the tenant's header.
+    constant: HeaderMap,
+    chance: Chance,
+    salt: u64,
+    /// What the hot path serves: the held token unless it was rejected.
+    current: ArcSwapOption<Held>,
+    /// Everything else. Never locked across an await.
+    state: Mutex<State>,
+}
+
+/// What a session is made from.
+pub(crate) struct Settings {
+    pub(crate) key: Key,
+    pub(crate) issuer: Box<dyn Issuer>,
+    pub(crate) store: Arc<dyn DynStore>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) responder: Option<Arc<dyn DynResponder>>,
+    pub(crate) evict: Evict,
+    pub(crate) windows: Windows,
+    pub(crate) timeouts: Patience,
+    pub(crate) constant: HeaderMap,
+}
+
+/// How long the engine waits for whom.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    pub(crate) flight: Duration,
+    pub(crate) store_lock: Duration,
+    pub(crate) person: Duration,
+}
+
+#[derive(Default)]
+struct State {
+    held: Option<Arc<Held>>,
+    /// Whether the vendor has refused the held token.
+    rejected: bool,
+    /// The held token with its refresh token.
+    tokens: Option<Tokens>,
+    /// What the store has not taken yet.
+    unsaved: Option<Record>,
+    profile: Option<Profile>,
+    flight: Option<Arc<Flight>>,
+    flights: u64,
+    cooldown: Cooldown,
+    attempts: Attempts,
+    /// Fingerprints of the credential that was presented last, and of the one the vendor refused.
+    presented: Option<String>,
+    refused: Option<String>,
+    signed_out: bool,
+    /// Counts sign-outs.
+    epoch: u64,
+    report: Report,
+}
+
+/// A token ready to be served, its headers made once.
+#[derive(Debug)]
+struct Held {
+    headers: HeaderMap,
+    token: Secret,
+    expiry: Expiry,
+    generation: Generation,
+    deadlines: Deadlines,
+    published: Now,
+    born: Born,
+}
+
+/// A token that could be used when it was handed out, with the headers that carry it.
+///
+/// Cheap to clone. A lease is a snapshot: its token and its tenant belong together and never change.
+#[derive(Clone)]
+pub struct Lease(Arc<Held>);
+
+impl Lease {
+    /// The headers that carry the session: the token's and, where there is one, the tenant's. Marked sensitive.
+    #[must_use]
+    pub fn headers(&self) -> &HeaderMap {
+        &self.0.headers
+    }
+
+    /// The bare token, for what is not HTTP (streams, message brokers). `None` where a session is more than one value.
+    #[must_use]
+    pub fn token(&self) -> Option<&Secret> {
+        Some(&self.0.token)
+    }
+
+    /// Until when it can be used, by this machine's wall clock.
+    #[must_use]
+    pub fn expiry(&self) -> Expiry {
+        self.0.expiry
+    }
+
+    /// Which token of which session this is.
+    #[must_use]
+    pub fn generation(&self) -> Generation {
+        self.0.generation
+    }
+}
+
+impl fmt::Debug for Lease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lease")
+            .field("generation", &format_args!("{}", self.0.generation))
+            .field("expiry", &self.0.expiry)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a sign-in told about the user. Not stored: there is none after a session came out of a store.
+#[derive(Clone, Default)]
+pub struct Profile {
+    facts: Value,
+    secrets: BTreeMap<&'static str, Secret>,
+}
+
+impl Profile {
+    pub(crate) fn new(facts: Value) -> Self {
+        Self { facts, secrets: BTreeMap::new() }
+    }
+
+    /// What the vendor said, without its secrets.
+    #[must_use]
+    pub fn facts(&self) -> &Value {
+        &self.facts
+    }
+
+    /// A secret the vendor handed out besides the token, by the vendor's own name.
+    #[must_use]
+    pub fn secret(&self, name: &str) -> Option<&Secret> {
+        self.secrets.get(name)
+    }
+}
+
+impl fmt::Debug for Profile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.facts.as_object().into_iter().flat_map(serde_json::Map::keys).collect();
+        f.debug_struct("Profile").field("facts", &names).field("secrets", &self.secrets.keys()).finish()
+    }
+}
+
+/// How a sign-out ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignOut {
+    /// The vendor ended the session.
+    Revoked,
+    /// It is forgotten here; the vendor offers no way to end it, or could not be reached.
+    LocalOnly,
+}
+
+/// A 401 to a token that was itself made because of a 401 this recently is about permissions, not about the token.
+const PERMISSION_401: Duration = Duration::from_secs(30);
+
+/// How often a sign-out meets a newer token in the store before it gives up.
+const BURIALS: u32 = 10;
+
+impl Session {
+    pub(crate) fn new(settings: Settings) -> Self {
+        let Settings { key, issuer, store, clock, responder, evict, windows, timeouts, constant } = settings;
+        let chance = Chance::new();
+        Self(Arc::new(Engine {
+            key,
+            issuer,
+            store,
+            clock,
+            responder,
+            evict,
+            windows,
+            timeouts,
+            constant,
+            salt: chance.next(),
+            chance,
+            current: ArcSwapOption::empty(),
+            state: Mutex::default(),
+        }))
+    }
+
+    /// A token that can be used now. Signs in or renews if it must.
+    ///
+    /// On a fresh token this is one atomic load and a look at the clock. In the early window the renewal runs behind; in
+    /// the late window the caller waits for it, but a token that is still valid is served even if its renewal fails.
+    ///
+    /// # Errors
+    /// Whatever keeps the session from having a token; see [`ErrorKind`]. All who wait for one renewal share its error,
+    /// and until the failure has cooled down it is answered from memory ([`Error::is_local`]).
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing: a renewal that is under way goes on and its token is kept.
+    pub async fn lease(&self) -> Result<Lease, Error> {
+        match self.fresh() {
+            Some(lease) => Ok(lease),
+            // Boxed, so that the future of the fast path stays small.
+            None => Box::pin(self.obtain(Duration::ZERO)).await,
+        }
+    }
+
+    /// A token that lives for at least `needed` from now, renewing at most once.
+    ///
+    /// # Errors
+    /// As [`lease`](Self::lease); a failed renewal is an error here even if a shorter-lived token is at hand.
+    /// `ErrorKind::Config` if the vendor's tokens do not live that long, or if nobody knows how long they live.
+    ///
+    /// # Cancel safety
+    /// As [`lease`](Self::lease).
+    pub async fn lease_for(&self, needed: Duration) -> Result<Lease, Error> {
+        let lease = self.obtain(needed).await?;
+        let now = self.now();
+        match lease.expiry() {
+            Expiry::Never => Ok(lease),
+            Expiry::Unknown => Err(Error::config("nobody knows how long this vendor's tokens live")
+                .advice("use lease() and be ready for a 401")),
+            Expiry::At(_) if lease.0.deadlines.left(now) >= needed => Ok(lease),
+            Expiry::At(_) => {
+                let lives = lease.0.deadlines.left(now).as_secs();
+                Err(Error::config(format!(
+                    "a token that lives {} s was asked for, and a new one of this vendor has {lives} s left",
+                    needed.as_secs()
+                ))
+                .advice("ask for less, or renew during the work"))
+            }
+        }
+    }
+
+    /// Makes sure that there is a session, also after a sign-out or after the vendor refused the credentials: those are
+    /// forgotten. A session that is live is not replaced.
+    ///
+    /// # Errors
+    /// As [`lease`](Self::lease).
+    ///
+    /// # Cancel safety
+    /// As [`lease`](Self::lease).
+    pub async fn sign_in(&self) -> Result<Lease, Error> {
+        {
+            let mut state = self.0.state();
+            state.signed_out = false;
+            state.refused = None;
+            state.cooldown.succeeded();
+        }
+        self.lease().await
+    }
+
+    /// Renews now, whatever the clock says.
+    ///
+    /// # Errors
+    /// `ErrorKind::Config` where tokens are not renewed (a VMS session, a static key); else as [`lease`](Self::lease).
+    ///
+    /// # Cancel safety
+    /// As [`lease`](Self::lease).
+    pub async fn renew(&self) -> Result<Lease, Error> {
+        let capabilities = self.0.issuer.describe();
+        if capabilities.renewal == Renewal::None {
+            return Err(Error::config(format!(
+                "a {} session by {} is not renewed",
+                capabilities.surface, capabilities.credential
+            ))
+            .advice("sign_out() and sign_in() make a new one"));
+        }
+        loop {
+            let boarding = {
+                let mut state = self.0.state();
+                if state.signed_out {
+                    return Err(Error::signed_out());
+                }
+                self.0.board(&mut state, Reason::Asked, Conversation::default())?
+            };
+            if let Some(outcome) = self.0.outcome(&boarding.flight).await {
+                return outcome;
+            }
+        }
+    }
+
+    /// Ends the session, here first and then at the vendor. Every clone answers `ErrorKind::SignedOut` from then on,
+    /// until [`sign_in`](Self::sign_in) is called. A renewal that is under way loses, and what it obtains is revoked.
+    ///
+    /// # Errors
+    /// `ErrorKind::Store` if the store could not be told; the session is forgotten here all the same.
+    ///
+    /// # Cancel safety
+    /// Once polled, the sign-out goes on even if this future is dropped.
+    pub async fn sign_out(&self) -> Result<SignOut, Error> {
+        let runtime = tokio::runtime::Handle::try_current().map_err(|_| Error::no_runtime())?;
+        let tokens = self.0.forget();
+        let engine = self.0.clone();
+        let task = runtime.spawn(async move { engine.end(tokens, true).await });
+        task.await.unwrap_or_else(|_| Err(Error::protocol("the sign-out was cut off").advice("call sign_out() again")))
+    }
+
+    /// The session ended at the vendor by a call of the user's own: forget it here.
+    pub(crate) async fn ended(&self) -> Result<(), Error> {
+        let tokens = self.0.forget();
+        self.0.end(tokens, false).await.map(|_| ())
+    }
+
+    /// Waits until no renewal is under way, for an orderly end of the program. It does not sign out.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the wait and nothing else.
+    pub async fn close(&self) {
+        loop {
+            let flight = self.0.state().flight.clone();
+            let Some(flight) = flight else { return };
+            let patience = self.0.clock.sleep(self.0.timeouts.flight);
+            if let First::Other(()) = first(flight.landed(), patience).await {
+                return;
+            }
+        }
+    }
+
+    /// What the last sign-in told about the user; `None` if the session came out of a store.
+    #[must_use]
+    pub fn profile(&self) -> Option<Profile> {
+        self.0.state().profile.clone()
+    }
+
+    /// The last decisions, one line each, without secrets.
+    #[must_use]
+    pub fn report(&self) -> Report {
+        self.0.state().report.clone()
+    }
+
+    /// The vendor answered 401 to this lease. Tells whether a new lease is worth a try.
+    pub(crate) fn reject(&self, lease: &Lease) -> bool {
+        let now = self.now();
+        let mut state = self.0.state();
+        let Some(held) = state.held.clone() else { return true };
+        if held.generation != lease.generation() {
+            // A late 401 to an older token: the newer one has not been tried yet.
+            return true;
+        }
+        if state.rejected {
+            return true;
+        }
+        let age = now.monotonic.saturating_sub(held.published.monotonic);
+        if held.was_born_of_rejection() && age < PERMISSION_401 {
+            return false;
+        }
+        state.rejected = true;
+        self.0.current.store(None);
+        state.report.add(now.wall, What::Rejected { generation: held.generation.to_string() });
+        true
+    }
+
+    /// Continues a sign-in with an answer. If the question has been answered before, joins what came of that.
+    pub(crate) async fn resume(&self, answered: &AtomicBool, conversation: Conversation) -> Result<Lease, Error> {
+        loop {
+            let boarding = {
+                let mut state = self.0.state();
+                if state.signed_out {
+                    return Err(Error::signed_out());
+                }
+                if let Some(lease) = state.usable(self.now()) {
+                    return Ok(lease);
+                }
+                // Within the critical section, so that whoever comes second finds the first one's flight.
+                if answered.swap(true, Ordering::AcqRel) {
+                    None
+                } else {
+                    Some(self.0.board(&mut state, Reason::Answered, conversation.clone())?)
+                }
+            };
+            let Some(boarding) = boarding else { return self.lease().await };
+            match self.0.outcome(&boarding.flight).await {
+                // A flight that was under way before the answer came cannot have known it.
+                Some(Err(error)) if !boarding.started && error.resume().is_some() => {}
+                Some(outcome) => return outcome,
+                None => {}
+            }
+            answered.store(false, Ordering::Release);
+        }
+    }
+
+    pub(crate) fn now(&self) -> Now {
+        self.0.now()
+    }
+
+    /// The hot path: no lock, no await, no allocation.
+    #[inline]
+    fn fresh(&self) -> Option<Lease> {
+        let held = self.0.current.load();
+        let held = held.as_ref()?;
+        held.deadlines.is_fresh(self.0.now()).then(|| Lease(Arc::clone(held)))
+    }
+
+    async fn obtain(&self, needed: Duration) -> Result<Lease, Error> {
+        loop {
+            match self.0.next_step(needed)? {
+                Next::Serve(lease) => return Ok(lease),
+                Next::Wait { flight, meanwhile: None } => {
+                    if let Some(outcome) = self.0.outcome(&flight).await {
+                        return outcome;
+                    }
+                }
+                Next::Wait { flight, meanwhile: Some((lease, patience)) } => {
+                    let outcome = first(self.0.outcome(&flight), self.0.clock.sleep(patience)).await;
+                    return match outcome {
+                        First::One(Some(Ok(renewed))) => Ok(renewed),
+                        _ => Ok(lease),
+                    };
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").field("key", &format_args!("{}", self.0.key)).finish_non_exhaustive()
+    }
+}
+
+/// What a caller does next.
+enum Next {
+    Serve(Lease),
+    /// Waits for the flight; with a token that is still valid, only for so long.
+    Wait {
+        flight: Arc<Flight>,
+        meanwhile: Option<(Lease, Duration)>,
+    },
+}
+
+impl Engine {
+    fn now(&self) -> Now {
+        Now::read(&*self.clock)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing panics while the state is changed, so a poisoned one is still whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Decides and boards in one critical section: a flight that lands in between is seen.
+    fn next_step(self: &Arc<Self>, needed: Duration) -> Result<Next, Error> {
+        let now = self.now();
+        let mut state = self.state();
+        let held = state.held.clone();
+        let decision = decide(&View {
+            now,
+            held: held.as_ref().map(|held| &held.deadlines),
+            rejected: state.rejected,
+            signed_out: state.signed_out,
+            // Joining a flight that is under way asks nobody anything.
+            cooling: state.cooldown.cooling().filter(|_| state.flight.is_none()),
+            needed,
+        });
+        match (decision, held) {
+            (Decision::Serve, Some(held)) => Ok(Next::Serve(Lease(held))),
+            (Decision::ServeAndRenewBehind, Some(held)) => {
+                // Nobody waits for it, so nobody is told if it cannot start.
+                let _ = self.board(&mut state, Reason::Early, Conversation::default());
+                Ok(Next::Serve(Lease(held)))
+            }
+            (Decision::Wait(reason), held) => {
+                let flight = self.board(&mut state, reason, Conversation::default())?.flight;
+                // In the late window the token is still good: half of what is left is spent on waiting for a better one.
+                let meanwhile = held.filter(|_| reason == Reason::Late).map(|held| {
+                    let patience = held.deadlines.left(now) / 2;
+                    (Lease(held), patience)
+                });
+                Ok(Next::Wait { flight, meanwhile })
+            }
+            (Decision::Refuse(Refusal::SignedOut), _) => Err(Error::signed_out()),
+            (Decision::Refuse(Refusal::CoolingDown(_)), _) => Err(state.cooling_error(now)),
+            (Decision::Serve | Decision::ServeAndRenewBehind, None) => Err(Error::protocol("a token vanished")),
+        }
+    }
+
+    /// Whether a stored session began with the credential this client has.
+    fn is_ours(&self, record: &Record) -> bool {
+        match (self.issuer.seed(), &record.seed) {
+            (Some(seed), Some(stored)) => fingerprint(record.generation.lineage, seed) == *stored,
+            _ => true,
+        }
+    }
+
+    /// A renewal continues the lineage it renewed, counting on from the newest token of it; a sign-in begins a new one.
+    fn next_generation(&self, stored: Option<Generation>, renewed: bool) -> Generation {
+        let held = self.state().held.as_ref().map(|held| held.generation);
+        let newest = match (stored, held) {
+            (Some(stored), Some(held)) if stored.lineage == held.lineage && held.counter > stored.counter => Some(held),
+            (Some(stored), _) => Some(stored),
+            (None, held) => held,
+        };
+        match newest {
+            Some(newest) if renewed => newest.next(),
+            _ => Generation::first(self.chance.next()),
+        }
+    }
+
+    fn record(&self, tokens: &Tokens, generation: Generation, now: Now) -> Record {
+        let issued = tokens.date.unwrap_or(now.wall);
+        let ends = match tokens.life {
+            Life::For(life) => Ends::At(issued + life),
+            Life::Never => Ends::Never,
+            Life::Unknown => Ends::Unknown,
+        };
+        let (access, refresh) = (tokens.access.clone(), tokens.refresh.clone());
+        let seed = self.issuer.seed().map(|seed| fingerprint(generation.lineage, seed));
+        Record { generation, session: Some(Kept { access, refresh, issued, ends }), seed }
+    }
+
+    fn hold(&self, tokens: &Tokens, generation: Generation, received: Now, born: Born) -> Held {
+        let mut headers = self.constant.clone();
+        let (name, value) = match &self.issuer.describe().placement {
+            Placement::Bearer => (AUTHORIZATION, format!("Bearer {}", tokens.access.expose())),
+            Placement::Header(name) => (name.clone(), tokens.access.expose().to_owned()),
+        };
+        if let Ok(mut value) = HeaderValue::try_from(value) {
+            value.set_sensitive(true);
+            headers.insert(name, value);
+        }
+        // A header value allocates when it is cloned for the first time: not in a caller's hot path.
+        let _ = headers.clone();
+        Held {
+            headers,
+            token: tokens.access.clone(),
+            expiry: tokens.life.expiry(received),
+            generation,
+            deadlines: Deadlines::new(tokens.life, received, &self.windows, self.chance.share()),
+            published: self.now(),
+            born,
+        }
+    }
+
+    fn publish(&self, state: &mut State, held: Held, tokens: Tokens) {
+        let held = Arc::new(held);
+        state.held = Some(held.clone());
+        state.tokens = Some(tokens);
+        state.rejected = false;
+        self.current.store(Some(held));
+    }
+
+    /// The local half of a sign-out: from now on nobody is served and no flight may keep what it gets.
+    fn forget(&self) -> Option<Tokens> {
+        let now = self.now();
+        let mut state = self.state();
+        state.signed_out = true;
+        state.epoch += 1;
+        state.flight = None;
+        state.held = None;
+        state.unsaved = None;
+        state.profile = None;
+        state.rejected = false;
+        self.current.store(None);
+        state.report.add(now.wall, What::SignedOut);
+        state.tokens.take()
+    }
+
+    /// The rest of a sign-out: the store's tombstone first, then the vendor.
+    async fn end(&self, tokens: Option<Tokens>, tell_vendor: bool) -> Result<SignOut, Error> {
+        let (told, stored) = self.bury().await;
+        let tokens = tokens.or_else(|| stored?.tokens(self.now()).map(|(tokens, _)| tokens));
+        let outcome = match tokens {
+            Some(tokens) if tell_vendor => match self.issuer.sign_out(&tokens).await {
+                Ok(outcome) => outcome,
+                Err(error) => {
+                    tracing::warn!(key = %self.key, kind = ?error.kind(), "keyway: the vendor was not told of the sign-out");
+                    SignOut::LocalOnly
+                }
+            },
+            _ => SignOut::LocalOnly,
+        };
+        told.map(|()| outcome)
+    }
+
+    /// Puts a tombstone in the place of the stored session, and answers what was there. Without the store's lock: a
+    /// renewal that holds it must not hold up a sign-out, and finds the tombstone when it wants to save.
+    async fn bury(&self) -> (Result<(), Error>, Option<Record>) {
+        let failed = |error| {
+            Error::new(ErrorKind::Store, format!("the session store failed: {error}"))
+                .advice("this client has forgotten the session, but others that share the store may still use it")
+        };
+        for _ in 0..BURIALS {
+            let stored = match self.store.load(&self.key).await {
+                Ok(Some(record)) if !record.is_tombstone() => record,
+                Ok(_) => return (Ok(()), None),
+                Err(error) => return (Err(failed(error)), None),
+            };
+            let tombstone = Record { generation: stored.generation.next(), session: None, seed: None };
+            match self.store.compare_and_swap(&self.key, Some(stored.generation), tombstone).await {
+                Ok(true) => return (Ok(()), Some(stored)),
+                // Somebody saved a newer token in between: that one is to be buried.
+                Ok(false) => {}
+                Err(error) => return (Err(failed(error)), Some(stored)),
+            }
+        }
+        (Err(failed(StoreError::new("others keep saving newer tokens"))), None)
+    }
+}
+
+impl State {
+    /// The failure that cools down, as the answer to somebody who comes meanwhile.
+    fn cooling_error(&self, now: Now) -> Error {
+        match self.cooldown.failure(now) {
+            Some((error, wait)) if error.resume().is_none() => {
+                error.clone().with_retry_after(wait.or(error.retry_after())).local()
+            }
+            Some((question, _)) => question.clone(),
+            None => Error::new(ErrorKind::Throttled, "a failure is cooling down").local(),
+        }
+    }
+
+    /// The held token, if it could be served.
+    fn usable(&self, now: Now) -> Option<Lease> {
+        let held = self.held.as_ref().filter(|held| !self.rejected && held.deadlines.is_valid(now))?;
+        Some(Lease(held.clone()))
+    }
+}
+
+impl Record {
+    /// The kept tokens and the moment, on our clocks, at which their life began. `None` for a tombstone.
+    fn tokens(&self, now: Now) -> Option<(Tokens, Now)> {
+        let kept = self.session.as_ref()?;
+        let age = now.wall.duration_since(kept.issued).unwrap_or_default();
+        let received = Now { wall: now.wall - age, monotonic: now.monotonic.saturating_sub(age) };
+        let life = match kept.ends {
+            Ends::At(end) => Life::For(end.duration_since(kept.issued).unwrap_or_default()),
+            Ends::Never => Life::Never,
+            Ends::Unknown => Life::Unknown,
+        };
+        let (access, refresh) = (kept.access.clone(), kept.refresh.clone());
+        Some((Tokens { access, refresh, life, date: Some(kept.issued) }, received))
+    }
+}
+
+impl Error {
+    fn signed_out() -> Self {
+        Self::new(ErrorKind::SignedOut, "this session was signed out")
+            .advice("call sign_in() to begin a new one")
+            .local()
+    }
+
+    pub(crate) fn no_runtime() -> Self {
+        Self::config("Keyway was called outside a Tokio runtime")
+            .advice("call it from async code that Tokio runs, such as #[tokio::main]")
+    }
+}
+
+const _: () = {
+    const fn promised<T: Send + Sync + Clone + 'static>() {}
+    promised::<Session>();
+    promised::<Lease>();
+};

@@ -1,0 +1,167 @@
+//! What a vendor hands out, and the one place where its way of telling an expiry becomes ours.
+
+use crate::{Secret, clock::Now};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::Deserialize;
+use std::time::{Duration, SystemTime};
+
+/// Until when a lease can be used, by this machine's wall clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expiry {
+    /// Until then. A vendor's epoch is corrected by the `Date` of its answer, so that a wrong local clock does no harm.
+    At(SystemTime),
+    /// It does not end by itself.
+    Never,
+    /// The vendor does not say; it is used until it is refused.
+    Unknown,
+}
+
+/// What a sign-in or a renewal yields, as far as the vendor told.
+#[derive(Debug, Clone)]
+pub(crate) struct Tokens {
+    pub(crate) access: Secret,
+    /// Never an empty one.
+    pub(crate) refresh: Option<Secret>,
+    pub(crate) life: Life,
+    /// The vendor's clock when it answered, if the answer had a `Date`.
+    pub(crate) date: Option<SystemTime>,
+}
+
+impl Tokens {
+    /// A renewal that names no new refresh token leaves the old one valid.
+    pub(crate) fn keeping(mut self, old: Option<&Secret>) -> Self {
+        if self.refresh.is_none() {
+            self.refresh = old.cloned();
+        }
+        self
+    }
+}
+
+/// A missing, null or empty refresh token is none.
+pub(crate) fn present(secret: Option<Secret>) -> Option<Secret> {
+    secret.filter(|secret| !secret.expose().is_empty())
+}
+
+/// How long a token lives from the moment its answer arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Life {
+    For(Duration),
+    Never,
+    Unknown,
+}
+
+/// How a vendor tells the end of a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(dead_code, reason = "each surface speaks one of the dialects")]
+pub(crate) enum Told {
+    /// Seconds from now.
+    Seconds(i64),
+    /// The end as seconds since 1970.
+    Epoch(i64),
+    Nothing,
+}
+
+/// No token is believed to live longer than this; a larger figure is a unit we misread.
+const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
+impl Life {
+    /// `received` is when the answer arrived, `date` the vendor's own clock in that answer.
+    pub(crate) fn ingest(told: Told, default: Option<Duration>, received: Now, date: Option<SystemTime>) -> Self {
+        let default = || default.map_or(Self::Unknown, Self::For);
+        match told {
+            Told::Seconds(seconds) => Self::For(seconds_of(seconds)),
+            Told::Epoch(end) => {
+                let server = date.unwrap_or(received.wall);
+                let end = SystemTime::UNIX_EPOCH + seconds_of(end);
+                Self::For(end.duration_since(server).unwrap_or_default())
+            }
+            Told::Nothing => default(),
+        }
+        .sensible()
+    }
+
+    fn sensible(self) -> Self {
+        match self {
+            Self::For(life) if life > LONGEST => Self::Never,
+            life => life,
+        }
+    }
+
+    pub(crate) fn expiry(self, received: Now) -> Expiry {
+        match self {
+            Self::For(life) => Expiry::At(received.wall + life),
+            Self::Never => Expiry::Never,
+            Self::Unknown => Expiry::Unknown,
+        }
+    }
+}
+
+fn seconds_of(seconds: i64) -> Duration {
+    Duration::from_secs(u64::try_from(seconds).unwrap_or(0))
+}
+
+/// The `exp` of a token that happens to be a JWT. Nothing is verified: the vendor verifies, we only look at the clock.
+pub(crate) fn jwt_expiry(token: &Secret) -> Told {
+    #[derive(Deserialize)]
+    struct Claims {
+        exp: f64,
+    }
+    let mut parts = token.expose().split('.');
+    let (Some(_), Some(claims), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+        return Told::Nothing;
+    };
+    let Ok(claims) = URL_SAFE_NO_PAD.decode(claims.trim_end_matches('=')) else { return Told::Nothing };
+    match serde_json::from_slice::<Claims>(&claims) {
+        Ok(Claims { exp }) if exp.is_finite() => Told::Epoch(exp as i64),
+        _ => Told::Nothing,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const T: u64 = 1_700_000_000;
+
+    fn received() -> Now {
+        Now { wall: SystemTime::UNIX_EPOCH + Duration::from_secs(T), monotonic: Duration::from_secs(5) }
+    }
+
+    fn ingest(told: Told) -> Life {
+        Life::ingest(told, Some(Duration::from_secs(600)), received(), None)
+    }
+
+    #[test]
+    fn every_dialect_becomes_a_life() {
+        let seconds = |n| Life::For(Duration::from_secs(n));
+        for (told, life) in [
+            (Told::Nothing, seconds(600)),
+            (Told::Seconds(21_600), seconds(21_600)),
+            (Told::Seconds(0), seconds(0)),
+            (Told::Seconds(-5), seconds(0)),
+            (Told::Seconds(i64::MAX), Life::Never),
+            (Told::Epoch(T as i64 + 60), seconds(60)),
+            (Told::Epoch(T as i64 - 60), seconds(0)),
+            (Told::Epoch(-1), seconds(0)),
+        ] {
+            assert_eq!(ingest(told), life, "{told:?}");
+        }
+        assert_eq!(Life::ingest(Told::Nothing, None, received(), None), Life::Unknown);
+    }
+
+    #[test]
+    fn an_epoch_is_measured_by_the_vendors_own_clock() {
+        let a_day_behind = SystemTime::UNIX_EPOCH + Duration::from_secs(T - 86_400);
+        let told = Told::Epoch(T as i64 - 86_400 + 600);
+        assert_eq!(Life::ingest(told, None, received(), Some(a_day_behind)), Life::For(Duration::from_secs(600)));
+    }
+
+    #[test]
+    fn a_jwt_tells_its_own_end_and_an_opaque_token_tells_nothing() {
+        let claims = URL_SAFE_NO_PAD.encode(r#"{"exp":1700000600,"user":{"uuid":"u"}}"#);
+        assert_eq!(jwt_expiry(&Secret::from(format!("e30.{claims}.sig"))), Told::Epoch(1_700_000_600));
+        for opaque in ["", "abc", "a.b", "a.b.c", "a.b.c.d", "..", "e30.e30.x"] {
+            assert_eq!(jwt_expiry(&Secret::from(opaque)), Told::Nothing, "{opaque}");
+        }
+    }
+}

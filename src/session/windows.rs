@@ -1,0 +1,106 @@
+//! When a token is renewed, measured back from its end.
+
+use std::time::Duration;
+
+/// How long before its end a token is renewed. All shares are of the token's whole life.
+///
+/// In the **early** window a call is served at once and the renewal runs behind it; in the **late** window a call waits
+/// for the renewal. Both scale with the token's life, because five minutes are little for a day and half of a
+/// ten-minute token. Whatever is set here, the early window is at most a quarter of the life and the late one at most
+/// half the early one, so that even a one-second token is used before it is renewed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Windows {
+    /// Share of the life in which renewal runs behind. Default 0.20.
+    pub early_share: f64,
+    /// The early window is at least this long. Default 10 s.
+    pub early_min: Duration,
+    /// The early window is at most this long. Default 5 min.
+    pub early_max: Duration,
+    /// Share of the life in which callers wait. Default 0.05.
+    pub late_share: f64,
+    /// The late window is at least this long. Default 1 s.
+    pub late_min: Duration,
+    /// The late window is at most this long. Default 60 s.
+    pub late_max: Duration,
+    /// By which share both windows may shrink at random, so that a fleet does not renew in step. Default 0.10.
+    pub jitter: f64,
+}
+
+impl Default for Windows {
+    fn default() -> Self {
+        Self {
+            early_share: 0.20,
+            early_min: Duration::from_secs(10),
+            early_max: Duration::from_secs(5 * 60),
+            late_share: 0.05,
+            late_min: Duration::from_secs(1),
+            late_max: Duration::from_secs(60),
+            jitter: 0.10,
+        }
+    }
+}
+
+/// The two windows of one token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Margins {
+    pub(crate) early: Duration,
+    pub(crate) late: Duration,
+}
+
+impl Windows {
+    /// The windows of a token that lives for `life`. `chance` is between 0 and 1.
+    pub(crate) fn margins(&self, life: Duration, chance: f64) -> Margins {
+        let shrink = 1.0 - self.jitter.clamp(0.0, 1.0) * chance.clamp(0.0, 1.0);
+        let early = share(life, self.early_share, self.early_min, self.early_max).min(life / 4).mul_f64(shrink);
+        let late = share(life, self.late_share, self.late_min, self.late_max).mul_f64(shrink).min(early / 2);
+        Margins { early, late }
+    }
+
+    /// Says what is wrong with settings that cannot be meant.
+    pub(crate) fn mistake(&self) -> Option<&'static str> {
+        let sane = |share: f64| share.is_finite() && (0.0..=1.0).contains(&share);
+        if !sane(self.early_share) || !sane(self.late_share) || !sane(self.jitter) {
+            return Some("its shares must lie between 0 and 1");
+        }
+        if self.early_min > self.early_max || self.late_min > self.late_max {
+            return Some("a minimum must not be above its maximum");
+        }
+        None
+    }
+}
+
+fn share(life: Duration, share: f64, min: Duration, max: Duration) -> Duration {
+    life.mul_f64(share.clamp(0.0, 1.0)).max(min).min(max)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn margins(life: u64) -> (f64, f64) {
+        let Margins { early, late } = Windows::default().margins(Duration::from_secs(life), 0.0);
+        (early.as_secs_f64(), late.as_secs_f64())
+    }
+
+    #[test]
+    fn windows_scale_with_the_life_of_the_token() {
+        assert_eq!(margins(600), (120.0, 30.0));
+        assert_eq!(margins(24 * 3600), (300.0, 60.0));
+        assert_eq!(margins(60), (12.0, 3.0));
+    }
+
+    #[test]
+    fn a_short_token_spends_most_of_its_life_fresh() {
+        assert_eq!(margins(10), (2.5, 1.0));
+        assert_eq!(margins(1), (0.25, 0.125));
+        assert_eq!(margins(0), (0.0, 0.0));
+    }
+
+    #[test]
+    fn jitter_only_shrinks_the_windows() {
+        let calm = Windows::default().margins(Duration::from_secs(600), 0.0);
+        let shaken = Windows::default().margins(Duration::from_secs(600), 1.0);
+        assert_eq!(shaken.early, calm.early.mul_f64(0.9));
+        assert!(shaken.late < calm.late && shaken.late <= shaken.early / 2);
+    }
+}

@@ -1,0 +1,109 @@
+//! Sessions in this process only.
+
+use super::{Generation, Key, Record, Store, StoreError, StoreLock};
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+/// Keeps sessions in memory. Clones share what they keep; give one to several clients to let them share sessions.
+///
+/// It cannot protect replicas: two processes with a memory store each sign in for themselves.
+#[derive(Clone, Default)]
+pub struct MemoryStore(Arc<Mutex<HashMap<Key, Slot>>>);
+
+#[derive(Default)]
+struct Slot {
+    record: Option<Record>,
+    lock: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn slots(&self) -> MutexGuard<'_, HashMap<Key, Slot>> {
+        // Nothing panics while the map is changed, so a poisoned map is still whole.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryStore").field("keys", &self.slots().len()).finish()
+    }
+}
+
+impl Store for MemoryStore {
+    async fn load(&self, key: &Key) -> Result<Option<Record>, StoreError> {
+        Ok(self.slots().get(key).and_then(|slot| slot.record.clone()))
+    }
+
+    async fn compare_and_swap(
+        &self,
+        key: &Key,
+        expected: Option<Generation>,
+        record: Record,
+    ) -> Result<bool, StoreError> {
+        let mut slots = self.slots();
+        let slot = slots.entry(key.clone()).or_default();
+        if slot.record.as_ref().map(Record::generation) != expected {
+            return Ok(false);
+        }
+        slot.record = Some(record);
+        Ok(true)
+    }
+
+    async fn remove(&self, key: &Key) -> Result<(), StoreError> {
+        if let Some(slot) = self.slots().get_mut(key) {
+            slot.record = None;
+        }
+        Ok(())
+    }
+
+    /// The wait is the engine's to bound: it knows the clock.
+    async fn lock(&self, key: &Key, _wait: Duration) -> Result<StoreLock, StoreError> {
+        let lock = self.slots().entry(key.clone()).or_default().lock.clone();
+        Ok(StoreLock::new(lock.lock_owned().await))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(generation: Generation) -> Record {
+        Record { generation, session: None, seed: None }
+    }
+
+    #[tokio::test]
+    async fn a_swap_succeeds_only_against_the_generation_it_expects() {
+        let (store, key) = (MemoryStore::new(), Key::new("vms", &[]));
+        let first = Generation::first(7);
+        assert!(!store.compare_and_swap(&key, Some(first), record(first)).await.expect("memory"));
+        assert!(store.compare_and_swap(&key, None, record(first)).await.expect("memory"));
+        assert!(!store.compare_and_swap(&key, None, record(first.next())).await.expect("memory"));
+        assert!(store.compare_and_swap(&key, Some(first), record(first.next())).await.expect("memory"));
+        assert_eq!(store.load(&key).await.expect("memory").map(|r| r.generation()), Some(first.next()));
+        store.remove(&key).await.expect("memory");
+        assert!(store.load(&key).await.expect("memory").is_none());
+    }
+
+    #[tokio::test]
+    async fn a_dropped_wait_takes_no_lock() {
+        let (store, key) = (MemoryStore::new(), Key::new("vms", &[]));
+        let held = store.lock(&key, Duration::ZERO).await.expect("free");
+        {
+            let mut wait = Box::pin(Store::lock(&store, &key, Duration::ZERO));
+            let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+            assert!(wait.as_mut().poll(&mut context).is_pending());
+        }
+        drop(held);
+        let _again = store.lock(&key, Duration::ZERO).await.expect("free again");
+    }
+}

@@ -1,0 +1,277 @@
+//! Room 3: where sessions sleep.
+
+mod memory;
+
+pub use memory::MemoryStore;
+
+use crate::{BoxFuture, Secret};
+use sha2::{Digest, Sha256};
+use std::{
+    fmt,
+    future::Future,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+/// Keeps sessions between calls, and lets those who share it renew one at a time.
+///
+/// [`MemoryStore`] is the default. It protects the tasks of one process; it cannot protect replicas.
+pub trait Store: Send + Sync + 'static {
+    /// What is kept under `key`.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn load(&self, key: &Key) -> impl Future<Output = Result<Option<Record>, StoreError>> + Send;
+
+    /// Keeps `record` if what is there has the generation `expected` (`None`: if nothing is there). Answers whether it did.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    fn compare_and_swap(
+        &self,
+        key: &Key,
+        expected: Option<Generation>,
+        record: Record,
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+
+    /// Forgets what is kept under `key`.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    fn remove(&self, key: &Key) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Waits, at most `wait`, until nobody else holds the lock of `key`, and takes it.
+    ///
+    /// # Errors
+    /// When the lock cannot be had in time.
+    ///
+    /// # Cancel safety
+    /// A dropped wait takes no lock.
+    fn lock(&self, key: &Key, wait: Duration) -> impl Future<Output = Result<StoreLock, StoreError>> + Send;
+}
+
+/// Names one session: surface, address, tenant, principal and grant. A digest of them; no secret goes in.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Key {
+    surface: &'static str,
+    digest: String,
+}
+
+impl Key {
+    /// `parts` are separated so that no two lists of parts make the same key.
+    pub(crate) fn new(surface: &'static str, parts: &[(&str, &str)]) -> Self {
+        let mut hash = Sha256::new();
+        for text in [surface].into_iter().chain(parts.iter().flat_map(|(name, value)| [*name, *value])) {
+            hash.update((text.len() as u64).to_be_bytes());
+            hash.update(text);
+        }
+        Self { surface, digest: hex(&hash.finalize()) }
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.surface, self.digest)
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Which token of which session: a random lineage and a counter within it.
+///
+/// Within one lineage a larger counter is newer. Two lineages cannot be ordered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Generation {
+    pub(crate) lineage: u64,
+    pub(crate) counter: u64,
+}
+
+impl Generation {
+    /// The first token of a new session.
+    pub(crate) fn first(lineage: u64) -> Self {
+        Self { lineage, counter: 1 }
+    }
+
+    /// The token after this one.
+    pub(crate) fn next(self) -> Self {
+        Self { counter: self.counter + 1, ..self }
+    }
+
+    /// How many tokens this session has had, this one included.
+    #[must_use]
+    pub fn counter(&self) -> u64 {
+        self.counter
+    }
+}
+
+impl fmt::Display for Generation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:08x}.{}", self.lineage >> 32, self.counter)
+    }
+}
+
+/// What is kept of one session. Never a password, never a captcha.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// Which token this is.
+    pub(crate) generation: Generation,
+    /// `None` marks a session that was signed out.
+    pub(crate) session: Option<Kept>,
+    /// A digest of the credential this session began with, salted with its lineage.
+    pub(crate) seed: Option<String>,
+}
+
+/// The tokens of a live session.
+#[derive(Debug, Clone)]
+pub(crate) struct Kept {
+    pub(crate) access: Secret,
+    pub(crate) refresh: Option<Secret>,
+    /// When the token was issued, by the vendor's clock.
+    pub(crate) issued: SystemTime,
+    pub(crate) ends: Ends,
+}
+
+/// The end of a kept token, by the vendor's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ends {
+    At(SystemTime),
+    Never,
+    Unknown,
+}
+
+impl Record {
+    /// Which token this is.
+    #[must_use]
+    pub fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    /// Whether this marks a session that was signed out.
+    #[must_use]
+    pub fn is_tombstone(&self) -> bool {
+        self.session.is_none()
+    }
+}
+
+/// A digest of a credential that tells whether it is still the same one, and nothing else.
+pub(crate) fn fingerprint(salt: u64, credential: &Secret) -> String {
+    let mut hash = Sha256::new();
+    hash.update(b"keyway seed credential");
+    hash.update(salt.to_be_bytes());
+    hash.update(credential.expose());
+    hex(&hash.finalize()[..16])
+}
+
+/// The lock of one key; dropping it lets the next one in.
+#[must_use = "the lock is held only as long as this value lives"]
+pub struct StoreLock(#[allow(dead_code, reason = "held for its Drop")] Box<dyn std::any::Any + Send + Sync>);
+
+impl StoreLock {
+    /// Wraps whatever guard the store has; dropping the guard must release the lock.
+    pub fn new(guard: impl Send + Sync + 'static) -> Self {
+        Self(Box::new(guard))
+    }
+}
+
+impl fmt::Debug for StoreLock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StoreLock")
+    }
+}
+
+/// Why a store could not do what was asked. The text must not hold a secret.
+#[derive(Debug, Clone)]
+pub struct StoreError(Arc<str>);
+
+impl StoreError {
+    /// Says what happened, in one line.
+    pub fn new(what: impl fmt::Display) -> Self {
+        Self(what.to_string().into())
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for StoreError {}
+
+impl<S: Store> Store for Arc<S> {
+    fn load(&self, key: &Key) -> impl Future<Output = Result<Option<Record>, StoreError>> + Send {
+        S::load(self, key)
+    }
+
+    fn compare_and_swap(
+        &self,
+        key: &Key,
+        expected: Option<Generation>,
+        record: Record,
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send {
+        S::compare_and_swap(self, key, expected, record)
+    }
+
+    fn remove(&self, key: &Key) -> impl Future<Output = Result<(), StoreError>> + Send {
+        S::remove(self, key)
+    }
+
+    fn lock(&self, key: &Key, wait: Duration) -> impl Future<Output = Result<StoreLock, StoreError>> + Send {
+        S::lock(self, key, wait)
+    }
+}
+
+/// [`Store`] behind a pointer: what the engine holds.
+pub(crate) trait DynStore: Send + Sync {
+    fn load<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Record>, StoreError>>;
+    fn compare_and_swap<'a>(
+        &'a self,
+        key: &'a Key,
+        expected: Option<Generation>,
+        record: Record,
+    ) -> BoxFuture<'a, Result<bool, StoreError>>;
+    fn lock<'a>(&'a self, key: &'a Key, wait: Duration) -> BoxFuture<'a, Result<StoreLock, StoreError>>;
+}
+
+impl<S: Store> DynStore for S {
+    fn load<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
+        Box::pin(Store::load(self, key))
+    }
+
+    fn compare_and_swap<'a>(
+        &'a self,
+        key: &'a Key,
+        expected: Option<Generation>,
+        record: Record,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(Store::compare_and_swap(self, key, expected, record))
+    }
+
+    fn lock<'a>(&'a self, key: &'a Key, wait: Duration) -> BoxFuture<'a, Result<StoreLock, StoreError>> {
+        Box::pin(Store::lock(self, key, wait))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_differ_when_any_part_differs_and_when_parts_are_split_otherwise() {
+        let key = |parts: &[(&str, &str)]| Key::new("vms", parts).to_string();
+        let one = key(&[("url", "https://a"), ("login", "b")]);
+        assert_eq!(one, key(&[("url", "https://a"), ("login", "b")]));
+        assert_ne!(one, key(&[("url", "https://ab"), ("login", "")]));
+        assert_ne!(one, key(&[("url", "https://a"), ("login", "c")]));
+        assert_ne!(one, Key::new("vitamojo", &[("url", "https://a"), ("login", "b")]).to_string());
+    }
+
+    #[test]
+    fn a_fingerprint_depends_on_the_lineage() {
+        let secret = Secret::from("hunter2");
+        assert_eq!(fingerprint(1, &secret), fingerprint(1, &secret));
+        assert_ne!(fingerprint(1, &secret), fingerprint(2, &secret));
+    }
+}

@@ -1,0 +1,363 @@
+//! What all builders share: the options, the checks before any I/O, and the assembly of a client.
+
+use super::Issuer;
+use crate::{
+    Error, Session,
+    clock::{Clock, SystemClock},
+    credential::Credential,
+    http::{
+        Core, Parts, Surface,
+        authorize::{Origins, is_private},
+        facts::Role,
+        transport::AuthClient,
+    },
+    retry::{Retry, Timeouts},
+    session::{
+        Patience, Settings,
+        interact::{DynResponder, Evict},
+        windows::Windows,
+    },
+    store::{DynStore, Key, MemoryStore},
+};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use std::{fmt, sync::Arc, time::Duration};
+use url::Url;
+
+type Configure = Arc<dyn Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync>;
+
+/// What every builder asks for.
+#[derive(Clone)]
+pub(crate) struct Options {
+    pub(crate) url: String,
+    pub(crate) store: Option<Arc<dyn DynStore>>,
+    pub(crate) responder: Option<Arc<dyn DynResponder>>,
+    pub(crate) configure: Option<Configure>,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) retry: Retry,
+    pub(crate) windows: Windows,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) also: Vec<String>,
+    pub(crate) allow_http: bool,
+    pub(crate) profile: Option<String>,
+    pub(crate) evict: Evict,
+}
+
+impl Options {
+    pub(crate) fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            store: None,
+            responder: None,
+            configure: None,
+            timeouts: Timeouts::default(),
+            retry: Retry::default(),
+            windows: Windows::default(),
+            clock: Arc::new(SystemClock),
+            also: Vec::new(),
+            allow_http: false,
+            profile: None,
+            evict: Evict::Never,
+        }
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options").field("url", &self.url).field("timeouts", &self.timeouts).finish_non_exhaustive()
+    }
+}
+
+/// A credential and who it stands for.
+#[derive(Debug, Clone)]
+pub(crate) struct Grant {
+    /// The builder method that set it.
+    pub(crate) method: &'static str,
+    pub(crate) principal: String,
+    pub(crate) credential: Credential,
+}
+
+/// Exactly one credential, or what to do about it.
+pub(crate) fn only(mut grants: Vec<Grant>, offered: &str) -> Result<Grant, Error> {
+    match (grants.pop(), grants.pop()) {
+        (None, _) => {
+            Err(Error::config("the client has no credential").advice(format!("call {offered} on the builder")))
+        }
+        (Some(grant), None) if grant.principal.is_empty() => {
+            Err(Error::config(format!("{} was given an empty name", grant.method)))
+        }
+        (Some(grant), None) if grant.credential.given().is_some_and(|secret| secret.expose().is_empty()) => {
+            Err(Error::config(format!("{} was given an empty secret", grant.method)))
+        }
+        (Some(grant), None) => Ok(grant),
+        (Some(second), Some(first)) => {
+            Err(Error::config(format!("the client has two credentials, {} and {}", first.method, second.method))
+                .advice("one client is one session: make a client for each"))
+        }
+    }
+}
+
+/// Everything the checks yield, ready for a surface to make its issuer from.
+pub(crate) struct Checked {
+    options: Options,
+    root: Url,
+    also: Vec<Url>,
+    /// The session's header for its tenant.
+    pub(crate) tenant: Option<(HeaderName, HeaderValue)>,
+}
+
+impl Options {
+    /// Checks what can be checked without asking anybody.
+    pub(crate) fn check(self) -> Result<Checked, Error> {
+        let root = address(&self.url, "builder(url)", self.allow_http)?;
+        let also = self.also.iter().map(|url| address(url, ".also_origin(..)", self.allow_http));
+        let also = also.collect::<Result<Vec<_>, _>>()?;
+        if let Some(mistake) = self.windows.mistake() {
+            return Err(Error::config(format!(".windows(..) cannot work: {mistake}")));
+        }
+        let Timeouts { connect, request, sign_in, flight, store_lock, person } = self.timeouts;
+        if [connect, request, sign_in, flight, store_lock, person].contains(&Duration::ZERO) {
+            return Err(Error::config(".timeouts(..) cannot work: a timeout of zero ends everything before it begins"));
+        }
+        if self.retry.attempts == 0 {
+            return Err(Error::config(".retry(..) cannot work: `attempts` counts the first one, so it is at least 1"));
+        }
+        Ok(Checked { options: self, root, also, tenant: None })
+    }
+}
+
+fn address(text: &str, method: &str, allow_http: bool) -> Result<Url, Error> {
+    let wrong = |what: &str| Error::config(format!("the address given to {method} {what}"));
+    if text.trim().is_empty() {
+        return Err(wrong("is empty").advice("give the platform's root, such as https://vms.example"));
+    }
+    let url = Url::parse(text).map_err(|error| wrong(&format!("cannot be read: {error}")))?;
+    if !matches!(url.scheme(), "https" | "http") || url.host_str().is_none_or(str::is_empty) {
+        return Err(wrong("is no https address").advice("give the platform's root, such as https://vms.example"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(wrong("holds a user name or password").advice("give credentials to their own builder methods"));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(wrong("holds a query or fragment").advice("give the platform's root only"));
+    }
+    if !allow_http && !is_private(&url) {
+        return Err(wrong("is not https").advice("use https, or .allow_http() if nobody can listen on that network"));
+    }
+    Ok(url)
+}
+
+/// A tenant's id as the header that selects it.
+pub(crate) fn tenant_header(name: &'static str, tenant: &str) -> Result<(HeaderName, HeaderValue), Error> {
+    if !crate::http::limits::is_uuid(tenant) {
+        return Err(Error::config(".tenant(..) was given something that is no UUID")
+            .advice("ask the vendor for the tenant's UUID, such as 9cbe650a-1fb7-4b06-912b-cead8a013e8b"));
+    }
+    let value = HeaderValue::try_from(tenant).map_err(|_| Error::config(".tenant(..) cannot be sent as a header"))?;
+    Ok((HeaderName::from_static(name), value))
+}
+
+impl Checked {
+    pub(crate) fn with_tenant(self, tenant: Option<(HeaderName, HeaderValue)>) -> Self {
+        Self { tenant, ..self }
+    }
+
+    fn constant(&self) -> HeaderMap {
+        self.tenant.iter().cloned().collect()
+    }
+
+    /// The client for auth calls. No idle pool: they are rare, and a stale connection would lose a token.
+    pub(crate) fn auth_client(&self, surface: &'static Surface) -> Result<AuthClient, Error> {
+        let client = self.reqwest(|builder| builder.pool_max_idle_per_host(0))?;
+        Ok(AuthClient {
+            surface,
+            client,
+            root: self.root.clone(),
+            timeout: self.options.timeouts.sign_in,
+            clock: self.options.clock.clone(),
+            constant: self.constant(),
+        })
+    }
+
+    /// The user's settings first, then what we do not leave to chance.
+    fn reqwest(
+        &self,
+        last: impl FnOnce(reqwest::ClientBuilder) -> reqwest::ClientBuilder,
+    ) -> Result<reqwest::Client, Error> {
+        let mut builder = reqwest::Client::builder().connect_timeout(self.options.timeouts.connect);
+        builder = builder.user_agent(concat!("keyway/", env!("CARGO_PKG_VERSION")));
+        #[cfg(any(feature = "rustls", feature = "rustls-no-provider"))]
+        {
+            builder = builder.tls_backend_rustls();
+        }
+        if let Some(configure) = &self.options.configure {
+            builder = configure(builder);
+        }
+        builder = last(builder.redirect(reqwest::redirect::Policy::none()).referer(false));
+        builder.build().map_err(|error| Error::from(error).advice("check what .http(..) sets on the client"))
+    }
+
+    /// `parts` name the session besides its address and tenant.
+    pub(crate) fn assemble(
+        self,
+        surface: &'static Surface,
+        role: Role,
+        issuer: Box<dyn Issuer>,
+        grant: &Grant,
+    ) -> Result<Core, Error> {
+        let client = self.reqwest(|builder| builder)?;
+        let constant = self.constant();
+        let tenant = self.tenant.as_ref().and_then(|(_, value)| value.to_str().ok()).unwrap_or_default();
+        let key = Key::new(
+            surface.name,
+            &[
+                ("root", self.root.as_str()),
+                ("tenant", tenant),
+                ("principal", &grant.principal),
+                ("grant", grant.method),
+                ("profile", self.options.profile.as_deref().unwrap_or_default()),
+            ],
+        );
+        let Options { store, responder, timeouts, retry, windows, clock, allow_http, evict, .. } = self.options;
+        let session = Session::new(Settings {
+            key,
+            issuer,
+            store: store.unwrap_or_else(|| Arc::new(MemoryStore::new())),
+            clock: clock.clone(),
+            responder,
+            evict,
+            windows,
+            timeouts: Patience { flight: timeouts.flight, store_lock: timeouts.store_lock, person: timeouts.person },
+            constant,
+        });
+        let origins = Origins::new(&self.root, &self.also, allow_http);
+        let (root, tenant) = (self.root, self.tenant);
+        Ok(Core::new(Parts { surface, session, client, root, origins, role, tenant, timeouts, retry, clock }))
+    }
+}
+
+/// The methods that every builder has. Its type has a field `options: Options`.
+macro_rules! shared_options {
+    () => {
+        /// Where the session sleeps. Default: a [`MemoryStore`](crate::MemoryStore) of this client's own, which cannot
+        /// protect replicas.
+        pub fn store(mut self, store: impl crate::Store) -> Self {
+            self.options.store = Some(std::sync::Arc::new(store));
+            self
+        }
+
+        /// Who answers when a sign-in needs a person. Default: nobody; the question comes back as a resumable error.
+        pub fn responder(mut self, responder: impl crate::Responder) -> Self {
+            self.options.responder = Some(std::sync::Arc::new(responder));
+            self
+        }
+
+        /// Changes the HTTP client: proxy, certificates, mTLS. Applied to the client of the calls and to that of the
+        /// sign-ins; redirects stay off on both.
+        pub fn http(
+            mut self,
+            configure: impl Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync + 'static,
+        ) -> Self {
+            self.options.configure = Some(std::sync::Arc::new(configure));
+            self
+        }
+
+        /// How long to wait for whom.
+        pub fn timeouts(mut self, timeouts: crate::Timeouts) -> Self {
+            self.options.timeouts = timeouts;
+            self
+        }
+
+        /// How often a call is sent again.
+        pub fn retry(mut self, retry: crate::Retry) -> Self {
+            self.options.retry = retry;
+            self
+        }
+
+        /// When a token is renewed.
+        pub fn windows(mut self, windows: crate::Windows) -> Self {
+            self.options.windows = windows;
+            self
+        }
+
+        /// Where the time comes from; for tests.
+        pub fn clock(mut self, clock: impl crate::Clock) -> Self {
+            self.options.clock = std::sync::Arc::new(clock);
+            self
+        }
+
+        /// A further origin that gets the session, such as the platform's file server.
+        pub fn also_origin(mut self, url: impl Into<String>) -> Self {
+            self.options.also.push(url.into());
+            self
+        }
+
+        /// Allows plain http beyond this machine, where everybody on the way can read the session. Loopback addresses
+        /// need no permission.
+        pub fn allow_http(mut self) -> Self {
+            self.options.allow_http = true;
+            self
+        }
+
+        /// A name that keeps this session apart in a shared store from another one of the same account.
+        pub fn profile(mut self, name: impl Into<String>) -> Self {
+            self.options.profile = Some(name.into());
+            self
+        }
+    };
+}
+pub(crate) use shared_options;
+
+/// The client of a surface: its free calls, its typed calls and its session.
+macro_rules! surface_client {
+    ($(#[$doc:meta])* $generated:path) => {
+        $(#[$doc])*
+        #[derive(Clone)]
+        pub struct Client {
+            core: crate::http::Core,
+            api: $generated,
+        }
+
+        impl Client {
+            /// Begins a client for the platform at this address, such as `https://vms.example`.
+            pub fn builder(url: impl Into<String>) -> ClientBuilder {
+                ClientBuilder::new(url)
+            }
+
+            fn from_core(core: crate::http::Core) -> Self {
+                let base = format!("{}{}", core.root().as_str().trim_end_matches('/'), SERVER_PATH);
+                let api = <$generated>::new_with_client(&base, core.client().clone(), core.clone());
+                Self { core, api }
+            }
+
+            /// Any HTTP call under the session.
+            #[must_use]
+            pub fn http(&self) -> crate::Http {
+                crate::Http::new(self.core.clone())
+            }
+
+            /// Every documented operation, typed. A failure the vendor answers is an error.
+            #[must_use]
+            pub fn api(&self) -> &$generated {
+                &self.api
+            }
+
+            /// The session itself.
+            #[must_use]
+            pub fn session(&self) -> &crate::Session {
+                self.core.session()
+            }
+        }
+
+        impl std::fmt::Debug for Client {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_struct("Client").field("core", &self.core).finish()
+            }
+        }
+
+        const _: () = {
+            const fn promised<T: Send + Sync + Clone + 'static>() {}
+            promised::<Client>();
+        };
+    };
+}
+pub(crate) use surface_client;

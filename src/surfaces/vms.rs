@@ -1,0 +1,364 @@
+//! VMS (aipix): captchas, a limit on concurrent sessions, throttled sign-ins, and no renewal.
+
+use super::{
+    Capabilities, Issued, Issuer, Placement, Renewal,
+    builder::{Grant, Options, only, shared_options, surface_client},
+};
+use crate::{
+    BoxFuture, CredentialSource, Error, ErrorKind, Evict, Secret,
+    credential::Credential,
+    generated::vms::{FACTS, SERVER_PATH},
+    http::{
+        Surface,
+        answer::Verdict,
+        facts::{Role, Step},
+        transport::{AuthClient, Reply},
+    },
+    session::{
+        Attempt, Profile, SignOut,
+        cooldown::Budget,
+        interact::{ActiveSession, Captcha, SessionLimit},
+        tokens::{Life, Tokens},
+    },
+};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::time::Duration;
+
+pub use crate::generated::vms::{Client as Api, builder, types};
+
+surface_client! {
+    /// A client of a VMS. Cheap to clone; clones share one session, so a hundred tasks are one session to the vendor.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), keyway::Error> {
+    /// use keyway::{Evict, Secret, vms};
+    ///
+    /// let vms = vms::Client::builder("https://vms.example")
+    ///     .password("operator@example.org", Secret::from("…"))
+    ///     .session_limit(Evict::OldestOffline)
+    ///     .build()?;
+    /// let cameras = vms.http().get("/api/v1/cameras").send().await?;
+    /// let sessions = vms.api().list_sessions().send().await?;
+    /// # Ok(()) }
+    /// ```
+    crate::generated::vms::Client
+}
+
+static SURFACE: Surface = Surface { name: "vms", facts: FACTS, judge };
+
+/// The vendor allows ten tries in ten minutes, per address and per login. It does not say over which time the second
+/// one runs; the same is assumed.
+const BUDGET: Budget = Budget { attempts: 10, within: Duration::from_secs(10 * 60) };
+/// A captcha without a stated life is believed for as long as the page's example says.
+const CAPTCHA_LIFE: Duration = Duration::from_secs(60);
+
+/// Builds a [`Client`]. [`build`](Self::build) checks everything and contacts nobody.
+#[derive(Debug, Clone)]
+#[must_use = "a builder does nothing until it is built"]
+pub struct ClientBuilder {
+    options: Options,
+    grants: Vec<Grant>,
+}
+
+impl ClientBuilder {
+    fn new(url: impl Into<String>) -> Self {
+        Self { options: Options::new(url), grants: Vec::new() }
+    }
+
+    /// Signs in with this login and password.
+    pub fn password(self, login: impl Into<String>, password: impl Into<Secret>) -> Self {
+        self.grant(login.into(), Credential::Given(password.into()))
+    }
+
+    /// Signs in with this login and a password that is asked for at every sign-in.
+    pub fn password_from(self, login: impl Into<String>, source: impl CredentialSource) -> Self {
+        self.grant(login.into(), Credential::from_source(source))
+    }
+
+    fn grant(mut self, principal: String, credential: Credential) -> Self {
+        self.grants.push(Grant { method: ".password(..)", principal, credential });
+        self
+    }
+
+    /// Which session ends when the account has as many as it may have. Default: [`Evict::Never`].
+    pub fn session_limit(mut self, evict: Evict) -> Self {
+        self.options.evict = evict;
+        self
+    }
+
+    shared_options!();
+
+    /// The client. Nothing is sent before its first call.
+    ///
+    /// # Errors
+    /// `Config`, naming the builder method whose value cannot work.
+    pub fn build(self) -> Result<Client, Error> {
+        let grant = only(self.grants, ".password(login, secret)")?;
+        let checked = self.options.check()?;
+        let issuer = Vms {
+            auth: checked.auth_client(&SURFACE)?,
+            login: grant.principal.clone(),
+            password: grant.credential.clone(),
+            capabilities: capabilities(),
+        };
+        let core = checked.assemble(&SURFACE, Role::User, Box::new(issuer), &grant)?;
+        Ok(Client::from_core(core))
+    }
+}
+
+fn capabilities() -> Capabilities {
+    Capabilities {
+        surface: "vms",
+        credential: ".password(..)",
+        unattended: true,
+        renewal: Renewal::None,
+        default_life: None,
+        budget: Some(BUDGET),
+        placement: Placement::Bearer,
+    }
+}
+
+struct Vms {
+    auth: AuthClient,
+    login: String,
+    password: Credential,
+    capabilities: Capabilities,
+}
+
+#[derive(Serialize)]
+struct SignIn<'a> {
+    login: &'a str,
+    password: Secret,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    captcha: Option<&'a Secret>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<&'a Secret>,
+}
+
+/// No more of the answer than a session needs.
+#[derive(Deserialize)]
+struct SignedIn {
+    access_token: Secret,
+    #[serde(default)]
+    user: Value,
+}
+
+#[derive(Deserialize)]
+struct Basic {
+    #[serde(default)]
+    is_captcha_available: Option<bool>,
+}
+
+#[derive(Deserialize)]
+struct Picture {
+    key: Secret,
+    img: String,
+    #[serde(default)]
+    ttl: Option<u64>,
+}
+
+impl Vms {
+    async fn sign_in(&self, attempt: &Attempt) -> Result<Issued, Error> {
+        if attempt.captcha().is_none() && self.wants_captcha().await? {
+            return Err(self.captcha(attempt).await?);
+        }
+        let password = attempt.credential(&self.password).await?;
+        let captcha = attempt.captcha();
+        let call = self.auth.call("get_token")?.json(&SignIn {
+            login: &self.login,
+            password,
+            session_id: attempt.end_session().map(|id| id.as_str()),
+            captcha: captcha.map(|captcha| &captcha.text),
+            key: captcha.map(|captcha| &captcha.key),
+        })?;
+        let reply = self.auth.spend(attempt, call).await?;
+        if is_captcha_refused(&reply) {
+            return Err(self.captcha(attempt).await?);
+        }
+        let SignedIn { access_token, user } = reply.json()?;
+        let access = bare(access_token);
+        let tokens = Tokens { access, refresh: None, life: Life::Unknown, date: reply.date() };
+        Ok(Issued { tokens, profile: user.is_object().then(|| Profile::new(user)) })
+    }
+
+    /// The platform's settings say whether a captcha is wanted; one that cannot say so wants none.
+    async fn wants_captcha(&self) -> Result<bool, Error> {
+        let reply = self.auth.ask(self.auth.call("get_basic_static")?).await?;
+        match reply.status() {
+            404 => Ok(false),
+            _ => Ok(reply.json::<Basic>()?.is_captcha_available == Some(true)),
+        }
+    }
+
+    /// A new captcha, as the question that stops the sign-in.
+    async fn captcha(&self, attempt: &Attempt) -> Result<Error, Error> {
+        let reply = self.auth.ask(self.auth.call("get_captcha")?).await?;
+        let picture: Picture = reply.json()?;
+        let (media_type, image) = data_uri(&picture.img).ok_or_else(|| {
+            Error::protocol("the captcha's picture is no data URI").at("get_captcha").with_status(reply.status())
+        })?;
+        let captcha = Captcha {
+            image: image.into(),
+            media_type,
+            expires_in: picture.ttl.map_or(CAPTCHA_LIFE, Duration::from_secs),
+            attempt: attempt.next_captcha(),
+            key: picture.key,
+        };
+        let error = Error::new(ErrorKind::CaptchaRequired, "the vendor wants a captcha answered before it signs in");
+        Ok(error.at("get_token").with_captcha(captcha))
+    }
+
+    async fn sign_out(&self, tokens: &Tokens) -> Result<SignOut, Error> {
+        let call = self.auth.call("logout")?.json(&serde_json::json!({}))?.bearer(&tokens.access)?;
+        let reply = self.auth.ask(call).await?;
+        match reply.status() {
+            // 401: the vendor has already forgotten it.
+            401 => Ok(SignOut::Revoked),
+            _ if reply.succeeded() => Ok(SignOut::Revoked),
+            _ => Err(reply.failure()),
+        }
+    }
+}
+
+impl Issuer for Vms {
+    fn describe(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    fn seed(&self) -> Option<&Secret> {
+        self.password.given()
+    }
+
+    fn sign_in<'a>(&'a self, attempt: &'a Attempt) -> BoxFuture<'a, Result<Issued, Error>> {
+        Box::pin(self.sign_in(attempt))
+    }
+
+    fn renew<'a>(&'a self, _: &'a Attempt, _: &'a Secret) -> BoxFuture<'a, Result<Issued, Error>> {
+        Box::pin(async { Err(Error::config("a VMS session is not renewed")) })
+    }
+
+    fn sign_out<'a>(&'a self, tokens: &'a Tokens) -> BoxFuture<'a, Result<SignOut, Error>> {
+        Box::pin(self.sign_out(tokens))
+    }
+}
+
+/// The vendor's example shows the token as `Bearer token`, its own clients add the word themselves: accept both.
+fn bare(token: Secret) -> Secret {
+    match token.expose().strip_prefix("Bearer ") {
+        Some(bare) => Secret::from(bare),
+        None => token,
+    }
+}
+
+/// `data:image/png;base64,…`
+fn data_uri(text: &str) -> Option<(String, Vec<u8>)> {
+    let (media_type, data) = text.strip_prefix("data:")?.split_once(";base64,")?;
+    Some((media_type.to_owned(), STANDARD.decode(data.trim()).ok()?))
+}
+
+/// Only these two fields of a 422 mean the captcha.
+fn is_captcha_refused(reply: &Reply) -> bool {
+    let body = reply.value();
+    let has = |field| body.get("errors").and_then(|errors| errors.get(field)).is_some();
+    reply.status() == 422 && (has("captcha") || has("key"))
+}
+
+/// 419 and, by the page's other sentence, 429 mean the session limit if they list sessions. 422 refuses credentials
+/// only if it names them.
+fn judge(verdict: &Verdict<'_>) -> Option<Error> {
+    if verdict.facts.step != Step::SignIn {
+        return None;
+    }
+    let limit = || verdict.body.as_ref().and_then(session_limit);
+    match verdict.status {
+        419 | 429 if limit().is_some() => {
+            let error = Error::new(ErrorKind::SessionLimit, "the account has as many sessions as it may have");
+            Some(verdict.dressed(error.with_session_limit(limit()?)))
+        }
+        429 => {
+            let error = verdict.error();
+            // A throttle that names no time lasts as long as the window of the documented one.
+            let wait = error.retry_after().unwrap_or(BUDGET.within);
+            Some(error.with_retry_after(Some(wait)).advice("nothing is sent to the vendor until then"))
+        }
+        419 => {
+            let error = Error::protocol("the vendor answered 419 without a list of sessions")
+                .advice("that is no session limit; check the address given to the builder");
+            Some(verdict.dressed(error))
+        }
+        422 => {
+            let fields = verdict.validation()?;
+            let captcha = fields.contains_key("captcha") || fields.contains_key("key");
+            let refused = !captcha && (fields.contains_key("login") || fields.contains_key("password"));
+            refused.then(|| {
+                let error = Error::new(ErrorKind::InvalidCredentials, "the vendor refused the login or password")
+                    .advice("check them; they are not tried again until they change or sign_in() is called");
+                verdict.dressed(error.with_validation(fields))
+            })
+        }
+        _ => None,
+    }
+}
+
+fn session_limit(body: &Value) -> Option<SessionLimit> {
+    let number = |name: &str| body.get(name).and_then(Value::as_u64);
+    let small = |name: &str| number(name).and_then(|n| u32::try_from(n).ok());
+    Some(SessionLimit {
+        sessions: body.get("sessions")?.as_array()?.iter().filter_map(active_session).collect(),
+        limit: small("sessions_limit"),
+        count: small("sessions_count"),
+        captcha_valid_for: number("captcha_will_required_in").map(Duration::from_secs),
+    })
+}
+
+fn active_session(session: &Value) -> Option<ActiveSession> {
+    let text = |name: &str| session.get(name).and_then(Value::as_str).map(str::to_owned);
+    let yes = |name: &str| session.get(name).and_then(Value::as_bool).unwrap_or(false);
+    Some(ActiveSession {
+        id: text("id")?.into(),
+        is_current: yes("is_current"),
+        online: yes("online"),
+        client: text("client"),
+        user_agent: text("user_agent"),
+        ip: text("ip"),
+        last: session.get("last").and_then(Value::as_i64),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_taken_bare_or_with_the_word_bearer() {
+        assert_eq!(bare(Secret::from("Bearer abc")).expose(), "abc");
+        assert_eq!(bare(Secret::from("abc")).expose(), "abc");
+    }
+
+    #[test]
+    fn the_vendors_example_of_a_419_is_read_whole() {
+        let body = serde_json::json!({
+            "sessions": [{"id": "s1", "is_current": false, "user_agent": "ua", "client": "android", "online": true, "ip": "127.0.0.1"}],
+            "sessions_limit": 5, "sessions_count": 5, "captcha_will_required_in": 120
+        });
+        let limit = session_limit(&body).expect("a limit");
+        assert_eq!(
+            (limit.limit, limit.count, limit.captcha_valid_for),
+            (Some(5), Some(5), Some(Duration::from_secs(120)))
+        );
+        assert_eq!(limit.sessions[0].client.as_deref(), Some("android"));
+        assert!(session_limit(&serde_json::json!({"message": "CSRF token mismatch."})).is_none());
+    }
+
+    #[test]
+    fn only_a_data_uri_is_a_picture() {
+        assert_eq!(data_uri("data:image/png;base64,aGk="), Some(("image/png".into(), b"hi".to_vec())));
+        for nonsense in ["", "aGk=", "data:image/png,hi", "data:image/png;base64,###"] {
+            assert_eq!(data_uri(nonsense), None, "{nonsense}");
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! What every fake can do, whoever the vendor is.
+
+use super::{
+    ManualClock, calendar,
+    document::Document,
+    door::{Deliveries, Delivery, LABEL},
+    exchange::{Answer, Ask, Vendor},
+    fault::{Fault, Faults},
+    gate::{Gate, Hold, PATIENCE},
+    log::Seen,
+    server::Server,
+};
+use crate::{Clock, SystemClock};
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::{Duration, SystemTime},
+};
+use tokio::sync::watch;
+use wiremock::{Request, Respond, ResponseTemplate};
+
+/// What every fake can do: each of them lends it by `Deref`, so `fake.count("get_token")` just works.
+///
+/// Operations are named as the typed methods are, `get_token` for `getToken`; what is no operation of the document is
+/// `other`. A name that the fake does not know panics: it would otherwise count as "never called".
+pub struct Fake {
+    name: &'static str,
+    shared: Arc<Shared>,
+    server: Server,
+}
+
+/// What the test and the server both look at.
+struct Shared {
+    document: Arc<Document>,
+    clock: Time,
+    desk: Mutex<Desk>,
+    answered: watch::Sender<usize>,
+    deliveries: Arc<Deliveries>,
+}
+
+#[derive(Default)]
+struct Desk {
+    seen: Vec<Seen>,
+    expected: Vec<(String, usize)>,
+    faults: Faults,
+    holds: HashMap<String, Arc<Hold>>,
+}
+
+impl Fake {
+    /// Opens a vendor's doors.
+    pub(super) async fn open<V: Vendor>(
+        name: &'static str,
+        document: Arc<Document>,
+        clock: Time,
+        vendor: Arc<Mutex<V>>,
+    ) -> Self {
+        let shared = Arc::new(Shared {
+            document,
+            deliveries: Arc::new(Deliveries::new(clock.clone())),
+            clock,
+            desk: Mutex::default(),
+            answered: watch::Sender::new(0),
+        });
+        let reception = Reception { shared: shared.clone(), vendor };
+        let server = Server::start(reception, shared.deliveries.clone()).await;
+        Self { name, shared, server }
+    }
+
+    /// The time at the vendor's.
+    pub(super) fn now(&self) -> SystemTime {
+        self.shared.clock.now()
+    }
+
+    /// The root to give to a client's builder: `http://127.0.0.1:<port>`.
+    #[must_use]
+    pub fn uri(&self) -> String {
+        format!("http://{}", self.server.address)
+    }
+
+    /// All requests answered so far, in order, those among them whose answers are still held.
+    #[must_use]
+    pub fn saw(&self) -> Vec<Seen> {
+        self.shared.desk().seen.clone()
+    }
+
+    /// How many requests for `operation` were answered so far.
+    #[must_use]
+    pub fn count(&self, operation: &str) -> usize {
+        self.shared.document.check(operation);
+        self.shared.desk().count(operation)
+    }
+
+    /// Completes when `operation` was answered at least `times` in all: a barrier for tests.
+    ///
+    /// # Panics
+    /// After 10 s of real time.
+    pub async fn until(&self, operation: &str, times: usize) {
+        self.shared.document.check(operation);
+        let shared = self.shared.clone();
+        let awaited = operation.to_owned();
+        let wait = async move {
+            let mut answered = shared.answered.subscribe();
+            answered.wait_for(|_| shared.desk().count(&awaited) >= times).await.is_ok()
+        };
+        if self.server.runtime.within(PATIENCE, wait).await != Some(true) {
+            let count = self.count(operation);
+            panic!("{}: {times} requests for `{operation}` were awaited, but within 10 s only {count} came", self.name);
+        }
+    }
+
+    /// Expects exactly `times` requests for `operation` in this fake's life: checked by [`verify`](Self::verify), and
+    /// when the fake is dropped.
+    pub fn expect(&self, operation: &str, times: usize) {
+        self.shared.document.check(operation);
+        self.shared.desk().expected.push((operation.to_owned(), times));
+    }
+
+    /// Checks now what [`expect`](Self::expect) asked for.
+    ///
+    /// # Panics
+    /// With a sentence, if a count is wrong.
+    pub fn verify(&self) {
+        if let Some(complaint) = self.complaint() {
+            panic!("{complaint}");
+        }
+    }
+
+    fn complaint(&self) -> Option<String> {
+        let desk = self.shared.desk();
+        let wrong = desk.expected.iter().filter(|(operation, times)| desk.count(operation) != *times);
+        let wrong = wrong.map(|(operation, times)| {
+            format!("`{operation}` was to be called {times} times, but was called {} times", desk.count(operation))
+        });
+        let wrong: Vec<_> = wrong.collect();
+        let calls: Vec<_> = desk.seen.iter().map(|seen| seen.operation.as_str()).collect();
+        (!wrong.is_empty()).then(|| format!("{}: {}. All calls: {}", self.name, wrong.join("; "), calls.join(", ")))
+    }
+
+    /// Holds the answers to `operation` from now on, until the gate is opened or dropped.
+    pub fn hold(&self, operation: &str) -> Gate {
+        self.shared.document.check(operation);
+        let (gate, hold) = Gate::new(operation, self.server.runtime.clone());
+        self.shared.desk().holds.insert(operation.to_owned(), hold);
+        gate
+    }
+
+    /// Lets the next request for `operation` go wrong.
+    pub fn next(&self, operation: &str, fault: Fault) {
+        self.next_times(operation, 1, fault);
+    }
+
+    /// Lets the next `times` requests for `operation` go wrong. Faults queue up.
+    pub fn next_times(&self, operation: &str, times: usize, fault: Fault) {
+        self.shared.document.check(operation);
+        self.shared.desk().faults.queue(operation, times, &fault);
+    }
+
+    /// Lets every request for `operation` go wrong, after those that [`next`](Self::next) asked for.
+    pub fn always(&self, operation: &str, fault: Fault) {
+        self.shared.document.check(operation);
+        self.shared.desk().faults.keep(operation, fault);
+    }
+
+    /// Takes back all faults of `operation`.
+    pub fn heal(&self, operation: &str) {
+        self.shared.document.check(operation);
+        self.shared.desk().faults.heal(operation);
+    }
+}
+
+impl Drop for Fake {
+    fn drop(&mut self) {
+        match self.complaint() {
+            // A second panic would abort the test, and hide the first.
+            Some(complaint) if !thread::panicking() => panic!("{complaint}"),
+            _ => {}
+        }
+    }
+}
+
+impl fmt::Debug for Fake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct(self.name).field("uri", &self.uri()).field("saw", &self.shared.desk().seen).finish()
+    }
+}
+
+impl Shared {
+    fn desk(&self) -> MutexGuard<'_, Desk> {
+        locked(&self.desk)
+    }
+}
+
+impl Desk {
+    fn count(&self, operation: &str) -> usize {
+        self.seen.iter().filter(|seen| seen.operation == operation).count()
+    }
+
+    /// The gate that holds this operation, and the number under which the next answer waits there.
+    fn arrive(&mut self, operation: &str) -> Option<(Arc<Hold>, usize)> {
+        let hold = self.holds.get(operation)?.clone();
+        let number = hold.arrive();
+        Some((hold, number))
+    }
+}
+
+/// Receives requests from wiremock, which hands them over one by one.
+struct Reception<V> {
+    shared: Arc<Shared>,
+    vendor: Arc<Mutex<V>>,
+}
+
+impl<V: Vendor> Respond for Reception<V> {
+    fn respond(&self, request: &Request) -> ResponseTemplate {
+        let found = self.shared.document.find(request.method.as_str(), request.url.path());
+        let ask = Ask { request, found, now: self.shared.clock.now() };
+        let fault = self.shared.desk().faults.take(ask.operation());
+        let (answer, seen) = self.answer(&ask, fault.as_ref());
+        let delivery = Delivery {
+            gate: self.note(seen),
+            delay: fault.as_ref().and_then(Fault::delay),
+            cut: fault.as_ref().and_then(Fault::cut),
+        };
+        template(answer, ask.now, self.shared.deliveries.order(delivery))
+    }
+}
+
+impl<V: Vendor> Reception<V> {
+    fn answer(&self, ask: &Ask<'_>, fault: Option<&Fault>) -> (Answer, Seen) {
+        let mut vendor = locked(&self.vendor);
+        // Before the answer: a sign-out forgets whose token it was.
+        let bearer = ask.bearer().map(|token| vendor.name_of(token).unwrap_or_else(|| "unknown".to_owned()));
+        let answer = match fault {
+            None => vendor.answer(ask),
+            Some(fault) => fault.instead(&*vendor, ask).unwrap_or_else(|| fault.spoil(vendor.answer(ask))),
+        };
+        let status = (!matches!(fault, Some(Fault::CutBefore))).then_some(answer.status);
+        let seen = Seen::of(ask, status, bearer);
+        (answer, seen)
+    }
+
+    /// Writes the log, and asks whether the answer is to be held.
+    fn note(&self, seen: Seen) -> Option<(Arc<Hold>, usize)> {
+        let mut desk = self.shared.desk();
+        let gate = desk.arrive(&seen.operation);
+        desk.seen.push(seen);
+        drop(desk);
+        self.shared.answered.send_modify(|answered| *answered += 1);
+        gate
+    }
+}
+
+/// What wiremock sends. The connection ends with it: so the door knows where the answer ends.
+fn template(answer: Answer, now: SystemTime, label: u64) -> ResponseTemplate {
+    let mut template = ResponseTemplate::new(answer.status)
+        .insert_header("date", calendar::http_date(now))
+        .insert_header("connection", "close")
+        .insert_header(LABEL, label.to_string());
+    for (name, value) in answer.headers {
+        template = template.append_header(name, value);
+    }
+    match answer.body {
+        body if body.is_empty() => template,
+        body => template.set_body_raw(body, answer.content_type),
+    }
+}
+
+/// The clock that a vendor goes by.
+#[derive(Debug, Clone, Default)]
+pub(super) enum Time {
+    #[default]
+    Real,
+    Manual(ManualClock),
+}
+
+impl Time {
+    pub(super) fn now(&self) -> SystemTime {
+        match self {
+            Self::Real => SystemClock.wall(),
+            Self::Manual(clock) => clock.world(),
+        }
+    }
+
+    pub(super) async fn sleep(&self, duration: Duration) {
+        match self {
+            Self::Real => SystemClock.sleep(duration).await,
+            Self::Manual(clock) => clock.sleep(duration).await,
+        }
+    }
+}
+
+/// A panic in a test leaves a fake's state as it is: it is valid after every request.
+pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,125 @@
+//! What can go wrong between a client and a vendor.
+
+use super::exchange::{Answer, Ask, Vendor};
+use serde_json::Value;
+use std::{
+    collections::{HashMap, VecDeque},
+    time::Duration,
+};
+
+/// Something that goes wrong with one answer.
+///
+/// Some faults come *instead of* the vendor: it never sees the request, and nothing is spent. Others strike *after*
+/// it: the vendor has done what was asked (a token is spent, a session exists), and only the answer suffers.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Fault {
+    /// Instead: this status, with this JSON.
+    Json(u16, Value),
+    /// Instead: this status, without a body.
+    Empty(u16),
+    /// Instead: this status, with an HTML page, such as proxies send.
+    Html(u16),
+    /// Instead: 401, in the vendor's own words.
+    Unauthorized,
+    /// Instead: 429, in the vendor's own words, with this value in `Retry-After` (seconds, or a date).
+    TooManyRequests {
+        /// The header's value; none leaves it out.
+        retry_after: Option<String>,
+    },
+    /// Instead: the connection is closed without an answer.
+    CutBefore,
+    /// After: the connection is closed without an answer. From outside it looks like [`CutBefore`](Self::CutBefore).
+    CutAfter,
+    /// After: the connection is closed in the middle of the answer.
+    CutHalfway,
+    /// After: the second half of the body is missing, in an otherwise correct answer.
+    TruncatedJson,
+    /// After: the same body, but called `text/plain`.
+    WrongContentType,
+    /// After: the same JSON, followed by 64 MiB of blanks.
+    Huge,
+    /// After: the answer comes this much later, on the fake's clock. With a [`ManualClock`](super::ManualClock) the
+    /// answer counts among its sleepers.
+    Delay(Duration),
+}
+
+/// Where an answer is lost on its way.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cut {
+    Everything,
+    Halfway,
+}
+
+const HUGE: usize = 64 * 1024 * 1024;
+
+impl Fault {
+    /// What is answered, if the vendor does not get to see the request.
+    pub(super) fn instead(&self, vendor: &dyn Vendor, ask: &Ask<'_>) -> Option<Answer> {
+        match self {
+            Self::Json(status, body) => Some(Answer::json(*status, body)),
+            Self::Empty(status) => Some(Answer::empty(*status)),
+            Self::Html(status) => Some(Answer::html(*status, "Something is in the way")),
+            Self::Unauthorized => Some(vendor.unauthorized(ask)),
+            Self::TooManyRequests { retry_after: None } => Some(vendor.throttled(ask)),
+            Self::TooManyRequests { retry_after: Some(value) } => {
+                Some(vendor.throttled(ask).with("retry-after", value))
+            }
+            Self::CutBefore => Some(Answer::empty(503)), // never delivered
+            _ => None,
+        }
+    }
+
+    /// What becomes of the vendor's answer.
+    pub(super) fn spoil(&self, mut answer: Answer) -> Answer {
+        match self {
+            Self::TruncatedJson => answer.body.truncate(answer.body.len() / 2),
+            Self::WrongContentType => answer.content_type = "text/plain",
+            Self::Huge => answer.body.resize(answer.body.len() + HUGE, b' '),
+            _ => {}
+        }
+        answer
+    }
+
+    pub(super) fn cut(&self) -> Option<Cut> {
+        match self {
+            Self::CutBefore | Self::CutAfter => Some(Cut::Everything),
+            Self::CutHalfway => Some(Cut::Halfway),
+            _ => None,
+        }
+    }
+
+    pub(super) fn delay(&self) -> Option<Duration> {
+        match self {
+            Self::Delay(delay) => Some(*delay),
+            _ => None,
+        }
+    }
+}
+
+/// What is to go wrong, by operation.
+#[derive(Default)]
+pub(super) struct Faults {
+    next: HashMap<String, VecDeque<Fault>>,
+    always: HashMap<String, Fault>,
+}
+
+impl Faults {
+    pub(super) fn queue(&mut self, operation: &str, times: usize, fault: &Fault) {
+        self.next.entry(operation.to_owned()).or_default().extend(std::iter::repeat_n(fault.clone(), times));
+    }
+
+    pub(super) fn keep(&mut self, operation: &str, fault: Fault) {
+        self.always.insert(operation.to_owned(), fault);
+    }
+
+    pub(super) fn heal(&mut self, operation: &str) {
+        self.next.remove(operation);
+        self.always.remove(operation);
+    }
+
+    pub(super) fn take(&mut self, operation: &str) -> Option<Fault> {
+        let next = self.next.get_mut(operation).and_then(VecDeque::pop_front);
+        next.or_else(|| self.always.get(operation).cloned())
+    }
+}

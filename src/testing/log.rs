@@ -1,0 +1,84 @@
+//! What a fake remembers of the requests it answered.
+
+use super::exchange::Ask;
+use http::HeaderMap;
+use std::{fmt, time::SystemTime};
+
+/// A request that a fake has answered. Nothing in it is a secret.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Seen {
+    /// The operation, named as the typed methods are (`get_token`); `other` for what is no documented operation.
+    pub operation: String,
+    /// The method: `GET`.
+    pub method: String,
+    /// The path as the document writes it (`/api/v1/sessions/{session_id}`), without the query.
+    pub path: String,
+    /// What was answered, even if the answer was then lost; none if the connection was cut before the vendor saw it.
+    pub status: Option<u16>,
+    /// Whose token came with it: `token #2` is the second that this fake gave out, `unknown` none of them.
+    pub bearer: Option<String>,
+    /// The header that selects the tenant, as sent.
+    pub tenant: Option<String>,
+    /// When it was answered, on the fake's clock.
+    pub at: SystemTime,
+    headers: HeaderMap,
+}
+
+impl Seen {
+    pub(super) fn of(ask: &Ask<'_>, status: Option<u16>, bearer: Option<String>) -> Self {
+        let tenant = ask.header("tenant").or_else(|| ask.header("x-tenant"));
+        Self {
+            operation: ask.operation().to_owned(),
+            method: ask.request.method.to_string(),
+            path: ask.found.template.clone(),
+            status,
+            bearer,
+            tenant: tenant.map(str::to_owned),
+            at: ask.now,
+            headers: without_credentials(&ask.request.headers),
+        }
+    }
+
+    /// A header of the request, except those that carry credentials.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+}
+
+fn without_credentials(headers: &HeaderMap) -> HeaderMap {
+    const KEPT: [&str; 15] = [
+        "accept",
+        "accept-language",
+        "content-length",
+        "content-type",
+        "host",
+        "origin",
+        "referer",
+        "store",
+        "tenant",
+        "user-agent",
+        "x-client",
+        "x-requested-from",
+        "x-tenant",
+        "x-uuid",
+        "x-version",
+    ];
+    let kept = headers.iter().filter(|(name, _)| KEPT.contains(&name.as_str()));
+    kept.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+impl fmt::Debug for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Seen")
+            .field("operation", &self.operation)
+            .field("method", &self.method)
+            .field("path", &self.path)
+            .field("status", &self.status)
+            .field("bearer", &self.bearer)
+            .field("tenant", &self.tenant)
+            .field("at", &self.at)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,43 @@
+//! Makes the tokens that a fake hands out, and knows them again.
+
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher, Hasher, RandomState},
+};
+
+/// Hands out values that exist nowhere else, so that a test which finds one in a log has found a leak.
+#[derive(Default)]
+pub(super) struct Mint {
+    numbers: HashMap<String, usize>,
+}
+
+impl Mint {
+    /// A new value, made by `shape` of its number and something random.
+    pub(super) fn make(&mut self, shape: impl FnOnce(usize, &str) -> String) -> String {
+        let number = self.numbers.len() + 1;
+        let value = shape(number, &random());
+        self.numbers.insert(value.clone(), number);
+        value
+    }
+
+    /// The how-many-th value this was, counted from 1.
+    pub(super) fn number(&self, value: &str) -> Option<usize> {
+        self.numbers.get(value).copied()
+    }
+
+    /// The value with that number.
+    pub(super) fn value(&self, number: usize) -> Option<String> {
+        self.numbers.iter().find(|(_, known)| **known == number).map(|(value, _)| value.clone())
+    }
+
+    /// Everything that was ever made.
+    pub(super) fn made(&self) -> impl Iterator<Item = String> {
+        self.numbers.keys().cloned()
+    }
+}
+
+/// 32 hexadecimal digits. Not for cryptography: for tests.
+pub(super) fn random() -> String {
+    let word = || RandomState::new().build_hasher().finish();
+    format!("{:016x}{:016x}", word(), word())
+}

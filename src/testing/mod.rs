@@ -1,0 +1,61 @@
+//! Room 6: for your tests. A clock that you move, and a fake of each vendor that keeps state as the vendor does.
+//!
+//! A fake is a server on a free port of 127.0.0.1, on a thread of its own: it belongs to no runtime, and closes when it
+//! is dropped. It is written from the bundled document of its surface and answers with the vendor's own examples,
+//! wherever an answer is not made of its state.
+//!
+//! | | |
+//! |---|---|
+//! | [`ManualClock`] | time passes when the test says so; also clock jumps and a sleeping machine |
+//! | [`FakeVitaMojo`] | tokens that end, renewal in both dialects, rotation that punishes re-use |
+//! | [`FakeVms`] | a limit of sessions, captchas, throttles |
+//! | [`Fake`] | what all of them can do: log, counts, expectations, gates, faults |
+//!
+//! The vendor can take its time, and fail, when the test wants it:
+//!
+//! ```
+//! use keyway::testing::{FakeVms, Fault};
+//! use reqwest::StatusCode;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let fake = FakeVms::start().await;
+//! let settings = format!("{}/api/v1/static/basic", fake.uri());
+//!
+//! fake.next("get_basic_static", Fault::Html(502)); // the next answer only
+//! assert_eq!(reqwest::get(&settings).await?.status(), StatusCode::BAD_GATEWAY);
+//!
+//! let gate = fake.hold("get_basic_static");
+//! let (one, two) = (tokio::spawn(reqwest::get(settings.clone())), tokio::spawn(reqwest::get(settings)));
+//! gate.arrived(2).await; // both are answered, and neither knows yet
+//! gate.open();
+//! assert!(one.await??.status().is_success() && two.await??.status().is_success());
+//!
+//! assert_eq!(fake.count("get_basic_static"), 3);
+//! # Ok(())
+//! # }
+//! ```
+
+mod calendar;
+mod captcha;
+mod clock;
+mod document;
+mod door;
+mod exchange;
+mod fake;
+mod fault;
+mod gate;
+mod log;
+mod mint;
+mod server;
+mod throttle;
+mod vitamojo;
+mod vms;
+
+pub use clock::ManualClock;
+pub use fake::Fake;
+pub use fault::Fault;
+pub use gate::Gate;
+pub use log::Seen;
+pub use vitamojo::{FakeVitaMojo, FakeVitaMojoBuilder, RefreshDialect};
+pub use vms::{FakeVms, FakeVmsBuilder, VmsSession};

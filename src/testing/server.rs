@@ -1,0 +1,83 @@
+//! The server behind every fake: wiremock, on a thread of its own, behind a door.
+
+use super::door::{Deliveries, Door};
+use std::{net::SocketAddr, sync::Arc, thread, time::Duration};
+use tokio::{net::TcpListener, runtime, sync::oneshot};
+use wiremock::{Mock, MockServer, Respond, matchers::any};
+
+/// A running server. It belongs to no runtime of the test; dropping it closes the port and all connections.
+pub(super) struct Server {
+    pub(super) address: SocketAddr,
+    pub(super) runtime: Runtime,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+/// The server's own runtime: its time is real time, even where a test has paused Tokio's.
+#[derive(Clone)]
+pub(super) struct Runtime(runtime::Handle);
+
+impl Server {
+    /// Listens on a free port of 127.0.0.1.
+    pub(super) async fn start(respond: impl Respond + 'static, deliveries: Arc<Deliveries>) -> Self {
+        let (started, address) = oneshot::channel();
+        let (stop, stopped) = oneshot::channel();
+        let runtime =
+            runtime::Builder::new_current_thread().enable_all().build().expect("a runtime for the fake can be made");
+        let handle = Runtime(runtime.handle().clone());
+        let serve = move || runtime.block_on(serve(respond, deliveries, started, stopped));
+        let thread = thread::Builder::new().name("keyway-fake".to_owned()).spawn(serve);
+        Self {
+            thread: Some(thread.expect("a thread for the fake can be started")),
+            address: address.await.expect("the fake's server starts"),
+            runtime: handle,
+            stop: Some(stop),
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(()); // gone already: as good
+        }
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join(); // so that whoever connects after the drop is refused
+        }
+    }
+}
+
+impl Runtime {
+    /// What `wait` comes to, unless that takes longer than `limit`, or the server is gone.
+    pub(super) async fn within<T: Send + 'static>(
+        &self,
+        limit: Duration,
+        wait: impl Future<Output = T> + Send + 'static,
+    ) -> Option<T> {
+        let limited = async move { tokio::time::timeout(limit, wait).await.ok() };
+        self.0.spawn(limited).await.ok().flatten()
+    }
+}
+
+async fn serve(
+    respond: impl Respond + 'static,
+    deliveries: Arc<Deliveries>,
+    started: oneshot::Sender<SocketAddr>,
+    mut stopped: oneshot::Receiver<()>,
+) {
+    let vendor = MockServer::builder().disable_request_recording().start().await;
+    Mock::given(any()).respond_with(respond).mount(&vendor).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port for the fake is free");
+    let _ = started.send(listener.local_addr().expect("a bound listener has an address"));
+    let door = Arc::new(Door::to(*vendor.address(), deliveries));
+    loop {
+        tokio::select! {
+            _ = &mut stopped => return,
+            accepted = listener.accept() => if let Ok((caller, _)) = accepted {
+                let door = door.clone();
+                // An error here is a connection that broke: the caller has noticed it too.
+                tokio::spawn(async move { door.attend(caller).await.ok() });
+            },
+        }
+    }
+}

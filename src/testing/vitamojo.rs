@@ -1,0 +1,476 @@
+//! A fake of Vita Mojo's user service, with any sibling service behind the same door.
+
+use super::{
+    Fake, ManualClock, calendar,
+    document::{Document, OTHER},
+    exchange::{Answer, Ask, Vendor},
+    fake::{Time, locked},
+    mint::Mint,
+};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::{Value, json};
+use std::{
+    collections::HashMap,
+    ops::Deref,
+    sync::{Arc, Mutex},
+    time::{Duration, SystemTime},
+};
+
+/// The path of the user service below the platform's root.
+const PREFIX: &str = "/user";
+const DOCUMENT: &str = include_str!("../../specs/vitamojo.json");
+
+/// A Vita Mojo platform in memory: users, tokens that end, refresh tokens that may rotate.
+///
+/// The operations are `auth`, `check_token` and `refresh_token`. Every other path is a sibling service (`other`): with
+/// a valid token it answers 200 and `{"ok": true, "path": …, "tenant": …}`, without one 401.
+///
+/// ```
+/// use keyway::testing::FakeVitaMojo;
+/// use serde_json::{Value, json};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), reqwest::Error> {
+/// let fake = FakeVitaMojo::start().await;
+/// fake.expect("auth", 1); // checked when the fake is dropped
+///
+/// let credentials = json!({ "email": FakeVitaMojo::EMAIL, "password": FakeVitaMojo::PASSWORD });
+/// let http = reqwest::Client::new();
+/// let answer = http.post(format!("{}/user/v1/auth", fake.uri())).json(&credentials).send().await?;
+/// assert_eq!(answer.status(), 201);
+///
+/// let token = answer.json::<Value>().await?["payload"]["token"]["value"].as_str().unwrap().to_owned();
+/// let orders = http.get(format!("{}/order/v1/orders", fake.uri())).bearer_auth(token).send().await?;
+/// assert_eq!(orders.status(), 200);
+/// assert_eq!(fake.saw()[1].bearer.as_deref(), Some("token #1"));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// What [`Fake`] can do, it can do: gates, faults, counts, expectations.
+#[derive(Debug)]
+pub struct FakeVitaMojo {
+    fake: Fake,
+    service: Arc<Mutex<Service>>,
+}
+
+/// How the service wants its refresh call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum RefreshDialect {
+    /// As documented: `PUT`, answered with 200. `POST` is 404.
+    #[default]
+    PutOk,
+    /// As observed on the live service: `POST`, answered with 201. `PUT` is 404.
+    PostCreated,
+}
+
+/// Says what the platform is like. [`FakeVitaMojo::builder`] makes it.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct FakeVitaMojoBuilder {
+    clock: Time,
+    rules: Rules,
+    users: Vec<User>,
+}
+
+#[derive(Debug, Clone)]
+struct Rules {
+    token_life: Duration,
+    tenant: Option<String>,
+    rotating: bool,
+    dialect: RefreshDialect,
+    jwt: bool,
+    odd_tokens: bool,
+}
+
+impl FakeVitaMojo {
+    /// The e-mail address of the one user who is always there: that of the vendor's example.
+    pub const EMAIL: &'static str = "admin@vitamojo.dev";
+    /// That user's password.
+    pub const PASSWORD: &'static str = "correct horse battery staple";
+
+    /// A platform as documented: tokens live ten minutes, refresh tokens stay the same, renewal is a `PUT`.
+    pub async fn start() -> Self {
+        Self::builder().start().await
+    }
+
+    /// A platform that differs from that.
+    pub fn builder() -> FakeVitaMojoBuilder {
+        let rules = Rules {
+            token_life: Duration::from_secs(600),
+            tenant: None,
+            rotating: false,
+            dialect: RefreshDialect::default(),
+            jwt: false,
+            odd_tokens: false,
+        };
+        FakeVitaMojoBuilder { clock: Time::default(), rules, users: vec![User::new(Self::EMAIL, Self::PASSWORD)] }
+    }
+
+    /// Ends all access tokens given out so far: the next call with one of them is answered with 401.
+    pub fn revoke_access_tokens(&self) {
+        locked(&self.service).accesses.clear();
+    }
+
+    /// Ends all refresh tokens given out so far: a renewal with one of them is answered with 400 and `US-04`.
+    pub fn revoke_refresh_tokens(&self) {
+        locked(&self.service).refreshes.clear();
+    }
+
+    /// How often a refresh token was used again after it had been rotated away. Each time, all tokens that descend
+    /// from the same sign-in were revoked.
+    #[must_use]
+    pub fn reuses(&self) -> usize {
+        locked(&self.service).reuses
+    }
+
+    /// Changes the password of a user.
+    pub fn set_password(&self, email: &str, password: &str) {
+        let mut service = locked(&self.service);
+        service.users.retain(|user| user.email != email);
+        service.users.push(User::new(email, password));
+    }
+
+    /// The access token that the log calls `token #<number>`: the how-many-th was given out, counted from 1.
+    ///
+    /// # Panics
+    /// When there were not so many yet.
+    #[must_use]
+    pub fn token(&self, number: usize) -> String {
+        locked(&self.service).access_mint.value(number).expect("so many tokens were given out")
+    }
+
+    /// Every secret that this fake knows or ever gave out, for tests that search logs for leaks.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<String> {
+        let service = locked(&self.service);
+        let passwords = service.users.iter().map(|user| user.password.clone());
+        passwords.chain(service.access_mint.made()).chain(service.refresh_mint.made()).collect()
+    }
+}
+
+impl Deref for FakeVitaMojo {
+    type Target = Fake;
+
+    fn deref(&self) -> &Fake {
+        &self.fake
+    }
+}
+
+impl FakeVitaMojoBuilder {
+    /// The vendor goes by this clock instead of the machine's.
+    pub fn clock(mut self, clock: ManualClock) -> Self {
+        self.clock = Time::Manual(clock);
+        self
+    }
+
+    /// How long access tokens live: ten minutes, if not told otherwise.
+    pub fn token_life(mut self, life: Duration) -> Self {
+        self.rules.token_life = life;
+        self
+    }
+
+    /// One more user.
+    pub fn user(mut self, email: &str, password: &str) -> Self {
+        self.users.push(User::new(email, password));
+        self
+    }
+
+    /// Refuses, with 400, sign-ins and calls to sibling services whose header `tenant` is not this.
+    pub fn require_tenant(mut self, uuid: &str) -> Self {
+        self.rules.tenant = Some(uuid.to_owned());
+        self
+    }
+
+    /// Each renewal gives a new refresh token and spends the old one; using a spent one revokes all its descendants.
+    pub fn rotating(mut self, rotating: bool) -> Self {
+        self.rules.rotating = rotating;
+        self
+    }
+
+    /// How renewals are asked for.
+    pub fn refresh_dialect(mut self, dialect: RefreshDialect) -> Self {
+        self.rules.dialect = dialect;
+        self
+    }
+
+    /// Access tokens are JWTs with an `exp`, as on the live service. Their signature is a dummy.
+    pub fn jwt(mut self, jwt: bool) -> Self {
+        self.rules.jwt = jwt;
+        self
+    }
+
+    /// Refresh tokens contain `/`, `%`, `+`, `?`, `#`, a blank and a letter that is not ASCII.
+    pub fn odd_tokens(mut self, odd: bool) -> Self {
+        self.rules.odd_tokens = odd;
+        self
+    }
+
+    /// Opens the platform on a free port of 127.0.0.1. It closes when the fake is dropped.
+    pub async fn start(self) -> FakeVitaMojo {
+        let document = Document::read(DOCUMENT, PREFIX).also("refresh_token", "POST", "/user/v1/auth/refresh/{value}");
+        let document = Arc::new(document);
+        let service = Arc::new(Mutex::new(Service::new(self.rules, self.users, document.clone())));
+        let fake = Fake::open("FakeVitaMojo", document, self.clock, service.clone()).await;
+        FakeVitaMojo { fake, service }
+    }
+}
+
+/// The state machine.
+struct Service {
+    rules: Rules,
+    document: Arc<Document>,
+    users: Vec<User>,
+    access_mint: Mint,
+    refresh_mint: Mint,
+    /// The live access tokens.
+    accesses: HashMap<String, Access>,
+    /// The refresh tokens that are live or spent.
+    refreshes: HashMap<String, Refresh>,
+    sign_ins: usize,
+    reuses: usize,
+}
+
+#[derive(Clone)]
+struct User {
+    email: String,
+    password: String,
+}
+
+struct Access {
+    refresh: String,
+    family: usize,
+    email: String,
+    ends: SystemTime,
+}
+
+#[derive(Clone)]
+struct Refresh {
+    /// Which sign-in it descends from.
+    family: usize,
+    email: String,
+    spent: bool,
+}
+
+impl Vendor for Service {
+    fn answer(&mut self, ask: &Ask<'_>) -> Answer {
+        let answer = match ask.operation() {
+            "auth" => self.sign_in(ask),
+            "check_token" => self.check(ask),
+            "refresh_token" => self.refresh(ask),
+            OTHER => self.sibling(ask),
+            operation => unreachable!("the document has a new operation: {operation}"),
+        };
+        if answer.content_type == "application/json" {
+            return Answer { content_type: "application/json; charset=utf-8", ..answer };
+        }
+        answer
+    }
+
+    /// Documented without a body.
+    fn unauthorized(&self, _: &Ask<'_>) -> Answer {
+        Answer::empty(401)
+    }
+
+    /// Nothing is known of it.
+    fn throttled(&self, _: &Ask<'_>) -> Answer {
+        Answer::empty(429)
+    }
+
+    fn name_of(&self, token: &str) -> Option<String> {
+        self.access_mint.number(token).map(|number| format!("token #{number}"))
+    }
+}
+
+impl Service {
+    fn new(rules: Rules, users: Vec<User>, document: Arc<Document>) -> Self {
+        Self {
+            rules,
+            document,
+            users,
+            access_mint: Mint::default(),
+            refresh_mint: Mint::default(),
+            accesses: HashMap::new(),
+            refreshes: HashMap::new(),
+            sign_ins: 0,
+            reuses: 0,
+        }
+    }
+
+    fn sign_in(&mut self, ask: &Ask<'_>) -> Answer {
+        let Some(body) = ask.json() else {
+            return refusal(ask, 400, json!("Unexpected token in JSON"), None);
+        };
+        let (Some(email), Some(password)) = (body["email"].as_str(), body["password"].as_str()) else {
+            return refusal(ask, 400, missing_fields(&body), None);
+        };
+        if !self.tenant_is_right(ask) {
+            return refusal(ask, 400, json!("Tenant not found"), None);
+        }
+        if !self.users.iter().any(|user| user.email == email && user.password == password) {
+            return refusal(ask, 400, json!("User not found"), None); // the same for a wrong password
+        }
+        self.sign_ins += 1;
+        let refresh = self.new_refresh_token(self.sign_ins, email);
+        self.tokens(ask, 201, &refresh)
+    }
+
+    fn check(&self, ask: &Ask<'_>) -> Answer {
+        match self.access(ask) {
+            Some((token, access)) => {
+                Answer::json(200, &self.auth_res(("check_token", 200), token, &access.refresh, &access.email))
+            }
+            None => self.unauthorized(ask),
+        }
+    }
+
+    fn refresh(&mut self, ask: &Ask<'_>) -> Answer {
+        let (method, status) = match self.rules.dialect {
+            RefreshDialect::PutOk => ("PUT", 200),
+            RefreshDialect::PostCreated => ("POST", 201),
+        };
+        if ask.request.method != method {
+            return not_found(ask);
+        }
+        let value = ask.parameter(0).to_owned();
+        let Some(refresh) = self.refreshes.get_mut(&value) else {
+            return dead_refresh_token(ask);
+        };
+        if !self.rules.rotating {
+            return self.tokens(ask, status, &value);
+        }
+        let Refresh { family, email, spent } = refresh.clone();
+        refresh.spent = true;
+        if spent {
+            self.reuses += 1;
+            self.revoke(family);
+            return dead_refresh_token(ask);
+        }
+        let successor = self.new_refresh_token(family, &email);
+        self.tokens(ask, status, &successor)
+    }
+
+    /// Whatever else the platform offers.
+    fn sibling(&self, ask: &Ask<'_>) -> Answer {
+        if ask.path().starts_with("/user/v1/auth") {
+            return not_found(ask);
+        }
+        if self.access(ask).is_none() {
+            return self.unauthorized(ask);
+        }
+        if !self.tenant_is_right(ask) {
+            return refusal(ask, 400, json!("Tenant not found"), None);
+        }
+        Answer::json(200, &json!({ "ok": true, "path": ask.path(), "tenant": ask.header("tenant") }))
+    }
+
+    fn tenant_is_right(&self, ask: &Ask<'_>) -> bool {
+        self.rules.tenant.is_none() || self.rules.tenant.as_deref() == ask.header("tenant")
+    }
+
+    /// The live access token that came with the request.
+    fn access<'a>(&self, ask: &'a Ask<'_>) -> Option<(&'a str, &Access)> {
+        let token = ask.bearer()?;
+        self.accesses.get(token).filter(|access| ask.now < access.ends).map(|access| (token, access))
+    }
+
+    /// Answers with a new access token beside this refresh token.
+    fn tokens(&mut self, ask: &Ask<'_>, status: u16, refresh: &str) -> Answer {
+        let Refresh { family, email, .. } = self.refreshes[refresh].clone();
+        let ends = ask.now + self.rules.token_life;
+        let token = self.new_access_token(&email, ask.now, ends);
+        let example = if ask.operation() == "auth" { ("auth", 201) } else { ("refresh_token", 200) };
+        let answer = Answer::json(status, &self.auth_res(example, &token, refresh, &email));
+        self.accesses.insert(token, Access { refresh: refresh.to_owned(), family, email, ends });
+        answer
+    }
+
+    /// The vendor's example, with our tokens and our user in it.
+    fn auth_res(&self, (operation, status): (&str, u16), token: &str, refresh: &str, email: &str) -> Value {
+        let mut body = self.document.example(operation, status);
+        body["payload"]["token"]["value"] = json!(token);
+        body["payload"]["token"]["refresh"] = json!(refresh);
+        body["payload"]["user"]["email"] = json!(email);
+        if let Some(tenant) = &self.rules.tenant {
+            body["payload"]["user"]["tenantUUID"] = json!(tenant);
+        }
+        body
+    }
+
+    fn new_access_token(&mut self, email: &str, now: SystemTime, ends: SystemTime) -> String {
+        if !self.rules.jwt {
+            return self.access_mint.make(|number, random| format!("vm-access-{number}-{random}"));
+        }
+        let part = |json: Value| URL_SAFE_NO_PAD.encode(json.to_string());
+        let head = part(json!({ "alg": "HS256", "typ": "JWT" }));
+        let (issued, expires) = (calendar::epoch(now), calendar::epoch(ends));
+        self.access_mint.make(|_, random| {
+            let claims = part(json!({ "user": { "email": email }, "iat": issued, "exp": expires, "jti": random }));
+            format!("{head}.{claims}.dummy-signature")
+        })
+    }
+
+    fn new_refresh_token(&mut self, family: usize, email: &str) -> String {
+        let odd = self.rules.odd_tokens;
+        let value = self.refresh_mint.make(|number, random| match odd {
+            true => format!("vm/refresh {number}+%2F?#é/../{random}"),
+            false => format!("vm-refresh-{number}-{random}"),
+        });
+        self.refreshes.insert(value.clone(), Refresh { family, email: email.to_owned(), spent: false });
+        value
+    }
+
+    fn revoke(&mut self, family: usize) {
+        self.accesses.retain(|_, access| access.family != family);
+        self.refreshes.retain(|_, refresh| refresh.family != family);
+    }
+}
+
+impl User {
+    fn new(email: &str, password: &str) -> Self {
+        Self { email: email.to_owned(), password: password.to_owned() }
+    }
+}
+
+impl std::fmt::Debug for User {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("User").field("email", &self.email).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Service {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Service").field("rules", &self.rules).field("reuses", &self.reuses).finish_non_exhaustive()
+    }
+}
+
+/// The error body of the live service. Its path is the one that was asked for: with a refresh token in it, if need be.
+fn refusal(ask: &Ask<'_>, status: u16, message: Value, code: Option<&str>) -> Answer {
+    let mut body = json!({
+        "message": message,
+        "statusCode": status,
+        "timestamp": calendar::iso(ask.now),
+        "path": ask.path().strip_prefix(PREFIX).unwrap_or(ask.path()),
+    });
+    if let Some(code) = code {
+        body["vmosCode"] = json!(code);
+    }
+    Answer::json(status, &body)
+}
+
+fn dead_refresh_token(ask: &Ask<'_>) -> Answer {
+    refusal(ask, 400, json!("Refresh token not found"), Some("US-04"))
+}
+
+/// What the service's framework says where it has no route: without a `vmosCode`.
+fn not_found(ask: &Ask<'_>) -> Answer {
+    let path = ask.path().strip_prefix(PREFIX).unwrap_or(ask.path());
+    let message = format!("Cannot {} {path}", ask.request.method);
+    Answer::json(404, &json!({ "statusCode": 404, "error": "Not Found", "message": message }))
+}
+
+fn missing_fields(body: &Value) -> Value {
+    let missing = ["email", "password"].into_iter().filter(|field| !body[field].is_string());
+    missing.map(|field| json!({ "value": field, "constraints": [format!("{field} must be a string")] })).collect()
+}

@@ -1,0 +1,112 @@
+//! What cannot work is told before anything is sent, naming the builder method.
+
+use keyway::{Error, ErrorKind, Retry, Secret, Timeouts, Windows, vitamojo, vms};
+use std::time::Duration;
+
+fn refused(built: Result<impl std::fmt::Debug, Error>, method: &str) {
+    let error = built.expect_err("must be refused");
+    assert_eq!(error.kind(), ErrorKind::Config, "{error}");
+    assert!(error.is_local() && error.status().is_none(), "{error}");
+    let advice = error.to_string();
+    assert!(advice.contains(method), "`{advice}` does not name {method}");
+    assert!(!advice.contains("hunter2"), "{advice}");
+}
+
+fn at(url: &str) -> Result<vms::Client, Error> {
+    vms::Client::builder(url).password("operator", "hunter2").build()
+}
+
+#[test]
+fn an_address_that_cannot_work_is_refused() {
+    for url in [
+        "",
+        "   ",
+        "vms.example",
+        "/api",
+        "https://",
+        "ftp://vms.example",
+        "http://vms.example",
+        "http://10.0.0.5:8080",
+        "https://user:hunter2@vms.example",
+        "https://vms.example?token=hunter2",
+        "https://vms.example#part",
+        "https://vms .example",
+    ] {
+        refused(at(url), "builder(url)");
+    }
+}
+
+#[test]
+fn an_address_that_works_is_taken() {
+    for url in [
+        "https://vms.example",
+        "https://vms.example:8443/base/",
+        "http://127.0.0.1:1",
+        "http://localhost",
+        "http://[::1]:1",
+    ] {
+        at(url).unwrap_or_else(|error| panic!("{url}: {error}"));
+    }
+    let allowed = vms::Client::builder("http://10.0.0.5").password("operator", "hunter2").allow_http();
+    allowed.build().expect("allowed");
+}
+
+#[test]
+fn a_client_needs_exactly_one_credential() {
+    let builder = || vms::Client::builder("https://vms.example");
+    refused(builder().build(), ".password(login, secret)");
+    refused(builder().password("a", "hunter2").password("b", "hunter2").build(), ".password(..)");
+    refused(builder().password("", "hunter2").build(), ".password(..)");
+    refused(builder().password("operator", "").build(), ".password(..)");
+    refused(vitamojo::Client::builder("https://vita.example").build(), ".password(email, secret)");
+}
+
+#[test]
+fn a_tenant_is_a_uuid_and_nothing_that_could_end_a_header() {
+    for tenant in ["", "tenant", "c36578d8-ffa6-4a5e-a808-400ee422028a\r\nx: y", "c36578d8ffa64a5ea808400ee422028a0000"]
+    {
+        let builder = vitamojo::Client::builder("https://vita.example").password("a@b.example", "hunter2");
+        refused(builder.tenant(tenant).build(), ".tenant(..)");
+    }
+}
+
+#[test]
+fn settings_that_cannot_be_meant_are_refused() {
+    let builder = || vms::Client::builder("https://vms.example").password("operator", Secret::from("hunter2"));
+    refused(builder().windows(Windows { jitter: 2.0, ..Windows::default() }).build(), ".windows(..)");
+    let upside_down =
+        Windows { early_min: Duration::from_secs(9), early_max: Duration::from_secs(1), ..Windows::default() };
+    refused(builder().windows(upside_down).build(), ".windows(..)");
+    refused(builder().timeouts(Timeouts { request: Duration::ZERO, ..Timeouts::default() }).build(), ".timeouts(..)");
+    refused(builder().retry(Retry { attempts: 0, ..Retry::default() }).build(), ".retry(..)");
+    refused(builder().also_origin("cdn.example").build(), ".also_origin(..)");
+}
+
+#[tokio::test]
+async fn a_header_that_holds_a_line_break_is_refused_before_anything_is_sent() {
+    let fake = keyway::testing::FakeVms::start().await;
+    let client = vms::Client::builder(fake.uri()).password("operator", "hunter2").build().unwrap();
+    let error = client.http().get("/api/v1/cameras").header("x-note", "one\r\ntwo").send().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    for path in ["", "cameras", "//evil.example/x", "ftp://x.example/"] {
+        let error = client.http().get(path).send().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config, "{path}");
+    }
+    assert!(fake.saw().is_empty());
+}
+
+#[test]
+fn outside_a_runtime_a_call_is_an_error_and_no_panic() {
+    let client = at("http://127.0.0.1:1").unwrap();
+    let mut call = Box::pin(client.session().lease());
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    let std::task::Poll::Ready(Err(error)) = call.as_mut().poll(&mut context) else {
+        panic!("must be refused at once")
+    };
+    assert_eq!(error.kind(), ErrorKind::Config);
+    let mut call = Box::pin(client.http().get("/x").send());
+    let std::task::Poll::Ready(Err(error)) = call.as_mut().poll(&mut context) else {
+        panic!("must be refused at once")
+    };
+    assert!(error.to_string().contains("Tokio"), "{error}");
+}

@@ -1,0 +1,151 @@
+//! Free and typed calls: where credentials go, what is replayed, what a broken answer becomes.
+
+use crate::{vitamojo_client, vms_client};
+use keyway::{
+    ErrorKind, Retry,
+    testing::{FakeVitaMojo, FakeVms, Fault, ManualClock},
+};
+use std::time::Duration;
+
+async fn vms() -> (FakeVms, ManualClock, keyway::vms::Client) {
+    let (fake, clock) = (FakeVms::start().await, ManualClock::new());
+    let client = vms_client(&fake, &clock).retry(Retry::never()).build().unwrap();
+    (fake, clock, client)
+}
+
+#[tokio::test]
+async fn another_origin_gets_no_credentials_unless_it_was_named() {
+    let (fake, clock, client) = vms().await;
+    let other = FakeVms::start().await;
+    let foreign = client.http().get(format!("{}/api/v1/cameras", other.uri())).send().await.unwrap();
+    assert_eq!(foreign.status(), 401);
+    assert_eq!(other.saw()[0].bearer, None);
+    assert!(fake.saw().is_empty(), "no session is made for a call that gets none");
+
+    let trusting = vms_client(&fake, &clock).also_origin(other.uri()).build().unwrap();
+    trusting.http().get(format!("{}/api/v1/cameras", other.uri())).send().await.unwrap();
+    assert!(other.saw().iter().any(|seen| seen.bearer.is_some()));
+}
+
+#[tokio::test]
+async fn a_redirect_is_handed_over_and_not_followed() {
+    let (fake, clock) = (FakeVitaMojo::start().await, ManualClock::new());
+    let client =
+        vitamojo_client(&fake, &clock).http(|b| b.redirect(reqwest::redirect::Policy::limited(5))).build().unwrap();
+    fake.always("other", Fault::Empty(302));
+    assert_eq!(client.http().get("/order/v1/orders").send().await.unwrap().status(), 302);
+    assert_eq!(fake.count("other"), 1);
+    fake.always("check_token", Fault::Empty(307));
+    let error = client.api().check_token().send().await.unwrap_err();
+    assert_eq!((error.kind(), error.status()), (ErrorKind::Protocol, Some(307)));
+}
+
+#[tokio::test]
+async fn a_4xx_is_an_answer_to_a_free_call_and_an_error_to_a_typed_one() {
+    let (fake, _clock, client) = vms().await;
+    fake.always("list_cameras", Fault::Html(403));
+    assert_eq!(client.http().get("/api/v1/cameras").send().await.unwrap().status(), 403);
+    fake.always("list_sessions", Fault::Html(403));
+    let error = client.api().list_sessions().send().await.unwrap_err();
+    assert_eq!((error.kind(), error.operation()), (ErrorKind::Forbidden, Some("list_sessions")));
+    assert_eq!(fake.count("get_token"), 1);
+}
+
+#[tokio::test]
+async fn a_body_is_replayed_after_a_401_and_a_stream_is_not() {
+    let (fake, clock, client) = vms().await;
+    client.session().lease().await.unwrap();
+    fake.revoke_all();
+    let answer = client.http().post("/api/v1/marks").json(&serde_json::json!({"n": 1})).send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    // Long enough that the next 401 is about the token again.
+    clock.advance(Duration::from_secs(31));
+    fake.revoke_all();
+    let (mut writer, reader) = tokio::io::duplex(64);
+    tokio::spawn(async move { tokio::io::AsyncWriteExt::write_all(&mut writer, b"frames").await });
+    let stream = reqwest::Body::wrap_stream(chunks(reader));
+    let answer = client.http().post("/api/v1/marks").body(stream).send().await.unwrap();
+    assert_eq!(answer.status(), 401);
+    // The 401 counted: the next call has a new session.
+    assert_eq!(client.http().get("/api/v1/cameras").send().await.unwrap().status(), 200);
+    assert_eq!(fake.count("get_token"), 3);
+}
+
+fn chunks(
+    reader: impl tokio::io::AsyncRead + Unpin + Send + 'static,
+) -> impl futures_util::Stream<Item = std::io::Result<Vec<u8>>> + Send {
+    futures_util::stream::unfold(reader, |mut reader| async move {
+        let mut chunk = vec![0; 16];
+        match tokio::io::AsyncReadExt::read(&mut reader, &mut chunk).await {
+            Ok(0) => None,
+            Ok(n) => Some((Ok(chunk[..n].to_vec()), reader)),
+            Err(error) => Some((Err(error), reader)),
+        }
+    })
+}
+
+#[tokio::test]
+async fn every_broken_answer_is_one_line_with_its_status_and_without_its_secrets() {
+    let (fake, _clock, client) = vms().await;
+    client.session().lease().await.unwrap();
+    for (fault, kind, status) in [
+        (Fault::Html(200), ErrorKind::Protocol, Some(200)),
+        (Fault::Empty(200), ErrorKind::Protocol, Some(200)),
+        (Fault::TruncatedJson, ErrorKind::Protocol, Some(200)),
+        (Fault::Huge, ErrorKind::Protocol, Some(200)),
+        (Fault::Html(500), ErrorKind::Outage, Some(500)),
+        (Fault::Html(502), ErrorKind::Outage, Some(502)),
+        (Fault::CutHalfway, ErrorKind::Outage, Some(200)),
+        (Fault::CutBefore, ErrorKind::Outage, None),
+    ] {
+        fake.next("get_self", fault.clone());
+        let error = client.api().get_self().send().await.unwrap_err();
+        let shown = error.to_string();
+        assert_eq!((error.status(), error.operation()), (status, Some("get_self")), "{fault:?}: {shown}");
+        assert_eq!(error.kind(), kind, "{fault:?}: {shown}");
+        assert!(!shown.contains('\n') && shown.len() < 300 && !shown.contains('<'), "{fault:?}: {shown}");
+        assert!(fake.secrets().iter().all(|secret| !format!("{error:?}").contains(secret.as_str())), "{fault:?}");
+    }
+    // What the content type says is not what decides.
+    fake.next("get_self", Fault::WrongContentType);
+    client.api().get_self().send().await.unwrap();
+    assert_eq!(fake.count("get_token"), 1);
+}
+
+#[tokio::test]
+async fn a_pure_read_is_sent_again_after_a_failure_that_may_pass_and_a_write_is_not() {
+    let (fake, clock) = (FakeVms::start().await, ManualClock::new());
+    let client = vms_client(&fake, &clock).build().unwrap();
+    client.session().lease().await.unwrap();
+    fake.next("list_sessions", Fault::Html(503));
+    let call = {
+        let client = client.clone();
+        tokio::spawn(async move { client.api().list_sessions().send().await.unwrap().status() })
+    };
+    clock.until_sleeping(1).await;
+    clock.advance(Duration::from_millis(200));
+    assert_eq!(call.await.unwrap(), 200);
+    assert_eq!(fake.count("list_sessions"), 2);
+
+    fake.next("update_self", Fault::Html(503));
+    let error = client.api().update_self().body_map(|body| body.language("en".to_owned())).send().await.unwrap_err();
+    assert_eq!((error.kind(), fake.count("update_self")), (ErrorKind::Outage, 1));
+}
+
+#[tokio::test]
+async fn a_vendor_that_is_not_there_is_an_outage_without_its_address() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let client =
+        keyway::vms::Client::builder(format!("http://{free}")).password("operator", "hunter2").build().unwrap();
+    let error = client.session().lease().await.unwrap_err();
+    assert_eq!((error.kind(), error.is_temporary()), (ErrorKind::Outage, true));
+    assert!(!error.to_string().contains(&free.to_string()), "{error}");
+}
+
+#[tokio::test]
+async fn a_caller_who_brings_credentials_keeps_them() {
+    let (fake, _clock, client) = vms().await;
+    let answer = client.http().get("/api/v1/cameras").header("authorization", "Bearer own").send().await.unwrap();
+    assert_eq!((answer.status().as_u16(), fake.count("get_token")), (401, 0));
+    assert_eq!(fake.saw()[0].bearer.as_deref(), Some("unknown"));
+}

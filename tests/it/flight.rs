@@ -1,0 +1,198 @@
+//! One flight for everybody, whatever happens to those who wait for it.
+
+use crate::{vitamojo_client, vms_client};
+use keyway::{
+    ErrorKind, MemoryStore,
+    testing::{FakeVitaMojo, FakeVms, Fault, ManualClock},
+};
+use std::time::Duration;
+
+const ELEVEN_MINUTES: Duration = Duration::from_secs(11 * 60);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn five_hundred_tasks_on_a_cold_cache_are_one_sign_in() {
+    let (fake, clock) = (FakeVms::start().await, ManualClock::new());
+    let client = vms_client(&fake, &clock).build().unwrap();
+    let tasks: Vec<_> = (0..500)
+        .map(|_| {
+            let client = client.clone();
+            tokio::spawn(async move { client.session().lease().await.unwrap().generation() })
+        })
+        .collect();
+    let mut generations = std::collections::HashSet::new();
+    for task in tasks {
+        generations.insert(task.await.unwrap());
+    }
+    assert_eq!((fake.count("get_token"), generations.len()), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn five_hundred_tasks_on_an_expired_token_are_one_renewal() {
+    let clock = ManualClock::new();
+    let fake = FakeVitaMojo::builder().clock(clock.clone()).rotating(true).start().await;
+    let client = vitamojo_client(&fake, &clock).build().unwrap();
+    client.session().lease().await.unwrap();
+    clock.advance(ELEVEN_MINUTES);
+    let tasks: Vec<_> = (0..500)
+        .map(|_| {
+            let client = client.clone();
+            tokio::spawn(async move { client.http().get("/order/v1/orders").send().await.unwrap().status() })
+        })
+        .collect();
+    for task in tasks {
+        assert_eq!(task.await.unwrap(), 200);
+    }
+    assert_eq!((fake.count("auth"), fake.count("refresh_token"), fake.reuses()), (1, 1, 0));
+}
+
+#[tokio::test]
+async fn a_renewal_goes_on_when_everybody_who_waited_has_left() {
+    let clock = ManualClock::new();
+    let fake = FakeVitaMojo::builder().clock(clock.clone()).rotating(true).start().await;
+    let client = vitamojo_client(&fake, &clock).build().unwrap();
+    client.session().lease().await.unwrap();
+    clock.advance(ELEVEN_MINUTES);
+    let gate = fake.hold("refresh_token");
+    let waiting = {
+        let client = client.clone();
+        tokio::spawn(async move { client.session().lease().await })
+    };
+    gate.arrived(1).await;
+    waiting.abort();
+    assert!(waiting.await.unwrap_err().is_cancelled());
+    gate.open();
+    client.session().close().await;
+    assert_eq!(client.session().lease().await.unwrap().generation().counter(), 2);
+    assert_eq!((fake.count("refresh_token"), fake.reuses()), (1, 0));
+}
+
+#[tokio::test]
+async fn a_failure_is_shared_and_then_cools_down() {
+    let (fake, clock) = (FakeVms::start().await, ManualClock::new());
+    let client = vms_client(&fake, &clock).build().unwrap();
+    fake.always("get_token", Fault::Html(503));
+    let gate = fake.hold("get_token");
+    let tasks: Vec<_> = (0..100)
+        .map(|_| {
+            let client = client.clone();
+            tokio::spawn(async move { client.session().lease().await.unwrap_err() })
+        })
+        .collect();
+    gate.arrived(1).await;
+    gate.open();
+    for task in tasks {
+        assert_eq!(task.await.unwrap().kind(), ErrorKind::Outage);
+    }
+    for _ in 0..100 {
+        let error = client.session().lease().await.unwrap_err();
+        assert!(error.is_local() && error.retry_after().is_some(), "{error}");
+    }
+    assert_eq!(fake.count("get_token"), 1);
+    clock.advance(Duration::from_secs(1));
+    fake.heal("get_token");
+    client.session().lease().await.unwrap();
+    assert_eq!(fake.count("get_token"), 2);
+}
+
+#[tokio::test]
+async fn a_late_401_to_an_older_token_renews_nothing() {
+    let clock = ManualClock::new();
+    let fake = FakeVitaMojo::builder().clock(clock.clone()).start().await;
+    let client = vitamojo_client(&fake, &clock).build().unwrap();
+    client.session().lease().await.unwrap();
+    // The vendor has forgotten the first token; its 401 to the straggler is on its way while others have renewed.
+    fake.revoke_access_tokens();
+    let gate = fake.hold("other");
+    let straggler = {
+        let client = client.clone();
+        tokio::spawn(async move { client.http().get("/order/v1/orders").send().await.unwrap().status() })
+    };
+    gate.arrived(1).await;
+    client.session().renew().await.unwrap();
+    gate.open();
+    assert_eq!(straggler.await.unwrap(), 200);
+    assert_eq!((fake.count("refresh_token"), fake.count("auth")), (1, 1));
+}
+
+#[tokio::test]
+async fn an_endpoint_that_always_answers_401_costs_one_renewal_and_not_one_per_call() {
+    let clock = ManualClock::new();
+    let fake = FakeVitaMojo::builder().clock(clock.clone()).start().await;
+    let client = vitamojo_client(&fake, &clock).build().unwrap();
+    fake.always("check_token", Fault::Unauthorized);
+    for _ in 0..10 {
+        let error = client.api().check_token().send().await.unwrap_err();
+        assert_eq!((error.kind(), error.status()), (ErrorKind::Unauthorized, Some(401)));
+    }
+    // The first call is sent twice, around the one renewal; the others once.
+    assert_eq!((fake.count("check_token"), fake.count("refresh_token"), fake.count("auth")), (11, 1, 1));
+}
+
+#[tokio::test]
+async fn two_clients_that_share_a_store_share_the_session() {
+    let (fake, clock, store) = (FakeVms::start().await, ManualClock::new(), MemoryStore::new());
+    let one = vms_client(&fake, &clock).store(store.clone()).build().unwrap();
+    let two = vms_client(&fake, &clock).store(store.clone()).build().unwrap();
+    let first = one.session().lease().await.unwrap();
+    let second = two.session().lease().await.unwrap();
+    assert_eq!(first.generation(), second.generation());
+    let apart = vms_client(&fake, &clock).store(store).profile("another").build().unwrap();
+    apart.session().lease().await.unwrap();
+    assert_eq!(fake.count("get_token"), 2);
+}
+
+#[tokio::test]
+async fn a_new_password_is_a_new_lineage_and_the_same_one_finds_its_session() {
+    let (fake, clock, store) = (FakeVms::start().await, ManualClock::new(), MemoryStore::new());
+    let first = vms_client(&fake, &clock).store(store.clone()).build().unwrap().session().lease().await.unwrap();
+    fake.set_password(FakeVms::LOGIN, "another");
+    let builder = keyway::vms::Client::builder(fake.uri()).password(FakeVms::LOGIN, "another").clock(clock.clone());
+    let second = builder.store(store).build().unwrap().session().lease().await.unwrap();
+    assert_ne!(first.generation(), second.generation());
+    assert_eq!(fake.count("get_token"), 2);
+}
+
+#[tokio::test]
+async fn a_sign_out_beats_the_sign_in_that_is_under_way_and_leaves_no_session_behind() {
+    let (fake, clock) = (FakeVms::start().await, ManualClock::new());
+    let client = vms_client(&fake, &clock).build().unwrap();
+    let gate = fake.hold("get_token");
+    let waiting = {
+        let client = client.clone();
+        tokio::spawn(async move { client.session().lease().await.unwrap_err().kind() })
+    };
+    gate.arrived(1).await;
+    client.session().sign_out().await.unwrap();
+    gate.open();
+    assert_eq!(waiting.await.unwrap(), ErrorKind::SignedOut);
+    fake.until("logout", 1).await;
+    assert!(fake.sessions().is_empty());
+    assert_eq!(client.session().lease().await.unwrap_err().kind(), ErrorKind::SignedOut);
+}
+
+#[test]
+fn a_client_is_built_on_one_runtime_and_used_on_another() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (fake, clock) = (runtime().block_on(FakeVms::start()), ManualClock::new());
+    let client = runtime().block_on(async { vms_client(&fake, &clock).build().unwrap() });
+    for _ in 0..3 {
+        runtime().block_on(async { client.http().get("/api/v1/cameras").send().await.unwrap() });
+    }
+    assert_eq!(fake.count("get_token"), 1);
+}
+
+#[test]
+fn a_runtime_that_dies_in_the_middle_of_a_sign_in_wedges_nobody() {
+    let runtime = || tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let (fake, clock) = (runtime().block_on(FakeVms::start()), ManualClock::new());
+    let client = vms_client(&fake, &clock).build().unwrap();
+    let first = runtime();
+    let gate = fake.hold("get_token");
+    let caller = client.clone();
+    first.spawn(async move { caller.session().lease().await });
+    runtime().block_on(gate.arrived(1));
+    first.shutdown_background();
+    gate.open();
+    runtime().block_on(async { client.session().lease().await.unwrap() });
+    assert_eq!(fake.count("get_token"), 2);
+}

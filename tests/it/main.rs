@@ -1,0 +1,28 @@
+//! Keyway against its fakes, as a user would use it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "tests")]
+
+mod bad_input;
+mod calls;
+mod fakes;
+mod flight;
+mod vitamojo;
+mod vms;
+
+use keyway::{
+    Secret,
+    testing::{FakeVitaMojo, FakeVms, ManualClock},
+};
+
+/// A tenant as the vendor writes one.
+const TENANT: &str = "c36578d8-ffa6-4a5e-a808-400ee422028a";
+
+fn vms_client(fake: &FakeVms, clock: &ManualClock) -> keyway::vms::ClientBuilder {
+    keyway::vms::Client::builder(fake.uri()).password(FakeVms::LOGIN, FakeVms::PASSWORD).clock(clock.clone())
+}
+
+fn vitamojo_client(fake: &FakeVitaMojo, clock: &ManualClock) -> keyway::vitamojo::ClientBuilder {
+    keyway::vitamojo::Client::builder(fake.uri())
+        .password(FakeVitaMojo::EMAIL, Secret::from(FakeVitaMojo::PASSWORD))
+        .tenant(TENANT)
+        .clock(clock.clone())
+}

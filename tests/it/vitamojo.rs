@@ -1,0 +1,172 @@
+//! Vita Mojo: sign-in, the ten-minute token, renewal in both dialects.
+
+use crate::{TENANT, vitamojo_client};
+use keyway::{
+    ErrorKind, Expiry, SignOut,
+    testing::{FakeVitaMojo, Fault, ManualClock, RefreshDialect},
+};
+use std::time::Duration;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+#[tokio::test]
+async fn one_token_serves_many_calls_and_carries_the_tenant() {
+    let (fake, clock) = start(|b| b.require_tenant(TENANT)).await;
+    let client = vitamojo_client(&fake, &clock).build().unwrap();
+    for _ in 0..5 {
+        let answer = client.http().get("/order/v1/orders").send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        let body: serde_json::Value = answer.json().await.unwrap();
+        assert_eq!(body["tenant"], TENANT);
+    }
+    assert_eq!((fake.count("auth"), fake.count("other"), fake.count("refresh_token")), (1, 5, 0));
+    assert!(fake.saw().iter().all(|seen| seen.tenant.as_deref() == Some(TENANT)));
+}
+
+#[tokio::test]
+async fn an_opaque_token_lives_ten_minutes_and_a_jwt_as_long_as_it_says() {
+    let (fake, clock) = start(|b| b).await;
+    let lease = vitamojo_client(&fake, &clock).build().unwrap().session().lease().await.unwrap();
+    let now = keyway::Clock::wall(&clock);
+    assert_eq!(lease.expiry(), Expiry::At(now + 10 * MINUTE));
+
+    let (fake, clock) = start(|b| b.jwt(true).token_life(3 * MINUTE)).await;
+    let lease = vitamojo_client(&fake, &clock).build().unwrap().session().lease().await.unwrap();
+    let Expiry::At(end) = lease.expiry() else { panic!("told") };
+    let life = end.duration_since(keyway::Clock::wall(&clock)).unwrap();
+    assert!(life.abs_diff(3 * MINUTE) <= Duration::from_secs(1), "{life:?}");
+}
+
+#[tokio::test]
+async fn an_expired_token_is_renewed_and_not_signed_in_again() {
+    let (fake, clock) = start(|b| b.rotating(true)).await;
+    let client = vitamojo_client(&fake, &clock).build().unwrap();
+    let mut generations = Vec::new();
+    for _ in 0..4 {
+        generations.push(client.session().lease().await.unwrap().generation().counter());
+        clock.advance(11 * MINUTE);
+    }
+    assert_eq!(generations, [1, 2, 3, 4]);
+    assert_eq!((fake.count("auth"), fake.count("refresh_token"), fake.reuses()), (1, 3, 0));
+}
+
+#[tokio::test]
+async fn in_the_early_window_a_call_is_served_at_once_and_the_renewal_runs_behind() {
+    let (fake, clock) = start(|b| b).await;
+    let client = vitamojo_client(&fake, &clock).build().unwrap();
+    client.session().lease().await.unwrap();
+    clock.advance(9 * MINUTE);
+    let gate = fake.hold("refresh_token");
+    let served = client.session().lease().await.unwrap();
+    assert_eq!(served.generation().counter(), 1);
+    gate.arrived(1).await;
+    assert_eq!(client.session().lease().await.unwrap().generation().counter(), 1);
+    gate.open();
+    client.session().close().await;
+    assert_eq!(client.session().lease().await.unwrap().generation().counter(), 2);
+    assert_eq!(fake.count("refresh_token"), 1);
+}
+
+#[tokio::test]
+async fn a_renewal_is_put_and_after_a_404_or_405_post_once_and_for_all() {
+    let (fake, clock) = start(|b| b.refresh_dialect(RefreshDialect::PostCreated)).await;
+    let client = vitamojo_client(&fake, &clock).build().unwrap();
+    for _ in 0..3 {
+        client.session().lease().await.unwrap();
+        clock.advance(11 * MINUTE);
+    }
+    let methods: Vec<_> =
+        fake.saw().into_iter().filter(|seen| seen.operation == "refresh_token").map(|seen| seen.method).collect();
+    assert_eq!(methods, ["PUT", "POST", "POST"]);
+    assert_eq!(fake.count("auth"), 1);
+}
+
+#[tokio::test]
+async fn a_refresh_token_with_odd_characters_is_encoded_once_and_never_shown() {
+    let (fake, clock) = start(|b| b.odd_tokens(true).rotating(true)).await;
+    let client = vitamojo_client(&fake, &clock).build().unwrap();
+    client.session().lease().await.unwrap();
+    client.session().renew().await.unwrap();
+    client.session().renew().await.unwrap();
+    assert_eq!((fake.count("auth"), fake.count("refresh_token"), fake.reuses()), (1, 2, 0));
+
+    fake.always("refresh_token", Fault::Html(502));
+    let error = client.session().renew().await.unwrap_err();
+    assert_eq!((error.kind(), error.status()), (ErrorKind::Outage, Some(502)));
+    let shown = format!("{error} {error:?}");
+    assert!(fake.secrets().iter().all(|secret| !shown.contains(secret.as_str())), "{shown}");
+}
+
+#[tokio::test]
+async fn only_the_vendors_own_refusal_discards_a_refresh_token() {
+    let (fake, clock) = start(|b| b).await;
+    let client = vitamojo_client(&fake, &clock).build().unwrap();
+    client.session().lease().await.unwrap();
+    for fault in
+        [Fault::Html(403), Fault::Html(502), Fault::Html(429), Fault::Html(408), Fault::Html(400), Fault::TruncatedJson]
+    {
+        clock.advance(11 * MINUTE);
+        fake.always("refresh_token", fault.clone());
+        let error = client.session().lease().await.unwrap_err();
+        assert_ne!(error.kind(), ErrorKind::SignInRequired, "{fault:?}: {error}");
+        fake.heal("refresh_token");
+        clock.advance(61 * MINUTE);
+        client.session().lease().await.unwrap_or_else(|error| panic!("after {fault:?}: {error}"));
+        assert_eq!(fake.count("auth"), 1, "{fault:?} cost a sign-in");
+    }
+    fake.revoke_refresh_tokens();
+    clock.advance(11 * MINUTE);
+    client.session().lease().await.unwrap();
+    assert_eq!(fake.count("auth"), 2);
+}
+
+#[tokio::test]
+async fn a_sentence_refuses_the_credentials_and_they_are_not_tried_again() {
+    let (fake, clock) = start(|b| b).await;
+    let client =
+        keyway::vitamojo::Client::builder(fake.uri()).password(FakeVitaMojo::EMAIL, "wrong").clock(clock.clone());
+    let client = client.build().unwrap();
+    for _ in 0..5 {
+        let error = client.session().lease().await.unwrap_err();
+        assert_eq!((error.kind(), error.status()), (ErrorKind::InvalidCredentials, Some(400)), "{error}");
+        clock.advance(60 * MINUTE);
+    }
+    assert_eq!(fake.count("auth"), 1);
+    fake.set_password(FakeVitaMojo::EMAIL, "wrong");
+    client.session().sign_in().await.unwrap();
+    assert_eq!(fake.count("auth"), 2);
+}
+
+#[tokio::test]
+async fn a_valid_token_survives_a_failed_renewal() {
+    let (fake, clock) = start(|b| b).await;
+    let client = vitamojo_client(&fake, &clock).build().unwrap();
+    client.session().lease().await.unwrap();
+    fake.always("refresh_token", Fault::Html(503));
+    clock.advance(9 * MINUTE + Duration::from_secs(45));
+    for _ in 0..3 {
+        assert_eq!(client.session().lease().await.unwrap().generation().counter(), 1);
+    }
+    assert_eq!(fake.count("refresh_token"), 1);
+}
+
+#[tokio::test]
+async fn the_typed_check_answers_and_a_sign_out_is_local() {
+    let (fake, clock) = start(|b| b).await;
+    let client = vitamojo_client(&fake, &clock).build().unwrap();
+    let check = client.api().check_token().send().await.unwrap();
+    assert_eq!(check.status(), 200);
+    assert!(client.session().profile().unwrap().facts()["email"].is_string());
+    assert_eq!(client.session().sign_out().await.unwrap(), SignOut::LocalOnly);
+    let error = client.http().get("/order/v1/orders").send().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::SignedOut);
+    client.session().sign_in().await.unwrap();
+    assert_eq!(fake.count("auth"), 2);
+}
+
+async fn start(
+    options: impl FnOnce(keyway::testing::FakeVitaMojoBuilder) -> keyway::testing::FakeVitaMojoBuilder,
+) -> (FakeVitaMojo, ManualClock) {
+    let clock = ManualClock::new();
+    (options(FakeVitaMojo::builder().clock(clock.clone())).start().await, clock)
+}

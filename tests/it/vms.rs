@@ -1,0 +1,355 @@
+//! VMS: captchas, the limit of sessions, throttles.
+
+use crate::vms_client;
+use keyway::{
+    Answer, Captcha, ErrorKind, Evict, Expiry, Responder, Secret, SessionId, SessionLimit, SignOut,
+    testing::{FakeVms, FakeVmsBuilder, Fault, ManualClock},
+    vms,
+};
+use serde_json::json;
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+async fn start(options: impl FnOnce(FakeVmsBuilder) -> FakeVmsBuilder) -> (Arc<FakeVms>, ManualClock) {
+    let clock = ManualClock::new();
+    (Arc::new(options(FakeVms::builder().clock(clock.clone())).start().await), clock)
+}
+
+type Answers = dyn Fn(&Captcha) -> Option<Secret> + Send + Sync;
+
+/// Answers captchas with what `answers` says, and counts.
+struct Person {
+    answers: Box<Answers>,
+    chooses: Option<usize>,
+    captchas: Arc<AtomicUsize>,
+}
+
+impl Responder for Person {
+    async fn captcha(&self, captcha: Captcha) -> Option<Secret> {
+        self.captchas.fetch_add(1, Ordering::SeqCst);
+        (self.answers)(&captcha)
+    }
+
+    async fn choose_session(&self, limit: SessionLimit) -> Option<SessionId> {
+        Some(limit.sessions.get(self.chooses?)?.id.clone())
+    }
+}
+
+fn reads(fake: &Arc<FakeVms>) -> Person {
+    let fake = fake.clone();
+    let answers = move |_: &Captcha| Some(Secret::from(fake.captcha_answer()));
+    Person { answers: Box::new(answers), chooses: None, captchas: Arc::default() }
+}
+
+#[tokio::test]
+async fn a_first_sign_in_serves_typed_and_free_calls_with_one_token() {
+    let (fake, clock) = start(|b| b).await;
+    let client = vms_client(&fake, &clock).build().unwrap();
+    let sessions = client.api().list_sessions().send().await.unwrap();
+    assert_eq!(sessions.len(), 1);
+    let cameras: Vec<serde_json::Value> =
+        client.http().get("/api/v1/cameras").send().await.unwrap().json().await.unwrap();
+    assert_eq!(cameras.len(), 3);
+    let lease = client.session().lease().await.unwrap();
+    assert_eq!(lease.expiry(), Expiry::Unknown);
+    assert_eq!((fake.count("get_token"), fake.count("get_captcha")), (1, 0));
+    assert!(client.session().profile().unwrap().facts()["login"].is_string());
+}
+
+#[tokio::test]
+async fn a_token_is_sent_with_one_bearer() {
+    let (fake, clock) = start(|b| b.prefixed_token(true)).await;
+    let client = vms_client(&fake, &clock).build().unwrap();
+    assert_eq!(client.http().get("/api/v1/cameras").send().await.unwrap().status(), 200);
+    assert!(!client.session().lease().await.unwrap().token().unwrap().expose().starts_with("Bearer"));
+}
+
+#[tokio::test]
+async fn without_a_responder_a_captcha_is_a_typed_error_that_can_be_resumed() {
+    let (fake, clock) = start(|b| b.captcha(true)).await;
+    let client = vms_client(&fake, &clock).build().unwrap();
+    let error = client.http().get("/api/v1/cameras").send().await.unwrap_err();
+    assert_eq!((error.kind(), error.operation()), (ErrorKind::CaptchaRequired, Some("get_token")));
+    let captcha = error.captcha().unwrap();
+    assert_eq!((captcha.media_type(), captcha.attempt(), captcha.expires_in().as_secs()), ("image/png", 1, 60));
+    assert!(captcha.image().starts_with(b"\x89PNG"));
+    assert_eq!(fake.count("get_token"), 0);
+
+    let resume = error.resume().unwrap();
+    let answer = Answer::Captcha(Secret::from(fake.captcha_answer()));
+    let task = tokio::spawn(async move { resume.answer(answer).await });
+    task.await.unwrap().unwrap();
+    assert_eq!(client.http().get("/api/v1/cameras").send().await.unwrap().status(), 200);
+    assert_eq!((fake.count("get_captcha"), fake.count("get_token")), (1, 1));
+}
+
+#[tokio::test]
+async fn while_a_captcha_waits_for_its_answer_everybody_sees_the_same_one() {
+    let (fake, clock) = start(|b| b.captcha(true)).await;
+    let client = vms_client(&fake, &clock).build().unwrap();
+    for _ in 0..20 {
+        assert_eq!(client.session().lease().await.unwrap_err().kind(), ErrorKind::CaptchaRequired);
+    }
+    assert_eq!((fake.count("get_captcha"), fake.count("get_basic_static")), (1, 1));
+    clock.advance(Duration::from_secs(61));
+    let error = client.session().lease().await.unwrap_err();
+    assert_eq!(fake.count("get_captcha"), 2);
+    let answer = Answer::Captcha(Secret::from(fake.captcha_answer()));
+    error.resume().unwrap().answer(answer).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_responder_is_asked_once_for_everybody_who_waits() {
+    let (fake, clock) = start(|b| b.captcha(true)).await;
+    let person = reads(&fake);
+    let captchas = person.captchas.clone();
+    let client = vms_client(&fake, &clock).responder(person).build().unwrap();
+    let calls = (0..50).map(|_| {
+        let client = client.clone();
+        tokio::spawn(async move { client.http().get("/api/v1/cameras").send().await.unwrap().status() })
+    });
+    for call in calls.collect::<Vec<_>>() {
+        assert_eq!(call.await.unwrap(), 200);
+    }
+    assert_eq!((captchas.load(Ordering::SeqCst), fake.count("get_token")), (1, 1));
+}
+
+#[tokio::test]
+async fn a_wrong_answer_brings_a_new_captcha_and_the_third_is_the_last() {
+    let (fake, clock) = start(|b| b.captcha(true)).await;
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let noted = seen.clone();
+    let answers = move |captcha: &Captcha| {
+        noted.lock().unwrap().push(captcha.attempt());
+        Some(Secret::from("wrong"))
+    };
+    let person = Person { answers: Box::new(answers), chooses: None, captchas: Arc::default() };
+    let client = vms_client(&fake, &clock).responder(person).build().unwrap();
+    let error = client.session().lease().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::CaptchaRequired);
+    assert_eq!(*seen.lock().unwrap(), [1, 2, 3]);
+    assert_eq!(fake.count("get_token"), 3);
+    let answer = Answer::Captcha(Secret::from(fake.captcha_answer()));
+    error.resume().unwrap().answer(answer).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_person_who_declines_is_an_error_that_can_still_be_resumed() {
+    let (fake, clock) = start(|b| b.captcha(true)).await;
+    let person = Person { answers: Box::new(|_| None), chooses: None, captchas: Arc::default() };
+    let client = vms_client(&fake, &clock).responder(person).build().unwrap();
+    let error = client.session().lease().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Declined);
+    assert_eq!(fake.count("get_token"), 0);
+    let wrong_kind = error.resume().unwrap().answer(Answer::Session("s".into())).await.unwrap_err();
+    assert_eq!(wrong_kind.kind(), ErrorKind::Config);
+    let answer = Answer::Captcha(Secret::from(fake.captcha_answer()));
+    error.resume().unwrap().answer(answer).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_419_with_sessions_is_the_session_limit() {
+    let (fake, clock) = start(|b| b.session_limit(3).other_sessions(3)).await;
+    let client = vms_client(&fake, &clock).build().unwrap();
+    let error = client.session().lease().await.unwrap_err();
+    assert_eq!((error.kind(), error.status()), (ErrorKind::SessionLimit, Some(419)));
+    assert!(error.detail::<vms::types::SessionLimit>().is_some());
+    let limit = error.session_limit().unwrap();
+    assert_eq!((limit.sessions.len(), limit.limit, limit.count, limit.captcha_valid_for), (3, Some(3), Some(3), None));
+
+    let stranger = error.resume().unwrap().answer(Answer::Session("stranger".into())).await.unwrap_err();
+    assert_eq!(stranger.kind(), ErrorKind::Config);
+    assert_eq!(fake.count("get_token"), 1);
+    let chosen = limit.sessions[1].id.clone();
+    error.resume().unwrap().answer(Answer::Session(chosen.clone())).await.unwrap();
+    assert!(fake.sessions().iter().all(|session| session.id != chosen.as_str()));
+    assert_eq!((fake.count("get_token"), fake.sessions().len()), (2, 3));
+}
+
+#[tokio::test]
+async fn the_first_answer_wins_and_a_second_one_joins() {
+    let (fake, clock) = start(|b| b.session_limit(2).other_sessions(2)).await;
+    let client = vms_client(&fake, &clock).build().unwrap();
+    let error = client.session().lease().await.unwrap_err();
+    let ids: Vec<_> = error.session_limit().unwrap().sessions.iter().map(|session| session.id.clone()).collect();
+    let answers = ids.into_iter().map(|id| {
+        let resume = error.resume().unwrap();
+        tokio::spawn(async move { resume.answer(Answer::Session(id)).await })
+    });
+    for answer in answers.collect::<Vec<_>>() {
+        answer.await.unwrap().unwrap();
+    }
+    assert_eq!((fake.count("get_token"), fake.sessions().len()), (2, 2));
+}
+
+#[tokio::test]
+async fn a_policy_ends_one_session_and_the_captcha_is_used_again_inside_its_lease() {
+    let (fake, clock) = start(|b| b.captcha(true).session_limit(4).other_sessions(4)).await;
+    let person = reads(&fake);
+    let captchas = person.captchas.clone();
+    let builder = vms_client(&fake, &clock).responder(person).session_limit(Evict::OldestOffline);
+    let client = builder.build().unwrap();
+    client.session().lease().await.unwrap();
+    assert_eq!((captchas.load(Ordering::SeqCst), fake.count("get_captcha"), fake.count("get_token")), (1, 1, 2));
+    assert_eq!(fake.sessions().len(), 4);
+}
+
+#[tokio::test]
+async fn after_the_captchas_lease_a_new_one_is_asked_for() {
+    let (fake, clock) = start(|b| b.captcha(true).session_limit(1).other_sessions(1)).await;
+    let client = vms_client(&fake, &clock).responder(reads(&fake)).build().unwrap();
+    let error = client.session().lease().await.unwrap_err();
+    // Asked which session may end, this person has no opinion.
+    assert_eq!(error.kind(), ErrorKind::Declined);
+    let limit = error.session_limit().unwrap();
+    assert_eq!(limit.captcha_valid_for, Some(Duration::from_secs(120)));
+    clock.advance(Duration::from_secs(121));
+    let id = limit.sessions[0].id.clone();
+    error.resume().unwrap().answer(Answer::Session(id)).await.unwrap();
+    assert_eq!((fake.count("get_captcha"), fake.count("get_token")), (2, 2));
+}
+
+#[tokio::test]
+async fn a_limit_that_stays_exceeded_ends_in_an_error_and_not_in_a_loop() {
+    let (fake, clock) = start(|b| b).await;
+    let sessions = json!({ "sessions": [{ "id": "s1", "is_current": false, "online": false }], "sessions_limit": 1 });
+    fake.always("get_token", Fault::Json(419, sessions));
+    let client = vms_client(&fake, &clock).session_limit(Evict::Oldest).build().unwrap();
+    let error = client.session().lease().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::SessionLimit);
+    assert_eq!(fake.count("get_token"), 2);
+}
+
+#[tokio::test]
+async fn a_429_with_sessions_is_the_session_limit_and_without_a_throttle() {
+    let (fake, clock) = start(|b| b).await;
+    let sessions = json!({ "sessions": [{ "id": "s1", "is_current": false, "online": true }] });
+    fake.next("get_token", Fault::Json(429, sessions));
+    let client = vms_client(&fake, &clock).build().unwrap();
+    assert_eq!(client.session().lease().await.unwrap_err().kind(), ErrorKind::SessionLimit);
+
+    let client = vms_client(&fake, &clock).build().unwrap();
+    fake.next("get_token", Fault::TooManyRequests { retry_after: Some("7".into()) });
+    let error = client.session().lease().await.unwrap_err();
+    assert_eq!((error.kind(), error.retry_after()), (ErrorKind::Throttled, Some(Duration::from_secs(7))));
+    assert!(client.session().lease().await.unwrap_err().is_local());
+    assert_eq!(fake.count("get_token"), 2);
+    clock.advance(Duration::from_secs(7));
+    client.session().lease().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_empty_429_is_a_throttle_of_ten_minutes() {
+    let (fake, clock) = start(|b| b).await;
+    fake.next("get_token", Fault::Empty(429));
+    let client = vms_client(&fake, &clock).build().unwrap();
+    let error = client.session().lease().await.unwrap_err();
+    assert_eq!((error.kind(), error.status()), (ErrorKind::Throttled, Some(429)));
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(600)));
+}
+
+#[tokio::test]
+async fn a_419_without_sessions_is_a_broken_contract() {
+    let (fake, clock) = start(|b| b).await;
+    let client = vms_client(&fake, &clock).session_limit(Evict::Oldest).build().unwrap();
+    for fault in [Fault::Html(419), Fault::Empty(419), Fault::Json(419, json!({ "message": "CSRF token mismatch." }))] {
+        fake.next("get_token", fault);
+        let error = client.session().lease().await.unwrap_err();
+        assert_eq!((error.kind(), error.status()), (ErrorKind::Protocol, Some(419)), "{error}");
+        clock.advance(Duration::from_secs(600));
+    }
+    assert_eq!(fake.count("get_token"), 3);
+}
+
+#[tokio::test]
+async fn a_422_is_judged_by_its_fields() {
+    let (fake, clock) = start(|b| b).await;
+    for (field, kind) in [
+        ("login", ErrorKind::InvalidCredentials),
+        ("password", ErrorKind::InvalidCredentials),
+        ("any_key", ErrorKind::Validation),
+    ] {
+        let client = vms_client(&fake, &clock).build().unwrap();
+        fake.next("get_token", Fault::Json(422, json!({ "message": "x", "errors": { field: ["why"] } })));
+        let error = client.session().lease().await.unwrap_err();
+        assert_eq!((error.kind(), error.status()), (kind, Some(422)), "{error}");
+        assert_eq!(error.validation().unwrap()[field], ["why"]);
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_sent_once() {
+    let (fake, clock) = start(|b| b).await;
+    let client =
+        vms::Client::builder(fake.uri()).password(FakeVms::LOGIN, "wrong").clock(clock.clone()).build().unwrap();
+    for _ in 0..30 {
+        assert_eq!(client.session().lease().await.unwrap_err().kind(), ErrorKind::InvalidCredentials);
+        clock.advance(Duration::from_secs(60));
+    }
+    assert_eq!(fake.count("get_token"), 1);
+}
+
+#[tokio::test]
+async fn the_budget_refuses_here_before_the_vendor_would() {
+    let (fake, clock) = start(|b| b).await;
+    let client = vms_client(&fake, &clock).build().unwrap();
+    fake.always("get_token", Fault::Html(503));
+    for _ in 0..12 {
+        client.session().sign_in().await.unwrap_err();
+    }
+    assert_eq!(fake.count("get_token"), 10);
+    let error = client.session().sign_in().await.unwrap_err();
+    assert_eq!((error.kind(), error.is_local()), (ErrorKind::Throttled, true));
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(600)));
+}
+
+#[tokio::test]
+async fn a_session_that_ended_is_noticed_and_the_call_is_sent_again() {
+    let (fake, clock) = start(|b| b).await;
+    let client = vms_client(&fake, &clock).build().unwrap();
+    client.session().lease().await.unwrap();
+    fake.revoke_all();
+    assert_eq!(client.http().get("/api/v1/cameras").send().await.unwrap().status(), 200);
+    assert_eq!(client.api().list_sessions().send().await.unwrap().status(), 200);
+    assert_eq!((fake.count("get_token"), fake.count("list_cameras"), fake.count("list_sessions")), (2, 2, 1));
+}
+
+#[tokio::test]
+async fn a_sign_out_ends_the_session_at_the_vendor_and_is_seen_by_every_clone() {
+    let (fake, clock) = start(|b| b).await;
+    let client = vms_client(&fake, &clock).build().unwrap();
+    client.session().lease().await.unwrap();
+    let clone = client.clone();
+    assert_eq!(client.session().sign_out().await.unwrap(), SignOut::Revoked);
+    assert!(fake.sessions().is_empty());
+    assert_eq!(clone.session().lease().await.unwrap_err().kind(), ErrorKind::SignedOut);
+    clone.session().sign_in().await.unwrap();
+    assert_eq!((fake.sessions().len(), fake.count("get_token"), fake.count("logout")), (1, 2, 1));
+}
+
+#[tokio::test]
+async fn the_typed_logout_ends_the_session_here_too() {
+    let (fake, clock) = start(|b| b).await;
+    let client = vms_client(&fake, &clock).build().unwrap();
+    client.session().lease().await.unwrap();
+    client.api().logout().body_map(|body| body).send().await.unwrap();
+    assert_eq!(client.session().lease().await.unwrap_err().kind(), ErrorKind::SignedOut);
+    assert_eq!(fake.count("logout"), 1);
+}
+
+#[tokio::test]
+async fn a_vms_session_is_not_renewed_and_says_what_to_do() {
+    let (fake, clock) = start(|b| b).await;
+    let client = vms_client(&fake, &clock).build().unwrap();
+    let error = client.session().renew().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert!(error.to_string().contains("sign_in()"), "{error}");
+    assert!(fake.saw().is_empty());
+    let error = client.session().lease_for(Duration::from_secs(60)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+}
