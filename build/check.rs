@@ -214,6 +214,11 @@ fn shape(document: &Document, schema: &Value, place: &str, complaints: &mut Comp
     if schema["type"] == "array" && schema.get("items").is_none() {
         complaints.add(place, "a list does not say what it holds", "add `items`; `{}` if anything");
     }
+    let has_named_members = members(&schema["properties"]).next().is_some();
+    if has_named_members && schema["additionalProperties"].is_object() {
+        let cure = "drop `additionalProperties`: members that are not named are accepted and left out";
+        complaints.add(place, "an object has both named members and values of any name", cure);
+    }
     if let Some(values) = schema["enum"].as_array() {
         let is_boolean = values.iter().all(Value::is_boolean);
         let (what, cure) = match text(&schema["type"]) {

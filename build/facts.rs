@@ -30,11 +30,13 @@ pub(crate) fn add(
     let patterns = limits.patterns.iter().enumerate().filter_map(|(number, source)| pattern_tokens(number, source));
     let server_path = document.server_path();
     let table: syn::File = syn::parse_quote! {
+        use crate::http::facts::*;
+
         /// The path of the document's first server: it stands between the platform's root and an operation's path.
         pub(crate) const SERVER_PATH: &str = #server_path;
 
         /// What the document says about each operation, sorted by operation.
-        pub(crate) static FACTS: &[crate::http::facts::Facts] = &[#(#rows),*];
+        pub(crate) static FACTS: &[Facts] = &[#(#rows),*];
 
         #(#patterns)*
     };
@@ -59,19 +61,19 @@ fn row(document: &Document, reach: &Reach, operation: Operation<'_>, limits: &Op
     let body = optional(limits.body.as_ref().map(|rule| rule.tokens()).map(|rule| quote!(&#rule)));
     let parameters = limits.parameters.iter().map(|(place, name, rule)| {
         let (place, rule) = (format_ident!("{place}"), rule.tokens());
-        quote!(crate::http::facts::Parameter { place: crate::http::facts::Place::#place, name: #name, rule: #rule })
+        quote!(Parameter { place: Place::#place, name: #name, rule: #rule })
     });
     let success = optional(success_member(document, operation).map(|(member, value)| quote!((#member, #value))));
     quote! {
-        crate::http::facts::Facts {
+        Facts {
             operation: #id,
             method: #method,
             path: #path,
-            roles: &[#(crate::http::facts::Role::#roles),*],
+            roles: &[#(Role::#roles),*],
             resend: #resend,
             secret_url: #secret_url,
-            certainty: crate::http::facts::Certainty::#certainty,
-            step: crate::http::facts::Step::#step,
+            certainty: Certainty::#certainty,
+            step: Step::#step,
             tenant: #tenant,
             failures: &[#(#failures),*],
             body: #body,
@@ -104,12 +106,12 @@ pub(crate) fn roles<'d>(document: &'d Document, operation: Operation<'d>) -> Vec
 
 fn tenant(document: &Document, operation: Operation<'_>) -> TokenStream {
     let declared = operation.parameters(document).into_iter().find(|p| p["x-tenant"] == true);
-    let Some(header) = declared else { return quote!(crate::http::facts::TenantHeader::Undeclared) };
+    let Some(header) = declared else { return quote!(TenantHeader::Undeclared) };
     let name = text(&header["name"]);
     if header["required"] == true {
-        quote!(crate::http::facts::TenantHeader::Required(#name))
+        quote!(TenantHeader::Required(#name))
     } else {
-        quote!(crate::http::facts::TenantHeader::Optional(#name))
+        quote!(TenantHeader::Optional(#name))
     }
 }
 
@@ -123,9 +125,8 @@ fn failures(document: &Document, reach: &Reach, operation: Operation<'_>) -> Vec
         found.push((from, to, rust_type(document, reach, schema)));
     }
     found.sort_by_key(|(from, to, _)| (to - from, *from));
-    let rows = found.into_iter().map(|(from, to, body)| {
-        quote!(crate::http::facts::Failure { from: #from, to: #to, decode: crate::http::facts::decode::<#body> })
-    });
+    let rows =
+        found.into_iter().map(|(from, to, body)| quote!(Failure { from: #from, to: #to, decode: decode::<#body> }));
     rows.collect()
 }
 

@@ -203,7 +203,7 @@ impl Rule {
             let members = members.map(|(name, rule)| quote!((#name, #rule)));
             fields.push(quote!(members: &[#(#members),*]));
         }
-        quote!(crate::http::facts::Rule { #(#fields,)* ..crate::http::facts::Rule::ANY })
+        quote!(Rule { #(#fields,)* ..Rule::ANY })
     }
 }
 
@@ -218,7 +218,7 @@ pub(crate) fn pattern_tokens(number: usize, source: &str) -> Option<TokenStream>
         _ => quote!(None),
     };
     Some(quote! {
-        static #name: crate::http::facts::Pattern = crate::http::facts::Pattern {
+        static #name: Pattern = Pattern {
             source: #source,
             prefix: #prefix,
             ranges: &[#(#ranges),*],

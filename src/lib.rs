@@ -21,7 +21,7 @@ pub use credential::{CredentialSource, SourceError};
 pub use error::{Error, ErrorKind, Validation};
 pub use http::{
     request::{Http, RequestBuilder},
-    runtime::ResponseValue,
+    runtime::{Optional, ResponseValue},
 };
 pub use retry::{Retry, Timeouts};
 pub use secret::Secret;

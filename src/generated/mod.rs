@@ -8,8 +8,7 @@ macro_rules! generated {
         #[allow(
             clippy::all,
             clippy::pedantic,
-            missing_debug_implementations,
-            rustdoc::all,
+            rustdoc::bare_urls,
             unreachable_pub,
             unused,
             reason = "machine-written"
@@ -22,5 +21,8 @@ macro_rules! generated {
 
 generated! {
     "vitamojo" vitamojo: "Vita Mojo: every documented operation, typed."
+    "orderingstack" orderingstack: "OrderingStack: every documented operation, typed."
+    "shopmonkey" shopmonkey: "Shopmonkey: every documented operation, typed."
     "vms" vms: "VMS: every documented operation, typed."
+    "vtex" vtex: "VTEX ID: every documented operation, typed."
 }
