@@ -20,6 +20,7 @@ pub use clock::{Clock, SystemClock};
 pub use credential::{CredentialSource, SourceError};
 pub use error::{Error, ErrorKind, Validation};
 pub use http::{
+    pages::Pages,
     request::{Http, RequestBuilder},
     runtime::{Optional, ResponseValue},
 };
@@ -34,10 +35,16 @@ pub use session::{
 };
 pub use store::{Generation, Key, MemoryStore, Record, Store, StoreError, StoreLock};
 
+#[cfg(feature = "orderingstack")]
+pub use surfaces::orderingstack;
+#[cfg(feature = "shopmonkey")]
+pub use surfaces::shopmonkey;
 #[cfg(feature = "vitamojo")]
 pub use surfaces::vitamojo;
 #[cfg(feature = "vms")]
 pub use surfaces::vms;
+#[cfg(feature = "vtex")]
+pub use surfaces::vtex;
 
 /// A boxed future that may be sent to another thread: what object-safe async traits return.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

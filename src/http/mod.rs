@@ -4,6 +4,8 @@ pub(crate) mod answer;
 pub(crate) mod authorize;
 pub(crate) mod facts;
 pub(crate) mod limits;
+pub(crate) mod pages;
+pub(crate) mod paths;
 pub(crate) mod replay;
 pub(crate) mod request;
 pub(crate) mod runtime;
@@ -14,6 +16,7 @@ use answer::{Answer, Verdict};
 use authorize::Origins;
 use facts::{Facts, Role};
 use http::{HeaderName, HeaderValue, header::ACCEPT};
+use paths::Paths;
 use reqwest::{Request, Response};
 use std::{fmt, sync::Arc};
 use url::Url;
@@ -43,6 +46,7 @@ struct Inner {
     timeouts: Timeouts,
     retry: Retry,
     clock: Arc<dyn Clock>,
+    paths: Paths,
 }
 
 /// What a core is made from.
@@ -57,12 +61,13 @@ pub(crate) struct Parts {
     pub(crate) timeouts: Timeouts,
     pub(crate) retry: Retry,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) paths: Paths,
 }
 
 impl Core {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { surface, session, client, root, origins, role, tenant, timeouts, retry, clock } = parts;
-        Self(Arc::new(Inner { surface, session, client, root, origins, role, tenant, timeouts, retry, clock }))
+        let Parts { surface, session, client, root, origins, role, tenant, timeouts, retry, clock, paths } = parts;
+        Self(Arc::new(Inner { surface, session, client, root, origins, role, tenant, timeouts, retry, clock, paths }))
     }
 
     pub(crate) fn session(&self) -> &Session {
@@ -83,6 +88,7 @@ impl Core {
         limits::check(facts, &request).map_err(|error| error.at(facts.operation))?;
         self.allowed(facts)?;
         self.set_tenant(&mut request, facts)?;
+        self.0.paths.apply(facts, request.url_mut());
         let response = self.call(request, Some(facts)).await.map_err(|error| error.at(facts.operation))?;
         let answer = Answer::read(response).await.map_err(|error| error.at(facts.operation))?;
         let answer = answer.judged(self.0.surface, facts, self.0.clock.wall())?;

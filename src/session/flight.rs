@@ -16,7 +16,7 @@ use crate::{
     Error, ErrorKind, Secret,
     clock::Now,
     store::{Generation, Record, StoreError, StoreLock},
-    surfaces::{Issued, Renewal},
+    surfaces::Issued,
 };
 use std::{
     future::Future,
@@ -356,7 +356,7 @@ impl Pilot {
     /// The refresh token to use: the store's, which is never older than ours.
     fn refresh_token(&self, stored: Option<&Record>) -> Option<Secret> {
         let engine = &self.engine;
-        if engine.issuer.describe().renewal == Renewal::None {
+        if !engine.issuer.describe().renewal.has_refresh_token() {
             return None;
         }
         if let Some(unsaved) = &engine.state().unsaved {
