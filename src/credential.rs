@@ -53,7 +53,6 @@ impl<S: CredentialSource> DynSource for S {
 #[derive(Clone)]
 pub(crate) enum Credential {
     /// The grant needs none beside what the client has anyway.
-    #[allow(dead_code, reason = "OrderingStack's client credentials")]
     Nothing,
     Given(Secret),
     Source(Arc<dyn DynSource>),

@@ -1,5 +1,16 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
+// With fewer surfaces some shared pieces have no user; with all of them dead code is told.
+#![cfg_attr(
+    not(all(
+        feature = "orderingstack",
+        feature = "shopmonkey",
+        feature = "vitamojo",
+        feature = "vms",
+        feature = "vtex"
+    )),
+    allow(dead_code, unused_imports, unused_macros)
+)]
 
 use std::{future::Future, pin::Pin};
 

@@ -2,8 +2,6 @@
 //!
 //! It stands where the generator's own runtime would, so that generated code speaks our [`Error`] from the start and a
 //! [`Secret`] is written nowhere but into a request.
-#![allow(dead_code, reason = "what is called depends on which surfaces are switched on")]
-
 use super::{Core, answer::Answer};
 use crate::{Error, Secret, secret::writing};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};

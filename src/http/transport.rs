@@ -1,7 +1,5 @@
 //! The other client: sign-ins, renewals, captchas and sign-outs. They never pass through authorize, replay or retry.
 
-#![allow(dead_code, reason = "each surface calls in its own way")]
-
 use super::{
     Surface,
     answer::{Answer, Verdict, date},

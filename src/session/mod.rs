@@ -23,7 +23,7 @@ use chance::Chance;
 use cooldown::{Attempts, Cooldown};
 use decide::{Deadlines, Decision, Reason, Refusal, View, decide};
 use flight::{Born, First, Flight, first};
-use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
+use http::{HeaderMap, HeaderName, HeaderValue, header::AUTHORIZATION};
 use interact::{Conversation, DynResponder, Evict};
 use report::{Report, What};
 use serde_json::Value;
@@ -103,6 +103,8 @@ struct State {
     /// Fingerprints of the credential that was presented last, and of the one the vendor refused.
     presented: Option<String>,
     refused: Option<String>,
+    /// The refresh token that the vendor has refused: it may still stand in the store.
+    spent: Option<String>,
     signed_out: bool,
     /// Counts sign-outs.
     epoch: u64,
@@ -175,7 +177,6 @@ impl Profile {
     }
 
     /// Takes these members, which are secrets, and the token out of what the vendor said.
-    #[allow(dead_code, reason = "Shopmonkey")]
     pub(crate) fn without(mut facts: Value, secrets: &[&'static str]) -> Self {
         let Some(members) = facts.as_object_mut() else { return Self::default() };
         members.remove("token");
@@ -305,15 +306,15 @@ impl Session {
             let mut state = self.0.state();
             state.signed_out = false;
             state.refused = None;
-            state.cooldown.succeeded();
+            state.cooldown.forgive();
         }
         self.lease().await
     }
 
-    /// Renews now, whatever the clock says.
+    /// Renews now, whatever the clock says; but not while a failure cools down.
     ///
     /// # Errors
-    /// `ErrorKind::Config` where tokens are not renewed (a VMS session, a static key); else as [`lease`](Self::lease).
+    /// `ErrorKind::Config` where tokens are not renewed (a static key, say); else as [`lease`](Self::lease).
     ///
     /// # Cancel safety
     /// As [`lease`](Self::lease).
@@ -333,6 +334,9 @@ impl Session {
                 let mut state = self.0.state();
                 if state.signed_out {
                     return Err(Error::signed_out());
+                }
+                if state.flight.is_none() && state.cooldown.failure(self.now()).is_some() {
+                    return Err(state.cooling_error(self.now()));
                 }
                 self.0.board(&mut state, Reason::Asked, Conversation::default())?
             };
@@ -448,6 +452,14 @@ impl Session {
 
     pub(crate) fn now(&self) -> Now {
         self.0.now()
+    }
+
+    /// The header that carries the token.
+    pub(crate) fn header(&self) -> &HeaderName {
+        match &self.0.issuer.describe().placement {
+            Placement::Bearer => &AUTHORIZATION,
+            Placement::Header(name) | Placement::Pair { secret: name, .. } => name,
+        }
     }
 
     /// The hot path: no lock, no await, no allocation.

@@ -53,7 +53,6 @@ pub(crate) enum Life {
 
 /// How a vendor tells the end of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(dead_code, reason = "each surface speaks one of the dialects")]
 pub(crate) enum Told {
     /// Seconds from now.
     Seconds(i64),
@@ -67,7 +66,6 @@ const FIRST_EPOCH: f64 = 1e9;
 /// An epoch that is larger counts milliseconds.
 const FIRST_MILLISECONDS: f64 = 1e11;
 
-#[allow(dead_code, reason = "each surface speaks one of the dialects")]
 impl Told {
     /// A number of seconds, or a text that holds one.
     pub(crate) fn seconds(value: &Value) -> Self {
@@ -90,7 +88,6 @@ impl Told {
     }
 }
 
-#[allow(dead_code, reason = "each surface speaks one of the dialects")]
 fn number(value: &Value) -> Option<f64> {
     let number = match value {
         Value::Number(number) => number.as_f64(),

@@ -75,7 +75,6 @@ impl Renewal {
 
 /// How a token travels.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[allow(dead_code, reason = "each surface has one or two of them")]
 pub(crate) enum Placement {
     /// `Authorization: Bearer …`
     Bearer,
