@@ -177,7 +177,7 @@ impl<'a> Verdict<'a> {
             ErrorKind::Outage | ErrorKind::Timeout => "try later",
             ErrorKind::Protocol => "check the address given to the builder",
             ErrorKind::Api if self.status == 404 && self.facts.certainty == Certainty::Guessed => {
-                "ask the vendor for the real one"
+                "ask the vendor for the real one and give it to .operation_path(..) on the builder"
             }
             ErrorKind::Api => "see error.code() and error.body()",
             _ => return None,

@@ -5,8 +5,11 @@ mod bad_input;
 mod calls;
 mod fakes;
 mod flight;
+mod orderingstack;
+mod shopmonkey;
 mod vitamojo;
 mod vms;
+mod vtex;
 
 use keyway::{
     Secret,
