@@ -22,7 +22,7 @@ use std::{
     future::Future,
     pin::{Pin, pin},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::Poll,
@@ -46,6 +46,8 @@ pub(crate) struct Flight {
     patience: AtomicU64,
     /// Whether it has sent something that spends a token or an attempt.
     pub(super) sent: AtomicBool,
+    /// The store's lock while a round is under way: here, so that whoever takes this flight's place can let go of it.
+    lock: Mutex<Option<StoreLock>>,
 }
 
 #[derive(Debug, Clone)]
@@ -99,6 +101,7 @@ impl Engine {
             signal: watch::Sender::new(Signal::Flying),
             patience: AtomicU64::new(0),
             sent: AtomicBool::new(false),
+            lock: Mutex::new(None),
         });
         flight.be_patient(started, self.timeouts.flight);
         state.flight = Some(flight.clone());
@@ -130,11 +133,22 @@ impl State {
     fn give_up(&mut self, flight: &Flight) {
         if self.flight.as_ref().is_some_and(|current| current.id == flight.id) {
             self.flight = None;
+            flight.unlock();
         }
     }
 }
 
 impl Flight {
+    fn keep_lock(&self, lock: StoreLock) {
+        *self.lock.lock().unwrap_or_else(PoisonError::into_inner) = Some(lock);
+    }
+
+    /// Lets go of the store's lock. A flight that lost its place checks that before it sends and before it saves.
+    pub(super) fn unlock(&self) {
+        let lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(lock);
+    }
+
     fn be_patient(&self, now: Now, wait: Duration) {
         let until = now.monotonic.saturating_add(wait).as_millis();
         self.patience.store(u64::try_from(until).unwrap_or(u64::MAX), Ordering::Release);
@@ -161,6 +175,7 @@ impl Drop for Pilot {
         if !matches!(*self.flight.signal.borrow(), Signal::Flying) {
             return;
         }
+        self.flight.unlock();
         if std::thread::panicking() {
             let error =
                 Error::protocol("a sign-in or renewal panicked").advice("this is a bug; the next call tries anew");
@@ -287,10 +302,18 @@ impl Pilot {
         }
     }
 
-    /// Under the store's lock: look whether somebody else was faster, else ask the vendor, and keep what comes.
+    /// One round under the store's lock.
     async fn round(&self, conversation: &Conversation) -> Result<(), Error> {
+        let unlocked = self.lock().await.map(|lock| self.flight.keep_lock(lock)).err();
+        let outcome = self.locked_round(conversation, unlocked).await;
+        self.flight.unlock();
+        outcome
+    }
+
+    /// Looks whether somebody else was faster, else asks the vendor, and keeps what comes. `unlocked` says why the
+    /// store's lock could not be had.
+    async fn locked_round(&self, conversation: &Conversation, unlocked: Option<StoreError>) -> Result<(), Error> {
         let engine = &self.engine;
-        let lock = self.lock().await;
         let stored = engine.store.load(&engine.key).await;
         let stored = match stored {
             Ok(stored) => stored,
@@ -303,7 +326,7 @@ impl Pilot {
         }
         let refresh = self.refresh_token(stored.as_ref());
         if refresh.is_some()
-            && let Err(error) = &lock
+            && let Some(error) = &unlocked
         {
             self.without_store::<()>(error)?;
         }
@@ -422,7 +445,10 @@ impl Pilot {
         {
             let mut state = engine.state();
             if state.check(&self.flight).is_ok() {
-                state.unsaved = (!saved).then_some(record);
+                state.unsaved = (!saved).then(|| record.clone());
+                if !saved {
+                    engine.save_later(record);
+                }
                 state.note_success(engine, &self.flight, generation, renewed, saved, now);
                 if profile.is_some() {
                     state.profile = profile;

@@ -4,9 +4,11 @@
 mod bad_input;
 mod calls;
 mod fakes;
+mod fakes_three;
 mod flight;
 mod orderingstack;
 mod shopmonkey;
+mod store;
 mod vitamojo;
 mod vms;
 mod vtex;
