@@ -5,8 +5,11 @@ mod bad_input;
 mod calls;
 mod fakes;
 mod flight;
+mod goldens;
+mod spec_readme;
 mod vitamojo;
 mod vms;
+mod wire;
 
 use keyway::{
     Secret,

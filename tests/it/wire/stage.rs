@@ -1,0 +1,111 @@
+//! Where one operation is played: a bare server that answers it as told and everything else as the session needs.
+
+use super::{Call, Surface, document::Operation};
+use keyway::{Error, Http, ResponseValue};
+use serde::Serialize;
+use serde_json::Value;
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex},
+};
+use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate, matchers::any};
+
+/// A typed answer, without its type.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    pub(crate) status: u16,
+    /// What the typed answer is when it is written again, secrets included.
+    pub(crate) value: Value,
+}
+
+pub(crate) type Sent<'a> = Pin<Box<dyn Future<Output = Result<Answered, Error>> + Send + 'a>>;
+
+/// Only a request may hold secrets, so the typed answer is sent to the stage, which hands it back.
+const WRITTEN: &str = "/written-again";
+
+pub(crate) async fn answered<T: Serialize>(
+    http: Http,
+    sent: impl Future<Output = Result<ResponseValue<T>, Error>>,
+) -> Result<Answered, Error> {
+    let answer = sent.await?;
+    let status = answer.status().as_u16();
+    let echo = http.post(WRITTEN).header("authorization", "none").json(&*answer).send().await.expect("an echo");
+    let value = serde_json::from_slice(&echo.bytes().await.expect("an echo")).expect("JSON");
+    Ok(Answered { status, value })
+}
+
+/// What answers the calls that a session makes for itself.
+pub(crate) struct Route {
+    pub(crate) method: &'static str,
+    pub(crate) path: &'static str,
+    pub(crate) status: u16,
+    pub(crate) body: Value,
+}
+
+/// One operation, a client with the right session, and the server.
+pub(crate) struct Stage<C> {
+    pub(crate) client: C,
+    director: Arc<Director>,
+    _server: MockServer,
+}
+
+struct Director {
+    under_test: (String, String),
+    session: Vec<Route>,
+    answer: Mutex<ResponseTemplate>,
+    seen: Mutex<Vec<Request>>,
+}
+
+impl<C> Stage<C> {
+    /// `role` is whose session the client has.
+    pub(crate) async fn new<S: Surface<Client = C>>(operation: Operation<'_>, call: &Call<C>, role: &str) -> Self {
+        let director = Arc::new(Director {
+            under_test: (operation.method(), operation.path_with(call.path)),
+            session: S::session(),
+            answer: Mutex::new(ResponseTemplate::new(500)),
+            seen: Mutex::default(),
+        });
+        let server = MockServer::start().await;
+        Mock::given(any()).respond_with(Directed(director.clone())).mount(&server).await;
+        Self { client: S::client(&server.uri(), role), director, _server: server }
+    }
+
+    /// From now on the operation is answered like this.
+    pub(crate) fn answers(&self, status: u16, body: Option<&Value>) {
+        let template = ResponseTemplate::new(status);
+        self.answers_with(match body {
+            Some(body) => template.set_body_json(body),
+            None => template,
+        });
+    }
+
+    pub(crate) fn answers_with(&self, template: ResponseTemplate) {
+        *self.director.answer.lock().unwrap() = template;
+    }
+
+    /// What was sent since the last look, the session's own calls left out.
+    pub(crate) fn seen(&self) -> Vec<Request> {
+        std::mem::take(&mut self.director.seen.lock().unwrap())
+    }
+}
+
+struct Directed(Arc<Director>);
+
+impl Respond for Directed {
+    fn respond(&self, request: &Request) -> ResponseTemplate {
+        let (method, path) = (request.method.as_str(), request.url.path());
+        if path == WRITTEN {
+            return ResponseTemplate::new(200).set_body_bytes(request.body.clone());
+        }
+        let is_under_test = (method, path) == (self.0.under_test.0.as_str(), self.0.under_test.1.as_str());
+        let route = self.0.session.iter().find(|route| (route.method, route.path) == (method, path));
+        match route.filter(|_| !is_under_test) {
+            Some(route) => ResponseTemplate::new(route.status).set_body_json(&route.body),
+            None => {
+                self.0.seen.lock().unwrap().push(request.clone());
+                self.0.answer.lock().unwrap().clone()
+            }
+        }
+    }
+}
