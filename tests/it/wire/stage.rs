@@ -9,7 +9,10 @@ use std::{
     pin::Pin,
     sync::{Arc, Mutex},
 };
-use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate, matchers::any};
+use wiremock::{
+    Mock, MockServer, Request, Respond, ResponseTemplate,
+    matchers::{any, method, path},
+};
 
 /// A typed answer, without its type.
 #[derive(Debug)]
@@ -88,6 +91,29 @@ impl<C> Stage<C> {
     pub(crate) fn seen(&self) -> Vec<Request> {
         std::mem::take(&mut self.director.seen.lock().unwrap())
     }
+}
+
+/// A server on which only the session's own calls are answered, as these routes say; the first that fits counts.
+pub(crate) async fn server(routes: Vec<Route>) -> MockServer {
+    let server = MockServer::start().await;
+    for Route { method: verb, path: at, status, body } in routes {
+        let template = ResponseTemplate::new(status).set_body_json(body);
+        Mock::given(method(verb)).and(path(at)).respond_with(template).mount(&server).await;
+    }
+    server
+}
+
+/// Method and path of everything the server saw.
+pub(crate) async fn calls(server: &MockServer) -> Vec<String> {
+    let seen = server.received_requests().await.expect("they are recorded");
+    seen.iter().map(|request| format!("{} {}", request.method, request.url.path())).collect()
+}
+
+/// The JSON bodies sent to this path.
+pub(crate) async fn sent(server: &MockServer, path: &str) -> Vec<Value> {
+    let seen = server.received_requests().await.expect("they are recorded");
+    let there = seen.iter().filter(|request| request.url.path() == path);
+    there.map(|request| serde_json::from_slice(&request.body).unwrap_or_default()).collect()
 }
 
 struct Directed(Arc<Director>);
