@@ -65,7 +65,7 @@ async fn vita_mojo(account: Account) -> Result<Row, Error> {
 
 async fn call_vita_mojo(client: &vitamojo::Client) -> Result<Lease, Error> {
     let check = client.api().check_token().send().await?;
-    println!("  typed call:  GET /v1/auth/check says the session is {}", found(check.payload.is_some()));
+    println!("  typed call:  GET /v1/auth/check says the session is {}", found(check.payload.user.is_some()));
     let answer = client.http().get("/tenant/v1/stores").send().await?;
     println!("  free call:   GET /tenant/v1/stores answered {}", answer.status());
     client.session().lease().await

@@ -185,14 +185,14 @@ impl<'d> Operation<'d> {
         names
     }
 
-    /// A member that tells success from failure inside a 2xx.
-    pub(crate) fn success_member(&self) -> Option<&'d str> {
+    /// A member that tells success from failure inside a 2xx, and its value if all is well.
+    pub(crate) fn success_member(&self) -> Option<(&'d str, &'d Value)> {
         let of_answers = members(&self.value["responses"]).flat_map(|(_, response)| {
             let schemas = members(&response["content"]).map(|(_, content)| self.document.resolve(&content["schema"]));
             schemas.chain([response])
         });
         let mark = of_answers.chain([self.value]).find_map(|marked| marked.get("x-success-member"))?;
-        mark["member"].as_str()
+        Some((mark["member"].as_str()?, &mark["value"]))
     }
 
     pub(crate) fn answers(&self) -> Vec<Answer<'d>> {
@@ -230,7 +230,7 @@ fn statuses_of(key: &str) -> Vec<u16> {
         "2XX" => vec![200, 201, 204],
         "4XX" => vec![400, 401, 403, 404, 409, 422, 429],
         "5XX" => vec![500, 503],
-        "default" => vec![418],
+        "default" => vec![401, 403, 418, 422, 429, 503],
         exact => vec![exact.parse().unwrap_or_else(|_| panic!("{exact} is no status"))],
     }
 }

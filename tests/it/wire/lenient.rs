@@ -21,14 +21,13 @@ pub(crate) async fn every_mutation<S: Surface>() {
         let mut stage = Stage::new::<S>(operation, &call, roles(operation)[0]).await;
         for answer in operation.answers() {
             let Some(schema) = answer.schema else { continue };
-            let mut values = sample::wholes(&document, schema);
+            let mut values = sample::wholes(operation, &answer);
             values.extend(answer.examples.iter().map(|example| (*example).clone()));
             for mutation in values.iter().flat_map(|value| sample::mutations(&document, schema, value)) {
-                // A session that is signed out stays so.
+                survives::<S>(operation, &call, &stage, (&answer, schema, &mutation)).await;
                 if operation.step() == Some("sign-out") {
                     stage = Stage::new::<S>(operation, &call, roles(operation)[0]).await;
                 }
-                survives::<S>(operation, &call, &stage, (&answer, schema, &mutation)).await;
                 *(if mutation.is_essential { &mut fatal } else { &mut harmless }) += 1;
             }
         }
@@ -54,8 +53,9 @@ async fn survives<S: Surface>(
             assert!(lost.is_empty(), "{about}: lost on the way are {lost:?}");
         }
         Err(error) if answer.is_success() => {
-            let is_told = operation.success_member().is_some_and(|member| mutation.at == format!("/{member}"));
-            let wanted = if is_told { ErrorKind::Api } else { ErrorKind::Protocol };
+            let is_told = operation.success_member().is_some_and(|(member, _)| mutation.at == format!("/{member}"));
+            let told = S::means(&operation.id(), status, &mutation.value).unwrap_or(ErrorKind::Api);
+            let wanted = if is_told { told } else { ErrorKind::Protocol };
             assert!(is_told || mutation.is_essential, "{about}: {error}");
             assert_eq!((error.kind(), error.status()), (wanted, Some(status)), "{about}: {error}");
             is_presentable(&error, &secrets, &about);

@@ -40,7 +40,7 @@ trait Surface: 'static {
     fn calls() -> Vec<Call<Self::Client>>;
 
     /// For each schema that a failure has: whether the error holds a detail of that type.
-    fn details() -> Vec<(&'static str, fn(&Error) -> bool)>;
+    fn details() -> Vec<Detail>;
 
     /// What a failure means where the vendor's words count for more than the status.
     fn means(_operation: &str, _status: u16, _body: &Value) -> Option<ErrorKind> {
@@ -52,6 +52,9 @@ trait Surface: 'static {
         &[]
     }
 }
+
+/// The name of a schema, and whether an error holds a detail of its type.
+type Detail = (&'static str, fn(&Error) -> bool);
 
 /// Whether an error holds a detail of this type.
 fn is<T: 'static>(error: &Error) -> bool {
@@ -76,7 +79,7 @@ enum Body {
     /// The document's example, or nothing if the operation has no body.
     Documented,
     Json(Value),
-    #[expect(dead_code, reason = "no surface with a wire file has one yet")]
+    #[allow(dead_code, reason = "not every surface has forms")]
     Form(Vec<(&'static str, &'static str)>),
 }
 

@@ -1,6 +1,6 @@
 //! Values made from schemas: whole ones, and what a vendor may do to them.
 
-use super::document::{Answer, Document, list, members};
+use super::document::{Answer, Document, Operation, list, members};
 use serde_json::{Map, Value, json};
 
 /// What a vendor adds without asking.
@@ -26,19 +26,22 @@ pub(crate) struct Mutation {
 }
 
 /// The document's examples of an answer, or whole values if it has none.
-pub(crate) fn samples(document: &Document, answer: &Answer<'_>) -> Vec<Value> {
-    match answer.schema {
-        None => Vec::new(),
-        Some(_) if !answer.examples.is_empty() => answer.examples.iter().map(|example| (*example).clone()).collect(),
-        Some(schema) => wholes(document, schema),
+pub(crate) fn samples(operation: Operation<'_>, answer: &Answer<'_>) -> Vec<Value> {
+    match answer.examples.as_slice() {
+        [] => wholes(operation, answer),
+        examples => examples.iter().map(|example| (*example).clone()).collect(),
     }
 }
 
-/// Values with every member, as many as the richest choice has alternatives.
-pub(crate) fn wholes(document: &Document, schema: &Value) -> Vec<Value> {
+/// Answers with every member, as many as the richest choice has alternatives.
+pub(crate) fn wholes(operation: Operation<'_>, answer: &Answer<'_>) -> Vec<Value> {
     let mut values: Vec<Value> = Vec::new();
+    let Some(schema) = answer.schema else { return values };
     for alternative in 0..4 {
-        let value = whole(document, schema, alternative, 6);
+        let mut value = whole(operation.document, schema, alternative, 6);
+        if let Some((member, success)) = operation.success_member().filter(|_| answer.is_success()) {
+            value[member] = success.clone();
+        }
         if !values.contains(&value) {
             values.push(value);
         }
@@ -91,8 +94,8 @@ fn walk<'d>(
     found: &mut Vec<Place<'d>>,
 ) {
     let schema = document.resolve(schema);
-    let choice = list(&schema["oneOf"]).iter().chain(list(&schema["anyOf"]));
-    for alternative in choice.filter(|alternative| json_type(document, alternative) == type_of(value)) {
+    let mut choice = list(&schema["oneOf"]).iter().chain(list(&schema["anyOf"]));
+    if let Some(alternative) = choice.find(|alternative| json_type(document, alternative) == type_of(value)) {
         return walk(document, alternative, value, (at, false), found);
     }
     match value {

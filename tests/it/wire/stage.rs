@@ -54,7 +54,8 @@ pub(crate) struct Stage<C> {
 }
 
 struct Director {
-    under_test: (String, String),
+    method: String,
+    path: Mutex<String>,
     session: Vec<Route>,
     answer: Mutex<ResponseTemplate>,
     seen: Mutex<Vec<Request>>,
@@ -64,7 +65,8 @@ impl<C> Stage<C> {
     /// `role` is whose session the client has.
     pub(crate) async fn new<S: Surface<Client = C>>(operation: Operation<'_>, call: &Call<C>, role: &str) -> Self {
         let director = Arc::new(Director {
-            under_test: (operation.method(), operation.path_with(call.path)),
+            method: operation.method(),
+            path: Mutex::new(operation.path_with(call.path)),
             session: S::session(),
             answer: Mutex::new(ResponseTemplate::new(500)),
             seen: Mutex::default(),
@@ -72,6 +74,11 @@ impl<C> Stage<C> {
         let server = MockServer::start().await;
         Mock::given(any()).respond_with(Directed(director.clone())).mount(&server).await;
         Self { client: S::client(&server.uri(), role), director, _server: server }
+    }
+
+    /// From now on the operation is expected at this path.
+    pub(crate) fn expects(&self, path: String) {
+        *self.director.path.lock().unwrap() = path;
     }
 
     /// From now on the operation is answered like this.
@@ -91,6 +98,11 @@ impl<C> Stage<C> {
     pub(crate) fn seen(&self) -> Vec<Request> {
         std::mem::take(&mut self.director.seen.lock().unwrap())
     }
+}
+
+/// Whether the session is not as it was after this: signed out, or refused a moment ago.
+pub(crate) fn spends_the_session(operation: Operation<'_>, status: u16) -> bool {
+    operation.step() == Some("sign-out") || status == 401
 }
 
 /// A server on which only the session's own calls are answered, as these routes say; the first that fits counts.
@@ -124,7 +136,7 @@ impl Respond for Directed {
         if path == WRITTEN {
             return ResponseTemplate::new(200).set_body_bytes(request.body.clone());
         }
-        let is_under_test = (method, path) == (self.0.under_test.0.as_str(), self.0.under_test.1.as_str());
+        let is_under_test = method == self.0.method && path == *self.0.path.lock().unwrap();
         let route = self.0.session.iter().find(|route| (route.method, route.path) == (method, path));
         match route.filter(|_| !is_under_test) {
             Some(route) => ResponseTemplate::new(route.status).set_body_json(&route.body),

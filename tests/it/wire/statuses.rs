@@ -4,7 +4,7 @@ use super::{
     Body, Call, Surface,
     document::{Answer, Document, Operation, percent_encoded},
     is_presentable, roles, sample,
-    stage::Stage,
+    stage::{Stage, spends_the_session},
     table,
 };
 use keyway::{Error, ErrorKind};
@@ -17,12 +17,16 @@ pub(crate) async fn every_status<S: Surface>() {
     let table = table::<S>(&document);
     let (mut pairs, mut exchanges) = (0, 0);
     for (operation, call) in &table {
-        for answer in operation.answers() {
-            pairs += 1;
-            for (status, body) in answers(&document, &answer) {
-                for role in roles(*operation) {
-                    play::<S>(*operation, call, &answer, (status, role, body.as_ref())).await;
+        pairs += operation.answers().len();
+        for role in roles(*operation) {
+            let mut stage = Stage::new::<S>(*operation, call, role).await;
+            for answer in operation.answers() {
+                for (status, body) in answers(*operation, &answer) {
+                    play::<S>(*operation, call, &stage, &answer, (status, role, body.as_ref())).await;
                     exchanges += 1;
+                    if spends_the_session(*operation, status) {
+                        stage = Stage::new::<S>(*operation, call, role).await;
+                    }
                 }
             }
         }
@@ -32,8 +36,8 @@ pub(crate) async fn every_status<S: Surface>() {
 }
 
 /// The answers to be given for one documented one.
-fn answers(document: &Document, answer: &Answer<'_>) -> Vec<(u16, Option<Value>)> {
-    let samples = sample::samples(document, answer);
+fn answers(operation: Operation<'_>, answer: &Answer<'_>) -> Vec<(u16, Option<Value>)> {
+    let samples = sample::samples(operation, answer);
     let mut all = Vec::new();
     for status in &answer.statuses {
         if samples.is_empty() || *status == 204 {
@@ -48,11 +52,11 @@ fn answers(document: &Document, answer: &Answer<'_>) -> Vec<(u16, Option<Value>)
 async fn play<S: Surface>(
     operation: Operation<'_>,
     call: &Call<S::Client>,
+    stage: &Stage<S::Client>,
     answer: &Answer<'_>,
     (status, role, body): (u16, &str, Option<&Value>),
 ) {
     let about = format!("{} as {role}, {status}", operation.id());
-    let stage = Stage::new::<S>(operation, call, role).await;
     stage.answers(status, body);
     let outcome = (call.send)(&stage.client, call.path).await;
     let seen = stage.seen();

@@ -1,7 +1,7 @@
 //! Vita Mojo on the wire.
 
 use super::{
-    Call, Surface, broken, call,
+    Call, Detail, Surface, broken, call,
     document::percent_encoded,
     input, is, lenient,
     stage::{self, Route},
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{TENANT, vitamojo_client};
 use keyway::{
-    Error, ErrorKind, Retry,
+    ErrorKind, Retry,
     testing::{FakeVitaMojo, Fault, ManualClock, RefreshDialect},
     vitamojo::{Client, types},
 };
@@ -46,7 +46,7 @@ impl Surface for VitaMojo {
         ]
     }
 
-    fn details() -> Vec<(&'static str, fn(&Error) -> bool)> {
+    fn details() -> Vec<Detail> {
         vec![("VmosError", is::<types::VmosError>)]
     }
 

@@ -1,12 +1,12 @@
 //! VMS on the wire.
 
 use super::{
-    Body, Call, Surface, broken, call, input, is, lenient,
+    Body, Call, Detail, Surface, broken, call, input, is, lenient,
     stage::{self, Route},
     statuses,
 };
 use keyway::{
-    Error, ErrorKind, Evict, Retry, SignOut,
+    ErrorKind, Evict, Retry, SignOut,
     vms::{Client, types},
 };
 use serde_json::{Value, json};
@@ -56,7 +56,7 @@ impl Surface for Vms {
         ]
     }
 
-    fn details() -> Vec<(&'static str, fn(&Error) -> bool)> {
+    fn details() -> Vec<Detail> {
         vec![
             ("SessionLimit", is::<types::SessionLimit>),
             ("ValidationError", is::<types::ValidationError>),
