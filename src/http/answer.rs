@@ -69,6 +69,11 @@ impl Answer {
         })
     }
 
+    /// Whether nothing but blanks came.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.body.iter().all(u8::is_ascii_whitespace)
+    }
+
     /// The answer itself if the call succeeded, else what its failure means.
     pub(crate) fn judged(self, surface: &Surface, facts: &Facts, now: SystemTime) -> Result<Self, Error> {
         let verdict = Verdict::of(&self, facts, now);

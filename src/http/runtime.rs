@@ -47,8 +47,13 @@ impl<T> ResponseValue<T> {
 }
 
 impl<T: DeserializeOwned> ResponseValue<T> {
+    /// An answer without a body is `null`, for the types that take one: where any JSON will do, nothing does as well.
     pub(crate) fn from_answer(answer: Answer) -> Result<Self, Error> {
-        Ok(Self { inner: answer.json()?, status: answer.status, headers: answer.headers })
+        let inner = answer.json().or_else(|error| {
+            let null = Some(Value::Null).filter(|_| answer.is_empty());
+            null.and_then(|null| serde_json::from_value(null).ok()).ok_or(error)
+        })?;
+        Ok(Self { inner, status: answer.status, headers: answer.headers })
     }
 }
 
@@ -270,6 +275,15 @@ mod tests {
             assert_eq!((error.kind(), error.status()), (ErrorKind::Protocol, Some(200)));
             assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
         }
+    }
+
+    #[test]
+    fn where_any_json_will_do_nothing_does_as_well() {
+        for body in ["", " \r\n"] {
+            assert!(ResponseValue::<Value>::from_answer(answer(body)).expect("anything").is_null());
+            assert!(ResponseValue::<Tokens>::from_answer(answer(body)).is_err());
+        }
+        assert!(ResponseValue::<Value>::from_answer(answer("<html>")).is_err());
     }
 
     #[test]

@@ -6,12 +6,15 @@ mod calls;
 mod fakes;
 mod fakes_three;
 mod flight;
+mod goldens;
 mod orderingstack;
 mod shopmonkey;
+mod spec_readme;
 mod store;
 mod vitamojo;
 mod vms;
 mod vtex;
+mod wire;
 
 use keyway::{
     Secret,

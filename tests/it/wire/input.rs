@@ -1,0 +1,62 @@
+//! What a caller may get wrong: nothing of it moves a request to another path, and nothing is sent that cannot be right.
+
+use super::{
+    Surface,
+    document::{Document, Operation},
+    roles,
+    stage::{Sent, Stage},
+    table,
+};
+use heck::ToSnakeCase;
+use keyway::ErrorKind;
+
+/// Values that would be another path if they were not encoded, or that no encoding makes a segment.
+pub(crate) async fn every_path_value<S: Surface>() {
+    let document = Document::parse(S::DOCUMENT);
+    for (operation, call) in table::<S>(&document) {
+        let Some(parameter) = operation.parameters("path").into_iter().next() else { continue };
+        let name = parameter["name"].as_str().expect("a name");
+        let schema = document.resolve(&parameter["schema"]);
+        let is_limited = ["format", "pattern", "minLength", "maxLength"]
+            .iter()
+            .any(|limit| schema.get(*limit).is_some_and(|limit| limit != "password"));
+        let stage = Stage::new::<S>(operation, &call, roles(operation)[0]).await;
+        stage.answers(500, None);
+        for value in ["", ".", "..", "%2e%2e", "a/b", "ü", "a b?c#d", "../../v1/other", "\r\n"] {
+            stage.expects(operation.path_with(value));
+            if ["", ".", ".."].contains(&value) || is_limited {
+                refuses(operation, &stage, (call.send)(&stage.client, value), &[name]).await;
+                continue;
+            }
+            let error = (call.send)(&stage.client, value).await.unwrap_err();
+            assert_eq!(error.status(), Some(500), "{}, {value:?}: {error}", operation.id());
+            let paths: Vec<_> = stage.seen().iter().map(|request| request.url.path().to_owned()).collect();
+            assert_eq!(paths, [operation.path_with(value)], "{}, {value:?}", operation.id());
+        }
+    }
+}
+
+/// A call without its arguments names one that is missing; one that needs none is sent.
+pub(crate) async fn every_missing_argument<S: Surface>() {
+    let document = Document::parse(S::DOCUMENT);
+    for (operation, call) in table::<S>(&document) {
+        let required = operation.required_arguments();
+        if !required.is_empty() {
+            let stage = Stage::new::<S>(operation, &call, roles(operation)[0]).await;
+            refuses(operation, &stage, (call.bare)(&stage.client), &required).await;
+        }
+    }
+}
+
+/// `Validation` that names one of the fields, and nothing on the wire.
+pub(crate) async fn refuses<C>(operation: Operation<'_>, stage: &Stage<C>, sent: Sent<'_>, fields: &[&str]) {
+    let about = operation.id();
+    let error = sent.await.expect_err(&about);
+    assert_eq!((error.kind(), error.status()), (ErrorKind::Validation, None), "{about}: {error}");
+    assert!(error.is_local(), "{about}: {error}");
+    assert_eq!(error.operation(), Some(about.as_str()), "{error}");
+    let named = error.validation().unwrap_or_else(|| panic!("{about}: {error} names no field"));
+    let is_one = |field: &str| fields.iter().any(|wanted| field == *wanted || field == wanted.to_snake_case());
+    assert!(named.keys().all(|field| is_one(field)), "{about}: {error} names none of {fields:?}");
+    assert!(stage.seen().is_empty(), "{about}: it was sent");
+}
