@@ -8,6 +8,7 @@ mod fakes_three;
 mod flight;
 mod goldens;
 mod orderingstack;
+mod scale;
 mod shopmonkey;
 mod spec_readme;
 mod store;
