@@ -196,7 +196,7 @@ impl Pilot {
     }
 
     /// The outcome counts only if nobody took this flight's place.
-    fn land(&self, outcome: Result<Lease, Error>) {
+    fn land(&self, mut outcome: Result<Lease, Error>) {
         let engine = &self.engine;
         let now = engine.now();
         {
@@ -204,9 +204,9 @@ impl Pilot {
             let current = state.flight.as_ref().is_some_and(|current| current.id == self.flight.id);
             if current {
                 state.flight = None;
-                match &outcome {
+                match &mut outcome {
                     Ok(_) => state.cooldown.succeeded(),
-                    Err(error) => self.failed(&mut state, error, now),
+                    Err(error) => *error = self.failed(&mut state, error.clone(), now),
                 }
             }
         }
@@ -214,13 +214,18 @@ impl Pilot {
         self.flight.signal.send_replace(Signal::Landed(outcome));
     }
 
-    fn failed(&self, state: &mut State, error: &Error, now: Now) {
+    /// Lets the failure cool down, and has it say until when.
+    fn failed(&self, state: &mut State, error: Error, now: Now) -> Error {
         if error.kind() == ErrorKind::InvalidCredentials {
             state.refused = state.presented.take();
         }
-        state.cooldown.failed(error, now, self.engine.chance.share());
+        state.cooldown.failed(&error, now, self.engine.chance.share());
         let took = now.monotonic.saturating_sub(self.flight.started.monotonic);
         state.report.add(now.wall, What::Failed { reason: self.flight.reason, kind: error.kind(), took });
+        match state.cooldown.failure(now) {
+            Some((_, Some(wait))) if error.is_temporary() => error.with_retry_after(Some(wait)),
+            _ => error,
+        }
     }
 
     fn tell(&self, outcome: &Result<Lease, Error>, now: Now) {

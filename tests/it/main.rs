@@ -7,6 +7,7 @@ mod fakes;
 mod fakes_three;
 mod flight;
 mod goldens;
+mod laws;
 mod orderingstack;
 mod scale;
 mod shopmonkey;

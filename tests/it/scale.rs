@@ -117,11 +117,11 @@ async fn fifty_tenants_never_get_each_others_token() {
             .flat_map(|(client, tenant)| (0..40).map(move |_| (client.session().clone(), tenant.clone())))
             .map(|(session, tenant)| {
                 tokio::spawn(async move {
-                    for n in 0..1000 {
+                    for n in 0..200 {
                         let lease = session.lease().await.unwrap();
                         assert_eq!(lease.headers()["x-tenant"], tenant.as_str());
                         // Reading a token's claims is what takes the time here.
-                        if n % 100 == 0 {
+                        if n % 50 == 0 {
                             assert_eq!(tenant_of(lease.token().unwrap().expose()), tenant);
                         }
                     }
