@@ -29,6 +29,7 @@ use std::{
     time::Duration,
 };
 use tokio::sync::watch;
+use tracing::Instrument;
 
 /// How many captchas one sign-in asks for before it gives up.
 const MOST_CAPTCHAS: u32 = 3;
@@ -41,6 +42,8 @@ pub(crate) struct Flight {
     pub(super) epoch: u64,
     reason: Reason,
     started: Now,
+    /// How long the token that was held then had left.
+    left: Option<Duration>,
     signal: watch::Sender<Signal>,
     /// When those who wait stop believing in it: monotonic milliseconds.
     patience: AtomicU64,
@@ -98,6 +101,7 @@ impl Engine {
             epoch: state.epoch,
             reason,
             started,
+            left: state.held.as_ref().map(|held| held.deadlines.left(started)),
             signal: watch::Sender::new(Signal::Flying),
             patience: AtomicU64::new(0),
             sent: AtomicBool::new(false),
@@ -106,7 +110,8 @@ impl Engine {
         flight.be_patient(started, self.timeouts.flight);
         state.flight = Some(flight.clone());
         let pilot = Pilot { engine: self.clone(), flight: flight.clone() };
-        runtime.spawn(pilot.fly(conversation));
+        let span = tracing::debug_span!("keyway.renewal", key = %self.key, flight = state.flights, ?reason);
+        runtime.spawn(pilot.fly(conversation).instrument(span));
         Ok(Boarding { flight, started: true })
     }
 
@@ -189,8 +194,7 @@ impl Drop for Pilot {
 
 impl Pilot {
     async fn fly(self, conversation: Conversation) {
-        let reason = self.flight.reason;
-        tracing::debug!(key = %self.engine.key, ?reason, "keyway: a token is wanted");
+        tracing::debug!("keyway: a token is wanted");
         let outcome = self.converse(conversation).await;
         self.land(outcome);
     }
@@ -228,15 +232,22 @@ impl Pilot {
         }
     }
 
+    /// One event per flight, with everything the decision was made from. A renewal that works is nobody's news.
     fn tell(&self, outcome: &Result<Lease, Error>, now: Now) {
-        let took_ms = now.monotonic.saturating_sub(self.flight.started.monotonic).as_millis() as u64;
-        let (key, reason) = (&self.engine.key, self.flight.reason);
+        let Flight { id, epoch, reason, started, left, .. } = &*self.flight;
+        let took_ms = now.monotonic.saturating_sub(started.monotonic).as_millis() as u64;
+        let left_ms = left.map(|left| left.as_millis() as u64);
+        let sent = self.flight.sent.load(Ordering::Acquire);
+        let key = &self.engine.key;
         match outcome {
             Ok(lease) => {
-                let generation = lease.generation();
-                tracing::info!(%key, ?reason, took_ms, %generation, "keyway: a token was obtained");
+                let (generation, expiry) = (lease.generation(), lease.expiry());
+                tracing::debug!(%key, flight = id, sign_outs = epoch, ?reason, left_ms, took_ms, sent, %generation, ?expiry, "keyway: a token was obtained");
             }
-            Err(error) => tracing::warn!(%key, ?reason, took_ms, kind = ?error.kind(), "keyway: {error}"),
+            Err(error) => {
+                let (kind, wait) = (error.kind(), error.retry_after());
+                tracing::warn!(%key, flight = id, sign_outs = epoch, ?reason, left_ms, took_ms, sent, ?kind, ?wait, "keyway: {error}");
+            }
         }
     }
 

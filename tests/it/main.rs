@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod calls;
+mod cancel;
 mod fakes;
 mod fakes_three;
 mod flight;
@@ -13,6 +14,7 @@ mod scale;
 mod shopmonkey;
 mod spec_readme;
 mod store;
+mod telling;
 mod vitamojo;
 mod vms;
 mod vtex;
