@@ -1,4 +1,4 @@
-//! Signs in to every vendor, makes one typed and one free call at each, and survives what their tokens do to you.
+//! Signs in to all five vendors, makes a typed and a free call at each, and survives what their tokens do to you.
 //!
 //! ```sh
 //! cargo run --example quickstart
@@ -6,16 +6,19 @@
 //!
 //! Without an account it talks to fakes in this process. With these variables it talks to a real one:
 //!
-//! - `KEYWAY_VITAMOJO_URL`, `KEYWAY_VITAMOJO_EMAIL`, `KEYWAY_VITAMOJO_PASSWORD` and, where needed, `KEYWAY_VITAMOJO_TENANT`
-//! - `KEYWAY_VMS_URL`, `KEYWAY_VMS_LOGIN`, `KEYWAY_VMS_PASSWORD`
+//! - `KEYWAY_VITAMOJO_URL`, `…_EMAIL`, `…_PASSWORD` and, where needed, `…_TENANT`
+//! - `KEYWAY_ORDERINGSTACK_URL`, `…_TENANT`, `…_CLIENT_ID`, `…_CLIENT_SECRET`, `…_USER`, `…_PASSWORD`
+//! - `KEYWAY_SHOPMONKEY_URL`, `…_EMAIL`, `…_PASSWORD`
+//! - `KEYWAY_VMS_URL`, `…_LOGIN`, `…_PASSWORD`
+//! - `KEYWAY_VTEX_URL`, `…_APPKEY`, `…_PASSWORD` (the app token)
 #![allow(clippy::print_stdout, reason = "it is there to be read")]
 
 use keyway::{
-    Captcha, Error, Evict, Expiry, Lease, Responder, Secret,
-    testing::{Fake, FakeVitaMojo, FakeVms, ManualClock},
-    vitamojo, vms,
+    Captcha, Error, Evict, Expiry, Lease, Responder, Secret, orderingstack, shopmonkey,
+    testing::{Fake, FakeOrderingStack, FakeShopmonkey, FakeVitaMojo, FakeVms, FakeVtex, ManualClock},
+    vitamojo, vms, vtex,
 };
-use std::{env, time::Duration};
+use std::{env, sync::Arc, time::Duration};
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
@@ -24,9 +27,21 @@ async fn main() -> Result<(), Error> {
         Some(account) => table.add(vita_mojo(account).await?),
         None => table.add(fake_vita_mojo().await?),
     }
+    match account("ORDERINGSTACK", "USER") {
+        Some(account) => table.add(ordering_stack(account).await?),
+        None => table.add(fake_ordering_stack().await?),
+    }
+    match account("SHOPMONKEY", "EMAIL") {
+        Some(account) => table.add(shop_monkey(account).await?),
+        None => table.add(fake_shop_monkey().await?),
+    }
     match account("VMS", "LOGIN") {
         Some(account) => table.add(vms(account).await?),
         None => table.add(fake_vms().await?),
+    }
+    match account("VTEX", "APPKEY") {
+        Some(account) => table.add(vtex(account).await?),
+        None => table.add(fake_vtex().await?),
     }
     table.print();
     Ok(())
@@ -71,11 +86,123 @@ async fn call_vita_mojo(client: &vitamojo::Client) -> Result<Lease, Error> {
     client.session().lease().await
 }
 
+async fn fake_ordering_stack() -> Result<Row, Error> {
+    println!(
+        "\nOrderingStack (a fake in this process: refresh tokens rotate, and a used one revokes the whole session)"
+    );
+    let clock = ManualClock::new();
+    let fake = FakeOrderingStack::builder().clock(clock.clone()).rotating(true).start().await;
+    let client = orderingstack::Client::builder(fake.uri())
+        .tenant(FakeOrderingStack::TENANT)
+        .client(FakeOrderingStack::CLIENT_ID, FakeOrderingStack::CLIENT_SECRET)
+        .password(FakeOrderingStack::LOGIN, FakeOrderingStack::PASSWORD)
+        .clock(clock.clone())
+        .build()?;
+
+    call_ordering_stack(&client).await?;
+    println!("  … a day later the token has expired, and fifty tasks notice at once …");
+    clock.advance(Duration::from_secs(24 * 3600));
+    let tasks: Vec<_> =
+        (0..50).map(|_| client.session().clone()).map(|s| tokio::spawn(async move { s.lease().await })).collect();
+    for task in tasks {
+        task.await.expect("a task that does not panic")?;
+    }
+    let lease = call_ordering_stack(&client).await?;
+    println!("  {} refresh tokens were used twice", fake.reuses());
+    Ok(Row::new("OrderingStack", "password, then renewed", &lease).saw(&fake, &["issue_token", "get_self", "other"]))
+}
+
+async fn ordering_stack(account: Account) -> Result<Row, Error> {
+    println!("\nOrderingStack ({})", account.url);
+    let variable = |what: &str| env::var(format!("KEYWAY_ORDERINGSTACK_{what}")).unwrap_or_default();
+    let client = orderingstack::Client::builder(account.url)
+        .tenant(variable("TENANT"))
+        .client(variable("CLIENT_ID"), variable("CLIENT_SECRET"))
+        .password(account.name, account.password)
+        .build()?;
+    Ok(Row::new("OrderingStack", "password", &call_ordering_stack(&client).await?))
+}
+
+async fn call_ordering_stack(client: &orderingstack::Client) -> Result<Lease, Error> {
+    let me = client.api().get_self().send().await?;
+    println!("  typed call:  GET /auth-api/api/me says the login is {}", me.login.as_deref().unwrap_or("unknown"));
+    let answer = client.http().get("/menu-api/api/menu").send().await?;
+    println!("  free call:   GET /menu-api/api/menu answered {}", answer.status());
+    client.session().lease().await
+}
+
+async fn fake_shop_monkey() -> Result<Row, Error> {
+    println!("\nShopmonkey (a fake in this process)");
+    let clock = ManualClock::new();
+    let fake = FakeShopmonkey::builder().clock(clock.clone()).start().await;
+    let client = shopmonkey::Client::builder(fake.uri())
+        .password(FakeShopmonkey::EMAIL, FakeShopmonkey::PASSWORD)
+        .clock(clock.clone())
+        .build()?;
+    call_shop_monkey(&client).await?;
+    println!("  … the vendor ends the session …");
+    fake.revoke_sessions();
+    let lease = call_shop_monkey(&client).await?;
+    println!("  the 401 was noticed, and the call was sent again after a new sign-in");
+    Ok(Row::new("Shopmonkey", "password", &lease).saw(&fake, &["login", "list_api_keys", "other"]))
+}
+
+async fn shop_monkey(account: Account) -> Result<Row, Error> {
+    println!("\nShopmonkey ({})", account.url);
+    let client = shopmonkey::Client::builder(account.url).password(account.name, account.password).build()?;
+    let lease = call_shop_monkey(&client).await?;
+    client.session().sign_out().await?;
+    Ok(Row::new("Shopmonkey", "password", &lease))
+}
+
+async fn call_shop_monkey(client: &shopmonkey::Client) -> Result<Lease, Error> {
+    let keys = client.api_keys(|call| call).collect().await?;
+    println!("  typed calls: GET /v3/auth/api_key lists {} keys, page by page", keys.len());
+    let answer = client.http().get("/v3/order").send().await?;
+    println!("  free call:   GET /v3/order answered {}", answer.status());
+    client.session().lease().await
+}
+
+async fn fake_vtex() -> Result<Row, Error> {
+    println!("\nVTEX ID (a fake in this process)");
+    let clock = ManualClock::new();
+    let fake = FakeVtex::builder().clock(clock.clone()).start().await;
+    let client = vtex::Client::builder(fake.uri())
+        .app_key(FakeVtex::APP_KEY, FakeVtex::APP_TOKEN)
+        .clock(clock.clone())
+        .build()?;
+    call_vtex(&client).await?;
+    println!("  … a day later the token has expired …");
+    clock.advance(Duration::from_secs(24 * 3600));
+    let lease = call_vtex(&client).await?;
+    let operations = ["generate_authentication_token", "check_authenticated_user", "other"];
+    Ok(Row::new("VTEX ID", "app key, exchanged", &lease).saw(&fake, &operations))
+}
+
+async fn vtex(account: Account) -> Result<Row, Error> {
+    println!("\nVTEX ID ({})", account.url);
+    let client = vtex::Client::builder(account.url).app_key(account.name, account.password).build()?;
+    Ok(Row::new("VTEX ID", "app key, exchanged", &call_vtex(&client).await?))
+}
+
+async fn call_vtex(client: &vtex::Client) -> Result<Lease, Error> {
+    let lease = client.session().lease().await?;
+    let Some(token) = lease.token().cloned() else { return Ok(lease) };
+    let who = client.api().check_authenticated_user().body_map(|body| body.token(token)).send().await?;
+    println!(
+        "  typed call:  POST /api/vtexid/credential/validate says {}",
+        who.auth_status.as_ref().map_or("nothing".into(), ToString::to_string)
+    );
+    let answer = client.http().get("/api/oms/pvt/orders").send().await?;
+    println!("  free call:   GET /api/oms/pvt/orders answered {}", answer.status());
+    Ok(lease)
+}
+
 async fn fake_vms() -> Result<Row, Error> {
     println!("\nVMS (a fake in this process: captchas are on, and all five sessions are taken)");
     let clock = ManualClock::new();
     let builder = FakeVms::builder().clock(clock.clone()).captcha(true).session_limit(5).other_sessions(5);
-    let fake = std::sync::Arc::new(builder.token_life(Duration::from_secs(3600)).start().await);
+    let fake = Arc::new(builder.token_life(Duration::from_secs(3600)).start().await);
     let client = vms::Client::builder(fake.uri())
         .password(FakeVms::LOGIN, FakeVms::PASSWORD)
         .responder(ReadsTheCaptcha(fake.clone()))
@@ -116,7 +243,7 @@ async fn call_vms(client: &vms::Client) -> Result<Lease, Error> {
 }
 
 /// Stands for a person: it knows what the fake's picture says.
-struct ReadsTheCaptcha(std::sync::Arc<FakeVms>);
+struct ReadsTheCaptcha(Arc<FakeVms>);
 
 impl Responder for ReadsTheCaptcha {
     async fn captcha(&self, captcha: Captcha) -> Option<Secret> {
@@ -196,10 +323,10 @@ impl Table {
     }
 
     fn print(&self) {
-        println!("\n{:<10} {:<24} {:<14} what the vendor saw", "vendor", "signed in with", "expires");
+        println!("\n{:<14} {:<24} {:<14} what the vendor saw", "vendor", "signed in with", "expires");
         for row in &self.0 {
             let saw = if row.saw.is_empty() { "(a real vendor keeps its own log)".into() } else { row.saw.join(", ") };
-            println!("{:<10} {:<24} {:<14} {saw}", row.vendor, row.how, row.expiry);
+            println!("{:<14} {:<24} {:<14} {saw}", row.vendor, row.how, row.expiry);
         }
     }
 }

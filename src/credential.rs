@@ -52,6 +52,8 @@ impl<S: CredentialSource> DynSource for S {
 /// A secret or the source of one.
 #[derive(Clone)]
 pub(crate) enum Credential {
+    /// The grant needs none beside what the client has anyway.
+    Nothing,
     Given(Secret),
     Source(Arc<dyn DynSource>),
 }
@@ -65,12 +67,13 @@ impl Credential {
     pub(crate) fn given(&self) -> Option<&Secret> {
         match self {
             Self::Given(secret) => Some(secret),
-            Self::Source(_) => None,
+            Self::Nothing | Self::Source(_) => None,
         }
     }
 
     pub(crate) async fn get(&self) -> Result<Secret, Error> {
         match self {
+            Self::Nothing => Ok(Secret::from("")),
             Self::Given(secret) => Ok(secret.clone()),
             Self::Source(source) => source.secret().await.map_err(|error| {
                 let text = error.to_string();
@@ -85,6 +88,7 @@ impl Credential {
 impl fmt::Debug for Credential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Nothing => "Nothing",
             Self::Given(_) => "Given(***)",
             Self::Source(_) => "Source(..)",
         })

@@ -1,5 +1,16 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
+// With fewer surfaces some shared pieces have no user; with all of them dead code is told.
+#![cfg_attr(
+    not(all(
+        feature = "orderingstack",
+        feature = "shopmonkey",
+        feature = "vitamojo",
+        feature = "vms",
+        feature = "vtex"
+    )),
+    allow(dead_code, unused_imports, unused_macros)
+)]
 
 use std::{future::Future, pin::Pin};
 
@@ -20,6 +31,7 @@ pub use clock::{Clock, SystemClock};
 pub use credential::{CredentialSource, SourceError};
 pub use error::{Error, ErrorKind, Validation};
 pub use http::{
+    pages::Pages,
     request::{Http, RequestBuilder},
     runtime::{Optional, ResponseValue},
 };
@@ -34,10 +46,16 @@ pub use session::{
 };
 pub use store::{Generation, Key, MemoryStore, Record, Store, StoreError, StoreLock};
 
+#[cfg(feature = "orderingstack")]
+pub use surfaces::orderingstack;
+#[cfg(feature = "shopmonkey")]
+pub use surfaces::shopmonkey;
 #[cfg(feature = "vitamojo")]
 pub use surfaces::vitamojo;
 #[cfg(feature = "vms")]
 pub use surfaces::vms;
+#[cfg(feature = "vtex")]
+pub use surfaces::vtex;
 
 /// A boxed future that may be sent to another thread: what object-safe async traits return.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -103,10 +103,10 @@ impl<'a> Verdict<'a> {
     }
 
     /// A 200 may still say in a member that the call failed.
-    fn succeeded(&self) -> bool {
+    pub(crate) fn succeeded(&self) -> bool {
         let Some((member, value)) = self.facts.success else { return true };
         match self.body.as_ref().and_then(|body| body.get(member)) {
-            Some(Value::String(said)) => said == value,
+            Some(Value::String(said)) => said.eq_ignore_ascii_case(value),
             Some(Value::Bool(said)) => said.to_string() == value,
             _ => true,
         }
@@ -146,7 +146,12 @@ impl<'a> Verdict<'a> {
             .with_status(self.status)
             .with_request_id(request_id(self.headers))
             .with_retry_after(retry_after(self.headers, self.now))
-            .with_code(["vmosCode", "code", "error"].iter().find_map(|member| self.text(member)).map(str::to_owned))
+            .with_code(
+                ["vmosCode", "code", "error", "authStatus"]
+                    .iter()
+                    .find_map(|member| self.text(member))
+                    .map(str::to_owned),
+            )
             .with_detail(detail.and_then(|failure| (failure.decode)(self.raw)))
             .with_body(self.body.clone().filter(|_| shown))
     }
@@ -177,7 +182,7 @@ impl<'a> Verdict<'a> {
             ErrorKind::Outage | ErrorKind::Timeout => "try later",
             ErrorKind::Protocol => "check the address given to the builder",
             ErrorKind::Api if self.status == 404 && self.facts.certainty == Certainty::Guessed => {
-                "ask the vendor for the real one"
+                "ask the vendor for the real one and give it to .operation_path(..) on the builder"
             }
             ErrorKind::Api => "see error.code() and error.body()",
             _ => return None,

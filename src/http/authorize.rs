@@ -5,7 +5,6 @@ use super::{
     facts::{Facts, TenantHeader},
 };
 use crate::{Error, Lease};
-use http::header::AUTHORIZATION;
 use reqwest::Request;
 use std::net::IpAddr;
 use url::{Host, Origin, Url};
@@ -48,7 +47,7 @@ impl Core {
     /// set credentials of their own.
     pub(crate) async fn authorize(&self, request: &mut Request, facts: Option<&Facts>) -> Result<Option<Lease>, Error> {
         let open = facts.is_some_and(|facts| facts.roles.is_empty());
-        let own_credentials = request.headers().contains_key(AUTHORIZATION);
+        let own_credentials = request.headers().contains_key(self.0.session.header());
         if open || own_credentials || !self.0.origins.include(request.url()) {
             return Ok(None);
         }

@@ -1,6 +1,4 @@
 //! What the bundled document says about an operation, as data. The build script writes one table per surface.
-#![allow(dead_code, reason = "what a table holds depends on which surfaces are switched on")]
-
 use serde::de::DeserializeOwned;
 use std::{any::Any, sync::Arc};
 

@@ -2,18 +2,26 @@
 
 pub(crate) mod answer;
 pub(crate) mod authorize;
+#[allow(dead_code, reason = "it holds what documents can say, whether or not one of ours says it today")]
 pub(crate) mod facts;
 pub(crate) mod limits;
+pub(crate) mod pages;
+pub(crate) mod paths;
 pub(crate) mod replay;
 pub(crate) mod request;
 pub(crate) mod runtime;
 pub(crate) mod transport;
 
-use crate::{Error, Retry, Session, Timeouts, clock::Clock};
+use crate::{
+    Error, ErrorKind, Retry, Session, Timeouts,
+    clock::Clock,
+    session::flight::{First, first},
+};
 use answer::{Answer, Verdict};
 use authorize::Origins;
 use facts::{Facts, Role};
 use http::{HeaderName, HeaderValue, header::ACCEPT};
+use paths::Paths;
 use reqwest::{Request, Response};
 use std::{fmt, sync::Arc};
 use url::Url;
@@ -43,6 +51,7 @@ struct Inner {
     timeouts: Timeouts,
     retry: Retry,
     clock: Arc<dyn Clock>,
+    paths: Paths,
 }
 
 /// What a core is made from.
@@ -57,12 +66,13 @@ pub(crate) struct Parts {
     pub(crate) timeouts: Timeouts,
     pub(crate) retry: Retry,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) paths: Paths,
 }
 
 impl Core {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { surface, session, client, root, origins, role, tenant, timeouts, retry, clock } = parts;
-        Self(Arc::new(Inner { surface, session, client, root, origins, role, tenant, timeouts, retry, clock }))
+        let Parts { surface, session, client, root, origins, role, tenant, timeouts, retry, clock, paths } = parts;
+        Self(Arc::new(Inner { surface, session, client, root, origins, role, tenant, timeouts, retry, clock, paths }))
     }
 
     pub(crate) fn session(&self) -> &Session {
@@ -83,6 +93,7 @@ impl Core {
         limits::check(facts, &request).map_err(|error| error.at(facts.operation))?;
         self.allowed(facts)?;
         self.set_tenant(&mut request, facts)?;
+        self.0.paths.apply(facts, request.url_mut());
         let response = self.call(request, Some(facts)).await.map_err(|error| error.at(facts.operation))?;
         let answer = Answer::read(response).await.map_err(|error| error.at(facts.operation))?;
         let answer = answer.judged(self.0.surface, facts, self.0.clock.wall())?;
@@ -95,10 +106,19 @@ impl Core {
     /// Any call: credentials, retries, and one replay after a 401.
     pub(crate) async fn call(&self, mut request: Request, facts: Option<&Facts>) -> Result<Response, Error> {
         tokio::runtime::Handle::try_current().map_err(|_| Error::no_runtime())?;
+        // A timeout of the call's own covers the wait for the session too; the default one does not, because a person may
+        // be asked in between. The sign-in or renewal goes on either way.
+        let patience = request.timeout().copied();
         request.timeout_mut().get_or_insert(self.0.timeouts.request);
         // Some frameworks answer a failure with a redirect to a login page unless JSON is asked for first.
         request.headers_mut().entry(ACCEPT).or_insert(HeaderValue::from_static("application/json, */*;q=0.8"));
-        let lease = self.authorize(&mut request, facts).await?;
+        let lease = match patience {
+            None => self.authorize(&mut request, facts).await?,
+            Some(patience) => match first(self.authorize(&mut request, facts), self.0.clock.sleep(patience)).await {
+                First::One(lease) => lease?,
+                First::Other(()) => return Err(Error::not_in_time()),
+            },
+        };
         let again = lease.as_ref().and_then(|_| request.try_clone());
         let response = self.send(request, facts).await?;
         match self.replayable(&response, lease, again, facts).await? {
@@ -122,6 +142,14 @@ impl Core {
         Err(Error::config(format!("this call needs another session than this client's {} session", self.0.role))
             .advice(format!("make a client with {}", serves.join(" or ")))
             .at(facts.operation))
+    }
+}
+
+impl Error {
+    fn not_in_time() -> Self {
+        Self::new(ErrorKind::Timeout, "the session was not ready within the call's timeout; nothing was sent")
+            .advice("the sign-in or renewal goes on: try again, or give the call more time")
+            .local()
     }
 }
 

@@ -4,8 +4,10 @@ use super::{
     Surface,
     answer::{Answer, Verdict, date},
     facts::Facts,
+    paths::Paths,
 };
-use crate::{Error, ErrorKind, clock::Clock, secret::writing, session::Attempt};
+use crate::{Error, ErrorKind, Secret, clock::Clock, secret::writing, session::Attempt};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderMap, HeaderValue, Method, header};
 use serde::Serialize;
 use std::{
@@ -23,6 +25,7 @@ pub(crate) struct AuthClient {
     pub(crate) clock: Arc<dyn Clock>,
     /// Sent with every such call, such as the tenant's header.
     pub(crate) constant: HeaderMap,
+    pub(crate) paths: Paths,
 }
 
 /// A call of the auth client.
@@ -45,7 +48,7 @@ impl AuthClient {
         let method = Method::from_bytes(facts.method.as_bytes())
             .map_err(|_| Error::config(format!("the document's method of {operation} is none")))?;
         let headers = HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static("application/json"))]);
-        Ok(AuthCall { facts, method, path: facts.path.to_owned(), headers, body: None })
+        Ok(AuthCall { facts, method, path: self.paths.of(facts).to_owned(), headers, body: None })
     }
 
     /// A call that spends nothing.
@@ -118,8 +121,34 @@ impl AuthCall {
         Ok(Self { body: Some(body), ..self })
     }
 
+    /// Sends these as a form.
+    pub(crate) fn form(mut self, fields: &[(&str, &str)]) -> Self {
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        self.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+        Self { body: Some(body.into_bytes()), ..self }
+    }
+
+    /// Adds a query parameter.
+    pub(crate) fn query(mut self, name: &str, value: &str) -> Self {
+        let pair = url::form_urlencoded::Serializer::new(String::new()).append_pair(name, value).finish();
+        self.path.push(if self.path.contains('?') { '&' } else { '?' });
+        self.path.push_str(&pair);
+        self
+    }
+
+    /// Says which client asks (RFC 6749, 2.3.1): both parts form-encoded first, so that a colon cannot move the border.
+    pub(crate) fn basic(mut self, id: &str, secret: &Secret) -> Result<Self, Error> {
+        let encode = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+        let pair = STANDARD.encode(format!("{}:{}", encode(id), encode(secret.expose())));
+        let mut value = HeaderValue::try_from(format!("Basic {pair}"))
+            .map_err(|_| Error::config("the client's id and secret cannot be sent as a header"))?;
+        value.set_sensitive(true);
+        self.headers.insert(header::AUTHORIZATION, value);
+        Ok(self)
+    }
+
     /// Carries a token that is about to be ended.
-    pub(crate) fn bearer(mut self, token: &crate::Secret) -> Result<Self, Error> {
+    pub(crate) fn bearer(mut self, token: &Secret) -> Result<Self, Error> {
         let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose()))
             .map_err(|_| Error::protocol("the vendor's token holds characters that no header may hold"))?;
         value.set_sensitive(true);
@@ -153,6 +182,12 @@ impl Reply {
             return Err(self.failure());
         }
         self.answer.json().map_err(|error| error.at(self.facts.operation).with_unknown_outcome())
+    }
+
+    /// This reply, if it is a success: a 200 may still say that the call failed.
+    pub(crate) fn checked(&self) -> Result<&Self, Error> {
+        let verdict = Verdict::of(&self.answer, self.facts, self.now);
+        if self.answer.status.is_success() && verdict.succeeded() { Ok(self) } else { Err(self.failure()) }
     }
 
     /// The body of a success as plain JSON, for the profile.

@@ -14,6 +14,9 @@ const LONGEST: Duration = Duration::from_secs(60);
 /// No wait a vendor asks for is believed beyond this.
 pub(crate) const LONGEST_BELIEVED: Duration = Duration::from_secs(3600);
 
+/// How long a question without an end of its own stays open.
+const OPEN_QUESTION: Duration = Duration::from_secs(5 * 60);
+
 /// Remembers the last failure and until when no attempt is made because of it.
 #[derive(Debug, Default)]
 pub(crate) struct Cooldown {
@@ -43,6 +46,13 @@ impl Cooldown {
         *self = Self::default();
     }
 
+    /// Somebody wants another attempt. What the vendor asked us to wait for is waited for all the same.
+    pub(crate) fn forgive(&mut self) {
+        if self.last.as_ref().is_some_and(|(error, _)| error.kind() != ErrorKind::Throttled) {
+            *self = Self::default();
+        }
+    }
+
     fn cooling_after(&self, error: &Error, now: Now, chance: f64) -> Option<Cooling> {
         let until = |wait: Duration| Some(Cooling::Until(now.monotonic.saturating_add(wait)));
         match error.kind() {
@@ -50,6 +60,9 @@ impl Cooldown {
             ErrorKind::InvalidCredentials | ErrorKind::Validation => Some(Cooling::ForGood),
             // Nothing was sent, and what is wrong is not the vendor's state.
             ErrorKind::Config | ErrorKind::SignedOut => None,
+            // The same question for everybody, until it is answered or nobody takes the answer any more.
+            _ if error.captcha().is_some() => until(error.captcha()?.expires_in()),
+            _ if error.session_limit().is_some() => until(OPEN_QUESTION),
             _ => until(error.retry_after().unwrap_or_else(|| self.next_wait(chance)).min(LONGEST_BELIEVED)),
         }
     }

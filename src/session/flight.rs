@@ -15,8 +15,8 @@ use super::{
 use crate::{
     Error, ErrorKind, Secret,
     clock::Now,
-    store::{Generation, Record, StoreError, StoreLock},
-    surfaces::{Issued, Renewal},
+    store::{Generation, Record, StoreError, StoreLock, fingerprint},
+    surfaces::Issued,
 };
 use std::{
     future::Future,
@@ -356,17 +356,17 @@ impl Pilot {
     /// The refresh token to use: the store's, which is never older than ours.
     fn refresh_token(&self, stored: Option<&Record>) -> Option<Secret> {
         let engine = &self.engine;
-        if engine.issuer.describe().renewal == Renewal::None {
+        if !engine.issuer.describe().renewal.has_refresh_token() {
             return None;
         }
-        if let Some(unsaved) = &engine.state().unsaved {
-            return unsaved.session.as_ref()?.refresh.clone();
-        }
-        match stored {
-            Some(record) if engine.is_ours(record) => record.session.as_ref()?.refresh.clone(),
-            Some(_) => None,
-            None => engine.state().tokens.as_ref()?.refresh.clone(),
-        }
+        let state = engine.state();
+        let refresh = match (&state.unsaved, stored) {
+            (Some(unsaved), _) => unsaved.session.as_ref()?.refresh.clone(),
+            (None, Some(record)) if engine.is_ours(record) => record.session.as_ref()?.refresh.clone(),
+            (None, Some(_)) => None,
+            (None, None) => state.tokens.as_ref()?.refresh.clone(),
+        };
+        refresh.filter(|refresh| state.spent.as_ref() != Some(&fingerprint(engine.salt, refresh)))
     }
 
     /// Asks the vendor. `true` if the answer continues the session, `false` if it begins a new one.
@@ -376,7 +376,7 @@ impl Pilot {
             match self.renew(&refresh).await {
                 Err(refused) if refused.kind() == ErrorKind::SignInRequired => {
                     tracing::info!(key = %self.engine.key, "keyway: the vendor refused the refresh token");
-                    self.engine.state().forget_refresh();
+                    self.engine.state().spent = Some(fingerprint(self.engine.salt, &refresh));
                     if !issuer.describe().unattended {
                         return Err(refused);
                     }
@@ -470,12 +470,6 @@ impl State {
         if !saved {
             tracing::warn!(key = %engine.key, "keyway: the store did not take the new token; it is kept in memory");
             self.report.add(now.wall, What::NotSaved);
-        }
-    }
-
-    fn forget_refresh(&mut self) {
-        if let Some(tokens) = &mut self.tokens {
-            tokens.refresh = None;
         }
     }
 

@@ -23,7 +23,7 @@ use chance::Chance;
 use cooldown::{Attempts, Cooldown};
 use decide::{Deadlines, Decision, Reason, Refusal, View, decide};
 use flight::{Born, First, Flight, first};
-use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
+use http::{HeaderMap, HeaderName, HeaderValue, header::AUTHORIZATION};
 use interact::{Conversation, DynResponder, Evict};
 use report::{Report, What};
 use serde_json::Value;
@@ -103,6 +103,8 @@ struct State {
     /// Fingerprints of the credential that was presented last, and of the one the vendor refused.
     presented: Option<String>,
     refused: Option<String>,
+    /// The refresh token that the vendor has refused: it may still stand in the store.
+    spent: Option<String>,
     signed_out: bool,
     /// Counts sign-outs.
     epoch: u64,
@@ -113,7 +115,7 @@ struct State {
 #[derive(Debug)]
 struct Held {
     headers: HeaderMap,
-    token: Secret,
+    token: Option<Secret>,
     expiry: Expiry,
     generation: Generation,
     deadlines: Deadlines,
@@ -137,7 +139,7 @@ impl Lease {
     /// The bare token, for what is not HTTP (streams, message brokers). `None` where a session is more than one value.
     #[must_use]
     pub fn token(&self) -> Option<&Secret> {
-        Some(&self.0.token)
+        self.0.token.as_ref()
     }
 
     /// Until when it can be used, by this machine's wall clock.
@@ -174,6 +176,18 @@ impl Profile {
         Self { facts, secrets: BTreeMap::new() }
     }
 
+    /// Takes these members, which are secrets, and the token out of what the vendor said.
+    pub(crate) fn without(mut facts: Value, secrets: &[&'static str]) -> Self {
+        let Some(members) = facts.as_object_mut() else { return Self::default() };
+        members.remove("token");
+        let taken = secrets.iter().filter_map(|name| match members.remove(*name) {
+            Some(Value::String(secret)) => Some((*name, Secret::from(secret))),
+            _ => None,
+        });
+        let secrets = taken.collect();
+        Self { facts, secrets }
+    }
+
     /// What the vendor said, without its secrets.
     #[must_use]
     pub fn facts(&self) -> &Value {
@@ -205,6 +219,9 @@ pub enum SignOut {
 
 /// A 401 to a token that was itself made because of a 401 this recently is about permissions, not about the token.
 const PERMISSION_401: Duration = Duration::from_secs(30);
+
+/// How long a refused static key is not sent again.
+const STATIC_401: Duration = Duration::from_secs(30);
 
 /// How often a sign-out meets a newer token in the store before it gives up.
 const BURIALS: u32 = 10;
@@ -289,32 +306,37 @@ impl Session {
             let mut state = self.0.state();
             state.signed_out = false;
             state.refused = None;
-            state.cooldown.succeeded();
+            state.cooldown.forgive();
         }
         self.lease().await
     }
 
-    /// Renews now, whatever the clock says.
+    /// Renews now, whatever the clock says; but not while a failure cools down.
     ///
     /// # Errors
-    /// `ErrorKind::Config` where tokens are not renewed (a VMS session, a static key); else as [`lease`](Self::lease).
+    /// `ErrorKind::Config` where tokens are not renewed (a static key, say); else as [`lease`](Self::lease).
     ///
     /// # Cancel safety
     /// As [`lease`](Self::lease).
     pub async fn renew(&self) -> Result<Lease, Error> {
         let capabilities = self.0.issuer.describe();
-        if capabilities.renewal == Renewal::None {
-            return Err(Error::config(format!(
-                "a {} session by {} is not renewed",
-                capabilities.surface, capabilities.credential
-            ))
-            .advice("sign_out() and sign_in() make a new one"));
+        let advice = match capabilities.renewal {
+            Renewal::None => Some("sign_out() and sign_in() make a new one"),
+            Renewal::Static => Some("it does not end by itself; give the builder another one if it is refused"),
+            Renewal::SignIn | Renewal::RefreshToken { .. } => None,
+        };
+        if let Some(advice) = advice {
+            let (surface, credential) = (capabilities.surface, capabilities.credential);
+            return Err(Error::config(format!("a {surface} session by {credential} is not renewed")).advice(advice));
         }
         loop {
             let boarding = {
                 let mut state = self.0.state();
                 if state.signed_out {
                     return Err(Error::signed_out());
+                }
+                if state.flight.is_none() && state.cooldown.failure(self.now()).is_some() {
+                    return Err(state.cooling_error(self.now()));
                 }
                 self.0.board(&mut state, Reason::Asked, Conversation::default())?
             };
@@ -385,6 +407,10 @@ impl Session {
         if state.rejected {
             return true;
         }
+        if self.0.issuer.describe().renewal == Renewal::Static {
+            self.0.remember_refusal(&mut state, now);
+            return false;
+        }
         let age = now.monotonic.saturating_sub(held.published.monotonic);
         if held.was_born_of_rejection() && age < PERMISSION_401 {
             return false;
@@ -426,6 +452,14 @@ impl Session {
 
     pub(crate) fn now(&self) -> Now {
         self.0.now()
+    }
+
+    /// The header that carries the token.
+    pub(crate) fn header(&self) -> &HeaderName {
+        match &self.0.issuer.describe().placement {
+            Placement::Bearer => &AUTHORIZATION,
+            Placement::Header(name) | Placement::Pair { secret: name, .. } => name,
+        }
     }
 
     /// The hot path: no lock, no await, no allocation.
@@ -555,9 +589,14 @@ impl Engine {
 
     fn hold(&self, tokens: &Tokens, generation: Generation, received: Now, born: Born) -> Held {
         let mut headers = self.constant.clone();
+        let bare = || tokens.access.expose().to_owned();
         let (name, value) = match &self.issuer.describe().placement {
             Placement::Bearer => (AUTHORIZATION, format!("Bearer {}", tokens.access.expose())),
-            Placement::Header(name) => (name.clone(), tokens.access.expose().to_owned()),
+            Placement::Header(name) => (name.clone(), bare()),
+            Placement::Pair { name, value, secret } => {
+                headers.insert(name.clone(), value.clone());
+                (secret.clone(), bare())
+            }
         };
         if let Ok(mut value) = HeaderValue::try_from(value) {
             value.set_sensitive(true);
@@ -567,7 +606,7 @@ impl Engine {
         let _ = headers.clone();
         Held {
             headers,
-            token: tokens.access.clone(),
+            token: (!matches!(self.issuer.describe().placement, Placement::Pair { .. })).then(|| tokens.access.clone()),
             expiry: tokens.life.expiry(received),
             generation,
             deadlines: Deadlines::new(tokens.life, received, &self.windows, self.chance.share()),
@@ -582,6 +621,18 @@ impl Engine {
         state.tokens = Some(tokens);
         state.rejected = false;
         self.current.store(Some(held));
+    }
+
+    /// A key that never changes was refused: sending it again at once would not help, and some vendors lock for it.
+    fn remember_refusal(&self, state: &mut State, now: Now) {
+        let credential = self.issuer.describe().credential;
+        let error =
+            Error::new(ErrorKind::Unauthorized, format!("the vendor refused what {credential} gave, moments ago"))
+                .advice("check it; nothing is sent with it for a while")
+                .with_retry_after(Some(STATIC_401));
+        state.rejected = true;
+        state.cooldown.failed(&error, now, 0.0);
+        self.current.store(None);
     }
 
     /// The local half of a sign-out: from now on nobody is served and no flight may keep what it gets.

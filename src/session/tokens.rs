@@ -3,6 +3,7 @@
 use crate::{Secret, clock::Now};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Deserialize;
+use serde_json::Value;
 use std::time::{Duration, SystemTime};
 
 /// Until when a lease can be used, by this machine's wall clock.
@@ -52,13 +53,48 @@ pub(crate) enum Life {
 
 /// How a vendor tells the end of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(dead_code, reason = "each surface speaks one of the dialects")]
 pub(crate) enum Told {
     /// Seconds from now.
     Seconds(i64),
     /// The end as seconds since 1970.
     Epoch(i64),
     Nothing,
+}
+
+/// An epoch that is smaller counts seconds since the answer: no vendor's clock stands before September 2001.
+const FIRST_EPOCH: f64 = 1e9;
+/// An epoch that is larger counts milliseconds.
+const FIRST_MILLISECONDS: f64 = 1e11;
+
+impl Told {
+    /// A number of seconds, or a text that holds one.
+    pub(crate) fn seconds(value: &Value) -> Self {
+        number(value).map_or(Self::Nothing, |seconds| Self::Seconds(seconds as i64))
+    }
+
+    /// An epoch in seconds or milliseconds, or a number of seconds: told apart by their size.
+    pub(crate) fn epoch_or_seconds(value: &Value) -> Self {
+        match number(value) {
+            None => Self::Nothing,
+            Some(n) if n >= FIRST_MILLISECONDS => Self::Epoch((n / 1000.0) as i64),
+            Some(n) if n >= FIRST_EPOCH => Self::Epoch(n as i64),
+            Some(n) => Self::Seconds(n as i64),
+        }
+    }
+
+    /// This, or what comes next if nothing was told.
+    pub(crate) fn or(self, next: impl FnOnce() -> Self) -> Self {
+        if self == Self::Nothing { next() } else { self }
+    }
+}
+
+fn number(value: &Value) -> Option<f64> {
+    let number = match value {
+        Value::Number(number) => number.as_f64(),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    };
+    number.filter(|number: &f64| number.is_finite())
 }
 
 /// No token is believed to live longer than this; a larger figure is a unit we misread.
@@ -147,6 +183,26 @@ mod tests {
             assert_eq!(ingest(told), life, "{told:?}");
         }
         assert_eq!(Life::ingest(Told::Nothing, None, received(), None), Life::Unknown);
+    }
+
+    #[test]
+    fn numbers_and_texts_are_read_by_their_size() {
+        use serde_json::json;
+        for (value, seconds, epoch) in [
+            (json!(3600), Told::Seconds(3600), Told::Seconds(3600)),
+            (json!("3600"), Told::Seconds(3600), Told::Seconds(3600)),
+            (json!(" 86399 "), Told::Seconds(86_399), Told::Seconds(86_399)),
+            (json!(1.5), Told::Seconds(1), Told::Seconds(1)),
+            (json!(-1), Told::Seconds(-1), Told::Seconds(-1)),
+            (json!(1_669_770_737), Told::Seconds(1_669_770_737), Told::Epoch(1_669_770_737)),
+            (json!(1_669_770_737_000_i64), Told::Seconds(1_669_770_737_000), Told::Epoch(1_669_770_737)),
+            (json!("soon"), Told::Nothing, Told::Nothing),
+            (json!(null), Told::Nothing, Told::Nothing),
+            (json!({}), Told::Nothing, Told::Nothing),
+        ] {
+            assert_eq!(Told::seconds(&value), seconds, "{value}");
+            assert_eq!(Told::epoch_or_seconds(&value), epoch, "{value}");
+        }
     }
 
     #[test]

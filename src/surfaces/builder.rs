@@ -9,6 +9,7 @@ use crate::{
         Core, Parts, Surface,
         authorize::{Origins, is_private},
         facts::Role,
+        paths::Paths,
         transport::AuthClient,
     },
     retry::{Retry, Timeouts},
@@ -40,6 +41,8 @@ pub(crate) struct Options {
     pub(crate) allow_http: bool,
     pub(crate) profile: Option<String>,
     pub(crate) evict: Evict,
+    /// Other paths for operations.
+    pub(crate) paths: Vec<(String, String)>,
 }
 
 impl Options {
@@ -57,6 +60,7 @@ impl Options {
             allow_http: false,
             profile: None,
             evict: Evict::Never,
+            paths: Vec::new(),
         }
     }
 }
@@ -101,13 +105,16 @@ pub(crate) struct Checked {
     options: Options,
     root: Url,
     also: Vec<Url>,
+    paths: Paths,
     /// The session's header for its tenant.
-    pub(crate) tenant: Option<(HeaderName, HeaderValue)>,
+    tenant: Option<(HeaderName, HeaderValue)>,
+    /// What names the session besides its address, tenant and principal.
+    more: Vec<(&'static str, String)>,
 }
 
 impl Options {
     /// Checks what can be checked without asking anybody.
-    pub(crate) fn check(self) -> Result<Checked, Error> {
+    pub(crate) fn check(self, surface: &'static Surface) -> Result<Checked, Error> {
         let root = address(&self.url, "builder(url)", self.allow_http)?;
         let also = self.also.iter().map(|url| address(url, ".also_origin(..)", self.allow_http));
         let also = also.collect::<Result<Vec<_>, _>>()?;
@@ -121,7 +128,8 @@ impl Options {
         if self.retry.attempts == 0 {
             return Err(Error::config(".retry(..) cannot work: `attempts` counts the first one, so it is at least 1"));
         }
-        Ok(Checked { options: self, root, also, tenant: None })
+        let paths = Paths::new(surface.facts, &self.paths)?;
+        Ok(Checked { options: self, root, also, paths, tenant: None, more: Vec::new() })
     }
 }
 
@@ -157,8 +165,22 @@ pub(crate) fn tenant_header(name: &'static str, tenant: &str) -> Result<(HeaderN
 }
 
 impl Checked {
+    pub(crate) fn root(&self) -> &Url {
+        &self.root
+    }
+
     pub(crate) fn with_tenant(self, tenant: Option<(HeaderName, HeaderValue)>) -> Self {
         Self { tenant, ..self }
+    }
+
+    pub(crate) fn with_client_id(mut self, id: &str) -> Self {
+        self.more.push(("client", id.to_owned()));
+        self
+    }
+
+    pub(crate) fn with_account(mut self, account: Option<&str>) -> Self {
+        self.more.extend(account.map(|account| ("account", account.to_owned())));
+        self
     }
 
     fn constant(&self) -> HeaderMap {
@@ -175,6 +197,7 @@ impl Checked {
             timeout: self.options.timeouts.sign_in,
             clock: self.options.clock.clone(),
             constant: self.constant(),
+            paths: self.paths.clone(),
         })
     }
 
@@ -207,16 +230,16 @@ impl Checked {
         let client = self.reqwest(|builder| builder)?;
         let constant = self.constant();
         let tenant = self.tenant.as_ref().and_then(|(_, value)| value.to_str().ok()).unwrap_or_default();
-        let key = Key::new(
-            surface.name,
-            &[
-                ("root", self.root.as_str()),
-                ("tenant", tenant),
-                ("principal", &grant.principal),
-                ("grant", grant.method),
-                ("profile", self.options.profile.as_deref().unwrap_or_default()),
-            ],
-        );
+        let profile = self.options.profile.as_deref().unwrap_or_default();
+        let mut parts = vec![
+            ("root", self.root.as_str()),
+            ("tenant", tenant),
+            ("principal", &grant.principal),
+            ("grant", grant.method),
+            ("profile", profile),
+        ];
+        parts.extend(self.more.iter().map(|(name, value)| (*name, value.as_str())));
+        let key = Key::new(surface.name, &parts);
         let Options { store, responder, timeouts, retry, windows, clock, allow_http, evict, .. } = self.options;
         let session = Session::new(Settings {
             key,
@@ -230,8 +253,8 @@ impl Checked {
             constant,
         });
         let origins = Origins::new(&self.root, &self.also, allow_http);
-        let (root, tenant) = (self.root, self.tenant);
-        Ok(Core::new(Parts { surface, session, client, root, origins, role, tenant, timeouts, retry, clock }))
+        let (root, tenant, paths) = (self.root, self.tenant, self.paths);
+        Ok(Core::new(Parts { surface, session, client, root, origins, role, tenant, timeouts, retry, clock, paths }))
     }
 }
 
@@ -295,6 +318,13 @@ macro_rules! shared_options {
         /// need no permission.
         pub fn allow_http(mut self) -> Self {
             self.options.allow_http = true;
+            self
+        }
+
+        /// Another path for an operation, below the platform's root and with the document's parameters, where the
+        /// document's own is wrong or a guess: `.operation_path("update_consents", "/auth-api/api/me/consent")`.
+        pub fn operation_path(mut self, operation: impl Into<String>, path: impl Into<String>) -> Self {
+            self.options.paths.push((operation.into(), path.into()));
             self
         }
 

@@ -1,7 +1,7 @@
 //! Vita Mojo: a tenant header, a ten-minute token, and a refresh token that travels in the URL's path.
 
 use super::{
-    Capabilities, Issued, Issuer, Placement, Renewal,
+    Capabilities, Issued, Issuer, Placement, Prose, Renewal,
     builder::{Grant, Options, only, shared_options, surface_client, tenant_header},
 };
 use crate::{
@@ -95,7 +95,7 @@ impl ClientBuilder {
     pub fn build(self) -> Result<Client, Error> {
         let grant = only(self.grants, ".password(email, secret)")?;
         let tenant = self.tenant.map(|tenant| tenant_header(TENANT, &tenant)).transpose()?;
-        let checked = self.options.check()?.with_tenant(tenant);
+        let checked = self.options.check(&SURFACE)?.with_tenant(tenant);
         let issuer = VitaMojo {
             auth: checked.auth_client(&SURFACE)?,
             email: grant.principal.clone(),
@@ -108,7 +108,7 @@ impl ClientBuilder {
     }
 }
 
-fn capabilities() -> Capabilities {
+pub(super) fn capabilities() -> Capabilities {
     Capabilities {
         surface: "vitamojo",
         credential: ".password(..)",
@@ -118,6 +118,13 @@ fn capabilities() -> Capabilities {
         default_life: Some(Duration::from_secs(10 * 60)),
         budget: None,
         placement: Placement::Bearer,
+        prose: Prose {
+            expiry: "`exp` if the token is a JWT, else ten minutes",
+            revocable: "no",
+            unauthorized: "the token ended: renewed, sent again once",
+            failed_sign_in: "400 with a sentence",
+            budget: "unknown: refused credentials are not tried again",
+        },
     }
 }
 

@@ -1,7 +1,7 @@
 //! VMS (aipix): captchas, a limit on concurrent sessions, throttled sign-ins, and no renewal.
 
 use super::{
-    Capabilities, Issued, Issuer, Placement, Renewal,
+    Capabilities, Issued, Issuer, Placement, Prose, Renewal,
     builder::{Grant, Options, only, shared_options, surface_client},
 };
 use crate::{
@@ -96,7 +96,7 @@ impl ClientBuilder {
     /// `Config`, naming the builder method whose value cannot work.
     pub fn build(self) -> Result<Client, Error> {
         let grant = only(self.grants, ".password(login, secret)")?;
-        let checked = self.options.check()?;
+        let checked = self.options.check(&SURFACE)?;
         let issuer = Vms {
             auth: checked.auth_client(&SURFACE)?,
             login: grant.principal.clone(),
@@ -108,7 +108,7 @@ impl ClientBuilder {
     }
 }
 
-fn capabilities() -> Capabilities {
+pub(super) fn capabilities() -> Capabilities {
     Capabilities {
         surface: "vms",
         credential: ".password(..)",
@@ -117,6 +117,13 @@ fn capabilities() -> Capabilities {
         default_life: None,
         budget: Some(BUDGET),
         placement: Placement::Bearer,
+        prose: Prose {
+            expiry: "unknown: used until refused",
+            revocable: "yes",
+            unauthorized: "the session ended: a new one, sent again once",
+            failed_sign_in: "422 by field; 419 session limit; 429 throttle",
+            budget: "10 in 10 min, per address and per login",
+        },
     }
 }
 

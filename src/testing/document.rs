@@ -12,6 +12,8 @@ pub(super) struct Document {
     routes: Vec<Route>,
     /// By operation and status.
     examples: HashMap<(String, u16), Value>,
+    /// The security schemes, each of which alone opens an operation.
+    schemes: HashMap<String, Vec<String>>,
 }
 
 struct Route {
@@ -33,12 +35,16 @@ impl Document {
     /// Reads an OpenAPI document. `prefix` is the path of its server, which its own paths leave out.
     pub(super) fn read(json: &str, prefix: &str) -> Self {
         let document: Value = serde_json::from_str(json).expect("the bundled document is JSON");
-        let mut read = Self { routes: Vec::new(), examples: HashMap::new() };
+        let mut read = Self { routes: Vec::new(), examples: HashMap::new(), schemes: HashMap::new() };
         for (path, item) in document["paths"].as_object().into_iter().flatten() {
             for (method, operation) in item.as_object().into_iter().flatten() {
                 if let Some(id) = operation["operationId"].as_str() {
                     read = read.also(&snake_case(id), &method.to_uppercase(), &format!("{prefix}{path}"));
                     read.keep_examples(&snake_case(id), &operation["responses"]);
+                    let alternatives =
+                        operation["security"].as_array().into_iter().flatten().filter_map(Value::as_object);
+                    let schemes = alternatives.flat_map(|scheme| scheme.keys().cloned()).collect();
+                    read.schemes.insert(snake_case(id), schemes);
                 }
             }
         }
@@ -66,6 +72,11 @@ impl Document {
     pub(super) fn example(&self, operation: &str, status: u16) -> Value {
         let example = self.examples.get(&(operation.to_owned(), status));
         example.unwrap_or_else(|| panic!("the document has no example of `{operation}` answered with {status}")).clone()
+    }
+
+    /// Whether a session under this security scheme may make the call.
+    pub(super) fn admits(&self, operation: &str, scheme: &str) -> bool {
+        self.schemes.get(operation).is_some_and(|schemes| schemes.iter().any(|known| known == scheme))
     }
 
     /// Panics with a sentence if there is no such operation: a mistyped name must not count as "never called".

@@ -1,8 +1,11 @@
 //! What goes in and out of a vendor's state machine: one request, and the answer to it.
 
 use super::document::Match;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 use std::time::SystemTime;
+use url::form_urlencoded;
 
 /// What is peculiar to one vendor: a state machine which knows no server.
 pub(super) trait Vendor: Send + 'static {
@@ -14,6 +17,16 @@ pub(super) trait Vendor: Send + 'static {
     fn throttled(&self, ask: &Ask<'_>) -> Answer;
     /// What to call this access token in the log, if it is one of ours: `token #2`.
     fn name_of(&self, token: &str) -> Option<String>;
+
+    /// Where this vendor's clients put their access token.
+    fn token_of<'a>(&self, ask: &'a Ask<'_>) -> Option<&'a str> {
+        ask.bearer()
+    }
+
+    /// What stands on all answers of this vendor, those of a fault among them.
+    fn stamp(&mut self, answer: Answer) -> Answer {
+        answer
+    }
 }
 
 /// A request, with the operation it means.
@@ -43,6 +56,50 @@ impl Ask<'_> {
 
     pub(super) fn bearer(&self) -> Option<&str> {
         self.header("authorization")?.strip_prefix("Bearer ")
+    }
+
+    /// The cookie of this name.
+    pub(super) fn cookie(&self, name: &str) -> Option<&str> {
+        let lines = self.request.headers.get_all("cookie").iter().filter_map(|line| line.to_str().ok());
+        let mut cookies = lines.flat_map(|line| line.split(';')).filter_map(|cookie| cookie.trim().split_once('='));
+        cookies.find(|(known, _)| *known == name).map(|(_, value)| value)
+    }
+
+    /// The name and secret of an `Authorization: Basic`, decoded as OAuth wants it: both are form-encoded in there.
+    pub(super) fn basic(&self) -> Option<(String, String)> {
+        let pair = STANDARD.decode(self.header("authorization")?.strip_prefix("Basic ")?).ok()?;
+        let (name, secret) = std::str::from_utf8(&pair).ok()?.split_once(':')?;
+        let plain = |encoded: &str| {
+            percent_decode_str(&encoded.replace('+', " ")).decode_utf8().ok().map(|plain| plain.into_owned())
+        };
+        Some((plain(name)?, plain(secret)?))
+    }
+
+    /// A parameter of the query; the first, if there are several.
+    pub(super) fn query(&self, name: &str) -> Option<String> {
+        self.queries(name).next()
+    }
+
+    /// All parameters of the query that have this name.
+    pub(super) fn queries(&self, name: &str) -> impl Iterator<Item = String> {
+        let named = self.request.url.query_pairs().filter(move |(known, _)| known == name);
+        named.map(|(_, value)| value.into_owned())
+    }
+
+    /// A field of an `application/x-www-form-urlencoded` body.
+    pub(super) fn form(&self, name: &str) -> Option<String> {
+        self.header("content-type").filter(|kind| kind.starts_with("application/x-www-form-urlencoded"))?;
+        form_urlencoded::parse(&self.request.body).find(|(known, _)| known == name).map(|(_, value)| value.into_owned())
+    }
+
+    /// A field of a `multipart/form-data` body.
+    pub(super) fn part(&self, name: &str) -> Option<String> {
+        let kind = self.header("content-type")?.strip_prefix("multipart/form-data")?;
+        let boundary = format!("--{}", kind.split_once("boundary=")?.1.trim_matches('"'));
+        let body = String::from_utf8_lossy(&self.request.body);
+        let mut parts = body.split(&boundary).filter_map(|part| part.split_once("\r\n\r\n"));
+        let (_, value) = parts.find(|(head, _)| head.contains(&format!("name=\"{name}\"")))?;
+        Some(value.strip_suffix("\r\n").unwrap_or(value).to_owned())
     }
 
     /// The body as JSON; none if it is not.

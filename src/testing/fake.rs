@@ -230,11 +230,12 @@ impl<V: Vendor> Reception<V> {
     fn answer(&self, ask: &Ask<'_>, fault: Option<&Fault>) -> (Answer, Seen) {
         let mut vendor = locked(&self.vendor);
         // Before the answer: a sign-out forgets whose token it was.
-        let bearer = ask.bearer().map(|token| vendor.name_of(token).unwrap_or_else(|| "unknown".to_owned()));
+        let bearer = vendor.token_of(ask).map(|token| vendor.name_of(token).unwrap_or_else(|| "unknown".to_owned()));
         let answer = match fault {
             None => vendor.answer(ask),
             Some(fault) => fault.instead(&*vendor, ask).unwrap_or_else(|| fault.spoil(vendor.answer(ask))),
         };
+        let answer = vendor.stamp(answer);
         let status = (!matches!(fault, Some(Fault::CutBefore))).then_some(answer.status);
         let seen = Seen::of(ask, status, bearer);
         (answer, seen)

@@ -1,5 +1,7 @@
 //! Makes the tokens that a fake hands out, and knows them again.
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::{Value, json};
 use std::{
     collections::HashMap,
     hash::{BuildHasher, Hasher, RandomState},
@@ -18,6 +20,11 @@ impl Mint {
         let value = shape(number, &random());
         self.numbers.insert(value.clone(), number);
         value
+    }
+
+    /// Takes a value that comes from elsewhere for the next one of ours.
+    pub(super) fn adopt(&mut self, value: &str) {
+        self.make(|_, _| value.to_owned());
     }
 
     /// The how-many-th value this was, counted from 1.
@@ -40,4 +47,17 @@ impl Mint {
 pub(super) fn random() -> String {
     let word = || RandomState::new().build_hasher().finish();
     format!("{:016x}{:016x}", word(), word())
+}
+
+/// A JWT with these claims, in the shape that vendors give them. Its signature is a dummy.
+pub(super) fn jwt(claims: &Value) -> String {
+    let part = |json: &Value| URL_SAFE_NO_PAD.encode(json.to_string());
+    format!("{}.{}.dummy-signature", part(&json!({ "alg": "HS256", "typ": "JWT" })), part(claims))
+}
+
+/// Something random in the shape of a UUID.
+pub(super) fn uuid() -> String {
+    let random = random();
+    let digits = |from: usize, to: usize| &random[from..to];
+    format!("{}-{}-4{}-a{}-{}", digits(0, 8), digits(8, 12), digits(13, 16), digits(17, 20), digits(20, 32))
 }

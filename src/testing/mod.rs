@@ -8,7 +8,10 @@
 //! |---|---|
 //! | [`ManualClock`] | time passes when the test says so; also clock jumps and a sleeping machine |
 //! | [`FakeVitaMojo`] | tokens that end, renewal in both dialects, rotation that punishes re-use |
+//! | [`FakeOrderingStack`] | all grants of a token service, devices, tenants that never mix |
+//! | [`FakeShopmonkey`] | API keys, pages that repeat, failures inside a 200 |
 //! | [`FakeVms`] | a limit of sessions, captchas, throttles |
+//! | [`FakeVtex`] | app keys, sign-in by mail, failures inside a 200 |
 //! | [`Fake`] | what all of them can do: log, counts, expectations, gates, faults |
 //!
 //! The vendor can take its time, and fail, when the test wants it:
@@ -36,26 +39,38 @@
 //! # }
 //! ```
 
+mod account;
 mod calendar;
 mod captcha;
 mod clock;
+mod device;
 mod document;
 mod door;
 mod exchange;
 mod fake;
 mod fault;
 mod gate;
+mod lineage;
 mod log;
 mod mint;
+mod orderingstack;
 mod server;
+mod shopmonkey;
+mod storefront;
+mod tenant;
 mod throttle;
+mod units;
 mod vitamojo;
 mod vms;
+mod vtex;
 
 pub use clock::ManualClock;
 pub use fake::Fake;
 pub use fault::Fault;
 pub use gate::Gate;
 pub use log::Seen;
+pub use orderingstack::{ExpiresIn, FakeOrderingStack, FakeOrderingStackBuilder};
+pub use shopmonkey::{FakeShopmonkey, FakeShopmonkeyBuilder};
 pub use vitamojo::{FakeVitaMojo, FakeVitaMojoBuilder, RefreshDialect};
 pub use vms::{FakeVms, FakeVmsBuilder, VmsSession};
+pub use vtex::{FakeVtex, FakeVtexBuilder};

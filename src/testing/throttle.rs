@@ -29,6 +29,12 @@ impl Throttle {
         Some((oldest + window).duration_since(now).unwrap_or_default())
     }
 
+    /// How many attempts `who` has left now.
+    pub(super) fn left(&mut self, who: &str, now: SystemTime) -> usize {
+        self.wait(who, now); // forgets what is past
+        self.limit.saturating_sub(self.attempts.get(who).map_or(0, VecDeque::len))
+    }
+
     pub(super) fn count(&mut self, who: &str, now: SystemTime) {
         self.attempts.entry(who.to_owned()).or_default().push_back(now);
     }
@@ -47,6 +53,7 @@ mod tests {
             throttle.count("ann", at);
         }
         assert_eq!(throttle.wait("ann", start + 9 * second), Some(second));
+        assert_eq!([9, 10].map(|after| throttle.left("ann", start + after * second)), [0, 1]);
         assert_eq!(throttle.wait("bob", start + 9 * second), None);
         assert_eq!(throttle.wait("ann", start + 10 * second), None);
     }

@@ -1,19 +1,20 @@
 //! A fake of Vita Mojo's user service, with any sibling service behind the same door.
 
 use super::{
-    Fake, ManualClock, calendar,
+    Fake, ManualClock,
+    account::Accounts,
+    calendar,
     document::{Document, OTHER},
     exchange::{Answer, Ask, Vendor},
     fake::{Time, locked},
-    mint::Mint,
+    lineage::Lineages,
+    mint::jwt,
 };
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use std::{
-    collections::HashMap,
     ops::Deref,
     sync::{Arc, Mutex},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 /// The path of the user service below the platform's root.
@@ -71,7 +72,7 @@ pub enum RefreshDialect {
 pub struct FakeVitaMojoBuilder {
     clock: Time,
     rules: Rules,
-    users: Vec<User>,
+    users: Accounts,
 }
 
 #[derive(Debug, Clone)]
@@ -105,31 +106,29 @@ impl FakeVitaMojo {
             jwt: false,
             odd_tokens: false,
         };
-        FakeVitaMojoBuilder { clock: Time::default(), rules, users: vec![User::new(Self::EMAIL, Self::PASSWORD)] }
+        FakeVitaMojoBuilder { clock: Time::default(), rules, users: Accounts::with(Self::EMAIL, Self::PASSWORD) }
     }
 
     /// Ends all access tokens given out so far: the next call with one of them is answered with 401.
     pub fn revoke_access_tokens(&self) {
-        locked(&self.service).accesses.clear();
+        locked(&self.service).tokens.revoke_accesses();
     }
 
     /// Ends all refresh tokens given out so far: a renewal with one of them is answered with 400 and `US-04`.
     pub fn revoke_refresh_tokens(&self) {
-        locked(&self.service).refreshes.clear();
+        locked(&self.service).tokens.revoke_refreshes();
     }
 
     /// How often a refresh token was used again after it had been rotated away. Each time, all tokens that descend
     /// from the same sign-in were revoked.
     #[must_use]
     pub fn reuses(&self) -> usize {
-        locked(&self.service).reuses
+        locked(&self.service).tokens.reuses()
     }
 
     /// Changes the password of a user.
     pub fn set_password(&self, email: &str, password: &str) {
-        let mut service = locked(&self.service);
-        service.users.retain(|user| user.email != email);
-        service.users.push(User::new(email, password));
+        locked(&self.service).users.set(email, password);
     }
 
     /// The access token that the log calls `token #<number>`: the how-many-th was given out, counted from 1.
@@ -138,15 +137,14 @@ impl FakeVitaMojo {
     /// When there were not so many yet.
     #[must_use]
     pub fn token(&self, number: usize) -> String {
-        locked(&self.service).access_mint.value(number).expect("so many tokens were given out")
+        locked(&self.service).tokens.token(number)
     }
 
     /// Every secret that this fake knows or ever gave out, for tests that search logs for leaks.
     #[must_use]
     pub fn secrets(&self) -> Vec<String> {
         let service = locked(&self.service);
-        let passwords = service.users.iter().map(|user| user.password.clone());
-        passwords.chain(service.access_mint.made()).chain(service.refresh_mint.made()).collect()
+        service.users.secrets().chain(service.tokens.made()).collect()
     }
 }
 
@@ -173,7 +171,7 @@ impl FakeVitaMojoBuilder {
 
     /// One more user.
     pub fn user(mut self, email: &str, password: &str) -> Self {
-        self.users.push(User::new(email, password));
+        self.users.add(email, password);
         self
     }
 
@@ -221,36 +219,9 @@ impl FakeVitaMojoBuilder {
 struct Service {
     rules: Rules,
     document: Arc<Document>,
-    users: Vec<User>,
-    access_mint: Mint,
-    refresh_mint: Mint,
-    /// The live access tokens.
-    accesses: HashMap<String, Access>,
-    /// The refresh tokens that are live or spent.
-    refreshes: HashMap<String, Refresh>,
-    sign_ins: usize,
-    reuses: usize,
-}
-
-#[derive(Clone)]
-struct User {
-    email: String,
-    password: String,
-}
-
-struct Access {
-    refresh: String,
-    family: usize,
-    email: String,
-    ends: SystemTime,
-}
-
-#[derive(Clone)]
-struct Refresh {
-    /// Which sign-in it descends from.
-    family: usize,
-    email: String,
-    spent: bool,
+    users: Accounts,
+    /// By the e-mail address of whoever signed in.
+    tokens: Lineages<String>,
 }
 
 impl Vendor for Service {
@@ -279,23 +250,13 @@ impl Vendor for Service {
     }
 
     fn name_of(&self, token: &str) -> Option<String> {
-        self.access_mint.number(token).map(|number| format!("token #{number}"))
+        self.tokens.number(token).map(|number| format!("token #{number}"))
     }
 }
 
 impl Service {
-    fn new(rules: Rules, users: Vec<User>, document: Arc<Document>) -> Self {
-        Self {
-            rules,
-            document,
-            users,
-            access_mint: Mint::default(),
-            refresh_mint: Mint::default(),
-            accesses: HashMap::new(),
-            refreshes: HashMap::new(),
-            sign_ins: 0,
-            reuses: 0,
-        }
+    fn new(rules: Rules, users: Accounts, document: Arc<Document>) -> Self {
+        Self { rules, document, users, tokens: Lineages::default() }
     }
 
     fn sign_in(&mut self, ask: &Ask<'_>) -> Answer {
@@ -308,18 +269,19 @@ impl Service {
         if !self.tenant_is_right(ask) {
             return refusal(ask, 400, json!("Tenant not found"), None);
         }
-        if !self.users.iter().any(|user| user.email == email && user.password == password) {
+        if !self.users.know(email, password) {
             return refusal(ask, 400, json!("User not found"), None); // the same for a wrong password
         }
-        self.sign_ins += 1;
-        let refresh = self.new_refresh_token(self.sign_ins, email);
-        self.tokens(ask, 201, &refresh)
+        let lineage = self.tokens.begin(email.to_owned());
+        let refresh = self.new_refresh_token(lineage);
+        self.pair(ask, 201, lineage, &refresh)
     }
 
     fn check(&self, ask: &Ask<'_>) -> Answer {
         match self.access(ask) {
-            Some((token, access)) => {
-                Answer::json(200, &self.auth_res(("check_token", 200), token, &access.refresh, &access.email))
+            Some((token, lineage)) => {
+                let refresh = self.tokens.beside(token).unwrap_or_default();
+                Answer::json(200, &self.auth_res(("check_token", 200), token, refresh, self.tokens.owner(lineage)))
             }
             None => self.unauthorized(ask),
         }
@@ -333,22 +295,14 @@ impl Service {
         if ask.request.method != method {
             return not_found(ask);
         }
-        let value = ask.parameter(0).to_owned();
-        let Some(refresh) = self.refreshes.get_mut(&value) else {
+        let Some(lineage) = self.tokens.redeem(ask.parameter(0), self.rules.rotating, ask.now) else {
             return dead_refresh_token(ask);
         };
-        if !self.rules.rotating {
-            return self.tokens(ask, status, &value);
-        }
-        let Refresh { family, email, spent } = refresh.clone();
-        refresh.spent = true;
-        if spent {
-            self.reuses += 1;
-            self.revoke(family);
-            return dead_refresh_token(ask);
-        }
-        let successor = self.new_refresh_token(family, &email);
-        self.tokens(ask, status, &successor)
+        let refresh = match self.rules.rotating {
+            true => self.new_refresh_token(lineage),
+            false => ask.parameter(0).to_owned(),
+        };
+        self.pair(ask, status, lineage, &refresh)
     }
 
     /// Whatever else the platform offers.
@@ -369,21 +323,23 @@ impl Service {
         self.rules.tenant.is_none() || self.rules.tenant.as_deref() == ask.header("tenant")
     }
 
-    /// The live access token that came with the request.
-    fn access<'a>(&self, ask: &'a Ask<'_>) -> Option<(&'a str, &Access)> {
+    /// The live access token that came with the request, and what it descends from.
+    fn access<'a>(&self, ask: &'a Ask<'_>) -> Option<(&'a str, usize)> {
         let token = ask.bearer()?;
-        self.accesses.get(token).filter(|access| ask.now < access.ends).map(|access| (token, access))
+        Some((token, self.tokens.live(token, ask.now)?))
     }
 
     /// Answers with a new access token beside this refresh token.
-    fn tokens(&mut self, ask: &Ask<'_>, status: u16, refresh: &str) -> Answer {
-        let Refresh { family, email, .. } = self.refreshes[refresh].clone();
-        let ends = ask.now + self.rules.token_life;
-        let token = self.new_access_token(&email, ask.now, ends);
+    fn pair(&mut self, ask: &Ask<'_>, status: u16, lineage: usize, refresh: &str) -> Answer {
+        let (email, ends) = (self.tokens.owner(lineage).clone(), ask.now + self.rules.token_life);
+        let (jwts, issued, expires) = (self.rules.jwt, calendar::epoch(ask.now), calendar::epoch(ends));
+        let shape = |number: usize, random: &str| match jwts {
+            true => jwt(&json!({ "user": { "email": email }, "iat": issued, "exp": expires, "jti": random })),
+            false => format!("vm-access-{number}-{random}"),
+        };
+        let token = self.tokens.access(lineage, Some(refresh), Some(ends), shape);
         let example = if ask.operation() == "auth" { ("auth", 201) } else { ("refresh_token", 200) };
-        let answer = Answer::json(status, &self.auth_res(example, &token, refresh, &email));
-        self.accesses.insert(token, Access { refresh: refresh.to_owned(), family, email, ends });
-        answer
+        Answer::json(status, &self.auth_res(example, &token, refresh, &email))
     }
 
     /// The vendor's example, with our tokens and our user in it.
@@ -398,50 +354,21 @@ impl Service {
         body
     }
 
-    fn new_access_token(&mut self, email: &str, now: SystemTime, ends: SystemTime) -> String {
-        if !self.rules.jwt {
-            return self.access_mint.make(|number, random| format!("vm-access-{number}-{random}"));
-        }
-        let part = |json: Value| URL_SAFE_NO_PAD.encode(json.to_string());
-        let head = part(json!({ "alg": "HS256", "typ": "JWT" }));
-        let (issued, expires) = (calendar::epoch(now), calendar::epoch(ends));
-        self.access_mint.make(|_, random| {
-            let claims = part(json!({ "user": { "email": email }, "iat": issued, "exp": expires, "jti": random }));
-            format!("{head}.{claims}.dummy-signature")
-        })
-    }
-
-    fn new_refresh_token(&mut self, family: usize, email: &str) -> String {
+    fn new_refresh_token(&mut self, lineage: usize) -> String {
         let odd = self.rules.odd_tokens;
-        let value = self.refresh_mint.make(|number, random| match odd {
+        self.tokens.refresh(lineage, None, |number, random| match odd {
             true => format!("vm/refresh {number}+%2F?#é/../{random}"),
             false => format!("vm-refresh-{number}-{random}"),
-        });
-        self.refreshes.insert(value.clone(), Refresh { family, email: email.to_owned(), spent: false });
-        value
-    }
-
-    fn revoke(&mut self, family: usize) {
-        self.accesses.retain(|_, access| access.family != family);
-        self.refreshes.retain(|_, refresh| refresh.family != family);
-    }
-}
-
-impl User {
-    fn new(email: &str, password: &str) -> Self {
-        Self { email: email.to_owned(), password: password.to_owned() }
-    }
-}
-
-impl std::fmt::Debug for User {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("User").field("email", &self.email).finish_non_exhaustive()
+        })
     }
 }
 
 impl std::fmt::Debug for Service {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Service").field("rules", &self.rules).field("reuses", &self.reuses).finish_non_exhaustive()
+        f.debug_struct("Service")
+            .field("rules", &self.rules)
+            .field("reuses", &self.tokens.reuses())
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,7 +1,9 @@
 //! A fake of the VMS Client API, with any other path of the platform behind the same door.
 
 use super::{
-    Fake, ManualClock, calendar,
+    Fake, ManualClock,
+    account::Accounts,
+    calendar,
     captcha::{Captchas, PICTURE, TTL},
     document::{Document, OTHER},
     exchange::{Answer, Ask, Vendor},
@@ -63,7 +65,7 @@ pub struct FakeVms {
 pub struct FakeVmsBuilder {
     clock: Time,
     rules: Rules,
-    users: Vec<User>,
+    users: Accounts,
     other_sessions: usize,
 }
 
@@ -118,7 +120,7 @@ impl FakeVms {
             retry_after: false,
             empty_429: false,
         };
-        let users = vec![User::new(Self::LOGIN, Self::PASSWORD)];
+        let users = Accounts::with(Self::LOGIN, Self::PASSWORD);
         FakeVmsBuilder { clock: Time::default(), rules, users, other_sessions: 0 }
     }
 
@@ -158,7 +160,7 @@ impl FakeVms {
 
     /// Changes the password of a user. Sessions go on.
     pub fn set_password(&self, login: &str, password: &str) {
-        locked(&self.platform).set_password(login, password);
+        locked(&self.platform).users.set(login, password);
     }
 
     /// The access token that the log calls `token #<number>`: the how-many-th was given out, counted from 1.
@@ -174,8 +176,7 @@ impl FakeVms {
     #[must_use]
     pub fn secrets(&self) -> Vec<String> {
         let platform = locked(&self.platform);
-        let passwords = platform.users.iter().map(|user| user.password.clone());
-        passwords.chain(platform.tokens.made()).chain(platform.captchas.secrets()).collect()
+        platform.users.secrets().chain(platform.tokens.made()).chain(platform.captchas.secrets()).collect()
     }
 }
 
@@ -227,7 +228,7 @@ impl FakeVmsBuilder {
 
     /// One more user.
     pub fn user(mut self, login: &str, password: &str) -> Self {
-        self.users.push(User::new(login, password));
+        self.users.add(login, password);
         self
     }
 
@@ -277,19 +278,13 @@ impl FakeVmsBuilder {
 struct Platform {
     rules: Rules,
     document: Arc<Document>,
-    users: Vec<User>,
+    users: Accounts,
     sessions: Vec<Session>,
     tokens: Mint,
     captchas: Captchas,
     sign_ins_by_address: Throttle,
     sign_ins_by_login: Throttle,
     captchas_by_address: Throttle,
-}
-
-#[derive(Clone)]
-struct User {
-    login: String,
-    password: String,
 }
 
 struct Session {
@@ -371,7 +366,7 @@ impl Platform {
         if self.rules.captcha && !self.captchas.accepts(&request.key, &request.captcha, now) {
             return Some(self.invalid("captcha", "The captcha is not right, or too old."));
         }
-        let known = self.users.iter().any(|user| user.login == request.login && user.password == request.password);
+        let known = self.users.know(&request.login, &request.password);
         (!known).then(|| self.invalid("login", "These credentials do not match our records."))
     }
 
@@ -490,16 +485,13 @@ impl Platform {
     fn update_self(&mut self, current: usize, change: &Value) -> Answer {
         let login = self.sessions[current].login.clone();
         if let Some(password) = change["password"].as_str() {
-            let right = |user: &User| {
-                user.login == login && Some(user.password.as_str()) == change["current_password"].as_str()
-            };
-            if !self.users.iter().any(right) {
+            if !self.users.know(&login, change["current_password"].as_str().unwrap_or_default()) {
                 return self.invalid("current_password", "The password is not right.");
             }
             if change["password_confirmation"].as_str() != Some(password) {
                 return self.invalid("password", "The password confirmation does not match.");
             }
-            self.set_password(&login, password);
+            self.users.set(&login, password);
         } else if !change["language"].is_string() {
             return self.invalid("language", "The language field is required.");
         }
@@ -508,7 +500,7 @@ impl Platform {
 }
 
 impl Platform {
-    fn new(rules: Rules, users: Vec<User>, document: Arc<Document>) -> Self {
+    fn new(rules: Rules, users: Accounts, document: Arc<Document>) -> Self {
         Self {
             document,
             users,
@@ -548,11 +540,6 @@ impl Platform {
 
     fn end_what_is_over(&mut self, now: SystemTime) {
         self.end(|session| session.ends.is_some_and(|ends| ends <= now));
-    }
-
-    fn set_password(&mut self, login: &str, password: &str) {
-        self.users.retain(|user| user.login != login);
-        self.users.push(User::new(login, password));
     }
 
     /// The vendor's example of a user, with ours in it.
@@ -604,18 +591,6 @@ impl Session {
 
     fn shown(&self, now: SystemTime) -> VmsSession {
         VmsSession { id: self.id.clone(), login: self.login.clone(), online: self.is_online(now), last: self.last }
-    }
-}
-
-impl User {
-    fn new(login: &str, password: &str) -> Self {
-        Self { login: login.to_owned(), password: password.to_owned() }
-    }
-}
-
-impl fmt::Debug for User {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("User").field("login", &self.login).finish_non_exhaustive()
     }
 }
 

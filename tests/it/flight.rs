@@ -196,3 +196,38 @@ fn a_runtime_that_dies_in_the_middle_of_a_sign_in_wedges_nobody() {
     runtime().block_on(async { client.session().lease().await.unwrap() });
     assert_eq!(fake.count("get_token"), 2);
 }
+
+#[tokio::test]
+async fn a_call_whose_own_timeout_is_short_ends_in_time_and_the_renewal_survives() {
+    let (fake, clock) = (FakeVms::start().await, ManualClock::new());
+    let client = vms_client(&fake, &clock).build().unwrap();
+    let gate = fake.hold("get_token");
+    let call = {
+        let client = client.clone();
+        let call = client.http().get("/api/v1/cameras").timeout(Duration::from_secs(2)).send();
+        tokio::spawn(async move { call.await.unwrap_err() })
+    };
+    gate.arrived(1).await;
+    clock.advance(Duration::from_secs(2));
+    let error = call.await.unwrap();
+    assert_eq!((error.kind(), error.operation()), (ErrorKind::Timeout, Some("http")));
+    gate.open();
+    client.session().close().await;
+    client.session().lease().await.unwrap();
+    assert_eq!(fake.count("get_token"), 1);
+}
+
+#[tokio::test]
+async fn a_refused_refresh_token_is_not_presented_again_when_the_sign_in_fails_too() {
+    let clock = ManualClock::new();
+    let fake = FakeVitaMojo::builder().clock(clock.clone()).start().await;
+    let client = vitamojo_client(&fake, &clock).build().unwrap();
+    client.session().lease().await.unwrap();
+    fake.revoke_refresh_tokens();
+    fake.always("auth", Fault::Html(503));
+    for _ in 0..3 {
+        clock.advance(ELEVEN_MINUTES);
+        assert_eq!(client.session().lease().await.unwrap_err().kind(), ErrorKind::Outage);
+    }
+    assert_eq!((fake.count("refresh_token"), fake.count("auth")), (1, 4));
+}

@@ -6,9 +6,12 @@ mod calls;
 mod fakes;
 mod flight;
 mod goldens;
+mod orderingstack;
+mod shopmonkey;
 mod spec_readme;
 mod vitamojo;
 mod vms;
+mod vtex;
 mod wire;
 
 use keyway::{

@@ -94,9 +94,10 @@ async fn while_a_captcha_waits_for_its_answer_everybody_sees_the_same_one() {
     let client = vms_client(&fake, &clock).build().unwrap();
     for _ in 0..20 {
         assert_eq!(client.session().lease().await.unwrap_err().kind(), ErrorKind::CaptchaRequired);
+        clock.advance(Duration::from_secs(2));
     }
     assert_eq!((fake.count("get_captcha"), fake.count("get_basic_static")), (1, 1));
-    clock.advance(Duration::from_secs(61));
+    clock.advance(Duration::from_secs(21));
     let error = client.session().lease().await.unwrap_err();
     assert_eq!(fake.count("get_captcha"), 2);
     let answer = Answer::Captcha(Secret::from(fake.captcha_answer()));

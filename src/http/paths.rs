@@ -1,0 +1,110 @@
+//! Paths that the user of the crate knows better than our document does.
+
+use super::facts::Facts;
+use crate::Error;
+use std::collections::BTreeMap;
+use url::Url;
+
+/// Other paths for operations, by their snake_case names.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Paths(BTreeMap<&'static str, String>);
+
+impl Paths {
+    /// Checks every override against the facts: the operation exists, and its parameters have their places.
+    pub(crate) fn new(facts: &'static [Facts], given: &[(String, String)]) -> Result<Self, Error> {
+        let mut paths = BTreeMap::new();
+        for (operation, path) in given {
+            let wrong = |what: String| Error::config(format!(".operation_path(..) cannot work: {what}"));
+            let known = facts.iter().find(|facts| facts.operation == operation);
+            let known = known.ok_or_else(|| wrong(format!("there is no operation `{operation}`")))?;
+            if !path.starts_with('/') || path.contains(['?', '#']) {
+                return Err(wrong(format!("the path of `{operation}` must begin with `/` and hold no query")));
+            }
+            if names(path) != names(known.path) {
+                let wanted: Vec<_> = names(known.path).into_iter().map(|name| format!("{{{name}}}")).collect();
+                return Err(wrong(format!(
+                    "the path of `{operation}` must hold these and no others: [{}]",
+                    wanted.join(", ")
+                )));
+            }
+            paths.insert(known.operation, path.clone());
+        }
+        Ok(Self(paths))
+    }
+
+    /// The path template of an operation.
+    pub(crate) fn of<'a>(&'a self, facts: &'a Facts) -> &'a str {
+        self.0.get(facts.operation).map_or(facts.path, String::as_str)
+    }
+
+    /// Moves a request from the documented path to the given one, its path values kept as they are encoded.
+    pub(crate) fn apply(&self, facts: &Facts, url: &mut Url) {
+        let Some(instead) = self.0.get(facts.operation) else { return };
+        let path = url.path().to_owned();
+        let segments: Vec<_> = path.split('/').collect();
+        let template: Vec<_> = facts.path.split('/').skip(1).collect();
+        let Some(root) = segments.len().checked_sub(template.len()) else { return };
+        let mut moved = instead.clone();
+        for (place, value) in template.iter().zip(&segments[root..]) {
+            if place.starts_with('{') {
+                moved = moved.replace(place, value);
+            }
+        }
+        url.set_path(&format!("{}{moved}", segments[..root].join("/")));
+    }
+}
+
+/// The parameters of a template, sorted.
+fn names(template: &str) -> Vec<&str> {
+    let mut names: Vec<_> = template.split('/').filter_map(|s| s.strip_prefix('{')?.strip_suffix('}')).collect();
+    names.sort_unstable();
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::facts::{Certainty, Facts, Step, TenantHeader};
+
+    static FACTS: &[Facts] = &[Facts {
+        operation: "get_user_contact",
+        method: "GET",
+        path: "/auth-api/api/user/{id}/contact",
+        roles: &[],
+        resend: true,
+        secret_url: false,
+        certainty: Certainty::Guessed,
+        step: Step::Call,
+        tenant: TenantHeader::Undeclared,
+        failures: &[],
+        body: None,
+        parameters: &[],
+        success: None,
+    }];
+
+    fn paths(operation: &str, path: &str) -> Result<Paths, Error> {
+        Paths::new(FACTS, &[(operation.to_owned(), path.to_owned())])
+    }
+
+    #[test]
+    fn a_path_is_moved_with_its_values_and_below_the_roots_own_path() {
+        let paths = paths("get_user_contact", "/api/contacts/{id}").expect("fits");
+        let mut url = Url::parse("https://h/base/auth-api/api/user/a%2Fb/contact?x=1").expect("a URL");
+        paths.apply(&FACTS[0], &mut url);
+        assert_eq!(url.as_str(), "https://h/base/api/contacts/a%2Fb?x=1");
+        assert_eq!(paths.of(&FACTS[0]), "/api/contacts/{id}");
+    }
+
+    #[test]
+    fn a_path_that_cannot_work_is_refused() {
+        for (operation, path) in [
+            ("get_user_contacts", "/api/{id}"),
+            ("get_user_contact", "api/{id}"),
+            ("get_user_contact", "/api/contacts"),
+            ("get_user_contact", "/api/{id}/{name}"),
+            ("get_user_contact", "/api/{id}?x=1"),
+        ] {
+            assert!(paths(operation, path).is_err(), "{operation} {path}");
+        }
+    }
+}

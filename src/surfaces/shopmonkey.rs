@@ -1,0 +1,288 @@
+//! Shopmonkey: a login session or a static API key, and answers in envelopes that may deny a 200.
+
+use super::{
+    Capabilities, Issued, Issuer, Placement, Prose, Renewal,
+    builder::{Grant, Options, only, shared_options, surface_client},
+};
+use crate::{
+    BoxFuture, CredentialSource, Error, ErrorKind, Pages, Secret,
+    credential::Credential,
+    generated::shopmonkey::{FACTS, SERVER_PATH},
+    http::{
+        Surface,
+        answer::Verdict,
+        facts::{Role, Step},
+        pages::Page,
+        transport::AuthClient,
+    },
+    session::{
+        Attempt, Profile, SignOut,
+        tokens::{Life, Tokens, jwt_expiry},
+    },
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+pub use crate::generated::shopmonkey::{Client as Api, builder, types};
+
+surface_client! {
+    /// A client of Shopmonkey. Cheap to clone; clones share one session.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), keyway::Error> {
+    /// use keyway::{Secret, shopmonkey};
+    ///
+    /// let client = shopmonkey::Client::builder("https://api.shopmonkey.cloud").api_key(Secret::from("…")).build()?;
+    /// let orders = client.http().get("/v3/order").send().await?;
+    /// let mut keys = client.api_keys(|call| call);
+    /// while let Some(key) = keys.next().await {
+    ///     println!("{:?}", key?.name);
+    /// }
+    /// # Ok(()) }
+    /// ```
+    crate::generated::shopmonkey::Client
+}
+
+/// The vendor's own limit; it clamps a larger one silently.
+const PAGE: i64 = 100;
+
+impl Client {
+    /// The API keys, page by page. `filter` sets what the call offers beside the page:
+    /// `client.api_keys(|call| call.order_by(r#"{"id":"asc"}"#))`.
+    pub fn api_keys(
+        &self,
+        filter: impl Fn(builder::ListApiKeys<'_>) -> builder::ListApiKeys<'_> + Send + Sync + 'static,
+    ) -> Pages<types::ApiKeyItem> {
+        let (client, filter) = (self.clone(), std::sync::Arc::new(filter));
+        Pages::new(move |from| {
+            let (client, filter) = (client.clone(), filter.clone());
+            Box::pin(async move {
+                let skip = i64::try_from(from).unwrap_or(i64::MAX);
+                let call = filter(client.api().list_api_keys().limit(PAGE));
+                let answer = call.skip(skip).send().await?.into_inner();
+                let (more, total) = answer.meta.map_or((None, None), |meta| (meta.has_more, meta.total));
+                let total = total.map(|total| total as u64);
+                Ok(Page { items: answer.data, more, total })
+            })
+        })
+    }
+}
+
+/// A `where` filter from a typed value: the vendor wants JSON as text, with bare operators (`{"name":{"contains":"till"}}`).
+///
+/// # Errors
+/// `Config` if the value cannot be written as JSON.
+pub fn filter<T: Serialize + ?Sized>(condition: &T) -> Result<String, Error> {
+    serde_json::to_string(condition).map_err(|_| Error::config("the filter cannot be written as JSON"))
+}
+
+static SURFACE: Surface = Surface { name: "shopmonkey", facts: FACTS, judge };
+
+/// Builds a [`Client`]. [`build`](Self::build) checks everything and contacts nobody.
+#[derive(Debug, Clone)]
+#[must_use = "a builder does nothing until it is built"]
+pub struct ClientBuilder {
+    options: Options,
+    audience: Option<types::LoginAudience>,
+    grants: Vec<Grant>,
+}
+
+impl ClientBuilder {
+    fn new(url: impl Into<String>) -> Self {
+        Self { options: Options::new(url), audience: None, grants: Vec::new() }
+    }
+
+    /// The app to sign in to, for [`password`](Self::password). Without it the vendor chooses.
+    pub fn audience(mut self, audience: impl Into<types::LoginAudience>) -> Self {
+        self.audience = Some(audience.into());
+        self
+    }
+
+    /// Signs in with this e-mail address and password: a login session.
+    pub fn password(self, email: impl Into<String>, password: impl Into<Secret>) -> Self {
+        self.grant(PASSWORD, email.into(), Credential::Given(password.into()))
+    }
+
+    /// Signs in with this e-mail address and a password that is asked for at every sign-in.
+    pub fn password_from(self, email: impl Into<String>, source: impl CredentialSource) -> Self {
+        self.grant(PASSWORD, email.into(), Credential::from_source(source))
+    }
+
+    /// Uses this API key as it is: nothing signs in, nothing is renewed.
+    pub fn api_key(self, key: impl Into<Secret>) -> Self {
+        self.grant(API_KEY, "api key".into(), Credential::Given(key.into()))
+    }
+
+    /// Uses an API key that is asked for when the session begins, and again after the vendor refused it.
+    pub fn api_key_from(self, source: impl CredentialSource) -> Self {
+        self.grant(API_KEY, "api key".into(), Credential::from_source(source))
+    }
+
+    fn grant(mut self, method: &'static str, principal: String, credential: Credential) -> Self {
+        self.grants.push(Grant { method, principal, credential });
+        self
+    }
+
+    shared_options!();
+
+    /// The client. Nothing is sent before its first call.
+    ///
+    /// # Errors
+    /// `Config`, naming the builder method whose value cannot work.
+    pub fn build(self) -> Result<Client, Error> {
+        let grant = only(self.grants, ".password(email, secret) or .api_key(secret)")?;
+        let is_key = grant.method == API_KEY;
+        if is_key && self.audience.is_some() {
+            return Err(Error::config(".audience(..) is for .password(..): an API key has its audience in itself"));
+        }
+        let checked = self.options.check(&SURFACE)?;
+        let issuer = Shopmonkey {
+            auth: checked.auth_client(&SURFACE)?,
+            email: (!is_key).then(|| grant.principal.clone()),
+            secret: grant.credential.clone(),
+            audience: self.audience,
+            capabilities: if is_key { key_capabilities() } else { login_capabilities() },
+        };
+        let core = checked.assemble(&SURFACE, Role::User, Box::new(issuer), &grant)?;
+        Ok(Client::from_core(core))
+    }
+}
+
+const PASSWORD: &str = ".password(..)";
+const API_KEY: &str = ".api_key(..)";
+
+pub(super) fn login_capabilities() -> Capabilities {
+    Capabilities {
+        surface: "shopmonkey",
+        credential: PASSWORD,
+        unattended: true,
+        renewal: Renewal::None,
+        default_life: None,
+        budget: None,
+        placement: Placement::Bearer,
+        prose: Prose {
+            expiry: "`exp` if the token has one, else unknown: used until refused",
+            revocable: "yes",
+            unauthorized: "the session ended: a new one, sent again once",
+            failed_sign_in: "400, 401 or 403 in the vendor's envelope (which one is unknown)",
+            budget: "unknown: refused credentials are not tried again",
+        },
+    }
+}
+
+pub(super) fn key_capabilities() -> Capabilities {
+    let login = login_capabilities();
+    Capabilities {
+        credential: API_KEY,
+        renewal: Renewal::Static,
+        prose: Prose {
+            expiry: "days, chosen when it was made; 0 or none: practically never",
+            revocable: "with `delete_api_key`, by another session",
+            unauthorized: "final; remembered for 30 s",
+            failed_sign_in: "nothing signs in",
+            budget: "none",
+        },
+        ..login
+    }
+}
+
+struct Shopmonkey {
+    auth: AuthClient,
+    /// `None`: the secret is an API key.
+    email: Option<String>,
+    secret: Credential,
+    audience: Option<types::LoginAudience>,
+    capabilities: Capabilities,
+}
+
+#[derive(Serialize)]
+struct Login<'a> {
+    email: &'a str,
+    password: Secret,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    audience: &'a Option<types::LoginAudience>,
+}
+
+/// No more of the answer than a session needs: the vendor's own example lacks most of what it calls required.
+#[derive(Deserialize)]
+struct LoggedIn {
+    data: LoginData,
+}
+
+#[derive(Deserialize)]
+struct LoginData {
+    token: Secret,
+}
+
+/// Members of the sign-in's answer that are secrets beside the token.
+const SECRETS: [&str; 3] = ["natsUserCredentials", "algoliaAuthToken", "sessionId"];
+
+impl Shopmonkey {
+    async fn sign_in(&self, attempt: &Attempt) -> Result<Issued, Error> {
+        let secret = attempt.credential(&self.secret).await?;
+        let Some(email) = &self.email else { return Ok(self.issued(secret, None, attempt, None)) };
+        let call = self.auth.call("login")?.json(&Login { email, password: secret, audience: &self.audience })?;
+        let reply = self.auth.spend(attempt, call).await?;
+        let LoggedIn { data } = reply.checked()?.json()?;
+        let profile = reply.value().get_mut("data").map(Value::take).map(|data| Profile::without(data, &SECRETS));
+        Ok(self.issued(data.token, profile, attempt, reply.date()))
+    }
+
+    fn issued(
+        &self,
+        access: Secret,
+        profile: Option<Profile>,
+        attempt: &Attempt,
+        date: Option<std::time::SystemTime>,
+    ) -> Issued {
+        let life = Life::ingest(jwt_expiry(&access), self.capabilities.default_life, attempt.now(), date);
+        Issued { tokens: Tokens { access, refresh: None, life, date }, profile }
+    }
+
+    async fn sign_out(&self, tokens: &Tokens) -> Result<SignOut, Error> {
+        if self.email.is_none() {
+            return Ok(SignOut::LocalOnly);
+        }
+        let call = self.auth.call("logout")?.json(&serde_json::json!({}))?.bearer(&tokens.access)?;
+        let reply = self.auth.ask(call).await?;
+        match reply.status() {
+            // 401: the vendor has already forgotten it.
+            401 => Ok(SignOut::Revoked),
+            _ => reply.checked().map(|_| SignOut::Revoked),
+        }
+    }
+}
+
+impl Issuer for Shopmonkey {
+    fn describe(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    fn seed(&self) -> Option<&Secret> {
+        self.secret.given()
+    }
+
+    fn sign_in<'a>(&'a self, attempt: &'a Attempt) -> BoxFuture<'a, Result<Issued, Error>> {
+        Box::pin(self.sign_in(attempt))
+    }
+
+    fn renew<'a>(&'a self, _: &'a Attempt, _: &'a Secret) -> BoxFuture<'a, Result<Issued, Error>> {
+        Box::pin(async { Err(Error::config("a Shopmonkey session is not renewed")) })
+    }
+
+    fn sign_out<'a>(&'a self, tokens: &'a Tokens) -> BoxFuture<'a, Result<SignOut, Error>> {
+        Box::pin(self.sign_out(tokens))
+    }
+}
+
+/// The page gives classes of statuses only: whichever of the three refuses a login, in the vendor's envelope and not a
+/// firewall's web page, it is the credentials. So is a login that is denied inside a 200.
+fn judge(verdict: &Verdict<'_>) -> Option<Error> {
+    let envelope = verdict.body.as_ref().is_some_and(|body| body.get("success").is_some());
+    if !envelope || verdict.facts.step != Step::SignIn || !matches!(verdict.status, 200 | 400 | 401 | 403) {
+        return None;
+    }
+    let error = Error::new(ErrorKind::InvalidCredentials, "the vendor refused the e-mail address or password")
+        .advice("check them; they are not tried again until they change or sign_in() is called");
+    Some(verdict.dressed(error))
+}

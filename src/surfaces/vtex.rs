@@ -1,0 +1,385 @@
+//! VTEX ID: an app key that is exchanged or sent as it is, an OAuth exchange, a user token; all in headers of its own.
+
+use super::{
+    Capabilities, Issued, Issuer, Placement, Prose, Renewal,
+    builder::{Checked, Grant, Options, only, shared_options, surface_client},
+};
+use crate::{
+    BoxFuture, CredentialSource, Error, ErrorKind, Secret,
+    credential::Credential,
+    generated::vtex::{FACTS, SERVER_PATH},
+    http::{
+        Surface,
+        answer::Verdict,
+        facts::{Role, Step},
+        transport::AuthClient,
+    },
+    session::{
+        Attempt, SignOut,
+        tokens::{Life, Tokens, Told, jwt_expiry},
+    },
+};
+use http::{HeaderName, HeaderValue};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::time::Duration;
+
+pub use crate::generated::vtex::{Client as Api, builder, types};
+
+surface_client! {
+    /// A client of VTEX. Cheap to clone; clones share one session.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), keyway::Error> {
+    /// use keyway::{Secret, vtex};
+    ///
+    /// let client = vtex::Client::for_account("mystore").app_key("vtexappkey-mystore-ABCDEF", Secret::from("…")).build()?;
+    /// let orders = client.http().get("/api/oms/pvt/orders").send().await?;
+    /// # Ok(()) }
+    /// ```
+    crate::generated::vtex::Client
+}
+
+impl Client {
+    /// Begins a client for this account at its own host, `https://{account}.vtexcommercestable.com.br`.
+    pub fn for_account(account: impl Into<String>) -> ClientBuilder {
+        let account = account.into();
+        Client::builder(format!("https://{account}.vtexcommercestable.com.br")).account(account)
+    }
+}
+
+static SURFACE: Surface = Surface { name: "vtex", facts: FACTS, judge };
+
+static USER_TOKEN: HeaderName = HeaderName::from_static("vtexidclientautcookie");
+static APP_KEY: HeaderName = HeaderName::from_static("x-vtex-api-appkey");
+static APP_TOKEN: HeaderName = HeaderName::from_static("x-vtex-api-apptoken");
+/// The host that serves all accounts: the only one that must be told which.
+const SHARED_HOST: &str = "api.vtexcommercestable.com.br";
+/// How long a blocked user waits, by what clients have seen (15 to 30 minutes).
+const BLOCKED: Duration = Duration::from_secs(30 * 60);
+
+/// Builds a [`Client`]. [`build`](Self::build) checks everything and contacts nobody.
+#[derive(Debug, Clone)]
+#[must_use = "a builder does nothing until it is built"]
+pub struct ClientBuilder {
+    options: Options,
+    account: Option<String>,
+    duration: Option<Duration>,
+    grants: Vec<Grant>,
+}
+
+impl ClientBuilder {
+    fn new(url: impl Into<String>) -> Self {
+        Self { options: Options::new(url), account: None, duration: None, grants: Vec::new() }
+    }
+
+    /// The account's name, where the address does not say it: at the host that serves all accounts, or to keep two
+    /// accounts behind one domain apart.
+    pub fn account(mut self, name: impl Into<String>) -> Self {
+        self.account = Some(name.into());
+        self
+    }
+
+    /// Exchanges an app key and its token for a token of some hours.
+    pub fn app_key(self, key: impl Into<String>, token: impl Into<Secret>) -> Self {
+        self.grant(EXCHANGED, key.into(), Credential::Given(token.into()))
+    }
+
+    /// As [`app_key`](Self::app_key), with an app token that is asked for at every exchange.
+    pub fn app_key_from(self, key: impl Into<String>, source: impl CredentialSource) -> Self {
+        self.grant(EXCHANGED, key.into(), Credential::from_source(source))
+    }
+
+    /// Sends an app key and its token with every call, as they are.
+    pub fn app_key_headers(self, key: impl Into<String>, token: impl Into<Secret>) -> Self {
+        self.grant(HEADERS, key.into(), Credential::Given(token.into()))
+    }
+
+    /// As [`app_key_headers`](Self::app_key_headers), with an app token that is asked for when the session begins.
+    pub fn app_key_headers_from(self, key: impl Into<String>, source: impl CredentialSource) -> Self {
+        self.grant(HEADERS, key.into(), Credential::from_source(source))
+    }
+
+    /// Exchanges the access token of another identity provider, asked for at every exchange, for a token of this account.
+    pub fn oauth_exchange(self, provider: impl Into<String>, source: impl CredentialSource) -> Self {
+        self.grant(OAUTH, provider.into(), Credential::from_source(source))
+    }
+
+    /// How long the token of an [`oauth_exchange`](Self::oauth_exchange) shall live: whole minutes, at most 120.
+    /// Default: 60 minutes, the vendor's.
+    pub fn exchanged_for(mut self, life: Duration) -> Self {
+        self.duration = Some(life);
+        self
+    }
+
+    /// Uses the token of a user who is already signed in.
+    pub fn user_token(self, token: impl Into<Secret>) -> Self {
+        self.grant(USER, "user".into(), Credential::Given(token.into()))
+    }
+
+    /// As [`user_token`](Self::user_token), asked for when the session begins and when the token has ended.
+    pub fn user_token_from(self, source: impl CredentialSource) -> Self {
+        self.grant(USER, "user".into(), Credential::from_source(source))
+    }
+
+    fn grant(mut self, method: &'static str, principal: String, credential: Credential) -> Self {
+        self.grants.push(Grant { method, principal, credential });
+        self
+    }
+
+    shared_options!();
+
+    /// The client. Nothing is sent before its first call.
+    ///
+    /// # Errors
+    /// `Config`, naming the builder method whose value cannot work.
+    pub fn build(self) -> Result<Client, Error> {
+        let offered = ".app_key(..), .app_key_headers(..), .oauth_exchange(..) or .user_token(..)";
+        let grant = only(self.grants, offered)?;
+        let account = self.account.map(account_name).transpose()?;
+        let minutes = self.duration.map(minutes).transpose()?;
+        if minutes.is_some() && grant.method != OAUTH {
+            return Err(Error::config(".exchanged_for(..) is for .oauth_exchange(..)"));
+        }
+        let checked = self.options.check(&SURFACE)?.with_account(account.as_deref());
+        let issuer = Vtex {
+            auth: checked.auth_client(&SURFACE)?,
+            account: needs_account(&checked, account)?,
+            name: grant.principal.clone(),
+            secret: grant.credential.clone(),
+            minutes,
+            capabilities: capabilities(grant.method, &grant.principal, minutes)?,
+        };
+        let core = checked.assemble(&SURFACE, Role::User, Box::new(issuer), &grant)?;
+        Ok(Client::from_core(core))
+    }
+}
+
+/// Account names are host names: anything else would lead to somebody else's host.
+fn account_name(name: String) -> Result<String, Error> {
+    let sane = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+    if sane { Ok(name) } else { Err(Error::config(".account(..) was given something that is no account name")) }
+}
+
+/// At the shared host a sign-in says in `an` for which account it is.
+fn needs_account(checked: &Checked, account: Option<String>) -> Result<Option<String>, Error> {
+    if checked.root().host_str() != Some(SHARED_HOST) {
+        return Ok(None);
+    }
+    match account {
+        Some(account) => Ok(Some(account)),
+        None => Err(Error::config("this host serves all accounts").advice("say which one with .account(..)")),
+    }
+}
+
+fn minutes(life: Duration) -> Result<u64, Error> {
+    match life.as_secs() {
+        seconds if seconds % 60 == 0 && (1..=120).contains(&(seconds / 60)) => Ok(seconds / 60),
+        _ => Err(Error::config(".exchanged_for(..) takes whole minutes, from 1 to 120")),
+    }
+}
+
+const EXCHANGED: &str = ".app_key(..)";
+const HEADERS: &str = ".app_key_headers(..)";
+const OAUTH: &str = ".oauth_exchange(..)";
+const USER: &str = ".user_token(..)";
+
+fn capabilities(method: &'static str, name: &str, minutes: Option<u64>) -> Result<Capabilities, Error> {
+    Ok(match method {
+        EXCHANGED => exchanged_capabilities(),
+        HEADERS => {
+            let value = HeaderValue::try_from(name)
+                .map_err(|_| Error::config(".app_key_headers(..) was given a key that no header can carry"))?;
+            let placement = Placement::Pair { name: APP_KEY.clone(), value, secret: APP_TOKEN.clone() };
+            Capabilities { placement, ..header_capabilities() }
+        }
+        OAUTH => {
+            Capabilities { default_life: Some(Duration::from_secs(60 * minutes.unwrap_or(60))), ..oauth_capabilities() }
+        }
+        _ => user_capabilities(),
+    })
+}
+
+pub(super) fn exchanged_capabilities() -> Capabilities {
+    Capabilities {
+        surface: "vtex",
+        credential: EXCHANGED,
+        unattended: true,
+        renewal: Renewal::SignIn,
+        default_life: None,
+        budget: None,
+        placement: Placement::Header(USER_TOKEN.clone()),
+        prose: Prose {
+            expiry: "`expires`, an epoch or seconds; else the JWT's `exp`; else unknown",
+            revocable: "no",
+            unauthorized: "the token ended: a new one, sent again once",
+            failed_sign_in: "`authStatus` other than `Success`, also inside a 200",
+            budget: "unknown; a blocked user waits 30 min",
+        },
+    }
+}
+
+pub(super) fn header_capabilities() -> Capabilities {
+    let exchanged = exchanged_capabilities();
+    Capabilities {
+        credential: HEADERS,
+        renewal: Renewal::Static,
+        prose: Prose {
+            expiry: "does not end by itself",
+            revocable: "in the vendor's admin",
+            unauthorized: "final; remembered for 30 s",
+            failed_sign_in: "nothing signs in",
+            budget: "none",
+        },
+        ..exchanged
+    }
+}
+
+pub(super) fn oauth_capabilities() -> Capabilities {
+    let exchanged = exchanged_capabilities();
+    Capabilities {
+        credential: OAUTH,
+        default_life: Some(Duration::from_secs(60 * 60)),
+        prose: Prose { expiry: "`exp` if the token is a JWT, else the minutes asked for", ..exchanged.prose },
+        ..exchanged
+    }
+}
+
+pub(super) fn user_capabilities() -> Capabilities {
+    let header = header_capabilities();
+    Capabilities {
+        credential: USER,
+        prose: Prose {
+            expiry: "`exp` if the token is a JWT, else unknown: used until refused",
+            revocable: "no",
+            ..header.prose
+        },
+        ..header
+    }
+}
+
+struct Vtex {
+    auth: AuthClient,
+    /// What `an` says, where it must be said.
+    account: Option<String>,
+    /// The app key, the provider, or nothing of meaning.
+    name: String,
+    secret: Credential,
+    minutes: Option<u64>,
+    capabilities: Capabilities,
+}
+
+#[derive(Serialize)]
+struct Credentials<'a> {
+    appkey: &'a str,
+    apptoken: Secret,
+}
+
+#[derive(Deserialize)]
+struct Exchanged {
+    token: Secret,
+    #[serde(default)]
+    expires: Value,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct OauthExchange<'a> {
+    provider_id: &'a str,
+    access_token: Secret,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duration: Option<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OauthExchanged {
+    auth_token: Secret,
+}
+
+impl Vtex {
+    async fn sign_in(&self, attempt: &Attempt) -> Result<Issued, Error> {
+        let secret = attempt.credential(&self.secret).await?;
+        match self.capabilities.credential {
+            EXCHANGED => self.exchange(attempt, secret).await,
+            OAUTH => self.oauth_exchange(attempt, secret).await,
+            HEADERS => Ok(issued(secret, Life::Never, None)),
+            _ => self.user_token(attempt, secret),
+        }
+    }
+
+    async fn exchange(&self, attempt: &Attempt, apptoken: Secret) -> Result<Issued, Error> {
+        let mut call = self.auth.call("generate_authentication_token")?;
+        if let Some(account) = &self.account {
+            call = call.query("an", account);
+        }
+        let reply = self.auth.spend(attempt, call.json(&Credentials { appkey: &self.name, apptoken })?).await?;
+        let Exchanged { token, expires } = reply.checked()?.json()?;
+        let told = Told::epoch_or_seconds(&expires).or(|| jwt_expiry(&token));
+        let life = Life::ingest(told, self.capabilities.default_life, attempt.now(), reply.date());
+        Ok(issued(token, life, reply.date()))
+    }
+
+    async fn oauth_exchange(&self, attempt: &Attempt, access_token: Secret) -> Result<Issued, Error> {
+        let body = OauthExchange { provider_id: &self.name, access_token, duration: self.minutes };
+        let reply = self.auth.spend(attempt, self.auth.call("exchange_oauth_access_token")?.json(&body)?).await?;
+        let OauthExchanged { auth_token } = reply.checked()?.json()?;
+        let told = jwt_expiry(&auth_token);
+        let life = Life::ingest(told, self.capabilities.default_life, attempt.now(), reply.date());
+        Ok(issued(auth_token, life, reply.date()))
+    }
+
+    /// A token somebody else obtained. One that has already ended is not worth a request.
+    fn user_token(&self, attempt: &Attempt, token: Secret) -> Result<Issued, Error> {
+        match Life::ingest(jwt_expiry(&token), None, attempt.now(), None) {
+            Life::For(Duration::ZERO) => Err(Error::new(ErrorKind::SignInRequired, "the user's token has ended")
+                .advice("give .user_token(..) a new one")),
+            life => Ok(issued(token, life, None)),
+        }
+    }
+}
+
+fn issued(access: Secret, life: Life, date: Option<std::time::SystemTime>) -> Issued {
+    Issued { tokens: Tokens { access, refresh: None, life, date }, profile: None }
+}
+
+impl Issuer for Vtex {
+    fn describe(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    fn seed(&self) -> Option<&Secret> {
+        self.secret.given()
+    }
+
+    fn sign_in<'a>(&'a self, attempt: &'a Attempt) -> BoxFuture<'a, Result<Issued, Error>> {
+        Box::pin(self.sign_in(attempt))
+    }
+
+    fn renew<'a>(&'a self, _: &'a Attempt, _: &'a Secret) -> BoxFuture<'a, Result<Issued, Error>> {
+        Box::pin(async { Err(Error::config("a VTEX session has no refresh token")) })
+    }
+
+    /// The vendor offers no way to end a token.
+    fn sign_out<'a>(&'a self, _tokens: &'a Tokens) -> BoxFuture<'a, Result<SignOut, Error>> {
+        Box::pin(async { Ok(SignOut::LocalOnly) })
+    }
+}
+
+/// `authStatus` says what happened, whatever the status says. Its spelling varies between clients.
+fn judge(verdict: &Verdict<'_>) -> Option<Error> {
+    if verdict.facts.step != Step::SignIn {
+        return None;
+    }
+    let said = verdict.text("authStatus")?.to_ascii_lowercase();
+    let error = match said.as_str() {
+        "success" => return None,
+        "blockeduser" => Error::new(ErrorKind::Throttled, "the vendor has blocked this user for a while"),
+        _ => Error::new(ErrorKind::InvalidCredentials, "the vendor refused the credentials")
+            .advice("check them; they are not tried again until they change or sign_in() is called"),
+    };
+    let blocked = said == "blockeduser";
+    let error = verdict.dressed(error);
+    let wait = error.retry_after().or(blocked.then_some(BLOCKED));
+    Some(error.with_retry_after(wait))
+}

@@ -1,0 +1,740 @@
+//! A fake of VTEX ID, with any other path of the store behind the same door.
+
+use super::{
+    Fake, ManualClock,
+    account::Accounts,
+    calendar,
+    document::{Document, OTHER},
+    exchange::{Answer, Ask, Vendor},
+    fake::{Time, locked},
+    lineage::Lineages,
+    mint::{Mint, uuid},
+    storefront::Storefront,
+    units::Units,
+};
+use serde_json::{Value, json};
+use std::{
+    fmt,
+    ops::Deref,
+    sync::{Arc, Mutex},
+    time::{Duration, SystemTime},
+};
+
+const DOCUMENT: &str = include_str!("../../specs/vtex.json");
+/// Where a user token stands: a header, and a cookie too, with an account after it or without.
+const TOKEN: &str = "VtexIdclientAutCookie";
+/// The secret of an app key, where it is sent with a call.
+const APP_TOKEN: &str = "X-VTEX-API-AppToken";
+/// The longest that an exchanged token may live, and how long it does if nothing is said; in minutes.
+const LONGEST_EXCHANGE: u64 = 120;
+const USUAL_EXCHANGE: u64 = 60;
+/// How the host of an account ends: its first label is the account.
+const HOSTS: [&str; 2] = [".vtexcommercestable.com.br", ".myvtex.com"];
+
+/// A VTEX store in memory: app keys, user tokens, sign-in by mail, settings of organization units.
+///
+/// The operations are those of the document. Every other path (`other`) answers 200 and
+/// `{"ok": true, "path": …, "user": …}` to a user token (`VtexIdclientAutCookie`, as header or cookie) and to an app
+/// key pair (`X-VTEX-API-AppKey` with `X-VTEX-API-AppToken`); without one, or with a wrong one, the answer is 401.
+///
+/// ```
+/// use keyway::testing::FakeVtex;
+/// use serde_json::{Value, json};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), reqwest::Error> {
+/// let fake = FakeVtex::start().await;
+///
+/// let pair = json!({ "appkey": FakeVtex::APP_KEY, "apptoken": FakeVtex::APP_TOKEN });
+/// let http = reqwest::Client::new();
+/// let answer = http.post(format!("{}/api/vtexid/apptoken/login", fake.uri())).json(&pair).send().await?;
+/// let token = answer.json::<Value>().await?["token"].as_str().unwrap().to_owned();
+///
+/// let orders = http.get(format!("{}/api/oms/pvt/orders", fake.uri())).header("VtexIdclientAutCookie", token);
+/// assert_eq!(orders.send().await?.status(), 200);
+/// assert_eq!(fake.saw()[1].bearer.as_deref(), Some("token #1"));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// In the log, an app token is `app token #1`, the how-many-th this fake knows: the first is
+/// [`APP_TOKEN`](FakeVtex::APP_TOKEN). What [`Fake`] can do, it can do: gates, faults, counts, expectations.
+#[derive(Debug)]
+pub struct FakeVtex {
+    fake: Fake,
+    store: Arc<Mutex<Store>>,
+}
+
+/// Says what the store is like. [`FakeVtex::builder`] makes it.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct FakeVtexBuilder {
+    clock: Time,
+    rules: Rules,
+    app_keys: Accounts,
+    /// By provider: the access tokens it gave out.
+    providers: Accounts,
+    /// By e-mail address: their names.
+    users: Vec<(String, String)>,
+}
+
+#[derive(Debug, Clone)]
+struct Rules {
+    account: Option<String>,
+    token_life: Duration,
+    storefront_life: Duration,
+    refresh_life: Duration,
+    expires_in_seconds: bool,
+    refusals_in_401: bool,
+}
+
+impl FakeVtex {
+    /// The account, where [`account`](FakeVtexBuilder::account) names no other: that of the vendor's examples.
+    pub const ACCOUNT: &'static str = "apiexamples";
+    /// The id of the account: that of the vendor's example.
+    pub const ACCOUNT_ID: &'static str = "a8b27fb4-6516-4cc0-82b6-a5f2b011e6e2";
+    /// The app key that is always there: that of the vendor's example.
+    pub const APP_KEY: &'static str = "vtexappkey-example-YSWQFZ";
+    /// Its app token.
+    pub const APP_TOKEN: &'static str = "vtex-app-token-0-seventeen-green-boxes";
+    /// The OAuth provider that is always there.
+    pub const PROVIDER: &'static str = "custom-oauth-provider";
+    /// An access token of this provider.
+    pub const PROVIDER_TOKEN: &'static str = "provider-access-token-of-a-shopper";
+    /// The e-mail address of the one user who is always there: that of the vendor's example.
+    pub const EMAIL: &'static str = "user@example.com";
+    /// The organization unit that is always there.
+    pub const UNIT: &'static str = "7c1fd2a6-5b1c-4b0e-9f57-0d1f1d6f7a11";
+
+    /// A store as documented: tokens of app keys live six hours, those of shoppers a day.
+    pub async fn start() -> Self {
+        Self::builder().start().await
+    }
+
+    /// A store that differs from that.
+    pub fn builder() -> FakeVtexBuilder {
+        let rules = Rules {
+            account: None,
+            token_life: Duration::from_secs(6 * 3600),
+            storefront_life: Duration::from_secs(24 * 3600),
+            refresh_life: Duration::from_secs(7 * 24 * 3600),
+            expires_in_seconds: false,
+            refusals_in_401: false,
+        };
+        FakeVtexBuilder {
+            clock: Time::default(),
+            rules,
+            app_keys: Accounts::with(Self::APP_KEY, Self::APP_TOKEN),
+            providers: Accounts::with(Self::PROVIDER, Self::PROVIDER_TOKEN),
+            users: vec![(Self::EMAIL.to_owned(), "Example User".to_owned())],
+        }
+    }
+
+    /// The access key in the newest mail.
+    ///
+    /// # Panics
+    /// When no mail was sent yet.
+    #[must_use]
+    pub fn access_key(&self) -> String {
+        locked(&self.store).storefront.newest_access_key().expect("a mail was sent")
+    }
+
+    /// The access key in the newest mail to this address.
+    #[must_use]
+    pub fn access_key_for(&self, email: &str) -> Option<String> {
+        locked(&self.store).storefront.access_key_for(email)
+    }
+
+    /// A user token such as the vendor's Admin gives out, for clients that are given one.
+    #[must_use]
+    pub fn new_user_token(&self, life: Duration) -> String {
+        let now = self.fake.now();
+        let mut store = locked(&self.store);
+        let lineage = store.tokens.begin(Holder::new(Self::EMAIL, "admin"));
+        store.new_token(lineage, now + life, None)
+    }
+
+    /// Ends all user tokens given out so far: the next call with one of them is answered with 401.
+    pub fn revoke_tokens(&self) {
+        locked(&self.store).tokens.revoke_accesses();
+    }
+
+    /// Ends all refresh tokens given out so far: a renewal with one of them is answered with `InvalidToken`, in a 200.
+    pub fn revoke_refresh_tokens(&self) {
+        locked(&self.store).tokens.revoke_refreshes();
+    }
+
+    /// How often a refresh token was used again after it had been replaced. Each time, all tokens that descend from the
+    /// same sign-in were revoked. What VTEX does then is not documented: this is what such services do.
+    #[must_use]
+    pub fn reuses(&self) -> usize {
+        locked(&self.store).tokens.reuses()
+    }
+
+    /// Gives an app key, known or not, this app token instead of all others.
+    pub fn set_app_token(&self, key: &str, token: &str) {
+        locked(&self.store).set_app_token(key, token);
+    }
+
+    /// What `set_repeated_passwords` said last: whether users may sign in by password, and whether an old
+    /// password may be used again.
+    #[must_use]
+    pub fn password_rules(&self) -> Option<(bool, bool)> {
+        locked(&self.store).password_rules
+    }
+
+    /// Whose passwords were made to expire, in order.
+    #[must_use]
+    pub fn expired_passwords(&self) -> Vec<String> {
+        locked(&self.store).expired_passwords.clone()
+    }
+
+    /// The user token that the log calls `token #<number>`: the how-many-th was given out, counted from 1.
+    ///
+    /// # Panics
+    /// When there were not so many yet.
+    #[must_use]
+    pub fn token(&self, number: usize) -> String {
+        locked(&self.store).tokens.token(number)
+    }
+
+    /// The app token that the log calls `app token #<number>`: first those that were there at the start.
+    ///
+    /// # Panics
+    /// When there were not so many yet.
+    #[must_use]
+    pub fn app_token(&self, number: usize) -> String {
+        locked(&self.store).app_tokens.value(number).expect("there were so many app tokens")
+    }
+
+    /// Every secret that this fake knows or ever gave out, for tests that search logs for leaks.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<String> {
+        let store = locked(&self.store);
+        let tokens = store.tokens.made().chain(store.app_tokens.made());
+        tokens.chain(store.providers.secrets()).chain(store.storefront.secrets()).collect()
+    }
+}
+
+impl Deref for FakeVtex {
+    type Target = Fake;
+
+    fn deref(&self) -> &Fake {
+        &self.fake
+    }
+}
+
+impl FakeVtexBuilder {
+    /// The vendor goes by this clock instead of the machine's.
+    pub fn clock(mut self, clock: ManualClock) -> Self {
+        self.clock = Time::Manual(clock);
+        self
+    }
+
+    /// The store is this account's, and refuses calls for another with 400: the account that the host names
+    /// (`<account>.vtexcommercestable.com.br`, `<account>.myvtex.com`), and `an`. `apptoken/login` and
+    /// `credential/validate` must name it in one of the two ways.
+    pub fn account(mut self, name: &str) -> Self {
+        self.rules.account = Some(name.to_owned());
+        self
+    }
+
+    /// One more app key.
+    pub fn app_key(mut self, key: &str, token: &str) -> Self {
+        self.app_keys.add(key, token);
+        self
+    }
+
+    /// One more access token that an OAuth provider gave out.
+    pub fn provider_token(mut self, provider: &str, token: &str) -> Self {
+        self.providers.add(provider, token);
+        self
+    }
+
+    /// One more user. Whoever signs in by mail becomes one, too.
+    pub fn user(mut self, email: &str, name: &str) -> Self {
+        self.users.push((email.to_owned(), name.to_owned()));
+        self
+    }
+
+    /// How long the token of an app key lives: six hours, if not told otherwise.
+    pub fn token_life(mut self, life: Duration) -> Self {
+        self.rules.token_life = life;
+        self
+    }
+
+    /// How long the token of a shopper lives: a day, if not told otherwise.
+    pub fn storefront_life(mut self, life: Duration) -> Self {
+        self.rules.storefront_life = life;
+        self
+    }
+
+    /// How long a refresh token lives: seven days, if not told otherwise.
+    pub fn refresh_life(mut self, life: Duration) -> Self {
+        self.rules.refresh_life = life;
+        self
+    }
+
+    /// `expires` counts the seconds from now, as the vendor's older document had it. Else it is a point in time, in
+    /// seconds since 1970.
+    pub fn expires_in_seconds(mut self, relative: bool) -> Self {
+        self.rules.expires_in_seconds = relative;
+        self
+    }
+
+    /// A refused sign-in with an app key or a provider's token is a 401. Else it is a 200 without a token, whose
+    /// `authStatus` is not `Success`. The vendor documents neither.
+    pub fn refusals_in_401(mut self, unauthorized: bool) -> Self {
+        self.rules.refusals_in_401 = unauthorized;
+        self
+    }
+
+    /// Opens the store on a free port of 127.0.0.1. It closes when the fake is dropped.
+    pub async fn start(self) -> FakeVtex {
+        let document = Arc::new(Document::read(DOCUMENT, ""));
+        let store = Arc::new(Mutex::new(Store::new(self.clone(), document.clone())));
+        let fake = Fake::open("FakeVtex", document, self.clock, store.clone()).await;
+        FakeVtex { fake, store }
+    }
+}
+
+/// The state machine.
+struct Store {
+    rules: Rules,
+    document: Arc<Document>,
+    app_keys: Vec<AppKey>,
+    app_tokens: Mint,
+    providers: Accounts,
+    tokens: Lineages<Holder>,
+    storefront: Storefront,
+    users: Vec<User>,
+    units: Units,
+    password_rules: Option<(bool, bool)>,
+    expired_passwords: Vec<String>,
+}
+
+struct AppKey {
+    id: String,
+    key: String,
+    token: String,
+    made: SystemTime,
+    /// While a renewal is under way, the second token, which works too.
+    new_token: Option<(String, SystemTime)>,
+}
+
+struct User {
+    id: String,
+    email: String,
+    name: String,
+}
+
+/// Whose a token is.
+#[derive(Clone)]
+struct Holder {
+    user: String,
+    /// `admin` or `webstore`.
+    audience: &'static str,
+    fingerprint: Option<String>,
+}
+
+type Outcome = Result<Answer, Answer>;
+
+impl Vendor for Store {
+    fn answer(&mut self, ask: &Ask<'_>) -> Answer {
+        let checked = self.check_account(ask).and_then(|()| match ask.operation() {
+            "generate_authentication_token" => self.trade_app_key(ask),
+            "exchange_oauth_access_token" => self.exchange(ask),
+            "check_authenticated_user" => self.validate(ask),
+            "start_authentication" => self.start_authentication(ask),
+            "send_access_key" => self.send_access_key(ask),
+            "validate_access_key" => self.validate_access_key(ask),
+            "refresh_storefront_token" => self.refresh(ask),
+            _ => self.signed_in(ask),
+        });
+        checked.unwrap_or_else(|refusal| refusal)
+    }
+
+    /// Each operation has a form of its own, or none.
+    fn unauthorized(&self, ask: &Ask<'_>) -> Answer {
+        match ask.operation() {
+            "check_authenticated_user" => Answer::json(401, &self.document.example("check_authenticated_user", 401)),
+            "get_user_id_by_email" | "get_storefront_user" => Answer::empty(401),
+            "generate_authentication_token" | "exchange_oauth_access_token" => auth_status(401, "WrongCredentials"),
+            _ => Answer::json(401, &self.document.example("get_organization_unit_settings", 401)),
+        }
+    }
+
+    /// Nothing is known of it.
+    fn throttled(&self, _: &Ask<'_>) -> Answer {
+        Answer::empty(429)
+    }
+
+    fn name_of(&self, token: &str) -> Option<String> {
+        let user = self.tokens.number(token).map(|number| format!("token #{number}"));
+        user.or_else(|| self.app_tokens.number(token).map(|number| format!("app token #{number}")))
+    }
+
+    fn token_of<'a>(&self, ask: &'a Ask<'_>) -> Option<&'a str> {
+        self.user_token(ask).or_else(|| ask.header(APP_TOKEN))
+    }
+}
+
+/// What needs no session.
+impl Store {
+    fn trade_app_key(&mut self, ask: &Ask<'_>) -> Outcome {
+        let body = object(ask)?;
+        let (key, token) = (text(&body, "appkey")?, text(&body, "apptoken")?);
+        if !self.knows(key, token) {
+            return Err(self.refuse());
+        }
+        let ends = ask.now + self.rules.token_life;
+        let lineage = self.tokens.begin(Holder::new(key, "admin"));
+        let mut answer = self.document.example("generate_authentication_token", 200);
+        answer["token"] = json!(self.new_token(lineage, ends, None));
+        answer["expires"] = match self.rules.expires_in_seconds {
+            true => json!(self.rules.token_life.as_secs()),
+            false => json!(calendar::epoch(ends)),
+        };
+        Ok(Answer::json(200, &answer))
+    }
+
+    fn exchange(&mut self, ask: &Ask<'_>) -> Outcome {
+        let body = object(ask)?;
+        let (provider, token) = (text(&body, "providerId")?, text(&body, "accessToken")?);
+        let minutes = if body["duration"].is_null() { Some(USUAL_EXCHANGE) } else { body["duration"].as_u64() };
+        let minutes = minutes.filter(|minutes| *minutes <= LONGEST_EXCHANGE);
+        let minutes = minutes.ok_or_else(|| Answer::message(400, "duration must be 120 minutes at most."))?;
+        if !self.providers.know(provider, token) {
+            return Err(self.refuse());
+        }
+        let lineage = self.tokens.begin(Holder::new(FakeVtex::EMAIL, "webstore"));
+        let mut answer = self.document.example("exchange_oauth_access_token", 200);
+        answer["authToken"] = json!(self.new_token(lineage, ask.now + Duration::from_secs(60 * minutes), None));
+        Ok(Answer::json(200, &answer))
+    }
+
+    fn refuse(&self) -> Answer {
+        auth_status(if self.rules.refusals_in_401 { 401 } else { 200 }, "WrongCredentials")
+    }
+
+    fn validate(&mut self, ask: &Ask<'_>) -> Outcome {
+        let body = object(ask)?;
+        let lineage = self.tokens.live(text(&body, "token")?, ask.now).ok_or_else(|| self.unauthorized(ask))?;
+        let Holder { user, audience, .. } = self.tokens.owner(lineage).clone();
+        let mut answer = self.document.example("check_authenticated_user", 200);
+        if let Some(known) = self.user(&user) {
+            answer["id"] = json!(known.id);
+        }
+        answer["user"] = json!(user);
+        answer["account"] = json!(self.account());
+        answer["audience"] = json!(audience);
+        answer["tokenType"] = json!(if self.app_keys.iter().any(|key| key.key == user) { "appkey" } else { "user" });
+        Ok(Answer::json(200, &answer))
+    }
+
+    fn start_authentication(&mut self, ask: &Ask<'_>) -> Outcome {
+        let scope = ask.query("scope").ok_or_else(|| Answer::message(400, "scope is required."))?;
+        if self.rules.account.as_ref().is_some_and(|account| *account != scope) {
+            return Err(unknown_account());
+        }
+        let mut answer = self.document.example("start_authentication", 200);
+        answer["authenticationToken"] = json!(self.storefront.begin(ask.query("fingerprint"), ask.now));
+        Ok(Answer::json(200, &answer))
+    }
+
+    fn send_access_key(&mut self, ask: &Ask<'_>) -> Outcome {
+        let email = ask.query("email").filter(|email| email.contains('@'));
+        let session = ask.cookie("_vss").unwrap_or_default();
+        let email = email.ok_or_else(|| auth_status(400, "InvalidEmail"))?;
+        match self.storefront.send(session, &email, ask.now) {
+            true => Ok(Answer::empty(200)),
+            false => Err(auth_status(400, "InvalidToken")),
+        }
+    }
+
+    fn validate_access_key(&mut self, ask: &Ask<'_>) -> Outcome {
+        let refuse = |status: &str| {
+            let mut body = self.document.example("validate_access_key", 400);
+            body["authStatus"] = json!(status);
+            Answer::json(400, &body)
+        };
+        let (email, key) = (ask.part("login").unwrap_or_default(), ask.part("accessKey").unwrap_or_default());
+        let session = ask.cookie("_vss").unwrap_or_default();
+        let fingerprint = self.storefront.redeem(session, &email, &key, ask.now).map_err(refuse)?;
+        if self.user(&email).is_none() {
+            self.users.push(User::new(&email, &email));
+        }
+        let lineage = self.tokens.begin(Holder { fingerprint, ..Holder::new(&email, "webstore") });
+        let (token, cookie) = self.storefront_tokens(ask, lineage);
+        let mut answer = self.document.example("validate_access_key", 200);
+        answer["authCookie"] = json!({ "Name": self.account_cookie(), "Value": token });
+        answer["accountAuthCookie"] = json!({ "Name": id_cookie(), "Value": token });
+        answer["expiresIn"] = json!(self.rules.storefront_life.as_secs());
+        answer["userId"] = json!(self.user(&email).map(|user| &user.id));
+        Ok(Answer::json(200, &answer).with("set-cookie", cookie))
+    }
+
+    /// Failures are answers with 200, as documented.
+    fn refresh(&mut self, ask: &Ask<'_>) -> Outcome {
+        let fail = |status: &str| Answer::json(200, &json!({ "status": status, "userId": null, "refreshAfter": null }));
+        let fingerprint = ask.json().and_then(|body| body["fingerprint"].as_str().map(str::to_owned));
+        let refresh = ask.cookie("vid_rt").unwrap_or_default();
+        let lineage = self.tokens.of_refresh(refresh).ok_or_else(|| fail("InvalidToken"))?;
+        let cookies = [id_cookie(), self.account_cookie()];
+        let belong = |name: &String| self.tokens.of_access(ask.cookie(name)?);
+        if cookies.iter().any(|name| belong(name) != Some(lineage)) {
+            return Err(fail("InvalidSession")); // both cookies are required, and must be of the same sign-in
+        }
+        if self.tokens.owner(lineage).fingerprint != fingerprint {
+            return Err(fail("InvalidSession"));
+        }
+        let lineage = self.tokens.redeem(refresh, true, ask.now).ok_or_else(|| fail("InvalidToken"))?;
+        let (token, refresh) = self.storefront_tokens(ask, lineage);
+        let ends = ask.now + self.rules.storefront_life;
+        let mut answer = self.document.example("refresh_storefront_token", 200);
+        answer["userId"] = json!(self.user(&self.tokens.owner(lineage).user).map(|user| &user.id));
+        answer["refreshAfter"] = json!(calendar::iso(ask.now + self.rules.storefront_life / 2));
+        let mut answer = Answer::json(200, &answer).with("set-cookie", refresh);
+        for name in cookies {
+            answer = answer.with("set-cookie", set_cookie(ask, &name, &token, ends, "/"));
+        }
+        Ok(answer)
+    }
+
+    /// A user token, and the line that sets the refresh token's cookie.
+    fn storefront_tokens(&mut self, ask: &Ask<'_>, lineage: usize) -> (String, String) {
+        let ends = ask.now + self.rules.refresh_life;
+        let refresh = self.tokens.refresh(lineage, Some(ends), |number, random| format!("vtex-rt-{number}-{random}"));
+        let token = self.new_token(lineage, ask.now + self.rules.storefront_life, Some(&refresh));
+        (token, set_cookie(ask, "vid_rt", &refresh, ends, "/api/vtexid/refreshtoken/webstore"))
+    }
+}
+
+/// What needs a session, or an app key.
+impl Store {
+    fn signed_in(&mut self, ask: &Ask<'_>) -> Outcome {
+        let schemes = self.schemes(ask).ok_or_else(|| self.unauthorized(ask))?;
+        let admitted = schemes.iter().any(|scheme| self.document.admits(ask.operation(), scheme));
+        if schemes.is_empty() || !(admitted || ask.operation() == OTHER) {
+            return Err(self.unauthorized(ask));
+        }
+        match ask.operation() {
+            "set_repeated_passwords" => self.set_password_rules(ask),
+            "expire_user_password" => self.expire_password(ask),
+            "get_user_id_by_email" => {
+                let email = ask.query("usuario").ok_or_else(|| Answer::message(400, "usuario is required."))?;
+                Ok(Answer::json(200, &json!(self.user(&email).map(|user| &user.id))))
+            }
+            "get_storefront_user" => self.storefront_user(ask),
+            "start_token_renewal" => self.start_token_renewal(ask),
+            "finish_token_renewal" => self.finish_token_renewal(ask),
+            "get_organization_unit_settings" => self.units.get(ask),
+            "set_organization_unit_settings" => self.units.set(ask),
+            "update_organization_unit_settings" => self.units.update(ask),
+            "delete_organization_unit_settings" => self.units.delete(ask),
+            OTHER => {
+                let user = self.user_token(ask).and_then(|token| self.tokens.live(token, ask.now));
+                let user = user.map(|lineage| &self.tokens.owner(lineage).user);
+                Ok(Answer::json(200, &json!({ "ok": true, "path": ask.path(), "user": user })))
+            }
+            operation => unreachable!("the document has a new operation: {operation}"),
+        }
+    }
+
+    /// The security schemes that the call was made under; none, if anything that came with it is wrong.
+    fn schemes(&self, ask: &Ask<'_>) -> Option<Vec<&'static str>> {
+        let mut schemes = Vec::new();
+        match (ask.header("X-VTEX-API-AppKey"), ask.header(APP_TOKEN)) {
+            (None, None) => {}
+            (Some(key), Some(token)) if self.knows(key, token) => schemes.push("appKeyPair"),
+            _ => return None,
+        }
+        if let Some(token) = self.user_token(ask) {
+            self.tokens.live(token, ask.now)?;
+            schemes.push("VtexIdclientAutCookie");
+        }
+        Some(schemes)
+    }
+
+    fn user_token<'a>(&self, ask: &'a Ask<'_>) -> Option<&'a str> {
+        ask.header(TOKEN).or_else(|| ask.cookie(TOKEN)).or_else(|| ask.cookie(&self.account_cookie()))
+    }
+
+    fn set_password_rules(&mut self, ask: &Ask<'_>) -> Outcome {
+        let body = object(ask)?;
+        let (Some(active), Some(repeated)) = (body["isActive"].as_bool(), body["allowRepeated"].as_bool()) else {
+            return Err(Answer::message(400, "isActive and allowRepeated are required."));
+        };
+        self.password_rules = Some((active, repeated));
+        Ok(Answer::empty(200))
+    }
+
+    fn expire_password(&mut self, ask: &Ask<'_>) -> Outcome {
+        let email = ask.query("email").ok_or_else(|| Answer::message(400, "email is required."))?;
+        self.expired_passwords.push(email);
+        Ok(Answer::empty(200))
+    }
+
+    fn storefront_user(&self, ask: &Ask<'_>) -> Outcome {
+        let asked = ask.query("user").ok_or_else(|| Answer::message(400, "user is required."))?;
+        let user = self.user(&asked).ok_or_else(|| Answer::message(404, "User not found."))?; // not documented
+        let mut answer = self.document.example("get_storefront_user", 200);
+        answer["userId"] = json!(user.id);
+        answer["user"] = json!(user.email);
+        answer["name"] = json!(user.name);
+        answer["accountId"] = json!(FakeVtex::ACCOUNT_ID);
+        answer["accountName"] = json!(self.account());
+        Ok(Answer::json(200, &answer))
+    }
+
+    fn start_token_renewal(&mut self, ask: &Ask<'_>) -> Outcome {
+        let mut answer = self.document.example("start_token_renewal", 200);
+        let key = self.app_keys.iter_mut().find(|key| key.key == ask.parameter(0)).ok_or(Answer::empty(400))?;
+        if key.new_token.is_some() {
+            return Err(Answer::empty(409));
+        }
+        let token = self.app_tokens.make(|number, random| format!("vtex-app-token-{number}-{random}"));
+        answer["id"] = json!(key.id);
+        answer["keyName"] = json!(key.key);
+        answer["creationDateToken"] = json!(calendar::iso(key.made));
+        answer["creationDateNewToken"] = json!(calendar::iso(ask.now));
+        answer["newToken"] = json!(token);
+        key.new_token = Some((token, ask.now));
+        Ok(Answer::json(200, &answer))
+    }
+
+    fn finish_token_renewal(&mut self, ask: &Ask<'_>) -> Outcome {
+        let mut answer = self.document.example("finish_token_renewal", 200);
+        let key = self.app_keys.iter_mut().find(|key| key.key == ask.parameter(0)).ok_or(Answer::empty(400))?;
+        (key.token, key.made) = key.new_token.take().ok_or(Answer::empty(404))?;
+        answer["id"] = json!(key.id);
+        answer["creationDateToken"] = json!(calendar::iso(key.made));
+        Ok(Answer::json(200, &answer))
+    }
+}
+
+impl Store {
+    fn new(builder: FakeVtexBuilder, document: Arc<Document>) -> Self {
+        let now = builder.clock.now();
+        let mut store = Self {
+            rules: builder.rules,
+            app_keys: Vec::new(),
+            app_tokens: Mint::default(),
+            providers: builder.providers,
+            tokens: Lineages::default(),
+            storefront: Storefront::default(),
+            users: builder.users.iter().map(|(email, name)| User::new(email, name)).collect(),
+            units: Units::new(document.clone()),
+            document,
+            password_rules: None,
+            expired_passwords: Vec::new(),
+        };
+        for account in builder.app_keys.iter() {
+            store.app_tokens.adopt(&account.secret);
+            store.app_keys.push(AppKey::new(&account.name, &account.secret, now));
+        }
+        store
+    }
+
+    /// Refuses what is meant for another account, and what names none but must.
+    fn check_account(&self, ask: &Ask<'_>) -> Result<(), Answer> {
+        let Some(account) = &self.rules.account else {
+            return Ok(());
+        };
+        let named = [account_of_host(ask), ask.query("an")].into_iter().flatten().collect::<Vec<_>>();
+        let must = ["generate_authentication_token", "check_authenticated_user"].contains(&ask.operation());
+        match named.iter().all(|name| name == account) && !(must && named.is_empty()) {
+            true => Ok(()),
+            false => Err(unknown_account()),
+        }
+    }
+
+    fn account(&self) -> &str {
+        self.rules.account.as_deref().unwrap_or(FakeVtex::ACCOUNT)
+    }
+
+    fn account_cookie(&self) -> String {
+        format!("{TOKEN}_{}", self.account())
+    }
+
+    fn user(&self, email: &str) -> Option<&User> {
+        self.users.iter().find(|user| user.email == email)
+    }
+
+    fn knows(&self, key: &str, token: &str) -> bool {
+        self.app_keys.iter().any(|known| known.key == key && known.has(token))
+    }
+
+    fn set_app_token(&mut self, key: &str, token: &str) {
+        self.app_tokens.adopt(token);
+        self.app_keys.retain(|known| known.key != key);
+        self.app_keys.push(AppKey::new(key, token, SystemTime::UNIX_EPOCH));
+    }
+
+    fn new_token(&mut self, lineage: usize, ends: SystemTime, beside: Option<&str>) -> String {
+        self.tokens.access(lineage, beside, Some(ends), |number, random| format!("vtex-user-token-{number}-{random}"))
+    }
+}
+
+impl AppKey {
+    fn new(key: &str, token: &str, made: SystemTime) -> Self {
+        Self { id: uuid(), key: key.to_owned(), token: token.to_owned(), made, new_token: None }
+    }
+
+    fn has(&self, token: &str) -> bool {
+        self.token == token || self.new_token.as_ref().is_some_and(|(new, _)| new == token)
+    }
+}
+
+impl User {
+    fn new(email: &str, name: &str) -> Self {
+        Self { id: uuid(), email: email.to_owned(), name: name.to_owned() }
+    }
+}
+
+impl Holder {
+    fn new(user: &str, audience: &'static str) -> Self {
+        Self { user: user.to_owned(), audience, fingerprint: None }
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("rules", &self.rules).finish_non_exhaustive()
+    }
+}
+
+fn auth_status(status: u16, told: &str) -> Answer {
+    Answer::json(status, &json!({ "authStatus": told }))
+}
+
+fn unknown_account() -> Answer {
+    Answer::message(400, "Account not found.")
+}
+
+fn object(ask: &Ask<'_>) -> Result<Value, Answer> {
+    ask.json().filter(Value::is_object).ok_or_else(|| Answer::message(400, "The body must be a JSON object."))
+}
+
+fn text<'a>(body: &'a Value, member: &str) -> Result<&'a str, Answer> {
+    body[member].as_str().ok_or_else(|| Answer::message(400, &format!("{member} is required.")))
+}
+
+/// The account that the host names. A host that is no account's names none: 127.0.0.1, or that which all share.
+fn account_of_host(ask: &Ask<'_>) -> Option<String> {
+    let host = ask.header("host")?.split(':').next()?;
+    let account = HOSTS.iter().find_map(|end| host.strip_suffix(end))?;
+    (account != "api").then(|| account.to_owned())
+}
+
+/// The name of the cookie that ends with the account's id.
+fn id_cookie() -> String {
+    format!("{TOKEN}_{}", FakeVtex::ACCOUNT_ID)
+}
+
+/// A line as in the vendor's example.
+fn set_cookie(ask: &Ask<'_>, name: &str, value: &str, ends: SystemTime, path: &str) -> String {
+    let domain = ask.header("host").and_then(|host| host.split(':').next()).unwrap_or_default();
+    let expires = calendar::http_date(ends);
+    format!("{name}={value}; expires={expires}; domain={domain}; path={path}; secure; samesite=strict; httponly")
+}

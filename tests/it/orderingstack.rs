@@ -1,0 +1,237 @@
+//! OrderingStack: OAuth2 with a client of its own, sessions of users and services, lists, guessed paths.
+
+use keyway::{
+    ErrorKind, Expiry, Secret,
+    orderingstack::{Client, ClientBuilder},
+    testing::{ExpiresIn, FakeOrderingStack, FakeOrderingStackBuilder, Fault, ManualClock},
+};
+use serde_json::json;
+use std::time::Duration;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+async fn start(
+    options: impl FnOnce(FakeOrderingStackBuilder) -> FakeOrderingStackBuilder,
+) -> (FakeOrderingStack, ManualClock) {
+    let clock = ManualClock::new();
+    (options(FakeOrderingStack::builder().clock(clock.clone())).start().await, clock)
+}
+
+fn builder(fake: &FakeOrderingStack, clock: &ManualClock) -> ClientBuilder {
+    Client::builder(fake.uri())
+        .tenant(FakeOrderingStack::TENANT)
+        .client(FakeOrderingStack::CLIENT_ID, FakeOrderingStack::CLIENT_SECRET)
+        .clock(clock.clone())
+}
+
+fn user(fake: &FakeOrderingStack, clock: &ManualClock) -> Client {
+    let builder = builder(fake, clock).password(FakeOrderingStack::LOGIN, Secret::from(FakeOrderingStack::PASSWORD));
+    builder.build().unwrap()
+}
+
+#[tokio::test]
+async fn a_user_signs_in_once_and_renews_by_rotating_refresh_tokens() {
+    let (fake, clock) = start(|b| b.rotating(true).token_life(HOUR)).await;
+    let client = user(&fake, &clock);
+    for _ in 0..4 {
+        client.api().get_self().send().await.unwrap();
+        clock.advance(2 * HOUR);
+    }
+    assert_eq!((fake.count("issue_token"), fake.count("get_self"), fake.reuses()), (4, 4, 0));
+    assert!(fake.saw().iter().all(|seen| seen.tenant.as_deref() == Some(FakeOrderingStack::TENANT)));
+    assert_eq!(client.session().lease().await.unwrap().generation().counter(), 5);
+}
+
+#[tokio::test]
+async fn an_answer_without_a_refresh_token_keeps_the_old_one() {
+    let (fake, clock) = start(|b| b.keeps_refresh_token(true).token_life(HOUR)).await;
+    let client = user(&fake, &clock);
+    for counter in 1..4 {
+        assert_eq!(client.session().lease().await.unwrap().generation().counter(), counter);
+        clock.advance(2 * HOUR);
+    }
+    assert_eq!(fake.reuses(), 0);
+}
+
+#[tokio::test]
+async fn expires_in_is_a_number_a_text_or_absent() {
+    for (dialect, jwt, told) in [
+        (ExpiresIn::Number, false, true),
+        (ExpiresIn::Text, false, true),
+        (ExpiresIn::Absent, true, true),
+        (ExpiresIn::Absent, false, false),
+    ] {
+        let (fake, clock) = start(|b| b.expires_in(dialect).jwt(jwt).token_life(HOUR)).await;
+        let lease = user(&fake, &clock).session().lease().await.unwrap();
+        match lease.expiry() {
+            Expiry::At(end) => {
+                let life = end.duration_since(keyway::Clock::wall(&clock)).unwrap();
+                assert!(told && life.abs_diff(HOUR) <= Duration::from_secs(1), "{dialect:?} {life:?}");
+            }
+            other => assert!(!told && other == Expiry::Unknown, "{dialect:?} {other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn odd_characters_of_a_client_are_form_encoded_before_they_are_joined() {
+    let (id, secret) = ("shop:one/ü", "p@ss:wörd %+&");
+    let (fake, clock) = start(|b| b.client(id, secret)).await;
+    let client = Client::builder(fake.uri()).tenant(FakeOrderingStack::TENANT).client(id, secret).clock(clock.clone());
+    client.client_credentials().build().unwrap().session().lease().await.unwrap();
+    assert_eq!(fake.count("issue_token"), 1);
+}
+
+#[tokio::test]
+async fn a_refused_user_and_a_refused_client_are_told_apart_and_sent_once() {
+    let (fake, clock) = start(|b| b).await;
+    let wrong_user = builder(&fake, &clock).password(FakeOrderingStack::LOGIN, "wrong").build().unwrap();
+    let wrong_client = Client::builder(fake.uri()).tenant(FakeOrderingStack::TENANT).client("till", "wrong");
+    let wrong_client = wrong_client.clock(clock.clone()).client_credentials().build().unwrap();
+    for (client, status, code, method) in
+        [(wrong_user, 400, "invalid_grant", ".password(..)"), (wrong_client, 401, "invalid_client", ".client(..)")]
+    {
+        let before = fake.count("issue_token");
+        for _ in 0..3 {
+            let error = client.session().lease().await.unwrap_err();
+            assert_eq!(
+                (error.kind(), error.status(), error.code()),
+                (ErrorKind::InvalidCredentials, Some(status), Some(code))
+            );
+            assert!(error.to_string().contains(method) && error.body().is_none(), "{error}");
+            clock.advance(HOUR);
+        }
+        assert_eq!(fake.count("issue_token") - before, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_refused_refresh_token_ends_in_a_new_sign_in() {
+    let (fake, clock) = start(|b| b.token_life(HOUR)).await;
+    let client = user(&fake, &clock);
+    let first = client.session().lease().await.unwrap().generation();
+    fake.revoke_refresh_tokens();
+    clock.advance(2 * HOUR);
+    let second = client.session().lease().await.unwrap().generation();
+    assert_ne!(first, second);
+    // One sign-in, one refused renewal, one sign-in.
+    assert_eq!(fake.count("issue_token"), 3);
+}
+
+#[tokio::test]
+async fn a_call_that_needs_another_role_fails_before_anything_is_sent() {
+    let (fake, clock) = start(|b| b).await;
+    let user = user(&fake, &clock);
+    let service = builder(&fake, &clock).client_credentials().build().unwrap();
+    let error = user.api().get_catalog_user().id(FakeOrderingStack::USER).send().await.unwrap_err();
+    assert_eq!((error.kind(), error.operation()), (ErrorKind::Config, Some("get_catalog_user")));
+    assert!(error.to_string().contains(".client_credentials()"), "{error}");
+    let error = service.api().get_self().send().await.unwrap_err();
+    assert!(error.kind() == ErrorKind::Config && error.to_string().contains(".password(..)"), "{error}");
+    let error = user.api().get_module_config().send().await.unwrap_err();
+    assert!(error.to_string().contains(".device(..)"), "{error}");
+    assert!(fake.saw().is_empty());
+
+    service.api().get_catalog_user().id(FakeOrderingStack::USER).send().await.unwrap();
+    assert_eq!((fake.count("issue_token"), fake.count("get_catalog_user")), (1, 1));
+}
+
+#[tokio::test]
+async fn a_service_gets_its_next_token_by_signing_in_again() {
+    let (fake, clock) = start(|b| b.token_life(HOUR)).await;
+    let client = builder(&fake, &clock).client_credentials().build().unwrap();
+    client.session().lease().await.unwrap();
+    clock.advance(2 * HOUR);
+    client.session().lease().await.unwrap();
+    client.session().renew().await.unwrap();
+    assert_eq!(fake.count("issue_token"), 3);
+}
+
+#[tokio::test]
+async fn consents_are_a_list_to_the_vendor_and_a_map_from_it() {
+    let (fake, clock) = start(|b| b).await;
+    let client = user(&fake, &clock);
+    client.api().update_consents().body_map(|body| body.set(vec!["newsletter".to_owned()])).send().await.unwrap();
+    let me = client.api().get_self().send().await.unwrap();
+    assert!(me.consents.contains_key("newsletter"), "{me:?}");
+}
+
+#[tokio::test]
+async fn a_delete_has_a_body_and_the_literal_true_is_an_answer() {
+    let (fake, clock) = start(|b| b).await;
+    let client = user(&fake, &clock);
+    let changed = client.api().update_self().body_map(|body| body.first_name("Łukasz")).send().await.unwrap();
+    assert_eq!(*changed, json!(true));
+    let gone = client.api().delete_self().body_map(|body| body.login(FakeOrderingStack::LOGIN)).send().await.unwrap();
+    assert_eq!(*gone, json!(true));
+    assert_eq!((fake.count("update_self"), fake.count("delete_self")), (1, 1));
+}
+
+#[tokio::test]
+async fn limits_of_the_document_are_checked_before_anything_is_sent() {
+    let (fake, clock) = start(|b| b).await;
+    let client = user(&fake, &clock);
+    for (first_name, phone, field) in
+        [("!!", "48 123", "firstName"), ("Łukasz", "1", "phone"), ("Łukasz", "+48 123", "phone")]
+    {
+        let error = client.api().update_self().body_map(|body| body.first_name(first_name).phone(phone)).send().await;
+        let error = error.unwrap_err();
+        assert_eq!((error.kind(), error.status()), (ErrorKind::Validation, None), "{error}");
+        assert!(error.validation().unwrap().contains_key(field), "{error}");
+    }
+    let logins: Vec<_> = (0..101).map(|n| format!("user{n}")).collect();
+    let error = client.api().grant_role_by_logins().body_map(|body| body.role("CASHIER").logins(logins)).send().await;
+    assert!(error.unwrap_err().validation().unwrap().contains_key("logins"));
+    let error = client.api().get_user().id("not-a-uuid").send().await.unwrap_err();
+    assert!(error.validation().unwrap().contains_key("id"), "{error}");
+    assert!(fake.saw().is_empty());
+}
+
+#[tokio::test]
+async fn a_guessed_path_says_so_and_can_be_overridden() {
+    let (fake, clock) = start(|b| b).await;
+    let client = user(&fake, &clock);
+    fake.next("update_consents", Fault::Empty(404));
+    let error = client.api().update_consents().body_map(|body| body).send().await.unwrap_err();
+    assert_eq!((error.kind(), error.status()), (ErrorKind::Api, Some(404)));
+    assert!(error.to_string().contains("guess") && error.to_string().contains("operation_path"), "{error}");
+
+    let builder = builder(&fake, &clock).password(FakeOrderingStack::LOGIN, FakeOrderingStack::PASSWORD);
+    let moved = builder.clone().operation_path("get_user_contact", "/elsewhere/{id}/contact").build().unwrap();
+    moved.api().get_user_contact().id(FakeOrderingStack::USER).send().await.unwrap();
+    assert_eq!((fake.count("get_user_contact"), fake.count("other")), (0, 1));
+    let error = builder.operation_path("get_user_contact", "/elsewhere").build().unwrap_err();
+    assert!(error.kind() == ErrorKind::Config && error.to_string().contains(".operation_path(..)"), "{error}");
+}
+
+#[tokio::test]
+async fn a_list_is_a_stream_that_ends_and_loses_nothing() {
+    let (fake, clock) = start(|b| (0..7).fold(b, |b, n| b.module(&format!("extra-{n}"), "KDS"))).await;
+    let client = user(&fake, &clock);
+    let modules = client.modules(|call| call).collect().await.unwrap();
+    let mut ids: Vec<_> = modules.iter().map(|module| module["id"].as_str().unwrap().to_owned()).collect();
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), modules.len());
+    assert!(ids.len() >= 7, "{ids:?}");
+    assert_eq!(fake.count("get_modules_list"), 1);
+    assert!(!client.users(|call| call).collect().await.unwrap().is_empty());
+}
+
+#[test]
+fn a_client_needs_its_tenant_and_its_oauth2_client() {
+    let whole = Client::builder("https://ordering.example").tenant(FakeOrderingStack::TENANT).client("id", "hunter2");
+    let missing_tenant = Client::builder("https://ordering.example").client("id", "hunter2").client_credentials();
+    let missing_client =
+        Client::builder("https://ordering.example").tenant(FakeOrderingStack::TENANT).client_credentials();
+    for (built, method) in [
+        (missing_tenant.build(), ".tenant(uuid)"),
+        (missing_client.build(), ".client(id, secret)"),
+        (whole.clone().build(), ".client_credentials()"),
+        (whole.client_credentials().password("user", "hunter2").build(), "two credentials"),
+    ] {
+        let error = built.unwrap_err();
+        assert!(error.kind() == ErrorKind::Config && error.to_string().contains(method), "{error}");
+        assert!(!error.to_string().contains("hunter2"));
+    }
+}

@@ -1,0 +1,184 @@
+//! Shopmonkey: login sessions, static keys, envelopes, lists.
+
+use keyway::{
+    ErrorKind, SignOut,
+    shopmonkey::{Client, ClientBuilder, filter},
+    testing::{FakeShopmonkey, FakeShopmonkeyBuilder, Fault, ManualClock},
+};
+use serde_json::json;
+use std::time::Duration;
+
+async fn start(options: impl FnOnce(FakeShopmonkeyBuilder) -> FakeShopmonkeyBuilder) -> (FakeShopmonkey, ManualClock) {
+    let clock = ManualClock::new();
+    (options(FakeShopmonkey::builder().clock(clock.clone())).start().await, clock)
+}
+
+fn builder(fake: &FakeShopmonkey, clock: &ManualClock) -> ClientBuilder {
+    Client::builder(fake.uri()).clock(clock.clone())
+}
+
+fn login(fake: &FakeShopmonkey, clock: &ManualClock) -> Client {
+    builder(fake, clock).password(FakeShopmonkey::EMAIL, FakeShopmonkey::PASSWORD).build().unwrap()
+}
+
+fn key(fake: &FakeShopmonkey, clock: &ManualClock) -> Client {
+    builder(fake, clock).api_key(FakeShopmonkey::API_KEY).build().unwrap()
+}
+
+#[tokio::test]
+async fn the_vendors_own_example_signs_in_although_it_breaks_its_own_required() {
+    let (fake, clock) = start(|b| b).await;
+    let client = login(&fake, &clock);
+    assert_eq!(client.http().get("/v3/order").send().await.unwrap().status(), 200);
+    assert_eq!(fake.count("login"), 1);
+    let typed = client.api().login().body_map(|b| b.email(FakeShopmonkey::EMAIL).password(FakeShopmonkey::PASSWORD));
+    typed.send().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_a_whole_sign_in_tells_is_in_the_profile_and_its_secrets_are_apart() {
+    let (fake, clock) = start(|b| b.whole_profile(true)).await;
+    let client = login(&fake, &clock);
+    client.session().lease().await.unwrap();
+    let profile = client.session().profile().unwrap();
+    assert!(profile.secret("natsUserCredentials").is_some());
+    let shown = format!("{profile:?} {}", profile.facts());
+    assert!(fake.secrets().iter().all(|secret| !shown.contains(secret.as_str())), "{shown}");
+}
+
+#[tokio::test]
+async fn an_audience_is_sent_and_belongs_to_a_password() {
+    let (fake, clock) = start(|b| b).await;
+    let client = builder(&fake, &clock).password(FakeShopmonkey::EMAIL, FakeShopmonkey::PASSWORD).audience("shop");
+    client.build().unwrap().session().lease().await.unwrap();
+    assert_eq!(fake.audience(1).as_deref(), Some("shop"));
+    let error = builder(&fake, &clock).api_key("hunter2").audience("shop").build().unwrap_err();
+    assert!(error.kind() == ErrorKind::Config && error.to_string().contains(".audience(..)"), "{error}");
+}
+
+#[tokio::test]
+async fn a_key_is_sent_as_it_is_and_is_never_renewed() {
+    let (fake, clock) = start(|b| b).await;
+    let client = key(&fake, &clock);
+    for _ in 0..3 {
+        assert_eq!(client.http().get("/v3/order").send().await.unwrap().status(), 200);
+        clock.advance(Duration::from_secs(100 * 24 * 3600));
+    }
+    assert_eq!((fake.count("other"), fake.count("login")), (3, 0));
+    let error = client.session().renew().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert_eq!(client.session().sign_out().await.unwrap(), SignOut::LocalOnly);
+    assert_eq!(fake.count("logout"), 0);
+}
+
+#[tokio::test]
+async fn a_401_to_a_key_is_final_and_remembered_for_a_while() {
+    let (fake, clock) = start(|b| b).await;
+    let client = key(&fake, &clock);
+    fake.revoke_api_key(FakeShopmonkey::API_KEY);
+    assert_eq!(client.http().get("/v3/order").send().await.unwrap().status(), 401);
+    for _ in 0..10 {
+        let error = client.http().get("/v3/order").send().await.unwrap_err();
+        assert_eq!((error.kind(), error.is_local()), (ErrorKind::Unauthorized, true), "{error}");
+    }
+    assert_eq!(fake.count("other"), 1);
+    clock.advance(Duration::from_secs(30));
+    assert_eq!(client.http().get("/v3/order").send().await.unwrap().status(), 401);
+    assert_eq!(fake.count("other"), 2);
+}
+
+#[tokio::test]
+async fn a_success_that_is_denied_inside_a_200_is_an_error() {
+    let (fake, clock) = start(|b| b).await;
+    let client = key(&fake, &clock);
+    fake.next("logout", Fault::Json(200, json!({ "success": false, "code": "API-472811", "message": "session gone" })));
+    let error = client.api().logout().send().await.unwrap_err();
+    assert_eq!((error.kind(), error.status(), error.code()), (ErrorKind::Api, Some(200), Some("API-472811")));
+    client.session().lease().await.expect("a sign-out that was denied ends nothing");
+
+    let (fake, clock) = start(|b| b.failures_in_200(true)).await;
+    let wrong = builder(&fake, &clock).password(FakeShopmonkey::EMAIL, "wrong").build().unwrap();
+    for _ in 0..3 {
+        let error = wrong.session().lease().await.unwrap_err();
+        assert_eq!((error.kind(), error.status()), (ErrorKind::InvalidCredentials, Some(200)));
+    }
+    assert_eq!(fake.count("login"), 1);
+}
+
+#[tokio::test]
+async fn whichever_status_refuses_a_login_it_is_the_credentials_but_a_firewalls_page_is_not() {
+    for status in [400, 401, 403] {
+        let (fake, clock) = start(|b| b.refused_login(status)).await;
+        let client = builder(&fake, &clock).password(FakeShopmonkey::EMAIL, "wrong").build().unwrap();
+        let error = client.session().lease().await.unwrap_err();
+        assert_eq!((error.kind(), error.status()), (ErrorKind::InvalidCredentials, Some(status)));
+    }
+    let (fake, clock) = start(|b| b).await;
+    let client = login(&fake, &clock);
+    fake.next("login", Fault::Html(403));
+    let error = client.session().lease().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Forbidden);
+    clock.advance(Duration::from_secs(60));
+    client.session().lease().await.expect("a firewall's page is not remembered against the password");
+}
+
+#[tokio::test]
+async fn retry_after_is_seconds_or_a_date() {
+    for date in [false, true] {
+        let (fake, clock) = start(|b| b.calls_per_minute(1).retry_after_date(date)).await;
+        let client = key(&fake, &clock);
+        client.api().list_api_keys().send().await.unwrap();
+        let client = key(&fake, &clock);
+        let body = |b: keyway::shopmonkey::types::builder::CreateApiKeyRequest| b.name("till").audience("shop");
+        let error = client.api().create_api_key().body_map(body).send().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Throttled, "{error}");
+        let wait = error.retry_after().unwrap();
+        assert!(wait > Duration::ZERO && wait <= Duration::from_secs(60), "{date} {wait:?}");
+        assert!(error.request_id().is_some());
+    }
+}
+
+#[tokio::test]
+async fn keys_are_made_listed_and_deleted() {
+    let (fake, clock) = start(|b| b).await;
+    let client = key(&fake, &clock);
+    let made =
+        client.api().create_api_key().body_map(|b| b.name("till").audience("shop").expires(30)).send().await.unwrap();
+    assert!(!made.data.token.expose().is_empty());
+    let condition = filter(&json!({ "name": { "equals": "till" } })).unwrap();
+    let keys = client
+        .api_keys(move |call| call.where_(condition.clone()).order_by(r#"{"id":"asc"}"#))
+        .collect()
+        .await
+        .unwrap();
+    assert_eq!(keys.len(), 1, "{keys:?}");
+    let id = keys[0].id.clone().unwrap();
+    client.api().delete_api_key().id(id).send().await.unwrap();
+    let left = client.api_keys(|call| call).collect().await.unwrap();
+    assert!(left.iter().all(|key| key.name.as_deref() != Some("till")));
+}
+
+#[tokio::test]
+async fn a_list_of_keys_ends_without_meta_and_with_a_repeated_page() {
+    let many = |b: FakeShopmonkeyBuilder| {
+        (0..150).fold(b, |b, n| b.api_key(&format!("key {n}"), &format!("sm-key-number-{n:04}")))
+    };
+    for (without_meta, repeat, expected) in
+        [(false, false, 151), (true, false, 151), (false, true, 100), (true, true, 100)]
+    {
+        let (fake, clock) = start(|b| many(b).without_meta(without_meta).repeat_pages(repeat)).await;
+        let keys = key(&fake, &clock).api_keys(|call| call).collect().await.unwrap();
+        assert_eq!(keys.len(), expected, "without meta: {without_meta}, repeated: {repeat}");
+    }
+}
+
+#[tokio::test]
+async fn a_login_session_ends_at_the_vendor_and_a_lost_one_is_made_anew() {
+    let (fake, clock) = start(|b| b).await;
+    let client = login(&fake, &clock);
+    client.session().lease().await.unwrap();
+    fake.revoke_sessions();
+    assert_eq!(client.http().get("/v3/order").send().await.unwrap().status(), 200);
+    assert_eq!((fake.count("login"), fake.count("other")), (2, 2));
+    assert_eq!(client.session().sign_out().await.unwrap(), SignOut::Revoked);
+}

@@ -1,0 +1,169 @@
+//! VTEX ID: app keys, the OAuth exchange, user tokens, and headers of the vendor's own.
+
+use keyway::{
+    ErrorKind, Expiry, Secret,
+    testing::{FakeVtex, FakeVtexBuilder, Fault, ManualClock},
+    vtex::{Client, ClientBuilder},
+};
+use serde_json::json;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+async fn start(options: impl FnOnce(FakeVtexBuilder) -> FakeVtexBuilder) -> (FakeVtex, ManualClock) {
+    let clock = ManualClock::new();
+    (options(FakeVtex::builder().clock(clock.clone())).start().await, clock)
+}
+
+fn builder(fake: &FakeVtex, clock: &ManualClock) -> ClientBuilder {
+    Client::builder(fake.uri()).clock(clock.clone())
+}
+
+#[tokio::test]
+async fn an_app_key_is_exchanged_and_the_expiry_is_read_as_an_epoch_or_as_seconds() {
+    for relative in [false, true] {
+        let (fake, clock) = start(|b| b.expires_in_seconds(relative).token_life(6 * HOUR)).await;
+        let client = builder(&fake, &clock).app_key(FakeVtex::APP_KEY, FakeVtex::APP_TOKEN).build().unwrap();
+        let lease = client.session().lease().await.unwrap();
+        let Expiry::At(end) = lease.expiry() else { panic!("told") };
+        let life = end.duration_since(keyway::Clock::wall(&clock)).unwrap();
+        assert!(life.abs_diff(6 * HOUR) <= Duration::from_secs(1), "{relative} {life:?}");
+        assert!(
+            lease.headers().contains_key("VtexIdclientAutCookie") && !lease.headers().contains_key("authorization")
+        );
+        clock.advance(7 * HOUR);
+        assert_eq!(client.http().get("/api/oms/pvt/orders").send().await.unwrap().status(), 200);
+        assert_eq!(fake.count("generate_authentication_token"), 2);
+    }
+}
+
+#[tokio::test]
+async fn a_local_clock_that_is_a_day_wrong_does_no_harm() {
+    for seconds in [-86_400, 86_400] {
+        let (fake, clock) = start(|b| b.token_life(6 * HOUR)).await;
+        clock.jump_wall(seconds);
+        let client = builder(&fake, &clock).app_key(FakeVtex::APP_KEY, FakeVtex::APP_TOKEN).build().unwrap();
+        for _ in 0..5 {
+            client.session().lease().await.unwrap();
+            clock.advance(HOUR);
+        }
+        assert_eq!(fake.count("generate_authentication_token"), 1, "{seconds}");
+    }
+}
+
+#[tokio::test]
+async fn an_app_key_is_sent_as_two_headers_and_nothing_signs_in() {
+    let (fake, clock) = start(|b| b).await;
+    let client = builder(&fake, &clock).app_key_headers(FakeVtex::APP_KEY, FakeVtex::APP_TOKEN).build().unwrap();
+    assert_eq!(client.http().get("/api/oms/pvt/orders").send().await.unwrap().status(), 200);
+    let lease = client.session().lease().await.unwrap();
+    assert!(lease.token().is_none() && lease.expiry() == Expiry::Never);
+    assert!(lease.headers().values().any(|value| value.is_sensitive()));
+    assert_eq!((fake.saw().len(), fake.count("other")), (1, 1));
+    client.api().get_organization_unit_settings().unit_id(FakeVtex::UNIT).send().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_auth_status_other_than_success_is_a_refusal_inside_a_200_and_in_a_401() {
+    for unauthorized in [false, true] {
+        let (fake, clock) = start(|b| b.refusals_in_401(unauthorized)).await;
+        let client = builder(&fake, &clock).app_key(FakeVtex::APP_KEY, "wrong").build().unwrap();
+        for _ in 0..3 {
+            let error = client.session().lease().await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidCredentials, "{error}");
+        }
+        assert_eq!(fake.count("generate_authentication_token"), 1);
+    }
+    let (fake, clock) = start(|b| b).await;
+    fake.next("generate_authentication_token", Fault::Json(200, json!({ "authStatus": "BlockedUser" })));
+    let client = builder(&fake, &clock).app_key(FakeVtex::APP_KEY, FakeVtex::APP_TOKEN).build().unwrap();
+    let error = client.session().lease().await.unwrap_err();
+    assert_eq!((error.kind(), error.retry_after()), (ErrorKind::Throttled, Some(HOUR / 2)));
+}
+
+#[tokio::test]
+async fn an_oauth_exchange_asks_its_source_each_time() {
+    let (fake, clock) = start(|b| b).await;
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counted = asked.clone();
+    let source = move || {
+        counted.fetch_add(1, Ordering::SeqCst);
+        async { Ok::<_, std::io::Error>(Secret::from(FakeVtex::PROVIDER_TOKEN)) }
+    };
+    let client =
+        builder(&fake, &clock).oauth_exchange(FakeVtex::PROVIDER, source).exchanged_for(HOUR / 2).build().unwrap();
+    client.session().lease().await.unwrap();
+    clock.advance(HOUR);
+    client.session().lease().await.unwrap();
+    assert_eq!((asked.load(Ordering::SeqCst), fake.count("exchange_oauth_access_token")), (2, 2));
+}
+
+#[tokio::test]
+async fn a_user_token_serves_until_it_ends_and_then_nothing_is_sent() {
+    let (fake, clock) = start(|b| b).await;
+    let token = fake.new_user_token(HOUR);
+    let client = builder(&fake, &clock).user_token(token).build().unwrap();
+    assert_eq!(client.http().get("/api/oms/pvt/orders").send().await.unwrap().status(), 200);
+    let info = client.api().get_user_id_by_email().usuario(FakeVtex::EMAIL).send().await.unwrap();
+    assert_eq!(info.status(), 200);
+    clock.advance(2 * HOUR);
+    assert_eq!(client.http().get("/api/oms/pvt/orders").send().await.unwrap().status(), 401);
+    let before = fake.saw().len();
+    assert_eq!(client.http().get("/api/oms/pvt/orders").send().await.unwrap_err().kind(), ErrorKind::Unauthorized);
+    assert_eq!(fake.saw().len(), before);
+}
+
+#[tokio::test]
+async fn a_user_token_that_says_it_has_ended_is_not_sent() {
+    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+    let (fake, clock) = start(|b| b).await;
+    let claims = URL_SAFE_NO_PAD.encode(json!({ "exp": 1_600_000_000 }).to_string());
+    let client = builder(&fake, &clock).user_token(format!("e30.{claims}.sig")).build().unwrap();
+    let error = client.http().get("/api/oms/pvt/orders").send().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::SignInRequired);
+    assert!(fake.saw().is_empty());
+}
+
+#[tokio::test]
+async fn calls_that_sign_in_carry_no_credentials() {
+    let (fake, clock) = start(|b| b).await;
+    let client = builder(&fake, &clock).app_key(FakeVtex::APP_KEY, FakeVtex::APP_TOKEN).build().unwrap();
+    client.session().lease().await.unwrap();
+    let token = client.session().lease().await.unwrap().token().unwrap().clone();
+    client.api().check_authenticated_user().body_map(|b| b.token(token)).send().await.unwrap();
+    assert!(fake.saw().iter().all(|seen| seen.bearer.is_none()), "{:?}", fake.saw());
+}
+
+#[tokio::test]
+async fn an_exchange_at_another_origin_gets_nothing_of_the_session() {
+    let (fake, clock) = start(|b| b).await;
+    let other = FakeVtex::start().await;
+    let client = builder(&fake, &clock).app_key_headers(FakeVtex::APP_KEY, FakeVtex::APP_TOKEN).build().unwrap();
+    let answer = client.http().get(format!("{}/api/oms/pvt/orders", other.uri())).send().await.unwrap();
+    assert_eq!(answer.status(), 401);
+    assert!(fake.saw().is_empty());
+}
+
+#[test]
+fn an_account_is_a_host_name_and_the_shared_host_must_be_told_which() {
+    let refused = |builder: ClientBuilder, what: &str| {
+        let error = builder.app_key("key", "hunter2").build().unwrap_err();
+        assert!(error.kind() == ErrorKind::Config && error.to_string().contains(what), "{error}");
+    };
+    for name in ["", "evil.example/", "a b", "a@b"] {
+        refused(Client::builder("https://store.example").account(name), ".account(..)");
+    }
+    refused(Client::builder("https://api.vtexcommercestable.com.br"), ".account(..)");
+    let minutes = Client::builder("https://store.example")
+        .oauth_exchange("p", || async { Ok::<_, std::io::Error>(Secret::from("")) });
+    let error = minutes.exchanged_for(Duration::from_secs(121 * 60)).build().unwrap_err();
+    assert!(error.to_string().contains(".exchanged_for(..)"), "{error}");
+    refused(Client::builder("https://store.example").exchanged_for(HOUR), ".exchanged_for(..)");
+    Client::for_account("mystore").app_key("key", "hunter2").build().expect("a client");
+}
