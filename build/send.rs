@@ -38,9 +38,11 @@ pub(crate) fn rewrite(function: &mut ImplItemFn, operation: Operation<'_>) -> Re
     }
 
     let id = super::names::snake(operation.id());
-    let decode = match is_empty {
-        true => quote!(Ok(crate::http::runtime::ResponseValue::empty(answer))),
-        false => quote!(crate::http::runtime::ResponseValue::from_answer(answer)),
+    let is_anything = quote!(#answer).to_string() == quote!(::serde_json::Value).to_string();
+    let decode = match (is_empty, is_anything) {
+        (true, _) => quote!(Ok(crate::http::runtime::ResponseValue::empty(answer))),
+        (_, true) => quote!(crate::http::runtime::ResponseValue::anything(answer)),
+        _ => quote!(crate::http::runtime::ResponseValue::from_answer(answer)),
     };
     *function = parse_quote! {
         /// Sends the request. An answer that is no success is an `Err`.

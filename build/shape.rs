@@ -87,10 +87,14 @@ impl Shaper<'_> {
 
     fn object(&self, schema: &Value) -> Value {
         let of_member = |(name, value)| (name, self.member(value));
-        let properties: Map<String, Value> =
+        let mut properties: Map<String, Value> =
             members(&schema["properties"]).map(of_member).map(|(name, value)| (String::from(name), value)).collect();
         let mut copy = json!({ "type": "object" });
         let required = self.required(schema);
+        if self.side == Side::Request {
+            let optional = properties.iter_mut().filter(|(name, _)| !required.contains(&name.as_str()));
+            optional.for_each(|(_, member)| keep_apart_from_empty(member));
+        }
         if !required.is_empty() {
             copy["required"] = json!(required);
         }
@@ -175,6 +179,15 @@ fn decorated(mut copy: Value, outer: &Value) -> Value {
     described(&mut copy, outer);
     nullable(&mut copy, outer);
     copy
+}
+
+/// The generator leaves out an empty list or map that may be absent, but to write "no roles" is not to leave the roles
+/// alone: as an `Option` the two are told apart.
+fn keep_apart_from_empty(member: &mut Value) {
+    let is_map = member["type"] == "object" && !has_members(member);
+    if member["type"] == "array" || is_map {
+        member["nullable"] = json!(true);
+    }
 }
 
 fn described(copy: &mut Value, schema: &Value) {

@@ -24,20 +24,15 @@ fn exists(name: &str) -> bool {
     })
 }
 
-/// The sections of the page with the surface each is about. One whose wire tests are still to come is left out.
-fn sections(page: &str) -> Vec<&str> {
-    let is_pending = |section: &str| {
-        let named =
-            section.split("`").find_map(|text| text.strip_prefix("wire::")).and_then(|rest| rest.split("::").next());
-        named.is_some_and(|surface| !Path::new(ROOT).join(format!("tests/it/wire/{surface}.rs")).exists())
-    };
-    page.split("\n## ").filter(|section| !is_pending(section)).collect()
-}
+/// The sections of surfaces whose readings are still without tests of those names. Strike them out one by one.
+const PENDING: [&str; 3] =
+    ["OrderingStack (`orderingstack.json`)", "Shopmonkey (`shopmonkey.json`)", "VTEX ID (`vtex.json`)"];
 
 #[test]
 fn every_test_that_the_page_names_exists() {
     let page = fs::read_to_string(Path::new(ROOT).join("specs/README.md")).expect("the page");
-    let rows = sections(&page).into_iter().flat_map(str::lines).filter(|line| line.starts_with('|'));
+    let sections = page.split("\n## ").filter(|section| !PENDING.iter().any(|title| section.starts_with(title)));
+    let rows = sections.flat_map(str::lines).filter(|line| line.starts_with('|'));
     let names: Vec<&str> =
         rows.flat_map(|row| row.split('`').skip(1).step_by(2)).filter(|text| is_test_name(text)).collect();
     assert!(names.len() >= 28, "only {} names were found: the page is written in another way", names.len());

@@ -1,9 +1,9 @@
 //! Answers that are none: pages, nothing, halves, floods.
 
 use super::{
-    Surface,
+    Surface, callable,
     document::{Document, Operation},
-    is_presentable, roles, sample,
+    is_presentable, sample,
     stage::{Answered, Stage},
     table,
 };
@@ -18,15 +18,15 @@ const SECRET: &str = "hunter2-in-the-answer";
 pub(crate) async fn every_broken_answer<S: Surface>() {
     let document = Document::parse(S::DOCUMENT);
     let mut exchanges = 0;
-    for (operation, call) in table::<S>(&document) {
-        let mut stage = Stage::new::<S>(operation, &call, roles(operation)[0]).await;
+    for (operation, call, role) in callable::<S>(&document) {
+        let mut stage = Stage::new::<S>(operation, &call, role).await;
         for broken in broken_answers(operation) {
             stage.answers_with(broken.answer);
             let outcome = (call.send)(&stage.client, call.path).await;
             judge(operation, broken.what, broken.wanted, outcome);
             exchanges += 1;
             if operation.step() == Some("sign-out") {
-                stage = Stage::new::<S>(operation, &call, roles(operation)[0]).await;
+                stage = Stage::new::<S>(operation, &call, role).await;
             }
         }
     }

@@ -166,6 +166,13 @@ impl<'d> Operation<'d> {
         members(&body["content"]).next()
     }
 
+    /// The vendor's first example of a request body.
+    pub(crate) fn body_example(&self) -> Option<&'d Value> {
+        let (_, content) = self.body()?;
+        let named = members(&content["examples"]).map(|(_, example)| &example["value"]);
+        content.get("example").into_iter().chain(named).next()
+    }
+
     /// The names a missing argument may be told by, in the document's spelling.
     pub(crate) fn required_arguments(&self) -> Vec<&'d str> {
         let places = ["path", "query", "header"].into_iter().flat_map(|place| self.parameters(place));

@@ -1,13 +1,12 @@
 //! What a vendor may change in an answer without breaking anybody, made from the schemas.
 
 use super::{
-    Call, Surface,
+    Call, Surface, callable,
     document::{Answer, Document, Operation},
-    is_presentable, roles,
+    is_presentable,
     sample::{self, Mutation},
     stage::Stage,
     statuses::has_detail,
-    table,
 };
 use keyway::ErrorKind;
 use serde_json::Value;
@@ -17,8 +16,8 @@ use serde_json::Value;
 pub(crate) async fn every_mutation<S: Surface>() {
     let document = Document::parse(S::DOCUMENT);
     let (mut harmless, mut fatal) = (0, 0);
-    for (operation, call) in table::<S>(&document) {
-        let mut stage = Stage::new::<S>(operation, &call, roles(operation)[0]).await;
+    for (operation, call, role) in callable::<S>(&document) {
+        let mut stage = Stage::new::<S>(operation, &call, role).await;
         for answer in operation.answers() {
             let Some(schema) = answer.schema else { continue };
             let mut values = sample::wholes(operation, &answer);
@@ -26,7 +25,7 @@ pub(crate) async fn every_mutation<S: Surface>() {
             for mutation in values.iter().flat_map(|value| sample::mutations(&document, schema, value)) {
                 survives::<S>(operation, &call, &stage, (&answer, schema, &mutation)).await;
                 if operation.step() == Some("sign-out") {
-                    stage = Stage::new::<S>(operation, &call, roles(operation)[0]).await;
+                    stage = Stage::new::<S>(operation, &call, role).await;
                 }
                 *(if mutation.is_essential { &mut fatal } else { &mut harmless }) += 1;
             }

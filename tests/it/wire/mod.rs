@@ -8,11 +8,14 @@ mod broken;
 pub(crate) mod document;
 mod input;
 mod lenient;
+mod orderingstack;
 mod sample;
+mod shopmonkey;
 mod stage;
 mod statuses;
 mod vitamojo;
 mod vms;
+mod vtex;
 
 use document::{Document, Operation};
 use keyway::{Error, ErrorKind};
@@ -27,8 +30,9 @@ trait Surface: 'static {
     /// The tenant of the client, sent wherever the document declares a header for it.
     const TENANT: Option<&'static str> = None;
 
-    /// A client that never retries and has a session of this role; `user` also where none is needed.
-    fn client(uri: &str, role: &str) -> Self::Client;
+    /// A client that never retries and has a session of this role; `user` also where none is needed. `None`: no builder
+    /// makes such a session yet.
+    fn client(uri: &str, role: &str) -> Option<Self::Client>;
 
     /// What answers the calls that the session makes for itself.
     fn session() -> Vec<Route>;
@@ -79,7 +83,6 @@ enum Body {
     /// The document's example, or nothing if the operation has no body.
     Documented,
     Json(Value),
-    #[allow(dead_code, reason = "not every surface has forms")]
     Form(Vec<(&'static str, &'static str)>),
 }
 
@@ -97,12 +100,10 @@ impl<C> Call<C> {
     }
 
     /// The value of the path parameters, where the document allows only certain ones.
-    #[allow(dead_code, reason = "not every surface limits its path values")]
     fn at(self, path: &'static str) -> Self {
         Self { path, ..self }
     }
 
-    #[allow(dead_code, reason = "not every surface has queries")]
     fn asks(self, query: impl Into<Vec<(&'static str, &'static str)>>) -> Self {
         Self { query: query.into(), ..self }
     }
@@ -137,6 +138,15 @@ macro_rules! call {
 }
 use call;
 
+/// An operation with its call and the role to try it with.
+type Row<'d, C> = (Operation<'d>, Call<C>, &'d str);
+
+/// The operations that some client may call.
+fn callable<S: Surface>(document: &Document) -> Vec<Row<'_, S::Client>> {
+    let with_role = |(operation, call)| Some((operation, call, *roles::<S>(operation).first()?));
+    table::<S>(document).into_iter().filter_map(with_role).collect()
+}
+
 /// The operations of the document, each with its call. Fails if one side has what the other lacks.
 fn table<S: Surface>(document: &Document) -> Vec<(Operation<'_>, Call<S::Client>)> {
     let mut calls = S::calls();
@@ -151,12 +161,14 @@ fn table<S: Surface>(document: &Document) -> Vec<(Operation<'_>, Call<S::Client>
     table
 }
 
-/// The roles an operation is tried with.
-fn roles(operation: Operation<'_>) -> Vec<&str> {
-    match operation.roles() {
-        roles if roles.is_empty() => vec!["user"],
-        roles => roles,
+/// The roles an operation is tried with. None if no client can have one: then any client is refused.
+fn roles<'d, S: Surface>(operation: Operation<'d>) -> Vec<&'d str> {
+    let mut roles = operation.roles();
+    if roles.is_empty() {
+        roles.push("user");
     }
+    roles.retain(|role| S::client("https://vendor.example", role).is_some());
+    roles
 }
 
 /// What every error must be, whatever went wrong: one short line without a secret.

@@ -33,7 +33,9 @@ pub(crate) async fn answered<T: Serialize>(
 ) -> Result<Answered, Error> {
     let answer = sent.await?;
     let status = answer.status().as_u16();
-    let echo = http.post(WRITTEN).header("authorization", "none").json(&*answer).send().await.expect("an echo");
+    // Whoever brings credentials gets no others: no session is made for this.
+    let echo = http.post(WRITTEN).header("authorization", "none").header("VtexIdclientAutCookie", "none");
+    let echo = echo.json(&*answer).send().await.expect("an echo");
     let value = serde_json::from_slice(&echo.bytes().await.expect("an echo")).expect("JSON");
     Ok(Answered { status, value })
 }
@@ -71,9 +73,12 @@ impl<C> Stage<C> {
             answer: Mutex::new(ResponseTemplate::new(500)),
             seen: Mutex::default(),
         });
+        // A server blocks its thread for a moment when it is dropped, and waits for ever if its task has used up its turn.
+        tokio::task::yield_now().await;
         let server = MockServer::start().await;
         Mock::given(any()).respond_with(Directed(director.clone())).mount(&server).await;
-        Self { client: S::client(&server.uri(), role), director, _server: server }
+        let client = S::client(&server.uri(), role).expect("such a session");
+        Self { client, director, _server: server }
     }
 
     /// From now on the operation is expected at this path.

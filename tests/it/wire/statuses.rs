@@ -1,7 +1,7 @@
 //! Every operation with every documented status: what goes out, and what becomes of what comes back.
 
 use super::{
-    Body, Call, Surface,
+    Body, Call, Surface, callable,
     document::{Answer, Document, Operation, percent_encoded},
     is_presentable, roles, sample,
     stage::{Stage, spends_the_session},
@@ -18,7 +18,11 @@ pub(crate) async fn every_status<S: Surface>() {
     let (mut pairs, mut exchanges) = (0, 0);
     for (operation, call) in &table {
         pairs += operation.answers().len();
-        for role in roles(*operation) {
+        let roles = roles::<S>(*operation);
+        if roles.is_empty() {
+            is_refused::<S>(*operation, call).await;
+        }
+        for role in roles {
             let mut stage = Stage::new::<S>(*operation, call, role).await;
             for answer in operation.answers() {
                 for (status, body) in answers(*operation, &answer) {
@@ -33,6 +37,14 @@ pub(crate) async fn every_status<S: Surface>() {
     }
     let title = document.title();
     println!("{title}: {} operations, {pairs} operations × statuses, {exchanges} exchanges", table.len());
+}
+
+/// No client has the session it needs: it is told so before anything is sent.
+async fn is_refused<S: Surface>(operation: Operation<'_>, call: &Call<S::Client>) {
+    let stage = Stage::new::<S>(operation, call, "user").await;
+    let error = (call.send)(&stage.client, call.path).await.unwrap_err();
+    assert_eq!((error.kind(), error.operation()), (ErrorKind::Config, Some(operation.id().as_str())), "{error}");
+    assert!(error.is_local() && stage.seen().is_empty(), "{error}");
 }
 
 /// The answers to be given for one documented one.
@@ -124,9 +136,8 @@ fn body_as_documented<C>(operation: Operation<'_>, call: &Call<C>, request: &Req
     let sent = || serde_json::from_slice::<Value>(&request.body).expect("JSON");
     match (&call.body, operation.body()) {
         (Body::Documented, None) => assert!(request.body.is_empty(), "{about}: a body"),
-        (Body::Documented, Some((_, content))) => {
-            let named = content["examples"].as_object().and_then(|examples| examples.values().next());
-            let example = content.get("example").or(named.map(|example| &example["value"]));
+        (Body::Documented, Some(_)) => {
+            let example = operation.body_example();
             assert_eq!(Some(&sent()), example, "{about}: the call is to send the document's example");
         }
         (Body::Json(wanted), _) => assert_eq!(sent(), *wanted, "{about}"),
@@ -199,10 +210,10 @@ fn meaning(status: u16) -> ErrorKind {
 pub(crate) async fn every_example<S: Surface>() {
     let document = Document::parse(S::DOCUMENT);
     let mut examples = 0;
-    for (operation, call) in table::<S>(&document) {
+    for (operation, call, role) in callable::<S>(&document) {
         for answer in operation.answers() {
             for example in &answer.examples {
-                let stage = Stage::new::<S>(operation, &call, roles(operation)[0]).await;
+                let stage = Stage::new::<S>(operation, &call, role).await;
                 stage.answers(answer.statuses[0], Some(example));
                 let about = format!("{}, {}", operation.id(), answer.key);
                 match (call.send)(&stage.client, call.path).await {

@@ -1,0 +1,189 @@
+//! OrderingStack on the wire.
+
+use super::{Body, Call, Detail, Surface, broken, call, input, is, lenient, stage::Route, statuses};
+use crate::TENANT;
+use keyway::{
+    ErrorKind, Retry,
+    orderingstack::{Client, types},
+};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+pub(crate) struct OrderingStack;
+
+const USER: &str = "9cbe650a-1fb7-4b06-912b-cead8a013e8b";
+
+impl Surface for OrderingStack {
+    type Client = Client;
+    const DOCUMENT: &'static str = include_str!("../../../specs/orderingstack.json");
+    const TENANT: Option<&'static str> = Some(TENANT);
+
+    fn client(uri: &str, role: &str) -> Option<Client> {
+        let builder = Client::builder(uri).tenant(TENANT).client("till", "hunter2").retry(Retry::never());
+        let builder = match role {
+            "user" => builder.password("cashier", "hunter2"),
+            "service" => builder.client_credentials(),
+            _ => return None,
+        };
+        Some(builder.build().unwrap())
+    }
+
+    fn session() -> Vec<Route> {
+        let token = json!({ "access_token": "the-access-token", "refresh_token": "the-refresh-token" });
+        vec![Route { method: "POST", path: "/auth-oauth2/oauth/token", status: 200, body: token }]
+    }
+
+    fn session_headers(_role: &str) -> Vec<(&'static str, &'static str)> {
+        vec![("authorization", "Bearer the-access-token"), ("x-tenant", TENANT)]
+    }
+
+    #[rustfmt::skip]
+    fn calls() -> Vec<Call<Client>> {
+        let filter = [("_sort", "id"), ("_order", "DESC"), ("_start", "100"), ("_end", "200"), ("id", "ö 1&2")];
+        let of_modules = || [&filter[..], &[("type", "KIOSK"), ("venue", "v/1")]].concat();
+        vec![
+            call!(issue_token(call, _) => call.body_map(|body| {
+                body.grant_type("password").username("user").password("a b&c=ü").scope("read")
+            }))
+            .sends(Body::Form(vec![("grant_type", "password"), ("username", "user"), ("password", "a b&c=ü"), ("scope", "read")])),
+            call!(start_device(call, _) => call.body_map(|body| body.module("kiosk-1"))).sends(Body::Form(vec![("module", "kiosk-1")])),
+            call!(get_user(call, id) => call.id(id)).at(USER),
+            call!(upsert_user(call, id) => call.id(id).body_map(|body| {
+                body.login("testomir5@3e.pl").active(true).roles(Vec::new()).first_name("Arnold").last_name("Schwarzenegger")
+            }))
+            .at(USER),
+            call!(delete_user(call, id) => call.id(id)).at(USER),
+            call!(upsert_user_sync(call, id) => call.id(id).body_map(|body| {
+                body.login("testomir5@3e.pl").password("password123").active(true).roles(Vec::new()).first_name("Arnold")
+                    .last_name("Schwarzenegger")
+            }))
+            .at(USER),
+            call!(get_user_list(call, _) => {
+                call.sort("id").order("DESC").start(100).end(200).id("ö 1&2").phone("+48 123")
+            })
+            .asks([&filter[..], &[("phone", "+48 123")]].concat()),
+            call!(create_user(call, _) => call.body_map(|body| {
+                body.id(USER.to_owned()).login("testomir5@3e.pl").password("password123").active(true).roles(Vec::new())
+                    .first_name("Arnold").last_name("Schwarzenegger")
+            })),
+            call!(create_user_sync(call, _) => call.body_map(|body| {
+                body.id(USER.to_owned()).login("testomir5@3e.pl").password("password123").active(true).roles(Vec::new())
+                    .first_name("Arnold").last_name("Schwarzenegger")
+            })),
+            call!(upsert_auth_strategy(call, id) => call.id(id).body_map(|body| {
+                body.strategy("string").id("string").password("stringstri").active(true)
+            }))
+            .at(USER),
+            // The vendor's example breaks its own pattern: a code is six digits.
+            call!(totp_configure(call, _) => call.body_map(|body| body.secret("stringstri").code("123456")))
+                .sends(Body::Json(json!({ "secret": "stringstri", "code": "123456" }))),
+            call!(totp_remove),
+            call!(totp_secret),
+            call!(get_self),
+            call!(update_self(call, _) => call.body_map(|body| {
+                body.first_name("string").last_name("string").phone("string").push_id("string").properties(serde_json::Map::new())
+            })),
+            call!(delete_self(call, _) => call.body_map(|body| body.login("string"))),
+            call!(update_consents(call, _) => call.body_map(|body| body.set(Vec::new()).unset(Vec::new()))),
+            call!(by_auth_strategy(call, _) => call.strategy("phone").id("+48 1/2").email(""))
+                .asks([("strategy", "phone"), ("id", "+48 1/2"), ("email", "")]),
+            call!(get_user_contact(call, id) => call.id(id)).at(USER),
+            call!(get_catalog_user(call, id) => call.id(id)).at(USER),
+            call!(upsert_tenant_property(call, property) => call.property(property).body_map(|body| {
+                body.property("string").value("string").is_private(true).is_obfuscate(true)
+            }))
+            .at("a.property-1"),
+            call!(delete_tenant_property(call, property) => call.property(property).is_private(false))
+                .at("a.property-1").asks([("isPrivate", "false")]),
+            call!(get_public_tenant_config(call, _) => call.filter("łódź.1")).asks([("filter", "łódź.1")]),
+            call!(update_public_config(call, _) => {
+                call.body(BTreeMap::from([("config1", "value"), ("config2", "true")].map(|(n, v)| (n.to_owned(), v.to_owned()))))
+            }),
+            call!(get_tenant_properties(call, _) => call.sort("id").order("DESC").start(100).end(200)).asks(&filter[..4]),
+            call!(upsert_tenant_property_1(call, _) => call.body_map(|body| {
+                body.property("string").value("string").is_private(true).is_obfuscate(true)
+            })),
+            call!(get_tenant_properties_schema),
+            call!(get_catalog_tenant(call, id) => call.id(id).filter("a")).at(USER).asks([("filter", "a")]),
+            call!(get_module(call, id) => call.id(id)).at("kiosk-1"),
+            call!(update_module(call, id) => call.id(id).body_map(|body| body.id("kiosk-1").type_("KIOSK").production(false)))
+                .at("kiosk-1"),
+            call!(delete_module(call, id) => call.id(id)).at("kiosk-1"),
+            call!(get_modules_list(call, _) => {
+                call.sort("id").order("DESC").start(100).end(200).id("ö 1&2").type_("KIOSK").venue("v/1")
+            })
+            .asks(of_modules()),
+            call!(create_module(call, _) => call.body_map(|body| body.id("kiosk-1").type_("KIOSK").production(false))),
+            // Any value will do: the list of module types is open.
+            call!(get_module_common_config_1(call, kind) => call.type_(kind)),
+            call!(set_module_common_config(call, kind) => {
+                call.type_(kind).body(BTreeMap::from(["property1", "property2"].map(|name| (name.to_owned(), "string".to_owned()))))
+            }),
+            call!(logout_module(call, id) => call.id(id)).at("kiosk-1"),
+            call!(get_module_config),
+            call!(get_venue_module_config(call, venue) => {
+                call.venue(venue).type_("ZZ_NEW").filter_config_name("config.a1").filter_config_value("x-1")
+            })
+            .at("venue-1")
+            .asks([("type", "ZZ_NEW"), ("filterConfigName", "config.a1"), ("filterConfigValue", "x-1")]),
+            call!(get_module_common_config),
+            call!(find_module_config(call, _) => {
+                call.sort("id").order("DESC").start(100).end(200).id("ö 1&2").type_("KIOSK").venue("v/1")
+            })
+            .asks(of_modules()),
+            call!(list_all_modules(call, _) => {
+                call.sort("id").order("DESC").start(100).end(200).id("ö 1&2").type_("KIOSK").venue("v/1")
+            })
+            .asks(of_modules()),
+            call!(get_module_1(call, id) => call.id(id)).at("kiosk-1"),
+            call!(revoke_roles_globally(call, _) => call.body(vec!["string".to_owned()])),
+            call!(grant_role_by_logins(call, _) => call.body_map(|body| {
+                body.venue("string").role("string").logins(vec!["string".to_owned()])
+            })),
+        ]
+    }
+
+    fn details() -> Vec<Detail> {
+        vec![("ApiError", is::<types::ApiError>), ("OAuthError", is::<types::OAuthError>)]
+    }
+
+    fn means(operation: &str, status: u16, body: &Value) -> Option<ErrorKind> {
+        let refuses =
+            matches!(body["error"].as_str(), Some("invalid_grant" | "invalid_client" | "unauthorized_client"));
+        (operation == "issue_token" && matches!(status, 400 | 401) && refuses).then_some(ErrorKind::InvalidCredentials)
+    }
+
+    fn telling(_operation: &str, status: u16) -> &'static [&'static str] {
+        if matches!(status, 400 | 401) { &["/error"] } else { &[] }
+    }
+}
+
+#[tokio::test]
+async fn every_operation_and_status_is_as_documented() {
+    statuses::every_status::<OrderingStack>().await;
+}
+
+#[tokio::test]
+async fn the_vendors_examples_parse() {
+    statuses::every_example::<OrderingStack>().await;
+}
+
+#[tokio::test]
+async fn answers_are_read_leniently() {
+    lenient::every_mutation::<OrderingStack>().await;
+}
+
+#[tokio::test]
+async fn a_broken_answer_is_a_typed_error() {
+    broken::every_broken_answer::<OrderingStack>().await;
+}
+
+#[tokio::test]
+async fn a_path_value_stays_in_its_place() {
+    input::every_path_value::<OrderingStack>().await;
+}
+
+#[tokio::test]
+async fn a_missing_argument_is_named_and_nothing_is_sent() {
+    input::every_missing_argument::<OrderingStack>().await;
+}
