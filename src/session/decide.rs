@@ -251,4 +251,114 @@ mod tests {
         let decision = decide(&View { signed_out: true, ..view(Some(&held), at(0)) });
         assert_eq!(decision, Decision::Refuse(Refusal::SignedOut));
     }
+
+    /// Whatever the token, the windows and the clocks: the laws of the decision.
+    mod laws {
+        use super::*;
+        use proptest::prelude::*;
+
+        const YEAR: u64 = 365 * 24 * 3600;
+
+        fn lives() -> impl Strategy<Value = Life> {
+            prop_oneof![
+                Just(Life::Never),
+                Just(Life::Unknown),
+                Just(Life::For(Duration::ZERO)),
+                (0_u64..600_000).prop_map(|ms| Life::For(Duration::from_millis(ms))),
+                (0..10 * YEAR).prop_map(|s| Life::For(Duration::from_secs(s))),
+            ]
+        }
+
+        fn windows() -> impl Strategy<Value = Windows> {
+            let seconds = 0_u64..10_000;
+            (0.0..=1.0, seconds.clone(), seconds.clone(), 0.0..=1.0, seconds.clone(), seconds, 0.0..=1.0).prop_map(
+                |(early_share, e1, e2, late_share, l1, l2, jitter)| Windows {
+                    early_share,
+                    early_min: Duration::from_secs(e1.min(e2)),
+                    early_max: Duration::from_secs(e1.max(e2)),
+                    late_share,
+                    late_min: Duration::from_secs(l1.min(l2)),
+                    late_max: Duration::from_secs(l1.max(l2)),
+                    jitter,
+                },
+            )
+        }
+
+        /// A moment after the start, with the two clocks up to a year apart.
+        fn moments() -> impl Strategy<Value = Now> {
+            (0..11 * YEAR, 0..11 * YEAR).prop_map(|(wall, monotonic)| Now {
+                wall: at(0).wall + Duration::from_secs(wall),
+                monotonic: Duration::from_secs(monotonic),
+            })
+        }
+
+        fn coolings() -> impl Strategy<Value = Option<Cooling>> {
+            prop_oneof![
+                Just(None),
+                Just(Some(Cooling::ForGood)),
+                (0..11 * YEAR).prop_map(|s| Some(Cooling::Until(Duration::from_secs(s)))),
+            ]
+        }
+
+        proptest! {
+            #[test]
+            fn nothing_ended_rejected_or_too_short_is_ever_served(
+                life in lives(), windows in windows(), now in moments(), cooling in coolings(),
+                rejected: bool, signed_out: bool, needed in 0..YEAR, chance in 0.0..1.0,
+            ) {
+                let held = Deadlines::new(life, at(0), &windows, chance);
+                let needed = Duration::from_secs(needed);
+                let decision = decide(&View { now, held: Some(&held), rejected, signed_out, cooling, needed });
+                if matches!(decision, Decision::Serve | Decision::ServeAndRenewBehind) {
+                    prop_assert!(!rejected && !signed_out);
+                    if let Life::For(life) = life {
+                        prop_assert!(now.monotonic < life && now.wall < at(0).wall + life);
+                        prop_assert!(held.left(now) >= needed);
+                    }
+                }
+            }
+
+            #[test]
+            fn inside_the_early_window_nobody_waits_and_a_failure_blocks_no_valid_token(
+                life in lives(), windows in windows(), now in moments(), cooling in coolings(), chance in 0.0..1.0,
+            ) {
+                let held = Deadlines::new(life, at(0), &windows, chance);
+                let decision = decide(&View { cooling, ..view(Some(&held), now) });
+                if held.is_valid(now) {
+                    prop_assert!(!matches!(decision, Decision::Refuse(_)));
+                    if held.early.is_ahead_of(now) {
+                        prop_assert!(!matches!(decision, Decision::Wait(_)), "{decision:?}");
+                    }
+                } else {
+                    prop_assert!(!matches!(decision, Decision::Serve | Decision::ServeAndRenewBehind));
+                }
+            }
+
+            #[test]
+            fn a_refusal_says_when_to_try_again_and_then_is_over(
+                life in lives(), now in moments(), end in 0..11 * YEAR,
+            ) {
+                let held = Deadlines::new(life, at(0), &Windows::default(), 0.0);
+                let cooling = Some(Cooling::Until(Duration::from_secs(end)));
+                let decision = decide(&View { cooling, rejected: true, ..view(Some(&held), now) });
+                match decision {
+                    Decision::Refuse(Refusal::CoolingDown(Some(wait))) => {
+                        prop_assert!(wait > Duration::ZERO);
+                        let later = Now { monotonic: now.monotonic + wait, ..now };
+                        let after = decide(&View { cooling, rejected: true, ..view(Some(&held), later) });
+                        prop_assert_eq!(after, Decision::Wait(Reason::Rejected));
+                    }
+                    other => prop_assert_eq!(other, Decision::Wait(Reason::Rejected)),
+                }
+            }
+
+            #[test]
+            fn a_fresh_token_is_used_before_it_is_renewed(life in 1_u64..10 * YEAR, windows in windows(), chance in 0.0..1.0) {
+                let held = Deadlines::new(Life::For(Duration::from_secs(life)), at(0), &windows, chance);
+                prop_assert_eq!(decide(&view(Some(&held), at(0))), Decision::Serve);
+                prop_assert!(held.fresh.monotonic >= Duration::from_secs(life) * 3 / 4);
+                prop_assert!(held.early.monotonic >= held.fresh.monotonic && held.end.monotonic >= held.early.monotonic);
+            }
+        }
+    }
 }

@@ -22,13 +22,14 @@ use std::{
     future::Future,
     pin::{Pin, pin},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::Poll,
     time::Duration,
 };
 use tokio::sync::watch;
+use tracing::Instrument;
 
 /// How many captchas one sign-in asks for before it gives up.
 const MOST_CAPTCHAS: u32 = 3;
@@ -41,11 +42,15 @@ pub(crate) struct Flight {
     pub(super) epoch: u64,
     reason: Reason,
     started: Now,
+    /// How long the token that was held then had left.
+    left: Option<Duration>,
     signal: watch::Sender<Signal>,
     /// When those who wait stop believing in it: monotonic milliseconds.
     patience: AtomicU64,
     /// Whether it has sent something that spends a token or an attempt.
     pub(super) sent: AtomicBool,
+    /// The store's lock while a round is under way: here, so that whoever takes this flight's place can let go of it.
+    lock: Mutex<Option<StoreLock>>,
 }
 
 #[derive(Debug, Clone)]
@@ -96,14 +101,17 @@ impl Engine {
             epoch: state.epoch,
             reason,
             started,
+            left: state.held.as_ref().map(|held| held.deadlines.left(started)),
             signal: watch::Sender::new(Signal::Flying),
             patience: AtomicU64::new(0),
             sent: AtomicBool::new(false),
+            lock: Mutex::new(None),
         });
         flight.be_patient(started, self.timeouts.flight);
         state.flight = Some(flight.clone());
         let pilot = Pilot { engine: self.clone(), flight: flight.clone() };
-        runtime.spawn(pilot.fly(conversation));
+        let span = tracing::debug_span!("keyway.renewal", key = %self.key, flight = state.flights, ?reason);
+        runtime.spawn(pilot.fly(conversation).instrument(span));
         Ok(Boarding { flight, started: true })
     }
 
@@ -130,11 +138,22 @@ impl State {
     fn give_up(&mut self, flight: &Flight) {
         if self.flight.as_ref().is_some_and(|current| current.id == flight.id) {
             self.flight = None;
+            flight.unlock();
         }
     }
 }
 
 impl Flight {
+    fn keep_lock(&self, lock: StoreLock) {
+        *self.lock.lock().unwrap_or_else(PoisonError::into_inner) = Some(lock);
+    }
+
+    /// Lets go of the store's lock. A flight that lost its place checks that before it sends and before it saves.
+    pub(super) fn unlock(&self) {
+        let lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(lock);
+    }
+
     fn be_patient(&self, now: Now, wait: Duration) {
         let until = now.monotonic.saturating_add(wait).as_millis();
         self.patience.store(u64::try_from(until).unwrap_or(u64::MAX), Ordering::Release);
@@ -161,6 +180,7 @@ impl Drop for Pilot {
         if !matches!(*self.flight.signal.borrow(), Signal::Flying) {
             return;
         }
+        self.flight.unlock();
         if std::thread::panicking() {
             let error =
                 Error::protocol("a sign-in or renewal panicked").advice("this is a bug; the next call tries anew");
@@ -174,14 +194,13 @@ impl Drop for Pilot {
 
 impl Pilot {
     async fn fly(self, conversation: Conversation) {
-        let reason = self.flight.reason;
-        tracing::debug!(key = %self.engine.key, ?reason, "keyway: a token is wanted");
+        tracing::debug!("keyway: a token is wanted");
         let outcome = self.converse(conversation).await;
         self.land(outcome);
     }
 
     /// The outcome counts only if nobody took this flight's place.
-    fn land(&self, outcome: Result<Lease, Error>) {
+    fn land(&self, mut outcome: Result<Lease, Error>) {
         let engine = &self.engine;
         let now = engine.now();
         {
@@ -189,9 +208,9 @@ impl Pilot {
             let current = state.flight.as_ref().is_some_and(|current| current.id == self.flight.id);
             if current {
                 state.flight = None;
-                match &outcome {
+                match &mut outcome {
                     Ok(_) => state.cooldown.succeeded(),
-                    Err(error) => self.failed(&mut state, error, now),
+                    Err(error) => *error = self.failed(&mut state, error.clone(), now),
                 }
             }
         }
@@ -199,24 +218,36 @@ impl Pilot {
         self.flight.signal.send_replace(Signal::Landed(outcome));
     }
 
-    fn failed(&self, state: &mut State, error: &Error, now: Now) {
+    /// Lets the failure cool down, and has it say until when.
+    fn failed(&self, state: &mut State, error: Error, now: Now) -> Error {
         if error.kind() == ErrorKind::InvalidCredentials {
             state.refused = state.presented.take();
         }
-        state.cooldown.failed(error, now, self.engine.chance.share());
+        state.cooldown.failed(&error, now, self.engine.chance.share());
         let took = now.monotonic.saturating_sub(self.flight.started.monotonic);
         state.report.add(now.wall, What::Failed { reason: self.flight.reason, kind: error.kind(), took });
+        match state.cooldown.failure(now) {
+            Some((_, Some(wait))) if error.is_temporary() => error.with_retry_after(Some(wait)),
+            _ => error,
+        }
     }
 
+    /// One event per flight, with everything the decision was made from. A renewal that works is nobody's news.
     fn tell(&self, outcome: &Result<Lease, Error>, now: Now) {
-        let took_ms = now.monotonic.saturating_sub(self.flight.started.monotonic).as_millis() as u64;
-        let (key, reason) = (&self.engine.key, self.flight.reason);
+        let Flight { id, epoch, reason, started, left, .. } = &*self.flight;
+        let took_ms = now.monotonic.saturating_sub(started.monotonic).as_millis() as u64;
+        let left_ms = left.map(|left| left.as_millis() as u64);
+        let sent = self.flight.sent.load(Ordering::Acquire);
+        let key = &self.engine.key;
         match outcome {
             Ok(lease) => {
-                let generation = lease.generation();
-                tracing::info!(%key, ?reason, took_ms, %generation, "keyway: a token was obtained");
+                let (generation, expiry) = (lease.generation(), lease.expiry());
+                tracing::debug!(%key, flight = id, sign_outs = epoch, ?reason, left_ms, took_ms, sent, %generation, ?expiry, "keyway: a token was obtained");
             }
-            Err(error) => tracing::warn!(%key, ?reason, took_ms, kind = ?error.kind(), "keyway: {error}"),
+            Err(error) => {
+                let (kind, wait) = (error.kind(), error.retry_after());
+                tracing::warn!(%key, flight = id, sign_outs = epoch, ?reason, left_ms, took_ms, sent, ?kind, ?wait, "keyway: {error}");
+            }
         }
     }
 
@@ -287,10 +318,18 @@ impl Pilot {
         }
     }
 
-    /// Under the store's lock: look whether somebody else was faster, else ask the vendor, and keep what comes.
+    /// One round under the store's lock.
     async fn round(&self, conversation: &Conversation) -> Result<(), Error> {
+        let unlocked = self.lock().await.map(|lock| self.flight.keep_lock(lock)).err();
+        let outcome = self.locked_round(conversation, unlocked).await;
+        self.flight.unlock();
+        outcome
+    }
+
+    /// Looks whether somebody else was faster, else asks the vendor, and keeps what comes. `unlocked` says why the
+    /// store's lock could not be had.
+    async fn locked_round(&self, conversation: &Conversation, unlocked: Option<StoreError>) -> Result<(), Error> {
         let engine = &self.engine;
-        let lock = self.lock().await;
         let stored = engine.store.load(&engine.key).await;
         let stored = match stored {
             Ok(stored) => stored,
@@ -303,7 +342,7 @@ impl Pilot {
         }
         let refresh = self.refresh_token(stored.as_ref());
         if refresh.is_some()
-            && let Err(error) = &lock
+            && let Some(error) = &unlocked
         {
             self.without_store::<()>(error)?;
         }
@@ -422,7 +461,10 @@ impl Pilot {
         {
             let mut state = engine.state();
             if state.check(&self.flight).is_ok() {
-                state.unsaved = (!saved).then_some(record);
+                state.unsaved = (!saved).then(|| record.clone());
+                if !saved {
+                    engine.save_later(record);
+                }
                 state.note_success(engine, &self.flight, generation, renewed, saved, now);
                 if profile.is_some() {
                     state.profile = profile;

@@ -7,6 +7,7 @@ pub(crate) mod decide;
 pub(crate) mod flight;
 pub(crate) mod interact;
 pub(crate) mod report;
+mod save;
 pub(crate) mod tokens;
 pub(crate) mod windows;
 
@@ -641,7 +642,9 @@ impl Engine {
         let mut state = self.state();
         state.signed_out = true;
         state.epoch += 1;
-        state.flight = None;
+        if let Some(flight) = state.flight.take() {
+            flight.unlock();
+        }
         state.held = None;
         state.unsaved = None;
         state.profile = None;

@@ -4,9 +4,14 @@ use super::{Generation, Key, Record, Store, StoreError, StoreLock};
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    pin::pin,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
+use tokio::sync::Notify;
 
 /// Keeps sessions in memory. Clones share what they keep; give one to several clients to let them share sessions.
 ///
@@ -17,7 +22,39 @@ pub struct MemoryStore(Arc<Mutex<HashMap<Key, Slot>>>);
 #[derive(Default)]
 struct Slot {
     record: Option<Record>,
-    lock: Arc<tokio::sync::Mutex<()>>,
+    lock: Arc<KeyLock>,
+}
+
+/// A lock that is never handed over, only left open: a waiter on a runtime that nobody drives would otherwise be handed
+/// it and keep it from everybody else.
+#[derive(Default)]
+struct KeyLock {
+    held: AtomicBool,
+    freed: Notify,
+}
+
+impl KeyLock {
+    async fn hold(self: Arc<Self>) -> Held {
+        loop {
+            let mut freed = pin!(self.freed.notified());
+            // Enrolled before looking, so that a lock that is left in between is heard of.
+            freed.as_mut().enable();
+            if !self.held.swap(true, Ordering::AcqRel) {
+                return Held(self.clone());
+            }
+            freed.await;
+        }
+    }
+}
+
+/// The key is held for as long as this lives.
+struct Held(Arc<KeyLock>);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.held.store(false, Ordering::Release);
+        self.0.freed.notify_waiters();
+    }
 }
 
 impl MemoryStore {
@@ -69,7 +106,7 @@ impl Store for MemoryStore {
     /// The wait is the engine's to bound: it knows the clock.
     async fn lock(&self, key: &Key, _wait: Duration) -> Result<StoreLock, StoreError> {
         let lock = self.slots().entry(key.clone()).or_default().lock.clone();
-        Ok(StoreLock::new(lock.lock_owned().await))
+        Ok(StoreLock::new(lock.hold().await))
     }
 }
 
@@ -105,5 +142,17 @@ mod tests {
         }
         drop(held);
         let _again = store.lock(&key, Duration::ZERO).await.expect("free again");
+    }
+
+    #[tokio::test]
+    async fn a_waiter_that_nobody_polls_keeps_the_lock_from_nobody() {
+        let (store, key) = (MemoryStore::new(), Key::new("vms", &[]));
+        let held = store.lock(&key, Duration::ZERO).await.expect("free");
+        let mut idle = Box::pin(Store::lock(&store, &key, Duration::ZERO));
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        assert!(idle.as_mut().poll(&mut context).is_pending());
+        drop(held);
+        let _mine = store.lock(&key, Duration::ZERO).await.expect("free");
+        assert!(idle.as_mut().poll(&mut context).is_pending());
     }
 }

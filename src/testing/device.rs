@@ -91,9 +91,10 @@ impl Devices {
 
     /// What the person says to the newest device that waits, or to the one with this user code. Says whether there was
     /// one.
-    pub(super) fn decide(&mut self, user_code: Option<&str>, approved: bool) -> bool {
+    pub(super) fn decide(&mut self, user_code: Option<&str>, approved: bool, now: SystemTime) -> bool {
         let waits = |request: &&mut Request| {
-            request.state == State::Pending && user_code.is_none_or(|code| code == request.user_code)
+            let right = user_code.is_none_or(|code| code == request.user_code);
+            right && request.state == State::Pending && now < request.ends
         };
         let Some(request) = self.requests.iter_mut().rev().find(waits) else {
             return false;

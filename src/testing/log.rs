@@ -48,7 +48,7 @@ impl Seen {
 }
 
 fn without_credentials(headers: &HeaderMap) -> HeaderMap {
-    const KEPT: [&str; 15] = [
+    const KEPT: [&str; 16] = [
         "accept",
         "accept-language",
         "content-length",
@@ -64,6 +64,7 @@ fn without_credentials(headers: &HeaderMap) -> HeaderMap {
         "x-tenant",
         "x-uuid",
         "x-version",
+        "x-vtex-api-appkey",
     ];
     let kept = headers.iter().filter(|(name, _)| KEPT.contains(&name.as_str()));
     kept.map(|(name, value)| (name.clone(), value.clone())).collect()

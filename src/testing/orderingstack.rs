@@ -156,17 +156,17 @@ impl FakeOrderingStack {
 
     /// A person lets in the device that asked last and still waits. Says whether there was one.
     pub fn approve_device(&self) -> bool {
-        locked(&self.platform).devices.decide(None, true)
+        locked(&self.platform).devices.decide(None, true, self.fake.now())
     }
 
     /// A person turns away the device that asked last and still waits. Says whether there was one.
     pub fn deny_device(&self) -> bool {
-        locked(&self.platform).devices.decide(None, false)
+        locked(&self.platform).devices.decide(None, false, self.fake.now())
     }
 
     /// A person lets in the device that shows this code. Says whether there was one that waits.
     pub fn approve_user_code(&self, user_code: &str) -> bool {
-        locked(&self.platform).devices.decide(Some(user_code), true)
+        locked(&self.platform).devices.decide(Some(user_code), true, self.fake.now())
     }
 
     /// The code that the device which asked last shows to a person.

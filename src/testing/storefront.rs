@@ -11,6 +11,7 @@ const LIFE: Duration = Duration::from_secs(24 * 3600);
 pub(super) struct Storefront {
     /// What the cookie `_vss` holds.
     sessions: Mint,
+    access_keys: Mint,
     attempts: Vec<Attempt>,
 }
 
@@ -22,7 +23,6 @@ struct Attempt {
 }
 
 struct Mail {
-    number: usize,
     email: String,
     key: String,
     spent: bool,
@@ -39,13 +39,12 @@ impl Storefront {
 
     /// Sends a mail with a new access key, which takes the place of the last. Says whether there is such a sign-in.
     pub(super) fn send(&mut self, session: &str, email: &str, now: SystemTime) -> bool {
-        let number = self.attempts.iter().filter_map(|attempt| attempt.mail.as_ref()).map(|mail| mail.number).max();
-        let number = number.unwrap_or(0) + 1;
-        let Some(attempt) = self.live(session, now) else {
+        let Some(attempt) = self.attempts.iter_mut().find(|attempt| attempt.is_live(session, now)) else {
             return false;
         };
-        let key = random().bytes().take(6).map(|digit| char::from(b'0' + digit % 10)).collect();
-        attempt.mail = Some(Mail { number, email: email.to_owned(), key, spent: false });
+        let digits = |random: &str| random.bytes().take(6).map(|byte| char::from(b'0' + byte % 10)).collect();
+        let key = self.access_keys.make(|_, random| digits(random));
+        attempt.mail = Some(Mail { email: email.to_owned(), key, spent: false });
         true
     }
 
@@ -58,7 +57,7 @@ impl Storefront {
         key: &str,
         now: SystemTime,
     ) -> Result<Option<String>, &'static str> {
-        let attempt = self.live(session, now).ok_or("InvalidToken")?;
+        let attempt = self.attempts.iter_mut().find(|attempt| attempt.is_live(session, now)).ok_or("InvalidToken")?;
         let mail = attempt.mail.as_mut().ok_or("InvalidEmail")?;
         if mail.email != email {
             return Err("InvalidEmail");
@@ -71,24 +70,26 @@ impl Storefront {
     }
 
     pub(super) fn newest_access_key(&self) -> Option<String> {
-        self.mails().max_by_key(|mail| mail.number).map(|mail| mail.key.clone())
+        self.newest(|_| true)
     }
 
     pub(super) fn access_key_for(&self, email: &str) -> Option<String> {
-        let mails = self.mails().filter(|mail| mail.email == email);
-        mails.max_by_key(|mail| mail.number).map(|mail| mail.key.clone())
+        self.newest(|mail| mail.email == email)
     }
 
     /// All authentication tokens and access keys.
     pub(super) fn secrets(&self) -> impl Iterator<Item = String> {
-        self.sessions.made().chain(self.mails().map(|mail| mail.key.clone()))
+        self.sessions.made().chain(self.access_keys.made())
     }
 
-    fn mails(&self) -> impl Iterator<Item = &Mail> {
-        self.attempts.iter().filter_map(|attempt| attempt.mail.as_ref())
+    fn newest(&self, which: impl Fn(&Mail) -> bool) -> Option<String> {
+        let mails = self.attempts.iter().filter_map(|attempt| attempt.mail.as_ref()).filter(|mail| which(mail));
+        mails.max_by_key(|mail| self.access_keys.number(&mail.key)).map(|mail| mail.key.clone())
     }
+}
 
-    fn live(&mut self, session: &str, now: SystemTime) -> Option<&mut Attempt> {
-        self.attempts.iter_mut().find(|attempt| attempt.session == session && now < attempt.ends)
+impl Attempt {
+    fn is_live(&self, session: &str, now: SystemTime) -> bool {
+        self.session == session && now < self.ends
     }
 }

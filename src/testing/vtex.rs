@@ -62,7 +62,7 @@ const HOSTS: [&str; 2] = [".vtexcommercestable.com.br", ".myvtex.com"];
 #[derive(Debug)]
 pub struct FakeVtex {
     fake: Fake,
-    store: Arc<Mutex<Store>>,
+    vtex: Arc<Mutex<Vtex>>,
 }
 
 /// Says what the store is like. [`FakeVtex::builder`] makes it.
@@ -136,57 +136,57 @@ impl FakeVtex {
     /// When no mail was sent yet.
     #[must_use]
     pub fn access_key(&self) -> String {
-        locked(&self.store).storefront.newest_access_key().expect("a mail was sent")
+        locked(&self.vtex).storefront.newest_access_key().expect("a mail was sent")
     }
 
     /// The access key in the newest mail to this address.
     #[must_use]
     pub fn access_key_for(&self, email: &str) -> Option<String> {
-        locked(&self.store).storefront.access_key_for(email)
+        locked(&self.vtex).storefront.access_key_for(email)
     }
 
     /// A user token such as the vendor's Admin gives out, for clients that are given one.
     #[must_use]
     pub fn new_user_token(&self, life: Duration) -> String {
         let now = self.fake.now();
-        let mut store = locked(&self.store);
-        let lineage = store.tokens.begin(Holder::new(Self::EMAIL, "admin"));
-        store.new_token(lineage, now + life, None)
+        let mut vtex = locked(&self.vtex);
+        let lineage = vtex.tokens.begin(Holder::new(Self::EMAIL, "admin"));
+        vtex.new_token(lineage, now + life, None)
     }
 
     /// Ends all user tokens given out so far: the next call with one of them is answered with 401.
     pub fn revoke_tokens(&self) {
-        locked(&self.store).tokens.revoke_accesses();
+        locked(&self.vtex).tokens.revoke_accesses();
     }
 
     /// Ends all refresh tokens given out so far: a renewal with one of them is answered with `InvalidToken`, in a 200.
     pub fn revoke_refresh_tokens(&self) {
-        locked(&self.store).tokens.revoke_refreshes();
+        locked(&self.vtex).tokens.revoke_refreshes();
     }
 
     /// How often a refresh token was used again after it had been replaced. Each time, all tokens that descend from the
     /// same sign-in were revoked. What VTEX does then is not documented: this is what such services do.
     #[must_use]
     pub fn reuses(&self) -> usize {
-        locked(&self.store).tokens.reuses()
+        locked(&self.vtex).tokens.reuses()
     }
 
     /// Gives an app key, known or not, this app token instead of all others.
     pub fn set_app_token(&self, key: &str, token: &str) {
-        locked(&self.store).set_app_token(key, token);
+        locked(&self.vtex).set_app_token(key, token);
     }
 
     /// What `set_repeated_passwords` said last: whether users may sign in by password, and whether an old
     /// password may be used again.
     #[must_use]
     pub fn password_rules(&self) -> Option<(bool, bool)> {
-        locked(&self.store).password_rules
+        locked(&self.vtex).password_rules
     }
 
     /// Whose passwords were made to expire, in order.
     #[must_use]
     pub fn expired_passwords(&self) -> Vec<String> {
-        locked(&self.store).expired_passwords.clone()
+        locked(&self.vtex).expired_passwords.clone()
     }
 
     /// The user token that the log calls `token #<number>`: the how-many-th was given out, counted from 1.
@@ -195,7 +195,7 @@ impl FakeVtex {
     /// When there were not so many yet.
     #[must_use]
     pub fn token(&self, number: usize) -> String {
-        locked(&self.store).tokens.token(number)
+        locked(&self.vtex).tokens.token(number)
     }
 
     /// The app token that the log calls `app token #<number>`: first those that were there at the start.
@@ -204,15 +204,15 @@ impl FakeVtex {
     /// When there were not so many yet.
     #[must_use]
     pub fn app_token(&self, number: usize) -> String {
-        locked(&self.store).app_tokens.value(number).expect("there were so many app tokens")
+        locked(&self.vtex).app_tokens.value(number).expect("there were so many app tokens")
     }
 
     /// Every secret that this fake knows or ever gave out, for tests that search logs for leaks.
     #[must_use]
     pub fn secrets(&self) -> Vec<String> {
-        let store = locked(&self.store);
-        let tokens = store.tokens.made().chain(store.app_tokens.made());
-        tokens.chain(store.providers.secrets()).chain(store.storefront.secrets()).collect()
+        let vtex = locked(&self.vtex);
+        let tokens = vtex.tokens.made().chain(vtex.app_tokens.made());
+        tokens.chain(vtex.providers.secrets()).chain(vtex.storefront.secrets()).collect()
     }
 }
 
@@ -292,14 +292,14 @@ impl FakeVtexBuilder {
     /// Opens the store on a free port of 127.0.0.1. It closes when the fake is dropped.
     pub async fn start(self) -> FakeVtex {
         let document = Arc::new(Document::read(DOCUMENT, ""));
-        let store = Arc::new(Mutex::new(Store::new(self.clone(), document.clone())));
-        let fake = Fake::open("FakeVtex", document, self.clock, store.clone()).await;
-        FakeVtex { fake, store }
+        let vtex = Arc::new(Mutex::new(Vtex::new(self.clone(), document.clone())));
+        let fake = Fake::open("FakeVtex", document, self.clock, vtex.clone()).await;
+        FakeVtex { fake, vtex }
     }
 }
 
 /// The state machine.
-struct Store {
+struct Vtex {
     rules: Rules,
     document: Arc<Document>,
     app_keys: Vec<AppKey>,
@@ -339,7 +339,7 @@ struct Holder {
 
 type Outcome = Result<Answer, Answer>;
 
-impl Vendor for Store {
+impl Vendor for Vtex {
     fn answer(&mut self, ask: &Ask<'_>) -> Answer {
         let checked = self.check_account(ask).and_then(|()| match ask.operation() {
             "generate_authentication_token" => self.trade_app_key(ask),
@@ -380,7 +380,7 @@ impl Vendor for Store {
 }
 
 /// What needs no session.
-impl Store {
+impl Vtex {
     fn trade_app_key(&mut self, ask: &Ask<'_>) -> Outcome {
         let body = object(ask)?;
         let (key, token) = (text(&body, "appkey")?, text(&body, "apptoken")?);
@@ -476,7 +476,7 @@ impl Store {
 
     /// Failures are answers with 200, as documented.
     fn refresh(&mut self, ask: &Ask<'_>) -> Outcome {
-        let fail = |status: &str| Answer::json(200, &json!({ "status": status, "userId": null, "refreshAfter": null }));
+        let fail = |status: &str| Answer::json(200, &json!({ "status": status }));
         let fingerprint = ask.json().and_then(|body| body["fingerprint"].as_str().map(str::to_owned));
         let refresh = ask.cookie("vid_rt").unwrap_or_default();
         let lineage = self.tokens.of_refresh(refresh).ok_or_else(|| fail("InvalidToken"))?;
@@ -511,7 +511,7 @@ impl Store {
 }
 
 /// What needs a session, or an app key.
-impl Store {
+impl Vtex {
     fn signed_in(&mut self, ask: &Ask<'_>) -> Outcome {
         let schemes = self.schemes(ask).ok_or_else(|| self.unauthorized(ask))?;
         let admitted = schemes.iter().any(|scheme| self.document.admits(ask.operation(), scheme));
@@ -613,10 +613,10 @@ impl Store {
     }
 }
 
-impl Store {
+impl Vtex {
     fn new(builder: FakeVtexBuilder, document: Arc<Document>) -> Self {
         let now = builder.clock.now();
-        let mut store = Self {
+        let mut vtex = Self {
             rules: builder.rules,
             app_keys: Vec::new(),
             app_tokens: Mint::default(),
@@ -630,10 +630,10 @@ impl Store {
             expired_passwords: Vec::new(),
         };
         for account in builder.app_keys.iter() {
-            store.app_tokens.adopt(&account.secret);
-            store.app_keys.push(AppKey::new(&account.name, &account.secret, now));
+            vtex.app_tokens.adopt(&account.secret);
+            vtex.app_keys.push(AppKey::new(&account.name, &account.secret, now));
         }
-        store
+        vtex
     }
 
     /// Refuses what is meant for another account, and what names none but must.
@@ -698,9 +698,9 @@ impl Holder {
     }
 }
 
-impl fmt::Debug for Store {
+impl fmt::Debug for Vtex {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Store").field("rules", &self.rules).finish_non_exhaustive()
+        f.debug_struct("Vtex").field("rules", &self.rules).finish_non_exhaustive()
     }
 }
 

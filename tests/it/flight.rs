@@ -231,3 +231,31 @@ async fn a_refused_refresh_token_is_not_presented_again_when_the_sign_in_fails_t
     }
     assert_eq!((fake.count("refresh_token"), fake.count("auth")), (1, 4));
 }
+
+#[test]
+fn a_runtime_that_is_kept_but_not_driven_wedges_nobody() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (fake, clock) = (runtime().block_on(FakeVms::start()), ManualClock::new());
+    let client = vms_client(&fake, &clock).build().unwrap();
+    let (idle, busy) = (runtime(), runtime());
+    let gate = fake.hold("get_token");
+    idle.block_on(async {
+        let caller = client.clone();
+        tokio::spawn(async move { caller.session().lease().await });
+        gate.arrived(1).await;
+    });
+    // Nobody drives `idle` any more: the flight there can neither land nor be seen to end.
+    gate.open();
+    busy.block_on(async {
+        let caller = client.clone();
+        let waiting = tokio::spawn(async move { caller.session().lease().await.unwrap() });
+        clock.until_sleeping(1).await;
+        clock.advance(Duration::from_secs(90));
+        waiting.await.unwrap();
+    });
+    assert_eq!(fake.count("get_token"), 2);
+    // Should it wake up, it finds that it was overtaken, and changes nothing.
+    let before = busy.block_on(client.session().lease()).unwrap().generation();
+    idle.block_on(async { tokio::task::yield_now().await });
+    assert_eq!(busy.block_on(client.session().lease()).unwrap().generation(), before);
+}

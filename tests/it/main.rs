@@ -3,12 +3,18 @@
 
 mod bad_input;
 mod calls;
+mod cancel;
 mod fakes;
+mod fakes_three;
 mod flight;
 mod goldens;
+mod laws;
 mod orderingstack;
+mod scale;
 mod shopmonkey;
 mod spec_readme;
+mod store;
+mod telling;
 mod vitamojo;
 mod vms;
 mod vtex;

@@ -167,3 +167,33 @@ fn an_account_is_a_host_name_and_the_shared_host_must_be_told_which() {
     refused(Client::builder("https://store.example").exchanged_for(HOUR), ".exchanged_for(..)");
     Client::for_account("mystore").app_key("key", "hunter2").build().expect("a client");
 }
+
+#[tokio::test]
+async fn at_the_host_that_serves_all_accounts_the_sign_in_says_which() {
+    let (fake, clock) = start(|b| b.account("mystore")).await;
+    let address: std::net::SocketAddr = fake.uri().trim_start_matches("http://").parse().unwrap();
+    let shared = "api.vtexcommercestable.com.br";
+    let client = |account: &str| {
+        let builder = Client::builder(format!("http://{shared}:{}", address.port())).allow_http().account(account);
+        let builder = builder.http(move |b| b.resolve(shared, address)).clock(clock.clone());
+        builder.app_key(FakeVtex::APP_KEY, FakeVtex::APP_TOKEN).build().unwrap()
+    };
+    client("mystore").session().lease().await.unwrap();
+    let error = client("another").session().lease().await.unwrap_err();
+    assert_eq!((error.status(), fake.count("generate_authentication_token")), (Some(400), 2), "{error}");
+}
+
+#[tokio::test]
+async fn two_accounts_side_by_side_never_share_a_session() {
+    let (fake, clock) = start(|b| b).await;
+    let store = keyway::MemoryStore::new();
+    let client = |profile: &str| {
+        let builder = builder(&fake, &clock).account(profile).store(store.clone());
+        builder.app_key(FakeVtex::APP_KEY, FakeVtex::APP_TOKEN).build().unwrap()
+    };
+    let one = client("one").session().lease().await.unwrap();
+    let two = client("two").session().lease().await.unwrap();
+    assert_ne!(one.generation(), two.generation());
+    assert_eq!(client("one").session().lease().await.unwrap().generation(), one.generation());
+    assert_eq!(fake.count("generate_authentication_token"), 2);
+}

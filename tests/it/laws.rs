@@ -1,0 +1,570 @@
+//! What every surface keeps to, whatever is peculiar to it: one suite, one test per law and surface.
+//!
+//! A sixth surface is named once at the end of this file, and gets all of them.
+
+use keyway::{
+    Clock, ErrorKind, Expiry, Http, MemoryStore, Secret, Session, SourceError,
+    testing::{Fake, FakeOrderingStack, FakeShopmonkey, FakeVitaMojo, FakeVms, FakeVtex, Fault, ManualClock},
+};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+/// A surface as the laws see it.
+trait Surface: Sized + Send + Sync + 'static {
+    /// The operations that obtain tokens.
+    const OBTAIN: &'static [&'static str];
+    /// How long a token is told to live; `None` where the vendor does not tell.
+    const LIFE: Option<Duration>;
+    /// A path that wants a session, and the operation it is to the fake.
+    const PATH: &'static str = "/some/service/v1/things";
+
+    async fn start(clock: &ManualClock, life: Option<Duration>) -> Self;
+    fn fake(&self) -> &Fake;
+    /// A client whose password, if it is asked for, makes the asking task panic while `panics` is set.
+    fn client(&self, clock: &ManualClock, store: &MemoryStore, panics: Option<Arc<AtomicBool>>) -> (Http, Session);
+    /// The vendor forgets every access token.
+    fn forget(&self);
+    fn secrets(&self) -> Vec<String>;
+}
+
+/// A source that panics while it is told to.
+fn source(
+    secret: &'static str,
+    panics: Option<Arc<AtomicBool>>,
+) -> impl Fn() -> std::future::Ready<Result<Secret, SourceError>> + Send + Sync + 'static {
+    move || {
+        assert!(!panics.as_ref().is_some_and(|panics| panics.load(Ordering::SeqCst)), "the source panics");
+        std::future::ready(Ok(Secret::from(secret)))
+    }
+}
+
+struct Stage<S> {
+    surface: Arc<S>,
+    clock: ManualClock,
+    store: MemoryStore,
+}
+
+impl<S: Surface> Stage<S> {
+    async fn set() -> Self {
+        Self::with_life(S::LIFE).await
+    }
+
+    async fn with_life(life: Option<Duration>) -> Self {
+        let clock = ManualClock::new();
+        let surface = Arc::new(S::start(&clock, life).await);
+        Self { surface, clock, store: MemoryStore::new() }
+    }
+
+    fn client(&self) -> (Http, Session) {
+        self.surface.client(&self.clock, &self.store, None)
+    }
+
+    fn fake(&self) -> &Fake {
+        self.surface.fake()
+    }
+
+    /// How often tokens were asked for.
+    fn asked(&self) -> usize {
+        S::OBTAIN.iter().map(|operation| self.fake().count(operation)).sum()
+    }
+
+    fn all(&self, fault: &Fault) {
+        S::OBTAIN.iter().for_each(|operation| self.fake().always(operation, fault.clone()));
+    }
+
+    fn heal(&self) {
+        S::OBTAIN.iter().for_each(|operation| self.fake().heal(operation));
+    }
+
+    /// The operation that a client without a session signs in by.
+    fn sign_in(&self) -> &'static str {
+        S::OBTAIN[0]
+    }
+}
+
+async fn l1_n_callers_are_one_sign_in_and_one_renewal<S: Surface>() {
+    let stage = Stage::<S>::set().await;
+    let (_, session) = stage.client();
+    for round in 1..=2 {
+        let tasks: Vec<_> = (0..200)
+            .map(|_| {
+                let session = session.clone();
+                tokio::spawn(async move { session.lease().await.unwrap().generation() })
+            })
+            .collect();
+        let mut generations = std::collections::HashSet::new();
+        for task in tasks {
+            generations.insert(task.await.unwrap());
+        }
+        let expected = if S::LIFE.is_some() { round } else { 1 };
+        assert_eq!((stage.asked(), generations.len()), (expected, 1));
+        stage.clock.advance(S::LIFE.unwrap_or(Duration::from_secs(3600)) * 2);
+    }
+}
+
+async fn l2_dropping_every_caller_loses_nothing<S: Surface>() {
+    let stage = Stage::<S>::set().await;
+    let (_, session) = stage.client();
+    let gate = stage.fake().hold(stage.sign_in());
+    let caller = {
+        let session = session.clone();
+        tokio::spawn(async move { session.lease().await })
+    };
+    gate.arrived(1).await;
+    caller.abort();
+    assert!(caller.await.unwrap_err().is_cancelled());
+    gate.open();
+    session.close().await;
+    session.lease().await.unwrap();
+    assert_eq!(stage.asked(), 1);
+}
+
+async fn l3_a_failure_is_shared_and_then_cools_down<S: Surface>() {
+    let stage = Stage::<S>::set().await;
+    let (_, session) = stage.client();
+    stage.all(&Fault::Html(503));
+    for _ in 0..50 {
+        assert_eq!(session.lease().await.unwrap_err().kind(), ErrorKind::Outage);
+    }
+    assert_eq!(stage.asked(), 1);
+    stage.heal();
+    let wait = session.lease().await.unwrap_err().retry_after().expect("says when");
+    stage.clock.advance(wait);
+    session.lease().await.unwrap();
+    assert_eq!(stage.asked(), 2);
+}
+
+async fn l4_a_late_401_to_an_older_token_renews_nothing<S: Surface>() {
+    let stage = Stage::<S>::set().await;
+    let (http, session) = stage.client();
+    session.lease().await.unwrap();
+    stage.surface.forget();
+    let gate = stage.fake().hold("other");
+    let straggler = tokio::spawn(http.get(S::PATH).send());
+    gate.arrived(1).await;
+    gate.let_through(0);
+    // Meanwhile somebody else meets the 401 and gets the next token.
+    let other = {
+        let http = http.clone();
+        tokio::spawn(async move { http.get(S::PATH).send().await.unwrap().status() })
+    };
+    gate.arrived(2).await;
+    gate.open();
+    assert_eq!(other.await.unwrap(), 200);
+    assert_eq!(straggler.await.unwrap().unwrap().status(), 200);
+    assert_eq!(stage.asked(), 2);
+}
+
+async fn l5_inside_the_early_window_nobody_waits<S: Surface>() {
+    let stage = Stage::<S>::set().await;
+    let (_, session) = stage.client();
+    let first = session.lease().await.unwrap().generation();
+    let Some(life) = S::LIFE else {
+        stage.clock.advance(Duration::from_secs(365 * 24 * 3600));
+        assert_eq!(session.lease().await.unwrap().generation(), first);
+        return;
+    };
+    let margin = (life / 5).min(Duration::from_secs(300));
+    stage.clock.advance(life - margin * 3 / 4);
+    let gates: Vec<_> = S::OBTAIN.iter().map(|operation| stage.fake().hold(operation)).collect();
+    for _ in 0..10 {
+        assert_eq!(session.lease().await.unwrap().generation(), first);
+    }
+    drop(gates);
+    session.close().await;
+    assert_ne!(session.lease().await.unwrap().generation(), first);
+    assert_eq!(stage.asked(), 2);
+}
+
+async fn l6_in_the_late_window_a_caller_waits_with_a_deadline<S: Surface>() {
+    let Some(life) = S::LIFE else { return l5_inside_the_early_window_nobody_waits::<S>().await };
+    let stage = Stage::<S>::set().await;
+    let (_, session) = stage.client();
+    let first = session.lease().await.unwrap().generation();
+    stage.clock.advance(life - Duration::from_secs(8));
+    let gates: Vec<_> = S::OBTAIN.iter().map(|operation| stage.fake().hold(operation)).collect();
+    let waiting = {
+        let session = session.clone();
+        tokio::spawn(async move { session.lease().await.unwrap().generation() })
+    };
+    stage.clock.until_sleeping(1).await;
+    assert!(!waiting.is_finished());
+    // Half of what is left is spent on waiting; then the token that is still good serves.
+    stage.clock.advance(Duration::from_secs(4));
+    assert_eq!(waiting.await.unwrap(), first);
+    drop(gates);
+    session.close().await;
+    assert_ne!(session.lease().await.unwrap().generation(), first);
+    assert_eq!(stage.asked(), 2);
+}
+
+async fn l7_a_valid_token_survives_a_failed_renewal<S: Surface>() {
+    let stage = Stage::<S>::set().await;
+    let (http, session) = stage.client();
+    let first = session.lease().await.unwrap().generation();
+    stage.all(&Fault::Html(503));
+    stage.clock.advance(S::LIFE.map_or(Duration::from_secs(3600), |life| life - Duration::from_secs(8)));
+    for _ in 0..5 {
+        assert_eq!(session.lease().await.unwrap().generation(), first);
+        assert_eq!(http.get(S::PATH).send().await.unwrap().status(), 200);
+    }
+    assert_eq!(stage.asked(), if S::LIFE.is_some() { 2 } else { 1 });
+}
+
+async fn l8_what_is_served_can_be_found_in_the_store<S: Surface>() {
+    let stage = Stage::<S>::set().await;
+    let (_, session) = stage.client();
+    let served = session.lease().await.unwrap().generation();
+    let (_, another) = stage.client();
+    assert_eq!(another.lease().await.unwrap().generation(), served);
+    assert_eq!(stage.asked(), 1);
+}
+
+async fn l10_a_sleep_and_a_jump_of_either_clock_are_noticed<S: Surface>() {
+    let stage = Stage::<S>::set().await;
+    let (http, session) = stage.client();
+    session.lease().await.unwrap();
+    let life = S::LIFE.unwrap_or(Duration::from_secs(3600));
+    // The machine sleeps: the monotonic clock stops, the world goes on.
+    stage.clock.stop_monotonic_for(life * 2);
+    assert_eq!(http.get(S::PATH).send().await.unwrap().status(), 200);
+    let after_sleep = stage.asked();
+    assert_eq!(after_sleep, if S::LIFE.is_some() { 2 } else { 1 });
+    // The wall clock is set back by a day: the monotonic one still counts.
+    stage.clock.jump_wall(-86_400);
+    stage.clock.advance(life * 2);
+    assert_eq!(http.get(S::PATH).send().await.unwrap().status(), 200);
+    assert_eq!(stage.asked(), if S::LIFE.is_some() { 3 } else { 1 });
+}
+
+async fn l11_a_sign_out_beats_the_sign_in_that_is_under_way<S: Surface>() {
+    let stage = Stage::<S>::set().await;
+    let (_, session) = stage.client();
+    let gate = stage.fake().hold(stage.sign_in());
+    let waiting = {
+        let session = session.clone();
+        tokio::spawn(async move { session.lease().await.unwrap_err().kind() })
+    };
+    gate.arrived(1).await;
+    session.sign_out().await.unwrap();
+    gate.open();
+    assert_eq!(waiting.await.unwrap(), ErrorKind::SignedOut);
+    assert_eq!(session.lease().await.unwrap_err().kind(), ErrorKind::SignedOut);
+    session.sign_in().await.unwrap();
+    assert_eq!(stage.asked(), 2);
+}
+
+async fn l12_nothing_that_can_be_printed_holds_a_secret<S: Surface>() {
+    let stage = Stage::<S>::set().await;
+    let (http, session) = stage.client();
+    let lease = session.lease().await.unwrap();
+    let mut shown =
+        format!("{http:?} {session:?} {lease:?} {:?} {:?} {}", session.profile(), lease.headers(), session.report());
+    stage.clock.advance(S::LIFE.unwrap_or_default() * 2);
+    stage.surface.forget();
+    for fault in [Fault::Html(502), Fault::TruncatedJson, Fault::CutAfter, Fault::Empty(400), Fault::Html(200)] {
+        stage.all(&fault);
+        stage.clock.advance(Duration::from_secs(3600));
+        match http.get(S::PATH).send().await {
+            Ok(answer) => shown += &format!("{answer:?}"),
+            Err(error) => {
+                shown += &format!("{error} {error:?} {error:#?}");
+                let mut source = std::error::Error::source(&error);
+                while let Some(cause) = source {
+                    shown += &format!("{cause} {cause:?}");
+                    source = cause.source();
+                }
+            }
+        }
+    }
+    for secret in stage.surface.secrets().into_iter().filter(|secret| secret.len() > 5) {
+        assert!(!shown.contains(&secret), "`{secret}` is in {shown}");
+    }
+}
+
+async fn l13_credentials_go_to_the_own_origin_only<S: Surface>() {
+    let (stage, other) = (Stage::<S>::set().await, Stage::<S>::set().await);
+    let (http, _) = stage.client();
+    let answer = http.get(format!("{}{}", other.fake().uri(), S::PATH)).send().await.unwrap();
+    assert_eq!(answer.status(), 401);
+    assert!(other.fake().saw().iter().all(|seen| seen.bearer.is_none()));
+    assert_eq!(stage.asked(), 0);
+}
+
+async fn l14_a_throttle_is_waited_for_even_by_an_explicit_sign_in<S: Surface>() {
+    let stage = Stage::<S>::set().await;
+    let (_, session) = stage.client();
+    stage.all(&Fault::Empty(429));
+    for _ in 0..100 {
+        let error = session.lease().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Throttled, "{error}");
+        assert!(error.retry_after().is_some());
+        let _ = session.sign_in().await.unwrap_err();
+    }
+    assert_eq!(stage.asked(), 1);
+}
+
+async fn l15_a_panic_in_a_sign_in_wedges_nobody<S: Surface>() {
+    let stage = Stage::<S>::set().await;
+    let panics = Arc::new(AtomicBool::new(true));
+    let (_, session) = stage.surface.client(&stage.clock, &stage.store, Some(panics.clone()));
+    let error = session.lease().await.unwrap_err();
+    assert!(error.kind() == ErrorKind::Protocol && error.to_string().contains("panicked"), "{error}");
+    panics.store(false, Ordering::SeqCst);
+    stage.clock.advance(Duration::from_secs(1));
+    session.lease().await.unwrap();
+    assert_eq!(stage.asked(), 1);
+}
+
+async fn l16_a_dead_runtime_wedges_nobody<S: Surface>() {
+    let stage = Stage::<S>::set().await;
+    let (_, session) = stage.client();
+    let gate = stage.fake().hold(stage.sign_in());
+    let caller = session.clone();
+    let (stop, stopped) = std::sync::mpsc::channel::<()>();
+    let thread = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        runtime.spawn(async move { caller.lease().await });
+        let _ = stopped.recv();
+        runtime.shutdown_background();
+    });
+    gate.arrived(1).await;
+    stop.send(()).unwrap();
+    thread.join().unwrap();
+    gate.open();
+    session.lease().await.unwrap();
+    assert_eq!(stage.asked(), 2);
+}
+
+async fn l17_two_sessions_never_mix<S: Surface>() {
+    let (one, two) = (Stage::<S>::set().await, Stage::<S>::set().await);
+    // Two platforms, one store.
+    let (_, first) = one.surface.client(&one.clock, &one.store, None);
+    let (_, second) = two.surface.client(&two.clock, &one.store, None);
+    let (a, b) = (first.lease().await.unwrap(), second.lease().await.unwrap());
+    assert_ne!(a.generation(), b.generation());
+    assert_eq!((one.asked(), two.asked()), (1, 1));
+}
+
+async fn l18_a_token_that_is_dead_on_arrival_never_spins<S: Surface>() {
+    let stage = Stage::<S>::with_life(S::LIFE.map(|_| Duration::ZERO)).await;
+    let (_, session) = stage.client();
+    if S::LIFE.is_none() {
+        assert_eq!(session.lease().await.unwrap().expiry(), Expiry::Unknown);
+        return;
+    }
+    for _ in 0..100 {
+        let error = session.lease().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Protocol, "{error}");
+    }
+    assert_eq!(stage.asked(), 1);
+}
+
+struct VitaMojo(FakeVitaMojo);
+
+impl Surface for VitaMojo {
+    const OBTAIN: &'static [&'static str] = &["auth", "refresh_token"];
+    const LIFE: Option<Duration> = Some(Duration::from_secs(600));
+
+    async fn start(clock: &ManualClock, life: Option<Duration>) -> Self {
+        let builder = FakeVitaMojo::builder().clock(clock.clone()).rotating(true).jwt(true);
+        Self(builder.token_life(life.unwrap_or_default()).start().await)
+    }
+
+    fn fake(&self) -> &Fake {
+        &self.0
+    }
+
+    fn client(&self, clock: &ManualClock, store: &MemoryStore, panics: Option<Arc<AtomicBool>>) -> (Http, Session) {
+        let builder = keyway::vitamojo::Client::builder(self.0.uri()).tenant(crate::TENANT).clock(clock.clone());
+        let builder = builder.password_from(FakeVitaMojo::EMAIL, source(FakeVitaMojo::PASSWORD, panics));
+        let client = builder.store(store.clone()).build().unwrap();
+        (client.http(), client.session().clone())
+    }
+
+    fn forget(&self) {
+        self.0.revoke_access_tokens();
+    }
+
+    fn secrets(&self) -> Vec<String> {
+        self.0.secrets()
+    }
+}
+
+struct OrderingStack(FakeOrderingStack);
+
+impl Surface for OrderingStack {
+    const OBTAIN: &'static [&'static str] = &["issue_token"];
+    const LIFE: Option<Duration> = Some(Duration::from_secs(3600));
+
+    async fn start(clock: &ManualClock, life: Option<Duration>) -> Self {
+        let builder = FakeOrderingStack::builder().clock(clock.clone()).rotating(true);
+        Self(builder.token_life(life.unwrap_or_default()).start().await)
+    }
+
+    fn fake(&self) -> &Fake {
+        &self.0
+    }
+
+    fn client(&self, clock: &ManualClock, store: &MemoryStore, panics: Option<Arc<AtomicBool>>) -> (Http, Session) {
+        let client = keyway::orderingstack::Client::builder(self.0.uri())
+            .tenant(FakeOrderingStack::TENANT)
+            .client(FakeOrderingStack::CLIENT_ID, FakeOrderingStack::CLIENT_SECRET)
+            .password_from(FakeOrderingStack::LOGIN, source(FakeOrderingStack::PASSWORD, panics))
+            .store(store.clone())
+            .clock(clock.clone())
+            .build()
+            .unwrap();
+        (client.http(), client.session().clone())
+    }
+
+    fn forget(&self) {
+        self.0.revoke_access_tokens();
+    }
+
+    fn secrets(&self) -> Vec<String> {
+        self.0.secrets()
+    }
+}
+
+struct Shopmonkey(FakeShopmonkey);
+
+impl Surface for Shopmonkey {
+    const OBTAIN: &'static [&'static str] = &["login"];
+    const LIFE: Option<Duration> = Some(Duration::from_secs(3600));
+
+    async fn start(clock: &ManualClock, life: Option<Duration>) -> Self {
+        let builder = FakeShopmonkey::builder().clock(clock.clone()).jwt(true);
+        Self(builder.token_life(life.unwrap_or_default()).start().await)
+    }
+
+    fn fake(&self) -> &Fake {
+        &self.0
+    }
+
+    fn client(&self, clock: &ManualClock, store: &MemoryStore, panics: Option<Arc<AtomicBool>>) -> (Http, Session) {
+        let builder = keyway::shopmonkey::Client::builder(self.0.uri()).clock(clock.clone()).store(store.clone());
+        let source = source(FakeShopmonkey::PASSWORD, panics);
+        let client = builder.password_from(FakeShopmonkey::EMAIL, source).build().unwrap();
+        (client.http(), client.session().clone())
+    }
+
+    fn forget(&self) {
+        self.0.revoke_sessions();
+    }
+
+    fn secrets(&self) -> Vec<String> {
+        self.0.secrets()
+    }
+}
+
+struct Vms(FakeVms);
+
+impl Surface for Vms {
+    const OBTAIN: &'static [&'static str] = &["get_token"];
+    const LIFE: Option<Duration> = None;
+
+    async fn start(clock: &ManualClock, _: Option<Duration>) -> Self {
+        Self(FakeVms::builder().clock(clock.clone()).start().await)
+    }
+
+    fn fake(&self) -> &Fake {
+        &self.0
+    }
+
+    fn client(&self, clock: &ManualClock, store: &MemoryStore, panics: Option<Arc<AtomicBool>>) -> (Http, Session) {
+        let builder = keyway::vms::Client::builder(self.0.uri()).clock(clock.clone()).store(store.clone());
+        let client = builder.password_from(FakeVms::LOGIN, source(FakeVms::PASSWORD, panics)).build().unwrap();
+        (client.http(), client.session().clone())
+    }
+
+    fn forget(&self) {
+        self.0.revoke_all();
+    }
+
+    fn secrets(&self) -> Vec<String> {
+        self.0.secrets()
+    }
+}
+
+struct Vtex(FakeVtex);
+
+impl Surface for Vtex {
+    const OBTAIN: &'static [&'static str] = &["generate_authentication_token"];
+    const LIFE: Option<Duration> = Some(Duration::from_secs(6 * 3600));
+
+    async fn start(clock: &ManualClock, life: Option<Duration>) -> Self {
+        Self(FakeVtex::builder().clock(clock.clone()).token_life(life.unwrap_or_default()).start().await)
+    }
+
+    fn fake(&self) -> &Fake {
+        &self.0
+    }
+
+    fn client(&self, clock: &ManualClock, store: &MemoryStore, panics: Option<Arc<AtomicBool>>) -> (Http, Session) {
+        let builder = keyway::vtex::Client::builder(self.0.uri()).clock(clock.clone()).store(store.clone());
+        let client = builder.app_key_from(FakeVtex::APP_KEY, source(FakeVtex::APP_TOKEN, panics)).build().unwrap();
+        (client.http(), client.session().clone())
+    }
+
+    fn forget(&self) {
+        self.0.revoke_tokens();
+    }
+
+    fn secrets(&self) -> Vec<String> {
+        self.0.secrets()
+    }
+}
+
+macro_rules! laws {
+    ($($name:ident: $surface:ident;)*) => {$(
+        mod $name {
+            use super::$surface;
+            laws!(@ $surface
+                l1_n_callers_are_one_sign_in_and_one_renewal
+                l2_dropping_every_caller_loses_nothing
+                l3_a_failure_is_shared_and_then_cools_down
+                l4_a_late_401_to_an_older_token_renews_nothing
+                l5_inside_the_early_window_nobody_waits
+                l6_in_the_late_window_a_caller_waits_with_a_deadline
+                l7_a_valid_token_survives_a_failed_renewal
+                l8_what_is_served_can_be_found_in_the_store
+                l10_a_sleep_and_a_jump_of_either_clock_are_noticed
+                l11_a_sign_out_beats_the_sign_in_that_is_under_way
+                l12_nothing_that_can_be_printed_holds_a_secret
+                l13_credentials_go_to_the_own_origin_only
+                l14_a_throttle_is_waited_for_even_by_an_explicit_sign_in
+                l15_a_panic_in_a_sign_in_wedges_nobody
+                l16_a_dead_runtime_wedges_nobody
+                l17_two_sessions_never_mix
+                l18_a_token_that_is_dead_on_arrival_never_spins
+            );
+        }
+    )*};
+    (@ $surface:ident $($law:ident)*) => {$(
+        #[tokio::test]
+        async fn $law() {
+            super::$law::<$surface>().await;
+        }
+    )*};
+}
+
+laws! {
+    vitamojo: VitaMojo;
+    orderingstack: OrderingStack;
+    shopmonkey: Shopmonkey;
+    vms: Vms;
+    vtex: Vtex;
+}
+
+/// The laws look at the clock the way the crate does.
+#[test]
+fn a_manual_clock_stands_still() {
+    let clock = ManualClock::new();
+    assert_eq!((clock.wall(), clock.monotonic()), (clock.wall(), clock.monotonic()));
+}

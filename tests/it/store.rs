@@ -1,0 +1,123 @@
+//! What happens when the place where sessions sleep fails.
+
+use crate::{vitamojo_client, vms_client};
+use keyway::{
+    ErrorKind, Generation, Key, MemoryStore, Record, Store, StoreError, StoreLock,
+    testing::{FakeVitaMojo, FakeVms, ManualClock},
+};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+/// A memory store that can be made to fail.
+#[derive(Clone, Default)]
+struct Moody {
+    inner: MemoryStore,
+    down: Arc<AtomicBool>,
+    full: Arc<AtomicBool>,
+    saves: Arc<AtomicUsize>,
+}
+
+impl Moody {
+    fn is_up(&self) -> Result<(), StoreError> {
+        if self.down.load(Ordering::SeqCst) { Err(StoreError::new("the disk is gone")) } else { Ok(()) }
+    }
+}
+
+impl Store for Moody {
+    async fn load(&self, key: &Key) -> Result<Option<Record>, StoreError> {
+        self.is_up()?;
+        self.inner.load(key).await
+    }
+
+    async fn compare_and_swap(&self, key: &Key, old: Option<Generation>, new: Record) -> Result<bool, StoreError> {
+        self.is_up()?;
+        self.saves.fetch_add(1, Ordering::SeqCst);
+        if self.full.load(Ordering::SeqCst) {
+            return Err(StoreError::new("the disk is full"));
+        }
+        self.inner.compare_and_swap(key, old, new).await
+    }
+
+    async fn remove(&self, key: &Key) -> Result<(), StoreError> {
+        self.inner.remove(key).await
+    }
+
+    async fn lock(&self, key: &Key, wait: Duration) -> Result<StoreLock, StoreError> {
+        self.is_up()?;
+        self.inner.lock(key, wait).await
+    }
+}
+
+#[tokio::test]
+async fn a_save_that_fails_costs_no_sign_in_and_is_made_up_for() {
+    let clock = ManualClock::new();
+    let fake = FakeVitaMojo::builder().clock(clock.clone()).rotating(true).start().await;
+    let store = Moody::default();
+    let client = vitamojo_client(&fake, &clock).store(store.clone()).build().unwrap();
+    store.full.store(true, Ordering::SeqCst);
+    client.session().lease().await.unwrap();
+    assert_eq!(client.http().get("/order/v1/orders").send().await.unwrap().status(), 200);
+    assert!(client.session().report().to_string().contains("kept in memory"));
+
+    store.full.store(false, Ordering::SeqCst);
+    clock.until_sleeping(1).await;
+    clock.advance(Duration::from_secs(1));
+    let other = loop {
+        // The offer is under way on this runtime; a second client sees the session once it is there.
+        tokio::task::yield_now().await;
+        if store.saves.load(Ordering::SeqCst) == 2 {
+            break vitamojo_client(&fake, &clock).store(store.clone()).build().unwrap();
+        }
+    };
+    assert_eq!(
+        other.session().lease().await.unwrap().generation(),
+        client.session().lease().await.unwrap().generation()
+    );
+    assert_eq!(fake.count("auth"), 1);
+}
+
+#[tokio::test]
+async fn a_token_that_rotates_is_not_renewed_without_the_store_and_a_valid_one_serves() {
+    let clock = ManualClock::new();
+    let fake = FakeVitaMojo::builder().clock(clock.clone()).rotating(true).start().await;
+    let store = Moody::default();
+    let client = vitamojo_client(&fake, &clock).store(store.clone()).build().unwrap();
+    client.session().lease().await.unwrap();
+    store.down.store(true, Ordering::SeqCst);
+    clock.advance(Duration::from_secs(9 * 60));
+    client.session().lease().await.expect("still valid");
+    client.session().close().await;
+    clock.advance(Duration::from_secs(2 * 60));
+    let error = client.session().lease().await.unwrap_err();
+    assert_eq!((error.kind(), fake.count("refresh_token")), (ErrorKind::Store, 0));
+    assert!(error.to_string().contains("the disk is gone"), "{error}");
+    store.down.store(false, Ordering::SeqCst);
+    clock.advance(Duration::from_secs(60));
+    client.session().lease().await.unwrap();
+    assert_eq!((fake.count("auth"), fake.count("refresh_token"), fake.reuses()), (1, 1, 0));
+}
+
+#[tokio::test]
+async fn a_vendor_whose_tokens_do_not_rotate_goes_on_without_the_store() {
+    let (fake, clock, store) = (FakeVms::start().await, ManualClock::new(), Moody::default());
+    store.down.store(true, Ordering::SeqCst);
+    let client = vms_client(&fake, &clock).store(store).build().unwrap();
+    assert_eq!(client.http().get("/api/v1/cameras").send().await.unwrap().status(), 200);
+    assert_eq!(fake.count("get_token"), 1);
+}
+
+#[tokio::test]
+async fn a_sign_out_that_the_store_does_not_hear_of_says_so_and_counts_here() {
+    let (fake, clock, store) = (FakeVms::start().await, ManualClock::new(), Moody::default());
+    let client = vms_client(&fake, &clock).store(store.clone()).build().unwrap();
+    client.session().lease().await.unwrap();
+    store.down.store(true, Ordering::SeqCst);
+    assert_eq!(client.session().sign_out().await.unwrap_err().kind(), ErrorKind::Store);
+    assert!(fake.sessions().is_empty());
+    assert_eq!(client.session().lease().await.unwrap_err().kind(), ErrorKind::SignedOut);
+}
