@@ -17,15 +17,16 @@ impl Surface for OrderingStack {
     type Client = Client;
     const DOCUMENT: &'static str = include_str!("../../../specs/orderingstack.json");
     const TENANT: Option<&'static str> = Some(TENANT);
+    const ROLES: &'static [&'static str] = &["user", "service"];
 
-    fn client(uri: &str, role: &str) -> Option<Client> {
+    fn client(uri: &str, role: &str) -> Client {
         let builder = Client::builder(uri).tenant(TENANT).client("till", "hunter2").retry(Retry::never());
         let builder = match role {
             "user" => builder.password("cashier", "hunter2"),
             "service" => builder.client_credentials(),
-            _ => return None,
+            other => panic!("no builder makes a session of the role {other}"),
         };
-        Some(builder.build().unwrap())
+        builder.build().unwrap()
     }
 
     fn session() -> Vec<Route> {

@@ -13,8 +13,8 @@ impl Surface for Shopmonkey {
     type Client = Client;
     const DOCUMENT: &'static str = include_str!("../../../specs/shopmonkey.json");
 
-    fn client(uri: &str, _role: &str) -> Option<Client> {
-        Some(Client::builder(uri).password("owner@example.org", "hunter2").retry(Retry::never()).build().unwrap())
+    fn client(uri: &str, _role: &str) -> Client {
+        Client::builder(uri).password("owner@example.org", "hunter2").retry(Retry::never()).build().unwrap()
     }
 
     fn session() -> Vec<Route> {

@@ -77,8 +77,7 @@ impl<C> Stage<C> {
         tokio::task::yield_now().await;
         let server = MockServer::start().await;
         Mock::given(any()).respond_with(Directed(director.clone())).mount(&server).await;
-        let client = S::client(&server.uri(), role).expect("such a session");
-        Self { client, director, _server: server }
+        Self { client: S::client(&server.uri(), role), director, _server: server }
     }
 
     /// From now on the operation is expected at this path.

@@ -22,9 +22,9 @@ impl Surface for VitaMojo {
     const DOCUMENT: &'static str = include_str!("../../../specs/vitamojo.json");
     const TENANT: Option<&'static str> = Some(TENANT);
 
-    fn client(uri: &str, _role: &str) -> Option<Client> {
+    fn client(uri: &str, _role: &str) -> Client {
         let builder = Client::builder(uri).password("admin@vitamojo.dev", "hunter2").tenant(TENANT);
-        Some(builder.retry(Retry::never()).build().unwrap())
+        builder.retry(Retry::never()).build().unwrap()
     }
 
     fn session() -> Vec<Route> {
@@ -119,7 +119,7 @@ async fn a_renewal_is_posted_after_a_404_or_405_without_a_code_only() {
 #[tokio::test]
 async fn a_renewal_answers_like_a_sign_in() {
     let server = stage::server(VitaMojo::session()).await;
-    let client = VitaMojo::client(&server.uri(), "user").unwrap();
+    let client = VitaMojo::client(&server.uri(), "user");
     let first = client.session().lease().await.unwrap();
     let renewed = client.session().renew().await.unwrap();
     assert_ne!(first.generation(), renewed.generation());
@@ -130,7 +130,7 @@ async fn a_renewal_answers_like_a_sign_in() {
 #[tokio::test]
 async fn sign_in_is_json_and_carries_no_session() {
     let server = stage::server(VitaMojo::session()).await;
-    VitaMojo::client(&server.uri(), "user").unwrap().session().lease().await.unwrap();
+    VitaMojo::client(&server.uri(), "user").session().lease().await.unwrap();
     let seen = server.received_requests().await.unwrap();
     let header = |name| seen[0].headers.get(name).and_then(|value| value.to_str().ok());
     assert_eq!(seen.len(), 1);
@@ -144,7 +144,7 @@ async fn a_refresh_token_cannot_move_the_request_or_appear_in_an_error() {
         let token = json!({ "payload": { "token": { "value": "the-access-token", "refresh": refresh } } });
         let route = Route { method: "POST", path: "/user/v1/auth", status: 201, body: token };
         let server = stage::server(vec![route]).await;
-        let client = VitaMojo::client(&server.uri(), "user").unwrap();
+        let client = VitaMojo::client(&server.uri(), "user");
         client.session().lease().await.unwrap();
         let outcome = client.session().renew().await;
         let mut renewals = stage::calls(&server).await.into_iter().filter(|call| call != "POST /user/v1/auth");
@@ -162,7 +162,7 @@ async fn a_refresh_token_cannot_move_the_request_or_appear_in_an_error() {
 #[tokio::test]
 async fn a_check_needs_a_user_session_only() {
     let server = stage::server(VitaMojo::session()).await;
-    let client = VitaMojo::client(&server.uri(), "user").unwrap();
+    let client = VitaMojo::client(&server.uri(), "user");
     let _not_found = client.api().check_token().send().await.unwrap_err();
     assert_eq!(stage::calls(&server).await, ["POST /user/v1/auth", "GET /user/v1/auth/check"]);
     let credentials = json!({ "email": "admin@vitamojo.dev", "password": "hunter2" });
@@ -196,7 +196,7 @@ async fn paths_go_below_the_user_service() {
     let mut routes = VitaMojo::session();
     routes[0].path = "/gateway/user/v1/auth";
     let server = stage::server(routes).await;
-    let client = VitaMojo::client(&format!("{}/gateway/", server.uri()), "user").unwrap();
+    let client = VitaMojo::client(&format!("{}/gateway/", server.uri()), "user");
     let _not_found = client.api().check_token().send().await.unwrap_err();
     let _not_found = client.http().get("/order/v1/orders").send().await.unwrap();
     let _not_found = client.session().renew().await.unwrap_err();

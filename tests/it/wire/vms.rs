@@ -17,8 +17,8 @@ impl Surface for Vms {
     type Client = Client;
     const DOCUMENT: &'static str = include_str!("../../../specs/vms.json");
 
-    fn client(uri: &str, _role: &str) -> Option<Client> {
-        Some(Client::builder(uri).password("operator", "hunter2").retry(Retry::never()).build().unwrap())
+    fn client(uri: &str, _role: &str) -> Client {
+        Client::builder(uri).password("operator", "hunter2").retry(Retry::never()).build().unwrap()
     }
 
     fn session() -> Vec<Route> {
@@ -115,7 +115,7 @@ fn with(route: Route) -> Vec<Route> {
 #[tokio::test]
 async fn a_first_sign_in_sends_login_and_password_only() {
     let server = stage::server(Vms::session()).await;
-    Vms::client(&server.uri(), "user").unwrap().session().lease().await.unwrap();
+    Vms::client(&server.uri(), "user").session().lease().await.unwrap();
     let credentials = json!({ "login": "operator", "password": "hunter2" });
     assert_eq!(stage::sent(&server, "/api/v1/token").await, [credentials]);
 }
@@ -139,7 +139,7 @@ async fn a_bare_list_of_sessions_is_a_broken_contract() {
     let list = json!([{ "id": "s1", "is_current": false, "online": true }]);
     let route = Route { method: "POST", path: "/api/v1/token", status: 419, body: list };
     let server = stage::server(with(route)).await;
-    let error = Vms::client(&server.uri(), "user").unwrap().session().lease().await.unwrap_err();
+    let error = Vms::client(&server.uri(), "user").session().lease().await.unwrap_err();
     assert_eq!((error.kind(), error.status()), (ErrorKind::Protocol, Some(419)), "{error}");
 }
 
@@ -148,7 +148,7 @@ async fn the_reasons_of_a_422_come_from_errors() {
     for message in [json!("The given data was invalid"), json!("hunter2"), json!(null), json!({ "login": "hunter2" })] {
         let body = json!({ "message": message, "errors": { "language": ["The language is not known."] } });
         let server = stage::server(with(Route { method: "PUT", path: "/api/v1/users/self", status: 422, body })).await;
-        let client = Vms::client(&server.uri(), "user").unwrap();
+        let client = Vms::client(&server.uri(), "user");
         let error = client.api().update_self().body_map(|body| body.language("xx")).send().await.unwrap_err();
         assert_eq!((error.kind(), error.status()), (ErrorKind::Validation, Some(422)), "{error}");
         assert_eq!(error.validation().unwrap()["language"], ["The language is not known."]);
@@ -161,7 +161,7 @@ async fn a_session_is_ended_by_its_id_in_the_path_without_a_body() {
     let route =
         Route { method: "POST", path: "/api/v1/sessions/a%20b%2Fc", status: 200, body: json!({ "status": "ok" }) };
     let server = stage::server(with(route)).await;
-    let client = Vms::client(&server.uri(), "user").unwrap();
+    let client = Vms::client(&server.uri(), "user");
     let answer = client.api().delete_session().session_id("a b/c").send().await.unwrap();
     assert_eq!(answer.status.as_deref(), Some("ok"));
     let seen = server.received_requests().await.unwrap();
@@ -173,7 +173,7 @@ async fn a_session_is_ended_by_its_id_in_the_path_without_a_body() {
 async fn client_headers_are_optional() {
     let route = Route { method: "POST", path: "/api/v1/sessions/s1", status: 200, body: json!({}) };
     let server = stage::server(with(route)).await;
-    let client = Vms::client(&server.uri(), "user").unwrap();
+    let client = Vms::client(&server.uri(), "user");
     client.api().delete_session().session_id("s1").send().await.unwrap();
     client.api().delete_session().session_id("s1").x_client("web").x_uuid(None).send().await.unwrap();
     let seen = server.received_requests().await.unwrap();
@@ -187,7 +187,7 @@ async fn client_headers_are_optional() {
 #[tokio::test]
 async fn a_client_header_that_holds_a_line_break_is_named_and_nothing_is_sent() {
     let server = stage::server(Vms::session()).await;
-    let client = Vms::client(&server.uri(), "user").unwrap();
+    let client = Vms::client(&server.uri(), "user");
     for value in ["web\r\nauthorization: x", "web\n", "\0"] {
         let error = client.api().delete_session().session_id("s1").x_client(value).send().await.unwrap_err();
         assert_eq!((error.kind(), error.status()), (ErrorKind::Validation, None), "{error}");
@@ -200,7 +200,7 @@ async fn a_client_header_that_holds_a_line_break_is_named_and_nothing_is_sent() 
 async fn a_sign_out_works_without_a_device() {
     let server =
         stage::server(with(Route { method: "POST", path: "/api/v1/logout", status: 200, body: json!({}) })).await;
-    let client = Vms::client(&server.uri(), "user").unwrap();
+    let client = Vms::client(&server.uri(), "user");
     client.api().logout().send().await.unwrap();
     client.session().sign_in().await.unwrap();
     assert_eq!(client.session().sign_out().await.unwrap(), SignOut::Revoked);

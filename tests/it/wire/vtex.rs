@@ -23,10 +23,8 @@ impl Surface for Vtex {
     type Client = Client;
     const DOCUMENT: &'static str = include_str!("../../../specs/vtex.json");
 
-    fn client(uri: &str, _role: &str) -> Option<Client> {
-        Some(
-            Client::builder(uri).app_key("vtexappkey-example-YSWQFZ", "hunter2").retry(Retry::never()).build().unwrap(),
-        )
+    fn client(uri: &str, _role: &str) -> Client {
+        Client::builder(uri).app_key("vtexappkey-example-YSWQFZ", "hunter2").retry(Retry::never()).build().unwrap()
     }
 
     fn session() -> Vec<Route> {
