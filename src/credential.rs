@@ -1,6 +1,6 @@
 //! Where a secret comes from: given once, or asked for at every sign-in.
 
-use crate::{BoxFuture, Error, Secret};
+use crate::{BoxFuture, Error, ErrorKind, Secret};
 use std::{fmt, future::Future, sync::Arc};
 
 /// Hands out a secret whenever a sign-in needs it: from a vault, a file that rotates, a prompt.
@@ -12,7 +12,7 @@ use std::{fmt, future::Future, sync::Arc};
 ///
 /// # fn build() -> Result<(), keyway::Error> {
 /// let vms = keyway::vms::Client::builder("https://vms.example")
-///     .password_from("operator@example.org", || async { std::fs::read_to_string("/run/secrets/vms").map(Secret::from) })
+///     .password_from("operator@example.org", || async { std::fs::read_to_string("/run/secrets/vms").map(|secret| Secret::from(secret.trim_end())) })
 ///     .build()?;
 /// # Ok(()) }
 /// ```
@@ -78,7 +78,7 @@ impl Credential {
             Self::Source(source) => source.secret().await.map_err(|error| {
                 let text = error.to_string();
                 let line = text.lines().next().unwrap_or_default().to_owned();
-                Error::config(format!("the credential source failed: {line}"))
+                Error::new(ErrorKind::Config, format!("the credential source failed: {line}"))
                     .advice("nothing was sent; see the source")
             }),
         }

@@ -30,9 +30,9 @@ pub enum ErrorKind {
     CaptchaRequired,
     /// The account has as many sessions as it may have. Choose one to end through [`Error::resume`], or set a policy.
     SessionLimit,
-    /// A person must enter a code on another device.
+    /// A person must enter a code on another device. Reserved: no credential of today ends in it.
     DeviceCode,
-    /// The responder was asked and declined.
+    /// The responder was asked and declined, or did not answer within [`Timeouts::person`](crate::Timeouts::person).
     Declined,
     /// The vendor answered 401 even with a fresh token. Renewing does not help; the account may lack the right.
     Unauthorized,
@@ -94,7 +94,8 @@ impl Error {
         self.0.status
     }
 
-    /// The document's name of the operation that failed, in snake_case. `"http"` for a free call.
+    /// The document's name of the operation that failed, in snake_case: also that of the sign-in step which kept a call
+    /// from being made. `"http"` for a free call.
     #[must_use]
     pub fn operation(&self) -> Option<&str> {
         self.0.operation
@@ -224,6 +225,10 @@ impl Error {
         self.with(|inner| inner.advice = Some(advice.into()))
     }
 
+    pub(crate) fn message(self, message: impl Into<Cow<'static, str>>) -> Self {
+        self.with(|inner| inner.message = message.into())
+    }
+
     pub(crate) fn with_kind(self, kind: ErrorKind) -> Self {
         self.with(|inner| inner.kind = kind)
     }
@@ -289,11 +294,11 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.message)?;
-        match (self.0.operation, self.0.status) {
-            (Some(operation), Some(status)) => write!(f, " ({operation}, HTTP {status})")?,
-            (Some(operation), None) => write!(f, " ({operation})")?,
-            (None, Some(status)) => write!(f, " (HTTP {status})")?,
-            (None, None) => {}
+        let status = self.0.status.map(|status| format!("HTTP {status}"));
+        let where_from = [self.0.operation, status.as_deref(), self.0.code.as_deref().filter(|code| is_plain(code))];
+        let where_from: Vec<_> = where_from.into_iter().flatten().collect();
+        if !where_from.is_empty() {
+            write!(f, " ({})", where_from.join(", "))?;
         }
         if let Some(advice) = &self.0.advice {
             write!(f, ": {advice}")?;
@@ -303,6 +308,11 @@ impl fmt::Display for Error {
         }
         Ok(())
     }
+}
+
+/// A code is shown in the line if it looks like one.
+fn is_plain(code: &str) -> bool {
+    !code.is_empty() && code.len() <= 40 && code.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
 }
 
 impl fmt::Debug for Error {
@@ -331,6 +341,10 @@ impl From<reqwest::Error> for Error {
             _ => what.to_owned(),
         };
         let made = Self::new(kind, message);
+        let made = match kind {
+            ErrorKind::Outage | ErrorKind::Timeout => made.advice("check the address and the network, or try later"),
+            _ => made,
+        };
         match error.status() {
             Some(status) => made.with_status(status.as_u16()),
             None => made,

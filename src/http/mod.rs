@@ -94,7 +94,12 @@ impl Core {
         self.allowed(facts)?;
         self.set_tenant(&mut request, facts)?;
         self.0.paths.apply(facts, request.url_mut());
-        let response = self.call(request, Some(facts)).await.map_err(|error| error.at(facts.operation))?;
+        let response = match facts.step {
+            // A session that shall end is not renewed for it, and a 401 says that it has ended.
+            facts::Step::SignOut => self.call_as_held(request, facts).await,
+            _ => self.call(request, Some(facts)).await,
+        };
+        let response = response.map_err(|error| error.at(facts.operation))?;
         let answer = Answer::read(response).await.map_err(|error| error.at(facts.operation))?;
         let answer = answer.judged(self.0.surface, facts, self.0.clock.wall())?;
         if facts.step == facts::Step::SignOut {
@@ -125,6 +130,18 @@ impl Core {
             Some(again) => self.send(again, facts).await,
             None => Ok(response),
         }
+    }
+
+    async fn call_as_held(&self, mut request: Request, facts: &Facts) -> Result<Response, Error> {
+        tokio::runtime::Handle::try_current().map_err(|_| Error::no_runtime())?;
+        let lease = match self.0.session.held() {
+            Some(lease) => lease,
+            // It may sleep in the store, or be a key that needs no sign-in.
+            None => self.0.session.lease().await?,
+        };
+        request.timeout_mut().get_or_insert(self.0.timeouts.request);
+        Self::carry(&mut request, &lease);
+        self.send(request, Some(facts)).await
     }
 
     fn facts(&self, id: &str) -> Result<&'static Facts, Error> {

@@ -5,7 +5,7 @@ use crate::{Error, secret::writing};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Body, Method, Request, Response};
 use serde::Serialize;
-use std::time::Duration;
+use std::{fmt, time::Duration};
 use url::Url;
 
 /// Makes free calls under the session: sign-in, renewal, replay after a 401 and tenant headers included.
@@ -64,6 +64,12 @@ impl Http {
 }
 
 fn below(root: &Url, path: &str) -> Result<Url, Error> {
+    if path.starts_with('/') && climbs(path) {
+        return Err(Error::config(
+            "the path of a call holds `.`, `..` or `\\`, which could lead elsewhere; nothing was sent",
+        )
+        .advice("percent-encode what comes from outside, and refuse dots"));
+    }
     let whole = match path {
         _ if path.starts_with("//") => None,
         _ if path.starts_with('/') => Url::parse(&format!("{}{path}", root.as_str().trim_end_matches('/'))).ok(),
@@ -75,12 +81,25 @@ fn below(root: &Url, path: &str) -> Result<Url, Error> {
     })
 }
 
-/// A free call being built; its methods are reqwest's.
+/// A dot segment, also an encoded one, or a backslash: URLs are normalised, so the call would go to another path.
+fn climbs(path: &str) -> bool {
+    let path = path.split(['?', '#']).next().unwrap_or_default();
+    let dots = |segment: &str| matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..");
+    path.contains('\\') || path.split('/').any(dots)
+}
+
+/// A free call being built; its methods are a selection of reqwest's.
 #[must_use = "a request does nothing until it is sent"]
-#[derive(Debug)]
 pub struct RequestBuilder {
     core: Core,
     inner: Result<reqwest::RequestBuilder, Error>,
+}
+
+impl fmt::Debug for RequestBuilder {
+    /// Neither headers nor query: both may hold secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestBuilder").field("core", &self.core).finish_non_exhaustive()
+    }
 }
 
 impl RequestBuilder {
@@ -149,6 +168,10 @@ mod tests {
         assert_eq!(below("https://h/", "/api/v1").as_deref().ok(), Some("https://h/api/v1"));
         assert_eq!(below("https://h/base", "/api?q=1").as_deref().ok(), Some("https://h/base/api?q=1"));
         assert_eq!(below("https://h/", "https://other/x").as_deref().ok(), Some("https://other/x"));
+        for climbing in ["/..", "/a/../b", "/./a", "/a/%2e%2E/b", "/a\\..\\b", "/.?x=1"] {
+            assert!(below("https://h/base", climbing).is_err(), "{climbing}");
+        }
+        assert!(below("https://h/base", "/a..b/.hidden?next=../x").is_ok());
         for bad in ["", "api", "//evil.example/x", "file:///etc/passwd", "https://["] {
             assert!(below("https://h/", bad).is_err(), "{bad}");
         }

@@ -81,10 +81,11 @@ impl<T> DerefMut for ResponseValue<T> {
     }
 }
 
-impl<T: fmt::Debug> fmt::Debug for ResponseValue<T> {
-    /// The value only: headers can hold cookies.
+/// Status and type only: what a vendor does not describe is plain JSON, and that may hold a secret.
+impl<T> fmt::Debug for ResponseValue<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.inner.fmt(f)
+        let what = std::any::type_name::<T>().rsplit("::").next().unwrap_or_default();
+        f.debug_struct("ResponseValue").field("status", &self.status).field("of", &what).finish_non_exhaustive()
     }
 }
 

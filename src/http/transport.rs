@@ -205,7 +205,11 @@ impl Reply {
         let error = (self.surface.judge)(&verdict).unwrap_or_else(|| verdict.error());
         match error.kind() {
             // Whatever is wrong with an auth call, it is not the session of the caller.
-            ErrorKind::Unauthorized => error.with_kind(ErrorKind::Api),
+            ErrorKind::Unauthorized => error
+                .with_kind(ErrorKind::Api)
+                .message("the vendor answered 401 to a call that needs no session")
+                .advice("check the address given to builder(url): it must be the platform's root"),
+            ErrorKind::Api => error.advice("see error.code(); check what the builder was given"),
             _ => error,
         }
     }

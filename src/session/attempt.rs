@@ -1,6 +1,11 @@
 //! One try to get a token: what an issuer needs to know, and whom it asks before it sends.
 
-use super::{Engine, flight::Flight, interact::Conversation, interact::SolvedCaptcha};
+use super::{
+    Engine,
+    flight::{First, Flight, first},
+    interact::Conversation,
+    interact::SolvedCaptcha,
+};
 use crate::{
     Error, ErrorKind, Secret, clock::Now, credential::Credential, session::interact::SessionId, store::fingerprint,
 };
@@ -44,16 +49,19 @@ impl Attempt {
 
     /// The secret of a credential, asked anew from its source. One that the vendor has refused is not tried again.
     pub(crate) async fn credential(&self, credential: &Credential) -> Result<Secret, Error> {
-        let secret = credential.get().await?;
+        let wait = self.engine.timeouts.person;
+        let secret = match first(credential.get(), self.engine.clock.sleep(wait)).await {
+            First::One(secret) => secret?,
+            First::Other(()) => {
+                return Err(Error::new(ErrorKind::Timeout, "the credential source did not answer in time"));
+            }
+        };
         let mark = fingerprint(self.engine.salt, &secret);
         let mut state = self.engine.state();
-        if state.refused.as_ref() == Some(&mark) {
-            return Err(Error::new(
-                ErrorKind::InvalidCredentials,
-                "the vendor has refused these credentials before; they were not sent again",
-            )
-            .advice("correct them, or call sign_in() to try them once more")
-            .local());
+        if let Some((refused, error)) = &state.refused
+            && *refused == mark
+        {
+            return Err(error.clone().local());
         }
         state.presented = Some(mark);
         Ok(secret)

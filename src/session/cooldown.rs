@@ -36,8 +36,9 @@ impl Cooldown {
     }
 
     /// `chance` is between 0 and 1.
-    pub(crate) fn failed(&mut self, error: &Error, now: Now, chance: f64) {
-        let Some(cooling) = self.cooling_after(error, now, chance) else { return };
+    /// `given`: the credential never changes, so that what refused it once refuses it for good.
+    pub(crate) fn failed(&mut self, error: &Error, now: Now, chance: f64, given: bool) {
+        let Some(cooling) = self.cooling_after(error, now, chance, given) else { return };
         self.failures = self.failures.saturating_add(1);
         self.last = Some((error.clone(), cooling));
     }
@@ -53,17 +54,18 @@ impl Cooldown {
         }
     }
 
-    fn cooling_after(&self, error: &Error, now: Now, chance: f64) -> Option<Cooling> {
+    fn cooling_after(&self, error: &Error, now: Now, chance: f64, given: bool) -> Option<Cooling> {
         let until = |wait: Duration| Some(Cooling::Until(now.monotonic.saturating_add(wait)));
         match error.kind() {
             // Trying again cannot help and can lock the account.
-            ErrorKind::InvalidCredentials | ErrorKind::Validation => Some(Cooling::ForGood),
+            ErrorKind::InvalidCredentials | ErrorKind::Validation if given => Some(Cooling::ForGood),
             // Nothing was sent, and what is wrong is not the vendor's state.
-            ErrorKind::Config | ErrorKind::SignedOut => None,
+            ErrorKind::Config | ErrorKind::SignedOut if error.is_local() => None,
             // The same question for everybody, until it is answered or nobody takes the answer any more.
-            _ if error.captcha().is_some() => until(error.captcha()?.expires_in()),
+            _ if error.captcha().is_some() => until(error.captcha()?.expires_in().min(OPEN_QUESTION)),
             _ if error.session_limit().is_some() => until(OPEN_QUESTION),
-            _ => until(error.retry_after().unwrap_or_else(|| self.next_wait(chance)).min(LONGEST_BELIEVED)),
+            // A vendor that asks for less than our own schedule does not shorten it.
+            _ => until(self.next_wait(chance).max(error.retry_after().unwrap_or_default()).min(LONGEST_BELIEVED)),
         }
     }
 
@@ -123,7 +125,7 @@ mod tests {
         let outage = Error::new(ErrorKind::Outage, "down");
         let mut waits = Vec::new();
         for _ in 0..9 {
-            cooldown.failed(&outage, at(0), 0.0);
+            cooldown.failed(&outage, at(0), 0.0, true);
             waits.push(cooldown.failure(at(0)).expect("cooling").1.expect("bounded").as_secs());
         }
         assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
@@ -135,7 +137,7 @@ mod tests {
     #[test]
     fn refused_credentials_cool_down_for_good() {
         let mut cooldown = Cooldown::default();
-        cooldown.failed(&Error::new(ErrorKind::InvalidCredentials, "no"), at(0), 0.0);
+        cooldown.failed(&Error::new(ErrorKind::InvalidCredentials, "no"), at(0), 0.0, true);
         assert_eq!(cooldown.failure(at(1_000_000)).expect("cooling").1, None);
     }
 
@@ -143,7 +145,7 @@ mod tests {
     fn the_vendors_own_wait_is_believed_up_to_an_hour() {
         let mut cooldown = Cooldown::default();
         let throttled = Error::new(ErrorKind::Throttled, "slow").with_retry_after(Some(Duration::from_secs(1_000_000)));
-        cooldown.failed(&throttled, at(0), 0.0);
+        cooldown.failed(&throttled, at(0), 0.0, true);
         assert_eq!(cooldown.failure(at(0)).expect("cooling").1, Some(LONGEST_BELIEVED));
     }
 

@@ -5,7 +5,7 @@
 //! it wake up, finds that it has been overtaken before it sends and before it saves.
 
 use super::{
-    Engine, Held, Lease, Session, SignOut, State,
+    Engine, Held, Lease, Profile, Session, SignOut, State,
     attempt::Attempt,
     decide::Reason,
     interact::{About, Answer, Conversation, Question, Resume},
@@ -90,10 +90,13 @@ impl Engine {
         reason: Reason,
         conversation: Conversation,
     ) -> Result<Boarding, Error> {
-        if let Some(flight) = &state.flight {
-            return Ok(Boarding { flight: flight.clone(), started: false });
-        }
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| Error::no_runtime())?;
+        if let Some(flight) = state.flight.clone() {
+            if !flight.patience_left(self.now()).is_zero() {
+                return Ok(Boarding { flight, started: false });
+            }
+            state.give_up(&flight);
+        }
         state.flights += 1;
         let started = self.now();
         let flight = Arc::new(Flight {
@@ -182,8 +185,10 @@ impl Drop for Pilot {
         }
         self.flight.unlock();
         if std::thread::panicking() {
-            let error =
-                Error::protocol("a sign-in or renewal panicked").advice("this is a bug; the next call tries anew");
+            let error = Error::protocol(
+                "a sign-in or renewal panicked, in a responder, credential source or store, or in Keyway",
+            )
+            .advice("see the panic's own message; the next call tries anew");
             self.land(Err(error));
         } else {
             self.engine.state().give_up(&self.flight);
@@ -209,7 +214,11 @@ impl Pilot {
             if current {
                 state.flight = None;
                 match &mut outcome {
-                    Ok(_) => state.cooldown.succeeded(),
+                    Ok(_) => {
+                        state.skip_refresh = false;
+                        state.cooldown.succeeded();
+                        state.presented = None;
+                    }
                     Err(error) => *error = self.failed(&mut state, error.clone(), now),
                 }
             }
@@ -220,10 +229,14 @@ impl Pilot {
 
     /// Lets the failure cool down, and has it say until when.
     fn failed(&self, state: &mut State, error: Error, now: Now) -> Error {
-        if error.kind() == ErrorKind::InvalidCredentials {
-            state.refused = state.presented.take();
+        // A refusal that was remembered presents nothing and changes nothing.
+        if matches!(error.kind(), ErrorKind::InvalidCredentials | ErrorKind::Validation)
+            && let Some(mark) = state.presented.take()
+        {
+            state.refused = Some((mark, error.clone()));
         }
-        state.cooldown.failed(&error, now, self.engine.chance.share());
+        let given = self.engine.issuer.seed().is_some();
+        state.cooldown.failed(&error, now, self.engine.chance.share(), given);
         let took = now.monotonic.saturating_sub(self.flight.started.monotonic);
         state.report.add(now.wall, What::Failed { reason: self.flight.reason, kind: error.kind(), took });
         match state.cooldown.failure(now) {
@@ -262,10 +275,7 @@ impl Pilot {
             // The store's lock is free again: a person may take minutes.
             match self.ask(&question, &conversation).await {
                 Asked::Answered(answer) => conversation = conversation.answered(&question, answer)?,
-                Asked::Declined => {
-                    return Err(self.resumable(error.with_kind(ErrorKind::Declined), question, conversation));
-                }
-                Asked::Nobody => return Err(self.resumable(error, question, conversation)),
+                Asked::Nobody(why) => return Err(self.resumable(why.word(error), question, conversation)),
             }
         }
     }
@@ -288,20 +298,20 @@ impl Pilot {
         };
         engine.state().report.add(engine.now().wall, What::Asked { question: asked });
         match &question.about {
-            About::Captcha(_) if so_far.captchas > MOST_CAPTCHAS => Asked::Nobody,
+            About::Captcha(_) if so_far.captchas > MOST_CAPTCHAS => Asked::Nobody(Why::TooOften),
             About::Captcha(captcha) => match &engine.responder {
                 Some(responder) => self.person(responder.captcha(captcha.clone()), Answer::Captcha).await,
-                None => Asked::Nobody,
+                None => Asked::Nobody(Why::Unattended),
             },
             // One session at most ends per sign-in.
-            About::Session(_) if so_far.end_session().is_some() => Asked::Nobody,
+            About::Session(_) if so_far.end_session().is_some() => Asked::Nobody(Why::Unattended),
             About::Session(limit) if !engine.evict.is_never() => match engine.evict.pick(limit) {
                 Some(id) => Asked::Answered(Answer::Session(id)),
-                None => Asked::Nobody,
+                None => Asked::Nobody(Why::NoneFits),
             },
             About::Session(limit) => match &engine.responder {
                 Some(responder) => self.person(responder.choose_session(limit.clone()), Answer::Session).await,
-                None => Asked::Nobody,
+                None => Asked::Nobody(Why::Unattended),
             },
         }
     }
@@ -314,13 +324,20 @@ impl Pilot {
         self.flight.be_patient(self.engine.now(), self.engine.timeouts.flight);
         match reply {
             First::One(Some(reply)) => Asked::Answered(answer(reply)),
-            First::One(None) | First::Other(()) => Asked::Declined,
+            First::One(None) => Asked::Nobody(Why::Declined),
+            First::Other(()) => Asked::Nobody(Why::TooLate),
         }
     }
 
     /// One round under the store's lock.
     async fn round(&self, conversation: &Conversation) -> Result<(), Error> {
         let unlocked = self.lock().await.map(|lock| self.flight.keep_lock(lock)).err();
+        // Overtaken while it waited: whoever took its place has looked for the lock already and must find it free.
+        let overtaken = self.engine.state().check(&self.flight).err();
+        if let Some(beaten) = overtaken {
+            self.flight.unlock();
+            return Err(beaten);
+        }
         let outcome = self.locked_round(conversation, unlocked).await;
         self.flight.unlock();
         outcome
@@ -333,6 +350,11 @@ impl Pilot {
         let stored = engine.store.load(&engine.key).await;
         let stored = match stored {
             Ok(stored) => stored,
+            // Without a refresh token there is nothing that could be spent twice.
+            Err(error) if self.refresh_token(None).is_none() => {
+                tracing::warn!(key = %engine.key, %error, "keyway: the store failed");
+                None
+            }
             Err(error) => self.without_store(&error)?,
         };
         if let Some(record) = &stored
@@ -383,7 +405,7 @@ impl Pilot {
             return false;
         }
         let Some((tokens, received)) = record.tokens(now) else { return false };
-        let held = engine.hold(&tokens, record.generation, received, Born::Elsewhere);
+        let Ok(held) = engine.hold(&tokens, record.generation, received, Born::Elsewhere) else { return false };
         if !held.deadlines.is_fresh(now) || state.check(&self.flight).is_err() {
             return false;
         }
@@ -399,6 +421,9 @@ impl Pilot {
             return None;
         }
         let state = engine.state();
+        if state.skip_refresh {
+            return None;
+        }
         let refresh = match (&state.unsaved, stored) {
             (Some(unsaved), _) => unsaved.session.as_ref()?.refresh.clone(),
             (None, Some(record)) if engine.is_ours(record) => record.session.as_ref()?.refresh.clone(),
@@ -433,6 +458,8 @@ impl Pilot {
         let attempt = Attempt::new(self.engine.clone(), self.flight.clone(), Conversation::default());
         let first = issuer.renew(&attempt, refresh).await;
         let outcome = match first {
+            // Whatever is wrong with the values, it is nothing a person typed.
+            Err(refused) if refused.kind() == ErrorKind::Validation => Err(refused.with_kind(ErrorKind::Api)),
             Err(torn) if torn.is_outcome_unknown() && issuer.describe().renewal.rotates() => {
                 issuer.renew(&attempt, refresh).await
             }
@@ -449,44 +476,78 @@ impl Pilot {
         let expected = stored.as_ref().map(Record::generation);
         let generation = engine.next_generation(expected, renewed);
         let record = engine.record(&tokens, generation, now);
+        let born = if self.flight.reason == Reason::Rejected { Born::OfRejection } else { Born::Here };
+        // First, so that a token no header can carry is neither saved nor served.
+        let held = engine.hold(&tokens, generation, now, born)?;
         let overtaken = engine.state().check(&self.flight).err();
         if let Some(beaten) = overtaken {
-            self.give_back(&tokens).await;
+            self.give_back(&tokens, renewed).await;
             return Err(beaten);
         }
         let saved = matches!(engine.store.compare_and_swap(&engine.key, expected, record.clone()).await, Ok(true));
-        let born = if self.flight.reason == Reason::Rejected { Born::OfRejection } else { Born::Here };
-        let held = engine.hold(&tokens, generation, now, born);
         let arrived_dead = !held.deadlines.is_valid(now);
-        {
+        let beaten = {
             let mut state = engine.state();
-            if state.check(&self.flight).is_ok() {
-                state.unsaved = (!saved).then(|| record.clone());
-                if !saved {
-                    engine.save_later(record);
+            match state.check(&self.flight) {
+                Ok(()) => {
+                    self.serve(&mut state, Kept { held, tokens, profile, record, saved, renewed }, now);
+                    return if arrived_dead { Err(Error::dead_on_arrival()) } else { Ok(()) };
                 }
-                state.note_success(engine, &self.flight, generation, renewed, saved, now);
-                if profile.is_some() {
-                    state.profile = profile;
-                }
-                engine.publish(&mut state, held, tokens);
-                if arrived_dead {
-                    return Err(Error::protocol("the vendor issued a token that had already expired")
-                        .advice("check this machine's clock and the vendor's"));
-                }
-                return Ok(());
+                Err(beaten) => beaten,
             }
+        };
+        self.give_back(&tokens, renewed).await;
+        if saved && engine.state().signed_out {
+            // The sign-out looked into the store before this was in it.
+            let _ = engine.bury().await;
         }
-        self.give_back(&tokens).await;
-        Err(Error::signed_out())
+        Err(beaten)
     }
 
-    /// A token that came too late, after a sign-out: the vendor is told, so that no session is left behind.
-    async fn give_back(&self, tokens: &Tokens) {
-        let signed_out = self.engine.state().epoch != self.flight.epoch;
-        if signed_out && !matches!(self.engine.issuer.sign_out(tokens).await, Ok(SignOut::Revoked)) {
-            tracing::warn!(key = %self.engine.key, "keyway: a token that arrived after the sign-out could not be revoked");
+    /// Publishes what was obtained. A token that is dead on arrival displaces none that is alive.
+    fn serve(&self, state: &mut State, kept: Kept, now: Now) {
+        let engine = &self.engine;
+        let Kept { held, tokens, profile, record, saved, renewed } = kept;
+        let generation = held.generation;
+        state.unsaved = (!saved).then(|| record.clone());
+        if !saved {
+            engine.save_later(record);
         }
+        state.note_success(engine, &self.flight, generation, renewed, saved, now);
+        if profile.is_some() {
+            state.profile = profile;
+        }
+        if held.deadlines.is_valid(now) || state.usable(now).is_none() {
+            engine.publish(state, held, tokens);
+        } else {
+            state.tokens = Some(tokens);
+        }
+    }
+
+    /// A token that came too late: the vendor is told, so that no session is left behind. One that was renewed
+    /// continues a session that somebody else may be using by now, unless that was signed out.
+    async fn give_back(&self, tokens: &Tokens, renewed: bool) {
+        let signed_out = self.engine.state().epoch != self.flight.epoch;
+        if (signed_out || !renewed) && !matches!(self.engine.issuer.sign_out(tokens).await, Ok(SignOut::Revoked)) {
+            tracing::warn!(key = %self.engine.key, "keyway: a token that came too late could not be revoked");
+        }
+    }
+}
+
+/// What a round obtained, on its way to being served.
+struct Kept {
+    held: Held,
+    tokens: Tokens,
+    profile: Option<Profile>,
+    record: Record,
+    saved: bool,
+    renewed: bool,
+}
+
+impl Error {
+    fn dead_on_arrival() -> Self {
+        Self::protocol("the vendor issued a token that had already expired")
+            .advice("check this machine's clock and the vendor's")
     }
 }
 
@@ -532,8 +593,37 @@ pub(super) enum Born {
 
 enum Asked {
     Answered(Answer),
+    Nobody(Why),
+}
+
+/// Why a question stays open.
+enum Why {
+    /// There is nobody to ask.
+    Unattended,
     Declined,
-    Nobody,
+    /// Somebody was asked and is still thinking.
+    TooLate,
+    /// Captcha after captcha was answered wrongly.
+    TooOften,
+    /// The policy picked no session.
+    NoneFits,
+}
+
+impl Why {
+    fn word(&self, error: Error) -> Error {
+        match self {
+            Self::Unattended => error,
+            Self::Declined => error.with_kind(ErrorKind::Declined).message("the responder was asked and declined"),
+            Self::TooLate => error
+                .with_kind(ErrorKind::Declined)
+                .message("the responder was asked and did not answer in time (.timeouts(..), `person`)"),
+            Self::TooOften => {
+                error.message("the vendor refused every answer to its captchas; the sign-in was given up")
+            }
+            Self::NoneFits => error
+                .message("the account has as many sessions as it may have, and .session_limit(..) found none to end"),
+        }
+    }
 }
 
 /// What came first.

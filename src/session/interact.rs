@@ -121,7 +121,10 @@ impl fmt::Display for SessionId {
 
 /// Who answers when a sign-in needs a person. Every question may be declined with `None`; that is the default.
 ///
-/// A question is asked once for everybody who waits for the sign-in, and never while a store's lock is held.
+/// A question is asked once for everybody who waits for the sign-in, and never while a store's lock is held. Captchas are
+/// asked at most three times per sign-in ([`Captcha::attempt`] tells which this is), and each answer is waited for as long
+/// as [`Timeouts::person`](crate::Timeouts::person) says. A declined question ends the sign-in with
+/// `ErrorKind::Declined`, which can still be resumed.
 ///
 /// ```
 /// use keyway::{Captcha, Responder, Secret};
@@ -130,20 +133,20 @@ impl fmt::Display for SessionId {
 /// impl Responder for Terminal {
 ///     async fn captcha(&self, captcha: Captcha) -> Option<Secret> {
 ///         std::fs::write("captcha.png", captcha.image()).ok()?;
-///         let mut line = String::new();
-///         std::io::stdin().read_line(&mut line).ok()?;
+///         // Reading a terminal blocks, so it is done off Tokio's workers.
+///         let line = tokio::task::spawn_blocking(|| std::io::stdin().lines().next()).await.ok()??.ok()?;
 ///         Some(Secret::from(line.trim()))
 ///     }
 /// }
 /// ```
 pub trait Responder: Send + Sync + 'static {
-    /// What the picture says.
+    /// Returns what the picture says; `None` declines.
     fn captcha(&self, captcha: Captcha) -> impl Future<Output = Option<Secret>> + Send {
         let _ = captcha;
         async { None }
     }
 
-    /// Which session is to end so that a new one can begin. Asked only where the policy is [`Evict::Never`].
+    /// Returns which session is to end so that a new one can begin; `None` declines. Asked only where the policy is [`Evict::Never`].
     fn choose_session(&self, limit: SessionLimit) -> impl Future<Output = Option<SessionId>> + Send {
         let _ = limit;
         async { None }

@@ -101,12 +101,16 @@ struct State {
     flights: u64,
     cooldown: Cooldown,
     attempts: Attempts,
-    /// Fingerprints of the credential that was presented last, and of the one the vendor refused.
+    /// Fingerprints of the credential that was presented last, and of the one the vendor refused with its refusal.
     presented: Option<String>,
-    refused: Option<String>,
+    refused: Option<(String, Error)>,
     /// The refresh token that the vendor has refused: it may still stand in the store.
     spent: Option<String>,
+    /// The next flight signs in, whatever refresh token there is.
+    skip_refresh: bool,
     signed_out: bool,
+    /// How often in a row a token that was born of a 401 was rejected in its turn.
+    streak: u32,
     /// Counts sign-outs.
     epoch: u64,
     report: Report,
@@ -214,11 +218,13 @@ impl fmt::Debug for Profile {
 pub enum SignOut {
     /// The vendor ended the session.
     Revoked,
-    /// It is forgotten here; the vendor offers no way to end it, or could not be reached.
+    /// It is forgotten here; the vendor offers no way to end it, or could not be reached: then the session still counts
+    /// there until it ends by itself.
     LocalOnly,
 }
 
-/// A 401 to a token that was itself made because of a 401 this recently is about permissions, not about the token.
+/// A 401 to a token that was itself made because of a 401 this recently is about permissions, not about the token. It
+/// doubles each time that happens again, up to about an hour: an endpoint that always answers 401 must not burn sign-ins.
 const PERMISSION_401: Duration = Duration::from_secs(30);
 
 /// How long a refused static key is not sent again.
@@ -304,10 +310,13 @@ impl Session {
     /// As [`lease`](Self::lease).
     pub async fn sign_in(&self) -> Result<Lease, Error> {
         {
+            let now = self.now();
             let mut state = self.0.state();
             state.signed_out = false;
             state.refused = None;
             state.cooldown.forgive();
+            // A refresh token whose renewal failed, for whatever reason, must not stand in the way.
+            state.skip_refresh = state.usable(now).is_none() && state.tokens.is_some();
         }
         self.lease().await
     }
@@ -315,7 +324,7 @@ impl Session {
     /// Renews now, whatever the clock says; but not while a failure cools down.
     ///
     /// # Errors
-    /// `ErrorKind::Config` where tokens are not renewed (a static key, say); else as [`lease`](Self::lease).
+    /// `ErrorKind::Config` where tokens are not renewed (see the capability table); else as [`lease`](Self::lease).
     ///
     /// # Cancel safety
     /// As [`lease`](Self::lease).
@@ -374,6 +383,9 @@ impl Session {
     /// # Cancel safety
     /// Dropping the future ends the wait and nothing else.
     pub async fn close(&self) {
+        if tokio::runtime::Handle::try_current().is_err() {
+            return;
+        }
         loop {
             let flight = self.0.state().flight.clone();
             let Some(flight) = flight else { return };
@@ -400,6 +412,10 @@ impl Session {
     pub(crate) fn reject(&self, lease: &Lease) -> bool {
         let now = self.now();
         let mut state = self.0.state();
+        if self.0.issuer.describe().renewal == Renewal::Static {
+            self.0.remember_refusal(&mut state, now);
+            return false;
+        }
         let Some(held) = state.held.clone() else { return true };
         if held.generation != lease.generation() {
             // A late 401 to an older token: the newer one has not been tried yet.
@@ -408,13 +424,13 @@ impl Session {
         if state.rejected {
             return true;
         }
-        if self.0.issuer.describe().renewal == Renewal::Static {
-            self.0.remember_refusal(&mut state, now);
-            return false;
-        }
         let age = now.monotonic.saturating_sub(held.published.monotonic);
-        if held.was_born_of_rejection() && age < PERMISSION_401 {
+        if !held.was_born_of_rejection() {
+            state.streak = 0;
+        } else if age < PERMISSION_401.saturating_mul(1 << state.streak.min(7)) {
             return false;
+        } else {
+            state.streak += 1;
         }
         state.rejected = true;
         self.0.current.store(None);
@@ -455,6 +471,11 @@ impl Session {
         self.0.now()
     }
 
+    /// The token that is held, whether it is fresh or not.
+    pub(crate) fn held(&self) -> Option<Lease> {
+        self.0.state().usable(self.now())
+    }
+
     /// The header that carries the token.
     pub(crate) fn header(&self) -> &HeaderName {
         match &self.0.issuer.describe().placement {
@@ -482,10 +503,12 @@ impl Session {
                 }
                 Next::Wait { flight, meanwhile: Some((lease, patience)) } => {
                     let outcome = first(self.0.outcome(&flight), self.0.clock.sleep(patience)).await;
-                    return match outcome {
-                        First::One(Some(Ok(renewed))) => Ok(renewed),
-                        _ => Ok(lease),
-                    };
+                    match outcome {
+                        First::One(Some(Ok(renewed))) => return Ok(renewed),
+                        // Not if it was rejected or signed out meanwhile.
+                        _ if self.0.state().still_holds(&lease) => return Ok(lease),
+                        _ => {}
+                    }
                 }
             }
         }
@@ -558,6 +581,7 @@ impl Engine {
     fn is_ours(&self, record: &Record) -> bool {
         match (self.issuer.seed(), &record.seed) {
             (Some(seed), Some(stored)) => fingerprint(record.generation.lineage, seed) == *stored,
+            // The same account, whose secret comes from a source on one side at least: its name is in the key.
             _ => true,
         }
     }
@@ -588,7 +612,7 @@ impl Engine {
         Record { generation, session: Some(Kept { access, refresh, issued, ends }), seed }
     }
 
-    fn hold(&self, tokens: &Tokens, generation: Generation, received: Now, born: Born) -> Held {
+    fn hold(&self, tokens: &Tokens, generation: Generation, received: Now, born: Born) -> Result<Held, Error> {
         let mut headers = self.constant.clone();
         let bare = || tokens.access.expose().to_owned();
         let (name, value) = match &self.issuer.describe().placement {
@@ -599,13 +623,16 @@ impl Engine {
                 (secret.clone(), bare())
             }
         };
-        if let Ok(mut value) = HeaderValue::try_from(value) {
-            value.set_sensitive(true);
-            headers.insert(name, value);
-        }
+        let mut value =
+            HeaderValue::try_from(value).ok().filter(|_| !tokens.access.expose().is_empty()).ok_or_else(|| {
+                Error::protocol("the token is empty or holds characters that no header can carry")
+                    .advice("if it was given to the builder, check it for a line break at its end")
+            })?;
+        value.set_sensitive(true);
+        headers.insert(name, value);
         // A header value allocates when it is cloned for the first time: not in a caller's hot path.
         let _ = headers.clone();
-        Held {
+        Ok(Held {
             headers,
             token: (!matches!(self.issuer.describe().placement, Placement::Pair { .. })).then(|| tokens.access.clone()),
             expiry: tokens.life.expiry(received),
@@ -613,7 +640,7 @@ impl Engine {
             deadlines: Deadlines::new(tokens.life, received, &self.windows, self.chance.share()),
             published: self.now(),
             born,
-        }
+        })
     }
 
     fn publish(&self, state: &mut State, held: Held, tokens: Tokens) {
@@ -632,7 +659,7 @@ impl Engine {
                 .advice("check it; nothing is sent with it for a while")
                 .with_retry_after(Some(STATIC_401));
         state.rejected = true;
-        state.cooldown.failed(&error, now, 0.0);
+        state.cooldown.failed(&error, now, 0.0, true);
         self.current.store(None);
     }
 
@@ -703,9 +730,14 @@ impl State {
             Some((error, wait)) if error.resume().is_none() => {
                 error.clone().with_retry_after(wait.or(error.retry_after())).local()
             }
-            Some((question, _)) => question.clone(),
+            Some((question, _)) => question.clone().local(),
             None => Error::new(ErrorKind::Throttled, "a failure is cooling down").local(),
         }
+    }
+
+    fn still_holds(&self, lease: &Lease) -> bool {
+        let held = self.held.as_ref().filter(|_| !self.rejected && !self.signed_out);
+        held.is_some_and(|held| held.generation == lease.generation())
     }
 
     /// The held token, if it could be served.

@@ -108,8 +108,10 @@ impl Life {
             Told::Seconds(seconds) => Self::For(seconds_of(seconds)),
             Told::Epoch(end) => {
                 let server = date.unwrap_or(received.wall);
-                let end = SystemTime::UNIX_EPOCH + seconds_of(end);
-                Self::For(end.duration_since(server).unwrap_or_default())
+                match SystemTime::UNIX_EPOCH.checked_add(seconds_of(end)) {
+                    Some(end) => Self::For(end.duration_since(server).unwrap_or_default()),
+                    None => Self::Never,
+                }
             }
             Told::Nothing => default(),
         }

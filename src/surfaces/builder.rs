@@ -67,7 +67,8 @@ impl Options {
 
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Options").field("url", &self.url).field("timeouts", &self.timeouts).finish_non_exhaustive()
+        // Not the address: before it is checked it may hold a password.
+        f.debug_struct("Options").field("timeouts", &self.timeouts).finish_non_exhaustive()
     }
 }
 
@@ -93,6 +94,10 @@ pub(crate) fn only(mut grants: Vec<Grant>, offered: &str) -> Result<Grant, Error
             Err(Error::config(format!("{} was given an empty secret", grant.method)))
         }
         (Some(grant), None) => Ok(grant),
+        (Some(second), Some(first)) if first.method == second.method => {
+            Err(Error::config(format!("{} was called twice", first.method))
+                .advice("one client is one session: make a client for each"))
+        }
         (Some(second), Some(first)) => {
             Err(Error::config(format!("the client has two credentials, {} and {}", first.method, second.method))
                 .advice("one client is one session: make a client for each"))
@@ -138,7 +143,9 @@ fn address(text: &str, method: &str, allow_http: bool) -> Result<Url, Error> {
     if text.trim().is_empty() {
         return Err(wrong("is empty").advice("give the platform's root, such as https://vms.example"));
     }
-    let url = Url::parse(text).map_err(|error| wrong(&format!("cannot be read: {error}")))?;
+    let url = Url::parse(text).map_err(|error| {
+        wrong(&format!("cannot be read ({error})")).advice("give the platform's root, such as https://vms.example")
+    })?;
     if !matches!(url.scheme(), "https" | "http") || url.host_str().is_none_or(str::is_empty) {
         return Err(wrong("is no https address").advice("give the platform's root, such as https://vms.example"));
     }
@@ -175,6 +182,11 @@ impl Checked {
 
     pub(crate) fn with_client_id(mut self, id: &str) -> Self {
         self.more.push(("client", id.to_owned()));
+        self
+    }
+
+    pub(crate) fn with_audience(mut self, audience: Option<String>) -> Self {
+        self.more.extend(audience.map(|audience| ("audience", audience)));
         self
     }
 
@@ -240,11 +252,13 @@ impl Checked {
         ];
         parts.extend(self.more.iter().map(|(name, value)| (*name, value.as_str())));
         let key = Key::new(surface.name, &parts);
+        let issuer_names_its_principal = issuer.describe().named;
         let Options { store, responder, timeouts, retry, windows, clock, allow_http, evict, .. } = self.options;
         let session = Session::new(Settings {
             key,
             issuer,
-            store: store.unwrap_or_else(|| Arc::new(MemoryStore::new())),
+            // Where the key does not name whose session it is, sharing a store would share somebody else's session.
+            store: store.filter(|_| issuer_names_its_principal).unwrap_or_else(|| Arc::new(MemoryStore::new())),
             clock: clock.clone(),
             responder,
             evict,
@@ -261,7 +275,7 @@ impl Checked {
 /// The methods that every builder has. Its type has a field `options: Options`.
 macro_rules! shared_options {
     () => {
-        /// Where the session sleeps. Default: a [`MemoryStore`](crate::MemoryStore) of this client's own, which cannot
+        /// Where the session sleeps. Clients with the same address, tenant and account that share a store share the session. Default: a [`MemoryStore`](crate::MemoryStore) of this client's own, which cannot
         /// protect replicas.
         pub fn store(mut self, store: impl crate::Store) -> Self {
             self.options.store = Some(std::sync::Arc::new(store));
@@ -284,19 +298,19 @@ macro_rules! shared_options {
             self
         }
 
-        /// How long to wait for whom.
+        /// How long to wait for whom; the defaults are at [`Timeouts`](crate::Timeouts).
         pub fn timeouts(mut self, timeouts: crate::Timeouts) -> Self {
             self.options.timeouts = timeouts;
             self
         }
 
-        /// How often a call is sent again.
+        /// How often a call is sent again; the default, at [`Retry`](crate::Retry), is three attempts for what may be re-sent.
         pub fn retry(mut self, retry: crate::Retry) -> Self {
             self.options.retry = retry;
             self
         }
 
-        /// When a token is renewed.
+        /// When a token is renewed; the defaults are at [`Windows`](crate::Windows).
         pub fn windows(mut self, windows: crate::Windows) -> Self {
             self.options.windows = windows;
             self
@@ -328,7 +342,8 @@ macro_rules! shared_options {
             self
         }
 
-        /// A name that keeps this session apart in a shared store from another one of the same account.
+        /// A name that keeps this session apart in a shared store from another one of the same account. (What a sign-in tells
+        /// about the user is [`Session::profile`](crate::Session::profile).)
         pub fn profile(mut self, name: impl Into<String>) -> Self {
             self.options.profile = Some(name.into());
             self

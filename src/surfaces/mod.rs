@@ -32,6 +32,8 @@ pub(crate) struct Capabilities {
     /// Whether it signs in without a person, where the vendor asks for nothing more.
     pub(crate) unattended: bool,
     pub(crate) renewal: Renewal,
+    /// Whether the principal says whose session it is. If not, a session stays in its client and in no store.
+    pub(crate) named: bool,
     /// How long a token lives when the vendor does not say.
     pub(crate) default_life: Option<Duration>,
     pub(crate) budget: Option<Budget>,
@@ -144,7 +146,7 @@ mod tests {
         for row in all() {
             let unattended = if row.unattended { "yes" } else { "no" };
             let (next, rotates) = match row.renewal {
-                Renewal::None => ("a new session, when refused", "none"),
+                Renewal::None => ("a new session, when needed", "none"),
                 Renewal::Static => ("never", "none"),
                 Renewal::SignIn => ("by signing in again", "none"),
                 Renewal::RefreshToken { rotates: true } => ("by refresh token", "taken as yes"),

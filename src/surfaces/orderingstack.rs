@@ -186,6 +186,7 @@ pub(super) fn user_capabilities() -> Capabilities {
         surface: "orderingstack",
         credential: PASSWORD,
         unattended: true,
+        named: true,
         renewal: Renewal::RefreshToken { rotates: true },
         default_life: None,
         budget: None,
@@ -249,6 +250,7 @@ impl OrderingStack {
         // The same answer refuses a password and a refresh token; only the question tells them apart.
         self.issued(attempt, &fields).await.map_err(|error| match (error.kind(), error.code()) {
             (ErrorKind::InvalidCredentials, Some("invalid_grant")) => error.with_kind(ErrorKind::SignInRequired),
+            (_, Some("invalid_token")) if error.status() == Some(401) => error.with_kind(ErrorKind::SignInRequired),
             _ => error,
         })
     }

@@ -135,7 +135,8 @@ impl ClientBuilder {
         if is_key && self.audience.is_some() {
             return Err(Error::config(".audience(..) is for .password(..): an API key has its audience in itself"));
         }
-        let checked = self.options.check(&SURFACE)?;
+        let audience = self.audience.as_ref().map(ToString::to_string);
+        let checked = self.options.check(&SURFACE)?.with_audience(audience);
         let issuer = Shopmonkey {
             auth: checked.auth_client(&SURFACE)?,
             email: (!is_key).then(|| grant.principal.clone()),
@@ -156,6 +157,7 @@ pub(super) fn login_capabilities() -> Capabilities {
         surface: "shopmonkey",
         credential: PASSWORD,
         unattended: true,
+        named: true,
         renewal: Renewal::None,
         default_life: None,
         budget: None,
@@ -175,6 +177,7 @@ pub(super) fn key_capabilities() -> Capabilities {
     Capabilities {
         credential: API_KEY,
         renewal: Renewal::Static,
+        named: false,
         prose: Prose {
             expiry: "days, chosen when it was made; 0 or none: practically never",
             revocable: "with `delete_api_key`, by another session",

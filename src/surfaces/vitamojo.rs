@@ -65,7 +65,7 @@ impl ClientBuilder {
         Self { options: Options::new(url), tenant: None, grants: Vec::new() }
     }
 
-    /// The tenant's UUID, sent with every call. Without it the vendor takes the tenant from where the call came from.
+    /// The tenant's UUID, sent with every call. Optional: without it the vendor takes the tenant from where the call came from.
     pub fn tenant(mut self, uuid: impl Into<String>) -> Self {
         self.tenant = Some(uuid.into());
         self
@@ -113,6 +113,7 @@ pub(super) fn capabilities() -> Capabilities {
         surface: "vitamojo",
         credential: ".password(..)",
         unattended: true,
+        named: true,
         // Seen to come back unchanged, but nobody promises that: a used one counts as spent.
         renewal: Renewal::RefreshToken { rotates: true },
         default_life: Some(Duration::from_secs(10 * 60)),

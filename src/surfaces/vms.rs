@@ -113,6 +113,7 @@ pub(super) fn capabilities() -> Capabilities {
         surface: "vms",
         credential: ".password(..)",
         unattended: true,
+        named: true,
         renewal: Renewal::None,
         default_life: None,
         budget: Some(BUDGET),
@@ -170,10 +171,11 @@ struct Picture {
 
 impl Vms {
     async fn sign_in(&self, attempt: &Attempt) -> Result<Issued, Error> {
+        // First, so that nobody solves a captcha for a password that will not be sent.
+        let password = attempt.credential(&self.password).await?;
         if attempt.captcha().is_none() && self.wants_captcha().await? {
             return Err(self.captcha(attempt).await?);
         }
-        let password = attempt.credential(&self.password).await?;
         let captcha = attempt.captcha();
         let call = self.auth.call("get_token")?.json(&SignIn {
             login: &self.login,

@@ -205,6 +205,7 @@ pub(super) fn exchanged_capabilities() -> Capabilities {
         surface: "vtex",
         credential: EXCHANGED,
         unattended: true,
+        named: true,
         renewal: Renewal::SignIn,
         default_life: None,
         budget: None,
@@ -224,6 +225,7 @@ pub(super) fn header_capabilities() -> Capabilities {
     Capabilities {
         credential: HEADERS,
         renewal: Renewal::Static,
+        named: false,
         prose: Prose {
             expiry: "does not end by itself",
             revocable: "in the vendor's admin",
@@ -239,6 +241,7 @@ pub(super) fn oauth_capabilities() -> Capabilities {
     let exchanged = exchanged_capabilities();
     Capabilities {
         credential: OAUTH,
+        named: false,
         default_life: Some(Duration::from_secs(60 * 60)),
         prose: Prose { expiry: "`exp` if the token is a JWT, else the minutes asked for", ..exchanged.prose },
         ..exchanged
@@ -368,7 +371,7 @@ impl Issuer for Vtex {
 
 /// `authStatus` says what happened, whatever the status says. Its spelling varies between clients.
 fn judge(verdict: &Verdict<'_>) -> Option<Error> {
-    if verdict.facts.step != Step::SignIn {
+    if verdict.facts.step != Step::SignIn || verdict.status >= 500 {
         return None;
     }
     let said = verdict.text("authStatus")?.to_ascii_lowercase();

@@ -8,6 +8,7 @@ mod fakes;
 mod fakes_three;
 mod flight;
 mod goldens;
+mod hardening;
 mod laws;
 mod orderingstack;
 mod scale;
