@@ -3,16 +3,21 @@
 //! A sixth surface is named once at the end of this file, and gets all of them.
 
 use keyway::{
-    Clock, ErrorKind, Expiry, Http, MemoryStore, Secret, Session, SourceError,
+    Clock, ErrorKind, Expiry, Generation, Http, Key, MemoryStore, Record, Secret, Session, SourceError, Store,
+    StoreError, StoreLock, Timeouts,
     testing::{Fake, FakeOrderingStack, FakeShopmonkey, FakeVitaMojo, FakeVms, FakeVtex, Fault, ManualClock},
 };
 use std::{
+    future::Future,
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    task::{Context, Waker},
     time::Duration,
 };
+use tokio::sync::watch;
 
 /// A surface as the laws see it.
 trait Surface: Sized + Send + Sync + 'static {
@@ -26,7 +31,7 @@ trait Surface: Sized + Send + Sync + 'static {
     async fn start(clock: &ManualClock, life: Option<Duration>) -> Self;
     fn fake(&self) -> &Fake;
     /// A client whose password, if it is asked for, makes the asking task panic while `panics` is set.
-    fn client(&self, clock: &ManualClock, store: &MemoryStore, panics: Option<Arc<AtomicBool>>) -> (Http, Session);
+    fn client(&self, clock: &ManualClock, store: &Shelf, panics: Option<Arc<AtomicBool>>) -> (Http, Session);
     /// The vendor forgets every access token.
     fn forget(&self);
     fn secrets(&self) -> Vec<String>;
@@ -43,10 +48,69 @@ fn source(
     }
 }
 
+/// A store in memory that can be slow to save, or refuse to.
+#[derive(Clone)]
+struct Shelf {
+    memory: MemoryStore,
+    door: Arc<watch::Sender<Door>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Door {
+    Open,
+    /// Saving waits.
+    Shut,
+    /// Saving waits, and somebody does.
+    Knocked,
+    /// Saving fails.
+    Broken,
+}
+
+impl Shelf {
+    fn new() -> Self {
+        Self { memory: MemoryStore::new(), door: Arc::new(watch::Sender::new(Door::Open)) }
+    }
+}
+
+impl Store for Shelf {
+    async fn load(&self, key: &Key) -> Result<Option<Record>, StoreError> {
+        Store::load(&self.memory, key).await
+    }
+
+    async fn compare_and_swap(
+        &self,
+        key: &Key,
+        expected: Option<Generation>,
+        record: Record,
+    ) -> Result<bool, StoreError> {
+        self.door.send_if_modified(|door| std::mem::replace(door, door.knocked()) != *door);
+        let mut door = self.door.subscribe();
+        let door = *door.wait_for(|door| matches!(door, Door::Open | Door::Broken)).await.unwrap();
+        if door == Door::Broken {
+            return Err(StoreError::new("the shelf is broken"));
+        }
+        self.memory.compare_and_swap(key, expected, record).await
+    }
+
+    async fn remove(&self, key: &Key) -> Result<(), StoreError> {
+        self.memory.remove(key).await
+    }
+
+    async fn lock(&self, key: &Key, wait: Duration) -> Result<StoreLock, StoreError> {
+        self.memory.lock(key, wait).await
+    }
+}
+
+impl Door {
+    fn knocked(self) -> Self {
+        if self == Self::Shut { Self::Knocked } else { self }
+    }
+}
+
 struct Stage<S> {
     surface: Arc<S>,
     clock: ManualClock,
-    store: MemoryStore,
+    store: Shelf,
 }
 
 impl<S: Surface> Stage<S> {
@@ -57,7 +121,7 @@ impl<S: Surface> Stage<S> {
     async fn with_life(life: Option<Duration>) -> Self {
         let clock = ManualClock::new();
         let surface = Arc::new(S::start(&clock, life).await);
-        Self { surface, clock, store: MemoryStore::new() }
+        Self { surface, clock, store: Shelf::new() }
     }
 
     fn client(&self) -> (Http, Session) {
@@ -144,18 +208,16 @@ async fn l4_a_late_401_to_an_older_token_renews_nothing<S: Surface>() {
     let (http, session) = stage.client();
     session.lease().await.unwrap();
     stage.surface.forget();
-    let gate = stage.fake().hold("other");
+    let late = stage.fake().hold("other");
     let straggler = tokio::spawn(http.get(S::PATH).send());
-    gate.arrived(1).await;
-    gate.let_through(0);
-    // Meanwhile somebody else meets the 401 and gets the next token.
-    let other = {
-        let http = http.clone();
-        tokio::spawn(async move { http.get(S::PATH).send().await.unwrap().status() })
-    };
-    gate.arrived(2).await;
-    gate.open();
-    assert_eq!(other.await.unwrap(), 200);
+    late.arrived(1).await;
+    // Meanwhile somebody else, who is not held, meets the 401 and gets the next token.
+    drop(stage.fake().hold("other"));
+    assert_eq!(http.get(S::PATH).send().await.unwrap().status(), 200);
+    assert_eq!(stage.asked(), 2);
+    // So long ago that another 401 would be believed.
+    stage.clock.advance(Duration::from_secs(31));
+    late.open();
     assert_eq!(straggler.await.unwrap().unwrap().status(), 200);
     assert_eq!(stage.asked(), 2);
 }
@@ -188,12 +250,14 @@ async fn l6_in_the_late_window_a_caller_waits_with_a_deadline<S: Surface>() {
     let first = session.lease().await.unwrap().generation();
     stage.clock.advance(life - Duration::from_secs(8));
     let gates: Vec<_> = S::OBTAIN.iter().map(|operation| stage.fake().hold(operation)).collect();
-    let waiting = {
+    let mut waiting = {
         let session = session.clone();
         tokio::spawn(async move { session.lease().await.unwrap().generation() })
     };
-    stage.clock.until_sleeping(1).await;
-    assert!(!waiting.is_finished());
+    tokio::select! {
+        () = stage.clock.until_sleeping(1) => {}
+        served = &mut waiting => panic!("nobody waited, and {served:?} was served"),
+    }
     // Half of what is left is spent on waiting; then the token that is still good serves.
     stage.clock.advance(Duration::from_secs(4));
     assert_eq!(waiting.await.unwrap(), first);
@@ -219,9 +283,31 @@ async fn l7_a_valid_token_survives_a_failed_renewal<S: Surface>() {
 async fn l8_what_is_served_can_be_found_in_the_store<S: Surface>() {
     let stage = Stage::<S>::set().await;
     let (_, session) = stage.client();
-    let served = session.lease().await.unwrap().generation();
+    // As long as it is not stored, it is not served.
+    stage.store.door.send_replace(Door::Shut);
+    let mut waiting = {
+        let session = session.clone();
+        tokio::spawn(async move { session.lease().await.unwrap().generation() })
+    };
+    let mut door = stage.store.door.subscribe();
+    tokio::select! {
+        biased;
+        served = &mut waiting => panic!("{served:?} was served before it was stored"),
+        _ = door.wait_for(|door| *door == Door::Knocked) => {}
+    }
+    tokio::task::yield_now().await;
+    assert!(!waiting.is_finished());
+    stage.store.door.send_replace(Door::Open);
+    let served = waiting.await.unwrap();
     let (_, another) = stage.client();
     assert_eq!(another.lease().await.unwrap().generation(), served);
+    assert_eq!(stage.asked(), 1);
+    // A save that fails loses no token, and asks nobody for another one.
+    let stage = Stage::<S>::set().await;
+    let (_, session) = stage.client();
+    stage.store.door.send_replace(Door::Broken);
+    let served = session.lease().await.unwrap().generation();
+    assert_eq!(session.lease().await.unwrap().generation(), served);
     assert_eq!(stage.asked(), 1);
 }
 
@@ -233,13 +319,14 @@ async fn l10_a_sleep_and_a_jump_of_either_clock_are_noticed<S: Surface>() {
     // The machine sleeps: the monotonic clock stops, the world goes on.
     stage.clock.stop_monotonic_for(life * 2);
     assert_eq!(http.get(S::PATH).send().await.unwrap().status(), 200);
-    let after_sleep = stage.asked();
-    assert_eq!(after_sleep, if S::LIFE.is_some() { 2 } else { 1 });
+    assert_eq!(stage.asked(), if S::LIFE.is_some() { 2 } else { 1 });
     // The wall clock is set back by a day: the monotonic one still counts.
     stage.clock.jump_wall(-86_400);
     stage.clock.advance(life * 2);
     assert_eq!(http.get(S::PATH).send().await.unwrap().status(), 200);
     assert_eq!(stage.asked(), if S::LIFE.is_some() { 3 } else { 1 });
+    // The clocks told it, and not a 401 to a token that had ended: no call was sent twice.
+    assert_eq!(stage.fake().count("other"), 2);
 }
 
 async fn l11_a_sign_out_beats_the_sign_in_that_is_under_way<S: Surface>() {
@@ -263,8 +350,10 @@ async fn l12_nothing_that_can_be_printed_holds_a_secret<S: Surface>() {
     let stage = Stage::<S>::set().await;
     let (http, session) = stage.client();
     let lease = session.lease().await.unwrap();
-    let mut shown =
-        format!("{http:?} {session:?} {lease:?} {:?} {:?} {}", session.profile(), lease.headers(), session.report());
+    let (token, headers) = (lease.token(), lease.headers());
+    assert!(token.is_some_and(|token| stage.surface.secrets().iter().any(|secret| secret == token.expose())));
+    let mut shown = format!("{http:?} {session:?} {lease:?} {token:?} {headers:?}");
+    shown += &format!("{:?} {}", session.profile(), session.report());
     stage.clock.advance(S::LIFE.unwrap_or_default() * 2);
     stage.surface.forget();
     for fault in [Fault::Html(502), Fault::TruncatedJson, Fault::CutAfter, Fault::Empty(400), Fault::Html(200)] {
@@ -339,6 +428,27 @@ async fn l16_a_dead_runtime_wedges_nobody<S: Surface>() {
     gate.open();
     session.lease().await.unwrap();
     assert_eq!(stage.asked(), 2);
+    an_idle_runtime_wedges_nobody::<S>().await;
+}
+
+/// A runtime that lives, but that nobody drives: the clock tells that its flight will never land.
+async fn an_idle_runtime_wedges_nobody<S: Surface>() {
+    let stage = Stage::<S>::set().await;
+    let (_, session) = stage.client();
+    let idle = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    {
+        let _inside = idle.enter();
+        let mut waiting = pin!(session.lease());
+        assert!(waiting.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    }
+    let caller = session.clone();
+    let next = tokio::spawn(async move { caller.lease().await.map(|lease| lease.generation()) });
+    stage.clock.until_sleeping(1).await;
+    assert_eq!(stage.asked(), 0);
+    stage.clock.advance(Timeouts::default().flight);
+    next.await.unwrap().unwrap();
+    assert_eq!(stage.asked(), 1);
+    idle.shutdown_background();
 }
 
 async fn l17_two_sessions_never_mix<S: Surface>() {
@@ -380,7 +490,7 @@ impl Surface for VitaMojo {
         &self.0
     }
 
-    fn client(&self, clock: &ManualClock, store: &MemoryStore, panics: Option<Arc<AtomicBool>>) -> (Http, Session) {
+    fn client(&self, clock: &ManualClock, store: &Shelf, panics: Option<Arc<AtomicBool>>) -> (Http, Session) {
         let builder = keyway::vitamojo::Client::builder(self.0.uri()).tenant(crate::TENANT).clock(clock.clone());
         let builder = builder.password_from(FakeVitaMojo::EMAIL, source(FakeVitaMojo::PASSWORD, panics));
         let client = builder.store(store.clone()).build().unwrap();
@@ -411,7 +521,7 @@ impl Surface for OrderingStack {
         &self.0
     }
 
-    fn client(&self, clock: &ManualClock, store: &MemoryStore, panics: Option<Arc<AtomicBool>>) -> (Http, Session) {
+    fn client(&self, clock: &ManualClock, store: &Shelf, panics: Option<Arc<AtomicBool>>) -> (Http, Session) {
         let client = keyway::orderingstack::Client::builder(self.0.uri())
             .tenant(FakeOrderingStack::TENANT)
             .client(FakeOrderingStack::CLIENT_ID, FakeOrderingStack::CLIENT_SECRET)
@@ -447,7 +557,7 @@ impl Surface for Shopmonkey {
         &self.0
     }
 
-    fn client(&self, clock: &ManualClock, store: &MemoryStore, panics: Option<Arc<AtomicBool>>) -> (Http, Session) {
+    fn client(&self, clock: &ManualClock, store: &Shelf, panics: Option<Arc<AtomicBool>>) -> (Http, Session) {
         let builder = keyway::shopmonkey::Client::builder(self.0.uri()).clock(clock.clone()).store(store.clone());
         let source = source(FakeShopmonkey::PASSWORD, panics);
         let client = builder.password_from(FakeShopmonkey::EMAIL, source).build().unwrap();
@@ -477,7 +587,7 @@ impl Surface for Vms {
         &self.0
     }
 
-    fn client(&self, clock: &ManualClock, store: &MemoryStore, panics: Option<Arc<AtomicBool>>) -> (Http, Session) {
+    fn client(&self, clock: &ManualClock, store: &Shelf, panics: Option<Arc<AtomicBool>>) -> (Http, Session) {
         let builder = keyway::vms::Client::builder(self.0.uri()).clock(clock.clone()).store(store.clone());
         let client = builder.password_from(FakeVms::LOGIN, source(FakeVms::PASSWORD, panics)).build().unwrap();
         (client.http(), client.session().clone())
@@ -506,7 +616,7 @@ impl Surface for Vtex {
         &self.0
     }
 
-    fn client(&self, clock: &ManualClock, store: &MemoryStore, panics: Option<Arc<AtomicBool>>) -> (Http, Session) {
+    fn client(&self, clock: &ManualClock, store: &Shelf, panics: Option<Arc<AtomicBool>>) -> (Http, Session) {
         let builder = keyway::vtex::Client::builder(self.0.uri()).clock(clock.clone()).store(store.clone());
         let client = builder.app_key_from(FakeVtex::APP_KEY, source(FakeVtex::APP_TOKEN, panics)).build().unwrap();
         (client.http(), client.session().clone())
