@@ -275,7 +275,8 @@ impl Checked {
 /// The methods that every builder has. Its type has a field `options: Options`.
 macro_rules! shared_options {
     () => {
-        /// Where the session sleeps. Clients with the same address, tenant and account that share a store share the session. Default: a [`MemoryStore`](crate::MemoryStore) of this client's own, which cannot
+        /// Where the session sleeps. Clients with the same address, tenant and account that share a store share the session; static keys,
+        /// user tokens and OAuth exchanges are never shared, because nothing in them says whose they are. Default: a [`MemoryStore`](crate::MemoryStore) of this client's own, which cannot
         /// protect replicas.
         pub fn store(mut self, store: impl crate::Store) -> Self {
             self.options.store = Some(std::sync::Arc::new(store));
