@@ -199,7 +199,7 @@ fn facts_are_sorted_and_say_what_the_document_says() {
     let code = code();
     let facts = section(&code, "pub(crate) static FACTS");
     let ids: Vec<&str> = facts.split("Facts{operation:\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
-    assert_eq!(ids, ["end_token", "get_thing", "get_token", "post_form", "put_thing"]);
+    assert_eq!(ids, ["end_token", "get_thing", "get_token", "post_form", "put_thing", "upload"]);
     assert_has(
         facts,
         &[

@@ -147,7 +147,7 @@ impl<'a> Verdict<'a> {
             .with_request_id(request_id(self.headers))
             .with_retry_after(retry_after(self.headers, self.now))
             .with_code(
-                ["vmosCode", "code", "error", "authStatus"]
+                ["vmosCode", "code", "error", "authStatus", "status"]
                     .iter()
                     .find_map(|member| self.text(member))
                     .map(str::to_owned),

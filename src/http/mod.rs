@@ -20,10 +20,11 @@ use crate::{
 use answer::{Answer, Verdict};
 use authorize::Origins;
 use facts::{Facts, Role};
-use http::{HeaderName, HeaderValue, header::ACCEPT};
+use http::{HeaderMap, HeaderName, HeaderValue, header::ACCEPT};
 use paths::Paths;
 use reqwest::{Request, Response};
 use std::{fmt, sync::Arc};
+use transport::AuthClient;
 use url::Url;
 
 /// What is fixed about a surface: its document's facts and how it words a failure.
@@ -81,6 +82,19 @@ impl Core {
 
     pub(crate) fn client(&self) -> &reqwest::Client {
         &self.0.client
+    }
+
+    /// For calls of the hand-written wires that carry no session.
+    pub(crate) fn auth_client(&self) -> AuthClient {
+        AuthClient {
+            surface: self.0.surface,
+            client: self.0.client.clone(),
+            root: self.0.root.clone(),
+            timeout: self.0.timeouts.sign_in,
+            clock: self.0.clock.clone(),
+            constant: HeaderMap::new(),
+            paths: self.0.paths.clone(),
+        }
     }
 
     pub(crate) fn root(&self) -> &Url {

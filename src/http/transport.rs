@@ -128,6 +128,38 @@ impl AuthCall {
         Self { body: Some(body.into_bytes()), ..self }
     }
 
+    /// Sends these as `multipart/form-data`.
+    pub(crate) fn multipart(mut self, fields: &[(&str, &str)]) -> Result<Self, Error> {
+        const BOUNDARY: &str = "keyway-8f14e45fceea167a5a36dedd4bea2543";
+        let mut body = String::new();
+        for (name, value) in fields {
+            if value.contains(BOUNDARY) {
+                return Err(Error::refused_field(*name, "cannot be sent as a part of a form"));
+            }
+            body += &format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
+        }
+        body += &format!("--{BOUNDARY}--\r\n");
+        let kind = HeaderValue::from_static("multipart/form-data; boundary=keyway-8f14e45fceea167a5a36dedd4bea2543");
+        self.headers.insert(header::CONTENT_TYPE, kind);
+        Ok(Self { body: Some(body.into_bytes()), ..self })
+    }
+
+    /// Carries these cookies. A value that would end its cookie is refused.
+    pub(crate) fn cookies(mut self, cookies: &[(&str, &Secret)]) -> Result<Self, Error> {
+        let mut line = String::new();
+        for (name, value) in cookies {
+            if value.expose().is_empty() || value.expose().contains([';', ',', ' ', '"', '\\']) {
+                return Err(Error::refused_field(*name, "cannot be sent as a cookie"));
+            }
+            line += &format!("{}{name}={}", if line.is_empty() { "" } else { "; " }, value.expose());
+        }
+        let mut value =
+            HeaderValue::try_from(line).map_err(|_| Error::refused_field("cookie", "cannot be sent as a header"))?;
+        value.set_sensitive(true);
+        self.headers.insert(header::COOKIE, value);
+        Ok(self)
+    }
+
     /// Adds a query parameter.
     pub(crate) fn query(mut self, name: &str, value: &str) -> Self {
         let pair = url::form_urlencoded::Serializer::new(String::new()).append_pair(name, value).finish();
@@ -193,6 +225,13 @@ impl Reply {
     /// The body of a success as plain JSON, for the profile.
     pub(crate) fn value(&self) -> serde_json::Value {
         serde_json::from_slice(&self.answer.body).unwrap_or_default()
+    }
+
+    /// The cookies the vendor set, by name.
+    pub(crate) fn set_cookies(&self) -> Vec<(String, Secret)> {
+        let lines = self.answer.headers.get_all(header::SET_COOKIE).iter().filter_map(|line| line.to_str().ok());
+        let pairs = lines.filter_map(|line| line.split(';').next()?.split_once('='));
+        pairs.map(|(name, value)| (name.trim().to_owned(), Secret::from(value.trim()))).collect()
     }
 
     pub(crate) fn succeeded(&self) -> bool {

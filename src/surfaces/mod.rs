@@ -14,6 +14,8 @@ pub mod vitamojo;
 pub mod vms;
 #[cfg(feature = "vtex")]
 pub mod vtex;
+#[cfg(feature = "vtex")]
+mod vtex_storefront;
 
 use crate::{
     BoxFuture, Error, Secret,

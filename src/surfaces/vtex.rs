@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::time::Duration;
 
+pub use super::vtex_storefront::{Storefront, StorefrontSession};
 pub use crate::generated::vtex::{Client as Api, builder, types};
 
 surface_client! {
@@ -45,6 +46,16 @@ impl Client {
     pub fn for_account(account: impl Into<String>) -> ClientBuilder {
         let account = account.into();
         Client::builder(format!("https://{account}.vtexcommercestable.com.br")).account(account)
+    }
+}
+
+impl Client {
+    /// How shoppers sign in at the store: by an access key that is mailed to them, renewed by cookies. These calls are
+    /// written by hand, because they speak in cookies and multipart forms; they carry no session of this client's and
+    /// touch none.
+    #[must_use]
+    pub fn storefront(&self) -> Storefront {
+        Storefront::new(self.core.auth_client())
     }
 }
 

@@ -197,3 +197,45 @@ async fn two_accounts_side_by_side_never_share_a_session() {
     assert_eq!(client("one").session().lease().await.unwrap().generation(), one.generation());
     assert_eq!(fake.count("generate_authentication_token"), 2);
 }
+
+#[tokio::test]
+async fn a_shopper_signs_in_by_mail_and_renews_by_cookies_that_rotate() {
+    let (fake, clock) = start(|b| b).await;
+    let client = builder(&fake, &clock).app_key_headers(FakeVtex::APP_KEY, FakeVtex::APP_TOKEN).build().unwrap();
+    let store = client.storefront();
+    let begun = client.api().start_authentication().scope(FakeVtex::ACCOUNT).send().await.unwrap();
+    let token = begun.authentication_token.clone().unwrap();
+
+    let error = store.send_access_key(&token, "nobody").await.unwrap_err();
+    assert_eq!((error.kind(), error.status(), error.code()), (ErrorKind::Api, Some(400), Some("InvalidEmail")));
+    store.send_access_key(&token, FakeVtex::EMAIL).await.unwrap();
+    let error = store.validate_access_key(&token, FakeVtex::EMAIL, &Secret::from("000000")).await.unwrap_err();
+    assert_eq!((error.kind(), error.status()), (ErrorKind::InvalidCredentials, Some(400)), "{error}");
+
+    let key = Secret::from(fake.access_key());
+    let first = store.validate_access_key(&token, FakeVtex::EMAIL, &key).await.unwrap();
+    assert_eq!((first.cookies.len(), first.refresh.is_some(), first.expires_in.is_some()), (2, true, true));
+    let second = store.refresh(&first, None).await.unwrap();
+    assert_eq!((second.cookies.len(), second.refresh.is_some()), (2, true));
+    assert_ne!(first.refresh.as_ref().unwrap().expose(), second.refresh.as_ref().unwrap().expose());
+    let third = store.refresh(&second, None).await.unwrap();
+    assert_eq!(fake.reuses(), 0);
+
+    let error = store.refresh(&first, None).await.unwrap_err();
+    assert_eq!((error.kind(), error.status()), (ErrorKind::SignInRequired, Some(200)), "{error}");
+    let shown = format!("{third:?} {error:?} {store:?}");
+    assert!(fake.secrets().iter().all(|secret| !shown.contains(secret.as_str())), "{shown}");
+    let with_key = |seen: &keyway::testing::Seen| seen.header("x-vtex-api-appkey").is_some();
+    assert!(!fake.saw().iter().any(with_key), "no session of the client's goes along");
+}
+
+#[tokio::test]
+async fn a_value_that_would_end_its_cookie_is_refused_before_anything_is_sent() {
+    let (fake, clock) = start(|b| b).await;
+    let client = builder(&fake, &clock).app_key_headers(FakeVtex::APP_KEY, FakeVtex::APP_TOKEN).build().unwrap();
+    for token in ["", "a;vid_rt=b", "a\r\nx: y"] {
+        let error = client.storefront().send_access_key(&Secret::from(token), "a@b.example").await.unwrap_err();
+        assert_eq!((error.kind(), error.is_local()), (ErrorKind::Validation, true), "{error}");
+    }
+    assert!(fake.saw().is_empty());
+}

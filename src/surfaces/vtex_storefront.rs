@@ -1,0 +1,158 @@
+//! VTEX ID's storefront: sign-in by mail, in cookies and multipart forms that the generator cannot express.
+
+use crate::{
+    Error, ErrorKind, Secret,
+    http::transport::{AuthClient, Reply},
+};
+use serde::Deserialize;
+use serde_json::json;
+use std::time::Duration;
+
+/// How shoppers sign in at the store. Begin with `api().start_authentication()`, whose answer has the authentication
+/// token that ties the steps together.
+///
+/// The page it follows: *VTEX ID API*, "Refresh token headless" (`specs/README.md` names the edition).
+pub struct Storefront {
+    auth: AuthClient,
+}
+
+/// A shopper's session: the cookies that carry it, and the refresh token that renews it once.
+#[non_exhaustive]
+#[derive(Debug, Clone)]
+pub struct StorefrontSession {
+    /// The cookies that carry the session, by name: one named after the account, one after the account's id.
+    pub cookies: Vec<(String, Secret)>,
+    /// Renews the session, once: the renewal hands out the next one.
+    pub refresh: Option<Secret>,
+    /// How long the cookies live, from the answer; `None` where it does not say.
+    pub expires_in: Option<Duration>,
+    /// The shopper's id.
+    pub user_id: Option<String>,
+}
+
+/// The cookie of the authentication token.
+const AUTHENTICATION: &str = "_vss";
+/// The cookie of the refresh token.
+const REFRESH: &str = "vid_rt";
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Validated {
+    #[serde(default)]
+    auth_cookie: Option<Cookie>,
+    #[serde(default)]
+    account_auth_cookie: Option<Cookie>,
+    #[serde(default)]
+    expires_in: Option<u64>,
+    #[serde(default)]
+    user_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Cookie {
+    name: String,
+    value: Secret,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Refreshed {
+    #[serde(default)]
+    user_id: Option<String>,
+}
+
+impl Storefront {
+    pub(crate) fn new(auth: AuthClient) -> Self {
+        Self { auth }
+    }
+
+    /// Mails an access key to this address. The vendor answers with success even if it then sends no mail.
+    ///
+    /// # Errors
+    /// `Api` with the vendor's `authStatus` as `code()` (`InvalidEmail`, `InvalidToken`); else what the network does.
+    ///
+    /// # Cancel safety
+    /// The mail may have been sent when the future is dropped.
+    pub async fn send_access_key(&self, authentication: &Secret, email: &str) -> Result<(), Error> {
+        let call = self.auth.call("send_access_key")?.query("email", email);
+        let reply = self.auth.ask(call.cookies(&[(AUTHENTICATION, authentication)])?).await?;
+        reply.checked().map(|_| ())
+    }
+
+    /// Signs the shopper in with the access key from the mail.
+    ///
+    /// # Errors
+    /// `InvalidCredentials` for a wrong or spent key; `Protocol` for an answer without cookies.
+    ///
+    /// # Cancel safety
+    /// The access key may be spent when the future is dropped: ask for another one.
+    pub async fn validate_access_key(
+        &self,
+        authentication: &Secret,
+        email: &str,
+        access_key: &Secret,
+    ) -> Result<StorefrontSession, Error> {
+        let call = self.auth.call("validate_access_key")?.cookies(&[(AUTHENTICATION, authentication)])?;
+        let call = call.multipart(&[("accessKey", access_key.expose()), ("login", email)])?;
+        let reply = self.auth.ask(call).await?;
+        let Validated { auth_cookie, account_auth_cookie, expires_in, user_id } = reply.checked()?.json()?;
+        let cookies = [auth_cookie, account_auth_cookie].into_iter().flatten();
+        let cookies: Vec<_> = cookies.map(|cookie| (cookie.name, cookie.value)).collect();
+        let expires_in = expires_in.map(Duration::from_secs);
+        session(&reply, cookies, expires_in, user_id)
+    }
+
+    /// Renews the session. Its refresh token is spent by this: keep what comes back, and nothing of the old one.
+    /// `fingerprint` is the one given at the start, if one was.
+    ///
+    /// # Errors
+    /// `SignInRequired` when the vendor refuses the session or its refresh token, or if it has none.
+    ///
+    /// # Cancel safety
+    /// The refresh token may be spent when the future is dropped: let it finish, in a task of its own if need be.
+    pub async fn refresh(
+        &self,
+        session_now: &StorefrontSession,
+        fingerprint: Option<&str>,
+    ) -> Result<StorefrontSession, Error> {
+        let Some(refresh) = &session_now.refresh else {
+            return Err(Error::new(ErrorKind::SignInRequired, "the session has no refresh token").local());
+        };
+        let mut cookies = vec![(REFRESH, refresh)];
+        cookies.extend(session_now.cookies.iter().map(|(name, value)| (name.as_str(), value)));
+        let call = self.auth.call("refresh_storefront_token")?.cookies(&cookies)?;
+        let reply = self.auth.ask(call.json(&json!({ "fingerprint": fingerprint }))?).await?;
+        let refused = |error: Error| match error.code() {
+            Some("InvalidSession" | "InvalidToken" | "InvalidEmail" | "InvalidScope") => error
+                .with_kind(ErrorKind::SignInRequired)
+                .message("the vendor refused the shopper's session")
+                .advice("sign the shopper in again"),
+            _ => error,
+        };
+        let Refreshed { user_id } = reply.checked().map_err(refused)?.json()?;
+        let cookies = reply.set_cookies().into_iter().filter(|(name, _)| name != REFRESH).collect();
+        session(&reply, cookies, None, user_id)
+    }
+}
+
+/// What an answer hands out; without cookies it is no session.
+fn session(
+    reply: &Reply,
+    cookies: Vec<(String, Secret)>,
+    expires_in: Option<Duration>,
+    user_id: Option<String>,
+) -> Result<StorefrontSession, Error> {
+    if cookies.is_empty() {
+        return Err(Error::protocol("the vendor answered with success and without the session's cookies")
+            .with_status(reply.status()));
+    }
+    let refresh = reply.set_cookies().into_iter().find(|(name, _)| name == REFRESH).map(|(_, value)| value);
+    Ok(StorefrontSession { cookies, refresh, expires_in, user_id })
+}
+
+impl std::fmt::Debug for Storefront {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Storefront")
+    }
+}
