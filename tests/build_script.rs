@@ -326,7 +326,7 @@ fn an_unset_argument_is_told_by_its_name() {
 #[test]
 fn what_is_written_by_hand_is_not_generated_and_its_types_are() {
     let code = code();
-    assert_has_not(&code, &["fn upload", "\"upload\""]);
+    assert_has_not(&code, &["fn upload", "pub struct Upload<"]);
     assert_has(&code, &["pub struct Form {"]);
 }
 
