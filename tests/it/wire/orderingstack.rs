@@ -1,9 +1,13 @@
 //! OrderingStack on the wire.
 
-use super::{Body, Call, Detail, Surface, broken, call, input, is, lenient, stage::Route, statuses};
+use super::{
+    Body, Call, Detail, Surface, broken, call, input, is, lenient,
+    stage::{self, Route},
+    statuses,
+};
 use crate::TENANT;
 use keyway::{
-    ErrorKind, Retry,
+    Error, ErrorKind, Retry,
     orderingstack::{Client, types},
 };
 use serde_json::{Value, json};
@@ -187,4 +191,104 @@ async fn a_path_value_stays_in_its_place() {
 #[tokio::test]
 async fn a_missing_argument_is_named_and_nothing_is_sent() {
     input::every_missing_argument::<OrderingStack>().await;
+}
+
+// ---- the readings of specs/README.md ----
+
+/// The routes of a session, with one more.
+fn with(route: Route) -> Vec<Route> {
+    let mut routes = OrderingStack::session();
+    routes.push(route);
+    routes
+}
+
+fn is_refused(error: &Error, field: &str) {
+    assert_eq!((error.kind(), error.status()), (ErrorKind::Validation, None), "{error}");
+    assert!(error.validation().unwrap().keys().eq([field]), "{error} does not name {field} alone");
+}
+
+#[tokio::test]
+async fn a_deletion_is_told_as_true_or_as_an_object() {
+    for told in [json!(true), json!({ "deleteAfter": "2026-01-01T00:00:00Z" })] {
+        let route = Route { method: "DELETE", path: "/auth-api/api/me", status: 200, body: told.clone() };
+        let server = stage::server(with(route)).await;
+        let client = OrderingStack::client(&server.uri(), "user");
+        let answer = client.api().delete_self().body_map(|body| body.login("cashier")).send().await.unwrap();
+        assert_eq!(*answer, told);
+        assert_eq!(stage::sent(&server, "/auth-api/api/me").await, [json!({ "login": "cashier" })]);
+    }
+}
+
+#[tokio::test]
+async fn an_empty_filter_or_venue_is_refused_and_nothing_is_sent() {
+    let server = stage::server(OrderingStack::session()).await;
+    let client = OrderingStack::client(&server.uri(), "user");
+    let error = client.api().get_public_tenant_config().filter("").send().await.unwrap_err();
+    is_refused(&error, "filter");
+    let module = client.api().create_module().body_map(|body| body.id("kiosk-1").type_("KIOSK").venue(""));
+    is_refused(&module.send().await.unwrap_err(), "venue");
+    assert!(stage::calls(&server).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_venue_may_have_dots_in_a_module_and_none_in_a_path() {
+    let route = Route { method: "POST", path: "/auth-api/api/modules", status: 200, body: json!({}) };
+    let server = stage::server(with(route)).await;
+    let client = OrderingStack::client(&server.uri(), "service");
+    let error = client.api().get_venue_module_config().venue("north.1").type_("KIOSK").send().await.unwrap_err();
+    is_refused(&error, "venue");
+    let roles = client.api().grant_role_by_logins().body_map(|body| body.venue("").role("r").logins(vec!["a".into()]));
+    is_refused(&roles.send().await.unwrap_err(), "venue");
+    assert!(stage::calls(&server).await.is_empty());
+    let module = client.api().create_module().body_map(|body| body.id("kiosk-1").type_("KIOSK").venue("north.1"));
+    module.send().await.unwrap();
+    let sent = json!({ "id": "kiosk-1", "type": "KIOSK", "venue": "north.1" });
+    assert_eq!(stage::sent(&server, "/auth-api/api/modules").await, [sent]);
+}
+
+#[tokio::test]
+async fn a_password_has_the_limits_of_its_place_and_none_at_sign_in() {
+    let server = stage::server(OrderingStack::session()).await;
+    let client = OrderingStack::client(&server.uri(), "user");
+    let user = |password: &str| {
+        let password = password.to_owned();
+        client.api().upsert_user().id(USER).body_map(|body| body.login("cashier").password(password)).send()
+    };
+    let strategy = |password: &str| {
+        let password = password.to_owned();
+        let call = client.api().upsert_auth_strategy().id(USER);
+        call.body_map(|body| body.strategy("FB").id("1").password(password)).send()
+    };
+    let (short, long) = ("1234567", "x".repeat(65));
+    for error in [user(short).await, user(&long).await].map(Result::unwrap_err) {
+        is_refused(&error, "password");
+    }
+    for error in [strategy("123456789").await, strategy(&long).await].map(Result::unwrap_err) {
+        is_refused(&error, "password");
+    }
+    assert!(stage::calls(&server).await.is_empty());
+    let call = client.api().issue_token();
+    let call = call.body_map(|body| body.grant_type("password").username("anonymous").password("").scope("read"));
+    call.send().await.unwrap();
+    let seen = server.received_requests().await.unwrap();
+    assert_eq!(seen.len(), 1);
+    let form = std::str::from_utf8(&seen[0].body).unwrap();
+    assert!(form.split('&').any(|pair| pair == "password="), "{form}");
+    for error in [user("12345678").await, strategy("1234567890").await].map(Result::unwrap_err) {
+        assert_eq!(error.status(), Some(404), "{error}");
+    }
+    // The three that are within their limits, and the session of two of them.
+    assert_eq!(stage::calls(&server).await.len(), 4);
+}
+
+#[tokio::test]
+async fn a_code_is_six_digits_whatever_the_sample_says() {
+    let route = Route { method: "POST", path: "/auth-api/api/totp", status: 200, body: json!(null) };
+    let server = stage::server(with(route)).await;
+    let client = OrderingStack::client(&server.uri(), "user");
+    let sample = client.api().totp_configure().body_map(|body| body.secret("stringstri").code("string"));
+    is_refused(&sample.send().await.unwrap_err(), "code");
+    assert!(stage::calls(&server).await.is_empty());
+    client.api().totp_configure().body_map(|body| body.secret("stringstri").code("123456")).send().await.unwrap();
+    assert_eq!(stage::calls(&server).await, ["POST /auth-oauth2/oauth/token", "POST /auth-api/api/totp"]);
 }

@@ -1,6 +1,10 @@
 //! Shopmonkey on the wire.
 
-use super::{Body, Call, Detail, Surface, broken, call, input, is, lenient, stage::Route, statuses};
+use super::{
+    Body, Call, Detail, Surface, broken, call, input, is, lenient,
+    stage::{self, Route},
+    statuses,
+};
 use keyway::{
     ErrorKind, Retry,
     shopmonkey::{Client, types},
@@ -91,4 +95,55 @@ async fn a_path_value_stays_in_its_place() {
 #[tokio::test]
 async fn a_missing_argument_is_named_and_nothing_is_sent() {
     input::every_missing_argument::<Shopmonkey>().await;
+}
+
+// ---- the readings of specs/README.md ----
+
+const KEYS: &str = "/v3/auth/api_key";
+
+/// The routes of a session, with one more.
+fn with(route: Route) -> Vec<Route> {
+    let mut routes = Shopmonkey::session();
+    routes.push(route);
+    routes
+}
+
+#[tokio::test]
+async fn the_life_of_a_key_is_a_whole_number_of_days_or_left_out() {
+    let body = json!({ "success": true, "data": { "token": "the-new-key" } });
+    let server = stage::server(with(Route { method: "POST", path: KEYS, status: 200, body })).await;
+    let client = Shopmonkey::client(&server.uri(), "user");
+    for days in [Some(30), Some(0), None] {
+        let call = client.api().create_api_key().body_map(|body| body.audience("shop").name("till").expires(days));
+        call.send().await.unwrap();
+    }
+    let sent: Vec<_> = stage::sent(&server, KEYS).await.iter().map(|body| body.get("expires").cloned()).collect();
+    assert_eq!(sent, [Some(json!(30)), Some(json!(0)), None]);
+}
+
+#[tokio::test]
+async fn a_new_key_needs_an_audience_and_a_name() {
+    let server = stage::server(Shopmonkey::session()).await;
+    let client = Shopmonkey::client(&server.uri(), "user");
+    let nameless = client.api().create_api_key().body_map(|body| body.audience("shop")).send().await;
+    let for_nobody = client.api().create_api_key().body_map(|body| body.name("till")).send().await;
+    for (outcome, field) in [(nameless, "name"), (for_nobody, "audience")] {
+        let error = outcome.unwrap_err();
+        assert_eq!((error.kind(), error.status()), (ErrorKind::Validation, None), "{error}");
+        assert!(error.validation().unwrap().keys().eq([field]), "{error}");
+    }
+    assert!(stage::calls(&server).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_code_is_read_where_the_document_has_no_failure() {
+    let body = || json!({ "success": false, "code": "API-472811", "message": "no" });
+    for (status, kind) in [(404, ErrorKind::Api), (503, ErrorKind::Outage)] {
+        let server = stage::server(with(Route { method: "POST", path: "/v3/auth/logout", status, body: body() })).await;
+        let error = Shopmonkey::client(&server.uri(), "user").api().logout().send().await.unwrap_err();
+        assert_eq!((error.kind(), error.status(), error.code()), (kind, Some(status), Some("API-472811")), "{error}");
+    }
+    let server = stage::server(vec![Route { method: "POST", path: "/v3/auth/login", status: 503, body: body() }]).await;
+    let error = Shopmonkey::client(&server.uri(), "user").session().lease().await.unwrap_err();
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Outage, Some("API-472811")), "{error}");
 }

@@ -1,11 +1,18 @@
 //! VTEX ID on the wire: the operations that are generated. Cookies and forms of several parts are written by hand.
 
-use super::{Call, Detail, Surface, broken, call, document::Document, input, is, lenient, stage::Route, statuses};
+use super::{
+    Call, Detail, Surface, broken, call,
+    document::Document,
+    input, is, lenient,
+    stage::{self, Route},
+    statuses,
+};
 use keyway::{
-    ErrorKind, Retry,
+    ErrorKind, Expiry, Retry, Secret,
     vtex::{Client, types},
 };
 use serde_json::{Value, json};
+use std::time::{Duration, SystemTime};
 
 pub(crate) struct Vtex;
 
@@ -121,4 +128,116 @@ async fn a_path_value_stays_in_its_place() {
 #[tokio::test]
 async fn a_missing_argument_is_named_and_nothing_is_sent() {
     input::every_missing_argument::<Vtex>().await;
+}
+
+// ---- the readings of specs/README.md ----
+
+const EXCHANGE: &str = "/api/vtexid/audience/webstore/provider/oauth/exchange";
+
+/// The vendor's example of a successful answer.
+fn answered(operation: &str, member: &str) -> String {
+    let document = Document::parse(Vtex::DOCUMENT);
+    let operation = document.operations().into_iter().find(|found| found.id() == operation).expect("an operation");
+    let answer = operation.answers().into_iter().find(|answer| answer.is_success()).expect("a success");
+    answer.examples[0][member].as_str().expect("a text").to_owned()
+}
+
+#[tokio::test]
+async fn an_exchange_is_for_120_minutes_at_most() {
+    let body = json!({ "authToken": "the-user-token" });
+    let server = stage::server(vec![Route { method: "POST", path: EXCHANGE, status: 200, body }]).await;
+    let client = Vtex::client(&server.uri(), "user");
+    let call = |minutes: i64| {
+        let call = client.api().exchange_oauth_access_token();
+        call.body_map(|body| body.provider_id("p").access_token("hunter2").duration(minutes)).send()
+    };
+    let error = call(121).await.unwrap_err();
+    assert_eq!((error.kind(), error.status()), (ErrorKind::Validation, None), "{error}");
+    assert!(error.validation().unwrap().keys().eq(["duration"]), "{error}");
+    assert!(stage::calls(&server).await.is_empty());
+    call(120).await.unwrap();
+    assert_eq!(stage::sent(&server, EXCHANGE).await[0]["duration"], 120);
+}
+
+/// Its answer tells no end, and both parts of the vendor's example cannot be read.
+#[tokio::test]
+async fn an_exchanged_token_that_cannot_be_read_lives_the_minutes_asked_for() {
+    let token = answered("exchange_oauth_access_token", "authToken");
+    let body = json!({ "authToken": token });
+    let server = stage::server(vec![Route { method: "POST", path: EXCHANGE, status: 200, body }]).await;
+    for (asked, minutes) in [(None, 60), (Some(90), 90)] {
+        let source = || async { Ok::<_, std::io::Error>(Secret::from("hunter2")) };
+        let builder = Client::builder(server.uri()).oauth_exchange("p", source);
+        let builder = asked.into_iter().fold(builder, |b, asked| b.exchanged_for(Duration::from_secs(60 * asked)));
+        let lease = builder.build().unwrap().session().lease().await.unwrap();
+        assert_eq!(lease.token().unwrap().expose(), token);
+        let Expiry::At(end) = lease.expiry() else { panic!("told") };
+        let life = end.duration_since(SystemTime::now()).unwrap();
+        assert!(life.abs_diff(Duration::from_secs(60 * minutes)) < Duration::from_secs(30), "{asked:?}: {life:?}");
+    }
+    let sent = stage::sent(&server, EXCHANGE).await;
+    assert_eq!(sent.iter().map(|body| body.get("duration").cloned()).collect::<Vec<_>>(), [None, Some(json!(90))]);
+}
+
+#[tokio::test]
+async fn a_user_token_that_cannot_be_read_is_sent_as_it_is() {
+    let token = answered("exchange_oauth_access_token", "authToken");
+    let server = stage::server(Vec::new()).await;
+    let client = Client::builder(server.uri()).user_token(token.as_str()).build().unwrap();
+    assert_eq!(client.session().lease().await.unwrap().expiry(), Expiry::Unknown);
+    client.http().get("/api/oms/pvt/orders").send().await.unwrap();
+    let seen = server.received_requests().await.unwrap();
+    assert_eq!((seen.len(), seen[0].headers["VtexIdclientAutCookie"].to_str().unwrap()), (1, token.as_str()));
+}
+
+#[tokio::test]
+async fn an_unknown_auth_status_is_an_error_and_is_named() {
+    let route = |path| Route { method: "POST", path, status: 200, body: json!({ "authStatus": "PasskeyNeeded" }) };
+    let server =
+        stage::server(["/api/vtexid/credential/validate", "/api/vtexid/apptoken/login"].map(route).into()).await;
+    let client = Vtex::client(&server.uri(), "user");
+    let error = client.api().check_authenticated_user().body_map(|body| body.token("hunter2")).send().await;
+    let error = error.unwrap_err();
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Api, Some("PasskeyNeeded")), "{error}");
+    let error = client.session().lease().await.unwrap_err();
+    assert_eq!((error.kind(), error.code()), (ErrorKind::InvalidCredentials, Some("PasskeyNeeded")), "{error}");
+}
+
+#[tokio::test]
+async fn a_sign_in_without_a_token_is_a_failure() {
+    let body = json!({ "authStatus": "Success", "expires": 1_669_770_737 });
+    let route = Route { method: "POST", path: "/api/vtexid/apptoken/login", status: 200, body };
+    let server = stage::server(vec![route]).await;
+    let error = Vtex::client(&server.uri(), "user").session().lease().await.unwrap_err();
+    assert_eq!((error.kind(), error.status()), (ErrorKind::Protocol, Some(200)), "{error}");
+}
+
+#[test]
+fn switching_knows_oauth_alone() {
+    use types::{AuthenticationMethodType, UpdatableMethodType};
+    assert_eq!(AuthenticationMethodType::from("Password"), AuthenticationMethodType::Password);
+    assert_eq!(AuthenticationMethodType::from("OAuth"), AuthenticationMethodType::OAuth);
+    assert_eq!(UpdatableMethodType::from("Password"), UpdatableMethodType::Other("Password".to_owned()));
+    assert_eq!(UpdatableMethodType::from("OAuth"), UpdatableMethodType::OAuth);
+}
+
+#[tokio::test]
+async fn both_of_the_vendors_examples_of_an_exchange_are_sent_as_they_stand() {
+    let document = Document::parse(Vtex::DOCUMENT);
+    let operations = document.operations();
+    let exchange = operations.iter().find(|found| found.id() == "exchange_oauth_access_token").expect("an operation");
+    let examples = exchange.body().expect("a body").1["examples"].as_object().expect("examples");
+    let examples: Vec<Value> = examples.values().map(|example| example["value"].clone()).collect();
+    let body = json!({ "authToken": "the-user-token" });
+    let server = stage::server(vec![Route { method: "POST", path: EXCHANGE, status: 200, body }]).await;
+    let client = Vtex::client(&server.uri(), "user");
+    for example in &examples {
+        let text = |member: &str| example[member].as_str().expect("a text").to_owned();
+        let (provider, token, minutes) = (text("providerId"), text("accessToken"), example["duration"].as_i64());
+        let call = client.api().exchange_oauth_access_token();
+        call.body_map(|body| body.provider_id(provider).access_token(token).duration(minutes)).send().await.unwrap();
+    }
+    assert_eq!(stage::sent(&server, EXCHANGE).await, examples);
+    let providers: Vec<_> = examples.iter().map(|example| &example["providerId"]).collect();
+    assert_eq!(providers, ["custom-oauth-provider", "GoogleID"]);
 }
