@@ -190,7 +190,7 @@ impl Role {
         match self {
             Self::User => "a user's credentials (.password(..))",
             Self::Service => ".client_credentials()",
-            Self::Module => ".device(..)",
+            Self::Module => "a module's device sign-in, which this version does not offer yet",
         }
     }
 }
