@@ -138,6 +138,18 @@ impl Options {
     }
 }
 
+/// With the feature `rustls-no-provider` alone the provider is the user's to bring; without one reqwest panics.
+fn lacks_crypto_provider() -> bool {
+    #[cfg(all(feature = "rustls-no-provider", not(feature = "rustls")))]
+    {
+        rustls::crypto::CryptoProvider::get_default().is_none()
+    }
+    #[cfg(not(all(feature = "rustls-no-provider", not(feature = "rustls"))))]
+    {
+        false
+    }
+}
+
 fn address(text: &str, method: &str, allow_http: bool) -> Result<Url, Error> {
     let wrong = |what: &str| Error::config(format!("the address given to {method} {what}"));
     if text.trim().is_empty() {
@@ -226,6 +238,10 @@ impl Checked {
         }
         if let Some(configure) = &self.options.configure {
             builder = configure(builder);
+        } else if lacks_crypto_provider() {
+            return Err(Error::config("no crypto provider is installed for rustls").advice(
+                "install one before .build(), such as rustls::crypto::ring::default_provider().install_default()",
+            ));
         }
         builder = last(builder.redirect(reqwest::redirect::Policy::none()).referer(false));
         builder.build().map_err(|error| Error::from(error).advice("check what .http(..) sets on the client"))
