@@ -60,11 +60,11 @@ impl AuthClient {
     pub(crate) async fn spend(&self, attempt: &Attempt, call: AuthCall) -> Result<Reply, Error> {
         let mut tries = 1;
         loop {
-            attempt.spend().map_err(|error| error.at(call.facts.operation))?;
+            let leave = attempt.spend().await.map_err(|error| error.at(call.facts.operation))?;
             match self.exchange(&call).await {
                 Ok(reply) => return Ok(reply),
                 Err(failed) if failed.never_left => {
-                    attempt.refund();
+                    attempt.refund(leave).await;
                     if tries == CONNECT_ATTEMPTS {
                         return Err(failed.error);
                     }

@@ -9,7 +9,10 @@ use super::{
 use crate::{
     Error, ErrorKind, Secret, clock::Now, credential::Credential, session::interact::SessionId, store::fingerprint,
 };
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::SystemTime,
+};
 
 /// Given to the issuer for each sign-in or renewal.
 pub(crate) struct Attempt {
@@ -68,26 +71,34 @@ impl Attempt {
     }
 
     /// Asks leave to send a request that spends something: a token, an attempt. Refused when this attempt has been
-    /// overtaken, when somebody signed out, and when the vendor's budget is used up.
-    pub(crate) fn spend(&self) -> Result<(), Error> {
-        let now = self.engine.now();
-        let mut state = self.engine.state();
-        state.check(&self.flight)?;
-        if let Some(budget) = self.engine.issuer.describe().budget {
-            state.attempts.spend(budget, now).map_err(|wait| {
-                Error::new(ErrorKind::Throttled, "the vendor's budget of sign-in attempts is used up; nothing was sent")
-                    .with_retry_after(Some(wait))
-                    .local()
-            })?;
+    /// overtaken, when somebody signed out, when the store's lock was lost, and when the vendor's budget is used up.
+    pub(crate) async fn spend(&self) -> Result<Leave, Error> {
+        let leave = Leave(self.engine.budgeted().await?);
+        if !self.flight.still_locks().await {
+            return Err(Error::lock_lost());
         }
+        // Last, so that nothing happens between it and the sending.
+        self.engine.state().check(&self.flight)?;
         self.flight.sent.store(true, Ordering::Release);
-        Ok(())
+        Ok(leave)
     }
 
     /// What [`spend`](Self::spend) granted never reached the vendor.
-    pub(crate) fn refund(&self) {
-        if self.engine.issuer.describe().budget.is_some() {
-            self.engine.state().attempts.refund();
+    pub(crate) async fn refund(&self, leave: Leave) {
+        if let Some(made) = leave.0 {
+            self.engine.refund(made).await;
         }
+    }
+}
+
+/// The engine's leave to send once; names the attempt that it counted, where a budget is kept.
+#[derive(Debug)]
+pub(crate) struct Leave(Option<SystemTime>);
+
+impl Error {
+    pub(super) fn lock_lost() -> Self {
+        Self::new(ErrorKind::Store, "the session store's lock was lost; nothing was sent")
+            .advice("another process may be renewing: try again")
+            .local()
     }
 }

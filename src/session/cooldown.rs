@@ -2,10 +2,7 @@
 
 use super::decide::Cooling;
 use crate::{Error, ErrorKind, clock::Now};
-use std::{
-    collections::VecDeque,
-    time::{Duration, SystemTime},
-};
+use std::time::{Duration, SystemTime};
 
 /// The first wait after a failure; each further failure doubles it.
 const FIRST: Duration = Duration::from_secs(1);
@@ -83,31 +80,69 @@ pub(crate) struct Budget {
     pub(crate) within: Duration,
 }
 
-/// The attempts made so far. One that lies in the future (a clock was set back) counts as made now.
+/// The attempts that still count, as far as this process and its store know, oldest first.
+///
+/// When an attempt was made is told by the wall clock, because others read it; until when it counts is told by the
+/// monotonic one from the moment it became known here, so that no clock that is set reopens a budget.
 #[derive(Debug, Default)]
-pub(crate) struct Attempts(VecDeque<SystemTime>);
+pub(crate) struct Attempts(Vec<Attempted>);
+
+#[derive(Debug, Clone, Copy)]
+struct Attempted {
+    made: SystemTime,
+    /// Monotonic.
+    counts_until: Duration,
+}
 
 impl Attempts {
-    /// Counts one attempt, or says how long to wait until the vendor would allow it.
-    pub(crate) fn spend(&mut self, budget: Budget, now: Now) -> Result<(), Duration> {
-        for made in &mut self.0 {
-            *made = (*made).min(now.wall);
-        }
-        let age = |made: &SystemTime| now.wall.duration_since(*made).unwrap_or_default();
-        self.0.retain(|made| age(made) < budget.within);
-        match self.0.front() {
-            Some(oldest) if self.0.len() >= budget.attempts => Err(budget.within - age(oldest)),
-            _ => {
-                self.0.push_back(now.wall);
-                Ok(())
+    /// Takes note of attempts that others made. One that lies in the future (a clock was set back) counts as made now.
+    pub(crate) fn learn(&mut self, stored: &[SystemTime], budget: Budget, now: Now) {
+        for made in stored.iter().copied() {
+            if !self.0.iter().any(|known| known.made == made) {
+                let age = now.wall.duration_since(made).unwrap_or_default();
+                let counts_until = now.monotonic.saturating_add(budget.within.saturating_sub(age));
+                self.0.push(Attempted { made, counts_until });
             }
         }
+        self.forget_old(now);
     }
 
-    /// The last attempt never reached the vendor.
-    pub(crate) fn refund(&mut self) {
-        self.0.pop_back();
+    /// Counts one attempt and names it, or says how long to wait until the vendor would allow it.
+    pub(crate) fn spend(&mut self, budget: Budget, now: Now) -> Result<SystemTime, Duration> {
+        self.forget_old(now);
+        if self.0.len() >= budget.attempts {
+            // When so many have ended that one is free again.
+            let frees = self.0[self.0.len() - budget.attempts].counts_until;
+            return Err(frees.saturating_sub(now.monotonic));
+        }
+        let mut made = whole_millis(now.wall);
+        // Its time is its name.
+        while self.0.iter().any(|known| known.made == made) {
+            made += Duration::from_millis(1);
+        }
+        self.0.push(Attempted { made, counts_until: now.monotonic.saturating_add(budget.within) });
+        Ok(made)
     }
+
+    /// This attempt never reached the vendor.
+    pub(crate) fn refund(&mut self, made: SystemTime) {
+        self.0.retain(|known| known.made != made);
+    }
+
+    pub(crate) fn times(&self) -> Vec<SystemTime> {
+        self.0.iter().map(|known| known.made).collect()
+    }
+
+    fn forget_old(&mut self, now: Now) {
+        self.0.retain(|known| now.monotonic < known.counts_until);
+        self.0.sort_by_key(|known| known.counts_until);
+    }
+}
+
+/// As a store keeps it.
+fn whole_millis(time: SystemTime) -> SystemTime {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    SystemTime::UNIX_EPOCH + Duration::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]
@@ -149,24 +184,54 @@ mod tests {
         assert_eq!(cooldown.failure(at(0)).expect("cooling").1, Some(LONGEST_BELIEVED));
     }
 
+    const TEN: Budget = Budget { attempts: 10, within: Duration::from_secs(600) };
+    const ONE: Budget = Budget { attempts: 1, ..TEN };
+
     #[test]
     fn the_eleventh_attempt_in_ten_minutes_is_refused_here() {
-        let budget = Budget { attempts: 10, within: Duration::from_secs(600) };
         let mut attempts = Attempts::default();
         for second in 0..10 {
-            assert_eq!(attempts.spend(budget, at(second)), Ok(()));
+            assert!(attempts.spend(TEN, at(second)).is_ok());
         }
-        assert_eq!(attempts.spend(budget, at(10)), Err(Duration::from_secs(590)));
-        assert_eq!(attempts.spend(budget, at(600)), Ok(()));
-        attempts.refund();
-        assert_eq!(attempts.spend(budget, at(600)), Ok(()));
+        assert_eq!(attempts.spend(TEN, at(10)), Err(Duration::from_secs(590)));
+        let made = attempts.spend(TEN, at(600)).expect("the first one has ended");
+        attempts.refund(made);
+        assert!(attempts.spend(TEN, at(600)).is_ok());
+        assert_eq!(attempts.spend(TEN, at(600)), Err(Duration::from_secs(1)));
     }
 
     #[test]
-    fn a_clock_set_back_does_not_reopen_the_budget() {
-        let budget = Budget { attempts: 1, within: Duration::from_secs(600) };
+    fn no_clock_that_is_set_reopens_the_budget() {
         let mut attempts = Attempts::default();
-        assert_eq!(attempts.spend(budget, at(10_000)), Ok(()));
-        assert_eq!(attempts.spend(budget, at(0)), Err(Duration::from_secs(600)));
+        assert!(attempts.spend(ONE, at(10_000)).is_ok());
+        for wall in [at(0).wall, at(1_000_000).wall] {
+            let jumped = Now { wall, ..at(10_100) };
+            assert_eq!(attempts.spend(ONE, jumped), Err(Duration::from_secs(500)));
+        }
+    }
+
+    #[test]
+    fn the_attempts_of_others_count_for_what_is_left_of_their_time_and_only_once() {
+        let mut attempts = Attempts::default();
+        let others = [at(100).wall];
+        attempts.learn(&others, ONE, at(400));
+        attempts.learn(&others, ONE, at(500));
+        assert_eq!(attempts.spend(ONE, at(500)), Err(Duration::from_secs(200)));
+        assert!(attempts.spend(ONE, at(700)).is_ok());
+    }
+
+    #[test]
+    fn an_attempt_from_the_future_counts_as_made_now() {
+        let mut attempts = Attempts::default();
+        attempts.learn(&[at(99_999).wall], ONE, at(0));
+        assert_eq!(attempts.spend(ONE, at(0)), Err(Duration::from_secs(600)));
+    }
+
+    #[test]
+    fn attempts_of_the_same_moment_are_told_apart() {
+        let mut attempts = Attempts::default();
+        let (first, second) = (attempts.spend(TEN, at(0)), attempts.spend(TEN, at(0)));
+        assert_ne!(first, second);
+        assert_eq!(attempts.times().len(), 2);
     }
 }

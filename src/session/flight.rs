@@ -31,6 +31,9 @@ use std::{
 use tokio::sync::watch;
 use tracing::Instrument;
 
+/// How often a flight takes the store's lock if it loses it again before it could send.
+const ROUNDS: u32 = 3;
+
 /// How many captchas one sign-in asks for before it gives up.
 const MOST_CAPTCHAS: u32 = 3;
 
@@ -49,6 +52,8 @@ pub(crate) struct Flight {
     patience: AtomicU64,
     /// Whether it has sent something that spends a token or an attempt.
     pub(super) sent: AtomicBool,
+    /// The store's lock ended before something was to be sent.
+    lost_lock: AtomicBool,
     /// The store's lock while a round is under way: here, so that whoever takes this flight's place can let go of it.
     lock: Mutex<Option<StoreLock>>,
 }
@@ -108,6 +113,7 @@ impl Engine {
             signal: watch::Sender::new(Signal::Flying),
             patience: AtomicU64::new(0),
             sent: AtomicBool::new(false),
+            lost_lock: AtomicBool::new(false),
             lock: Mutex::new(None),
         });
         flight.be_patient(started, self.timeouts.flight);
@@ -155,6 +161,18 @@ impl Flight {
     pub(super) fn unlock(&self) {
         let lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
         drop(lock);
+    }
+
+    /// Whether the lock this flight took is still its own. A flight that took none has nothing to lose.
+    pub(super) async fn still_locks(&self) -> bool {
+        let lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(StoreLock::share);
+        match lock {
+            Some(lock) if !lock.extend().await => {
+                self.lost_lock.store(true, Ordering::Release);
+                false
+            }
+            _ => true,
+        }
     }
 
     fn be_patient(&self, now: Now, wait: Duration) {
@@ -329,8 +347,20 @@ impl Pilot {
         }
     }
 
-    /// One round under the store's lock.
+    /// One round, begun anew if the store's lock was lost in it before anything was sent: then somebody else may have
+    /// renewed, and that is found in the store.
     async fn round(&self, conversation: &Conversation) -> Result<(), Error> {
+        for _ in 1..ROUNDS {
+            let outcome = self.round_under_lock(conversation).await;
+            if !self.flight.lost_lock.swap(false, Ordering::AcqRel) {
+                return outcome;
+            }
+            tracing::warn!(key = %self.engine.key, "keyway: the store's lock was lost; looking again");
+        }
+        self.round_under_lock(conversation).await
+    }
+
+    async fn round_under_lock(&self, conversation: &Conversation) -> Result<(), Error> {
         let unlocked = self.lock().await.map(|lock| self.flight.keep_lock(lock)).err();
         // Overtaken while it waited: whoever took its place has looked for the lock already and must find it free.
         let overtaken = self.engine.state().check(&self.flight).err();
@@ -347,7 +377,7 @@ impl Pilot {
     /// store's lock could not be had.
     async fn locked_round(&self, conversation: &Conversation, unlocked: Option<StoreError>) -> Result<(), Error> {
         let engine = &self.engine;
-        let stored = engine.store.load(&engine.key).await;
+        let stored = engine.load(&engine.key).await;
         let stored = match stored {
             Ok(stored) => stored,
             // Without a refresh token there is nothing that could be spent twice.
@@ -475,7 +505,7 @@ impl Pilot {
         let Issued { tokens, profile } = issued;
         let expected = stored.as_ref().map(Record::generation);
         let generation = engine.next_generation(expected, renewed);
-        let record = engine.record(&tokens, generation, now);
+        let record = engine.record(&tokens, generation, now, false);
         let born = if self.flight.reason == Reason::Rejected { Born::OfRejection } else { Born::Here };
         // First, so that a token no header can carry is neither saved nor served.
         let held = engine.hold(&tokens, generation, now, born)?;
@@ -484,7 +514,7 @@ impl Pilot {
             self.give_back(&tokens, renewed).await;
             return Err(beaten);
         }
-        let saved = matches!(engine.store.compare_and_swap(&engine.key, expected, record.clone()).await, Ok(true));
+        let saved = matches!(engine.swap(&engine.key, expected, record.clone()).await, Ok(true));
         let arrived_dead = !held.deadlines.is_valid(now);
         let beaten = {
             let mut state = engine.state();

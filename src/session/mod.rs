@@ -1,6 +1,7 @@
 //! Room 2: the one engine. It knows no vendor and no HTTP client; it decides when a vendor is asked.
 
 pub(crate) mod attempt;
+mod budget;
 pub(crate) mod chance;
 pub(crate) mod cooldown;
 pub(crate) mod decide;
@@ -49,6 +50,8 @@ pub struct Session(Arc<Engine>);
 /// Everything one session is and may do.
 pub(crate) struct Engine {
     key: Key,
+    /// Where the attempts at this vendor's address are counted.
+    ledger: Key,
     issuer: Box<dyn Issuer>,
     store: Arc<dyn DynStore>,
     clock: Arc<dyn Clock>,
@@ -69,6 +72,7 @@ pub(crate) struct Engine {
 /// What a session is made from.
 pub(crate) struct Settings {
     pub(crate) key: Key,
+    pub(crate) ledger: Key,
     pub(crate) issuer: Box<dyn Issuer>,
     pub(crate) store: Arc<dyn DynStore>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -235,10 +239,11 @@ const BURIALS: u32 = 10;
 
 impl Session {
     pub(crate) fn new(settings: Settings) -> Self {
-        let Settings { key, issuer, store, clock, responder, evict, windows, timeouts, constant } = settings;
+        let Settings { key, ledger, issuer, store, clock, responder, evict, windows, timeouts, constant } = settings;
         let chance = Chance::new();
         Self(Arc::new(Engine {
             key,
+            ledger,
             issuer,
             store,
             clock,
@@ -541,6 +546,22 @@ impl Engine {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What the store keeps under this key. A store that does not answer is one that fails.
+    async fn load(&self, key: &Key) -> Result<Option<Record>, StoreError> {
+        self.in_time(self.store.load(key)).await
+    }
+
+    async fn swap(&self, key: &Key, expected: Option<Generation>, record: Record) -> Result<bool, StoreError> {
+        self.in_time(self.store.compare_and_swap(key, expected, record)).await
+    }
+
+    async fn in_time<T>(&self, answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        match first(answer, self.clock.sleep(self.timeouts.store_lock)).await {
+            First::One(answer) => answer,
+            First::Other(()) => Err(StoreError::new("it did not answer in time")),
+        }
+    }
+
     /// Decides and boards in one critical section: a flight that lands in between is seen.
     fn next_step(self: &Arc<Self>, needed: Duration) -> Result<Next, Error> {
         let now = self.now();
@@ -600,7 +621,7 @@ impl Engine {
         }
     }
 
-    fn record(&self, tokens: &Tokens, generation: Generation, now: Now) -> Record {
+    fn record(&self, tokens: &Tokens, generation: Generation, now: Now, evicted: bool) -> Record {
         let issued = tokens.date.unwrap_or(now.wall);
         let ends = match tokens.life {
             Life::For(life) => Ends::At(issued + life),
@@ -609,7 +630,8 @@ impl Engine {
         };
         let (access, refresh) = (tokens.access.clone(), tokens.refresh.clone());
         let seed = self.issuer.seed().map(|seed| fingerprint(generation.lineage, seed));
-        Record { generation, session: Some(Kept { access, refresh, issued, ends }), seed }
+        let session = Some(Kept { access, refresh, issued, received: now.wall, ends, evicted });
+        Record { generation, session, seed, attempts: Vec::new() }
     }
 
     fn hold(&self, tokens: &Tokens, generation: Generation, received: Now, born: Born) -> Result<Held, Error> {
@@ -706,13 +728,13 @@ impl Engine {
                 .advice("this client has forgotten the session, but others that share the store may still use it")
         };
         for _ in 0..BURIALS {
-            let stored = match self.store.load(&self.key).await {
+            let stored = match self.load(&self.key).await {
                 Ok(Some(record)) if !record.is_tombstone() => record,
                 Ok(_) => return (Ok(()), None),
                 Err(error) => return (Err(failed(error)), None),
             };
-            let tombstone = Record { generation: stored.generation.next(), session: None, seed: None };
-            match self.store.compare_and_swap(&self.key, Some(stored.generation), tombstone).await {
+            let tombstone = Record { generation: stored.generation.next(), session: None, ..stored.clone() };
+            match self.swap(&self.key, Some(stored.generation), tombstone).await {
                 Ok(true) => return (Ok(()), Some(stored)),
                 // Somebody saved a newer token in between: that one is to be buried.
                 Ok(false) => {}
@@ -751,7 +773,7 @@ impl Record {
     /// The kept tokens and the moment, on our clocks, at which their life began. `None` for a tombstone.
     fn tokens(&self, now: Now) -> Option<(Tokens, Now)> {
         let kept = self.session.as_ref()?;
-        let age = now.wall.duration_since(kept.issued).unwrap_or_default();
+        let age = now.wall.duration_since(kept.received).unwrap_or_default();
         let received = Now { wall: now.wall - age, monotonic: now.monotonic.saturating_sub(age) };
         let life = match kept.ends {
             Ends::At(end) => Life::For(end.duration_since(kept.issued).unwrap_or_default()),

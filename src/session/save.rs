@@ -31,11 +31,11 @@ impl Engine {
     }
 
     async fn try_to_save(&self, record: &Record) -> Result<bool, StoreError> {
-        let stored = self.store.load(&self.key).await?.map(|stored| stored.generation());
+        let stored = self.load(&self.key).await?.map(|stored| stored.generation());
         if !succeeds(record.generation(), stored) {
             return Ok(false);
         }
-        self.store.compare_and_swap(&self.key, stored, record.clone()).await
+        self.swap(&self.key, stored, record.clone()).await
     }
 }
 

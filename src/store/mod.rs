@@ -1,17 +1,15 @@
 //! Room 3: where sessions sleep.
 
 mod memory;
+mod record;
 
 pub use memory::MemoryStore;
+pub use record::Record;
+pub(crate) use record::{Ends, Kept};
 
 use crate::{BoxFuture, Secret};
 use sha2::{Digest, Sha256};
-use std::{
-    fmt,
-    future::Future,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{fmt, future::Future, sync::Arc, time::Duration};
 
 /// Keeps sessions between calls, and lets those who share it renew one at a time.
 ///
@@ -112,49 +110,6 @@ impl fmt::Display for Generation {
     }
 }
 
-/// What is kept of one session. Never a password, never a captcha.
-#[derive(Debug, Clone)]
-pub struct Record {
-    /// Which token this is.
-    pub(crate) generation: Generation,
-    /// `None` marks a session that was signed out.
-    pub(crate) session: Option<Kept>,
-    /// A digest of the credential this session began with, salted with its lineage.
-    pub(crate) seed: Option<String>,
-}
-
-/// The tokens of a live session.
-#[derive(Debug, Clone)]
-pub(crate) struct Kept {
-    pub(crate) access: Secret,
-    pub(crate) refresh: Option<Secret>,
-    /// When the token was issued, by the vendor's clock.
-    pub(crate) issued: SystemTime,
-    pub(crate) ends: Ends,
-}
-
-/// The end of a kept token, by the vendor's clock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ends {
-    At(SystemTime),
-    Never,
-    Unknown,
-}
-
-impl Record {
-    /// Which token this is.
-    #[must_use]
-    pub fn generation(&self) -> Generation {
-        self.generation
-    }
-
-    /// Whether this marks a session that was signed out.
-    #[must_use]
-    pub fn is_tombstone(&self) -> bool {
-        self.session.is_none()
-    }
-}
-
 /// A digest of a credential that tells whether it is still the same one, and nothing else.
 pub(crate) fn fingerprint(salt: u64, credential: &Secret) -> String {
     let mut hash = Sha256::new();
@@ -166,12 +121,55 @@ pub(crate) fn fingerprint(salt: u64, credential: &Secret) -> String {
 
 /// The lock of one key; dropping it lets the next one in.
 #[must_use = "the lock is held only as long as this value lives"]
-pub struct StoreLock(#[allow(dead_code, reason = "held for its Drop")] Box<dyn std::any::Any + Send + Sync>);
+pub struct StoreLock(Arc<dyn DynGuard>);
+
+/// A lock that may end by itself, such as a lease in a store on another machine.
+pub trait LeasedLock: Send + Sync + 'static {
+    /// Makes sure that the lock is still held, for long enough for one more request, and says whether it is. Asked before
+    /// everything that must not be done twice.
+    fn extend(&self) -> impl Future<Output = bool> + Send;
+}
+
+trait DynGuard: Send + Sync {
+    fn extend(&self) -> BoxFuture<'_, bool>;
+}
+
+/// A lock that lasts until it is dropped.
+struct Lasting<G>(#[allow(dead_code, reason = "held for its Drop")] G);
+
+impl<G: Send + Sync> DynGuard for Lasting<G> {
+    fn extend(&self) -> BoxFuture<'_, bool> {
+        Box::pin(async { true })
+    }
+}
+
+struct Leased<L>(L);
+
+impl<L: LeasedLock> DynGuard for Leased<L> {
+    fn extend(&self) -> BoxFuture<'_, bool> {
+        Box::pin(self.0.extend())
+    }
+}
 
 impl StoreLock {
     /// Wraps whatever guard the store has; dropping the guard must release the lock.
     pub fn new(guard: impl Send + Sync + 'static) -> Self {
-        Self(Box::new(guard))
+        Self(Arc::new(Lasting(guard)))
+    }
+
+    /// Wraps a lock that ends by itself if it is not extended; dropping it must release it.
+    pub fn leased(lock: impl LeasedLock) -> Self {
+        Self(Arc::new(Leased(lock)))
+    }
+
+    /// The same lock once more: it is left when the last of both is dropped.
+    pub(crate) fn share(&self) -> Self {
+        Self(self.0.clone())
+    }
+
+    /// Whether the lock is still held.
+    pub(crate) async fn extend(&self) -> bool {
+        self.0.extend().await
     }
 }
 
@@ -183,18 +181,34 @@ impl fmt::Debug for StoreLock {
 
 /// Why a store could not do what was asked. The text must not hold a secret.
 #[derive(Debug, Clone)]
-pub struct StoreError(Arc<str>);
+pub struct StoreError {
+    what: Arc<str>,
+    newer: bool,
+}
 
 impl StoreError {
     /// Says what happened, in one line.
     pub fn new(what: impl fmt::Display) -> Self {
-        Self(what.to_string().into())
+        Self { what: what.to_string().into(), newer: false }
+    }
+
+    pub(crate) fn newer() -> Self {
+        Self {
+            newer: true,
+            ..Self::new("a newer version of Keyway wrote this record, so it is left as it is; update this program")
+        }
+    }
+
+    /// Whether a newer version of Keyway wrote what this one cannot read. It must not be changed.
+    #[must_use]
+    pub fn is_newer(&self) -> bool {
+        self.newer
     }
 }
 
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.what)
     }
 }
 

@@ -272,6 +272,8 @@ impl Checked {
         let Options { store, responder, timeouts, retry, windows, clock, allow_http, evict, .. } = self.options;
         let session = Session::new(Settings {
             key,
+            // The vendors count by address too, so all logins at one address share a budget.
+            ledger: Key::new(surface.name, &[("attempts at", self.root.as_str())]),
             issuer,
             // Where the key does not name whose session it is, sharing a store would share somebody else's session.
             store: store.filter(|_| issuer_names_its_principal).unwrap_or_else(|| Arc::new(MemoryStore::new())),
