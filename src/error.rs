@@ -2,7 +2,11 @@
 
 use crate::{
     http::facts::Detail,
-    session::interact::{Captcha, Resume, SessionLimit},
+    session::{
+        evict::SessionLimit,
+        interact::{About, Resume},
+        questions::{AccessKey, Captcha, DeviceCode},
+    },
 };
 use serde_json::Value;
 use std::{borrow::Cow, collections::BTreeMap, fmt, sync::Arc, time::Duration};
@@ -30,8 +34,11 @@ pub enum ErrorKind {
     CaptchaRequired,
     /// The account has as many sessions as it may have. Choose one to end through [`Error::resume`], or set a policy.
     SessionLimit,
-    /// A person must enter a code on another device. Reserved: no credential of today ends in it.
+    /// A person must enter a code on a device of their own to let this one in. Show [`Error::device_code`] and go on
+    /// through [`Error::resume`].
     DeviceCode,
+    /// The vendor has sent a key to a person. Hand it in through [`Error::resume`].
+    AccessKey,
     /// The responder was asked and declined, or did not answer within [`Timeouts::person`](crate::Timeouts::person).
     Declined,
     /// The vendor answered 401 even with a fresh token. Renewing does not help; the account may lack the right.
@@ -78,6 +85,8 @@ struct Inner {
     validation: Option<Validation>,
     captcha: Option<Captcha>,
     session_limit: Option<SessionLimit>,
+    device_code: Option<DeviceCode>,
+    access_key: Option<AccessKey>,
     resume: Option<Resume>,
 }
 
@@ -170,6 +179,18 @@ impl Error {
         self.0.session_limit.as_ref()
     }
 
+    /// The code that lets this device in.
+    #[must_use]
+    pub fn device_code(&self) -> Option<&DeviceCode> {
+        self.0.device_code.as_ref()
+    }
+
+    /// The key that was sent to a person.
+    #[must_use]
+    pub fn access_key(&self) -> Option<&AccessKey> {
+        self.0.access_key.as_ref()
+    }
+
     /// The handle that continues the interrupted sign-in once somebody has the answer.
     #[must_use]
     pub fn resume(&self) -> Option<Resume> {
@@ -177,7 +198,68 @@ impl Error {
     }
 }
 
-/// Making errors is ours alone.
+/// For an [`Issuer`](crate::custom::Issuer) of your own. The texts are shown to people, so they must hold no secret.
+impl Error {
+    /// The vendor refused the credentials. They are not presented again until they change or `sign_in()` is called.
+    #[must_use]
+    pub fn invalid_credentials(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorKind::InvalidCredentials, message)
+    }
+
+    /// The vendor itself refused the refresh token: it is discarded.
+    #[must_use]
+    pub fn refresh_refused(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorKind::SignInRequired, message).advice("sign in again")
+    }
+
+    /// The vendor wants this captcha answered before it signs anybody in.
+    #[must_use]
+    pub fn captcha_required(captcha: Captcha) -> Self {
+        Self::new(ErrorKind::CaptchaRequired, "the vendor wants a captcha answered before it signs in")
+            .with_captcha(captcha)
+    }
+
+    /// The account has as many sessions as it may have.
+    #[must_use]
+    pub fn session_limit_reached(limit: SessionLimit) -> Self {
+        Self::new(ErrorKind::SessionLimit, "the account has as many sessions as it may have").with_session_limit(limit)
+    }
+
+    /// A person has to let this device in.
+    #[must_use]
+    pub fn device_code_required(device: DeviceCode) -> Self {
+        let error = Self::new(ErrorKind::DeviceCode, "a person has to enter a code to let this device in");
+        error.with(|inner| inner.device_code = Some(device))
+    }
+
+    /// The vendor has sent a key to a person and wants to have it back.
+    #[must_use]
+    pub fn access_key_required(key: AccessKey) -> Self {
+        let error = Self::new(ErrorKind::AccessKey, "the vendor has sent a key to a person and wants to have it back");
+        error.with(|inner| inner.access_key = Some(key))
+    }
+
+    /// The vendor, or the person asked, said no.
+    #[must_use]
+    pub fn declined(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorKind::Declined, message)
+    }
+
+    /// The vendor was asked too often. `retry_after`: how long it wants to be left alone, if it says.
+    #[must_use]
+    pub fn throttled(retry_after: Option<Duration>) -> Self {
+        Self::new(ErrorKind::Throttled, "the vendor was asked too often").with_retry_after(retry_after)
+    }
+
+    /// The vendor answered with a failure that is none of the others; from 500 on it is an outage.
+    #[must_use]
+    pub fn unexpected_status(status: u16) -> Self {
+        let kind = if status >= 500 { ErrorKind::Outage } else { ErrorKind::Api };
+        Self::new(kind, "the vendor answered with a failure").with_status(status)
+    }
+}
+
+/// The rest of making errors is ours alone.
 impl Error {
     pub(crate) fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
         Self(Arc::new(Inner {
@@ -196,6 +278,8 @@ impl Error {
             validation: None,
             captcha: None,
             session_limit: None,
+            device_code: None,
+            access_key: None,
             resume: None,
         }))
     }
@@ -284,6 +368,16 @@ impl Error {
 
     pub(crate) fn with_session_limit(self, limit: SessionLimit) -> Self {
         self.with(|inner| inner.session_limit = Some(limit))
+    }
+
+    /// Carries this question, as it is asked.
+    pub(crate) fn asking(self, about: &About) -> Self {
+        self.with(|inner| match about {
+            About::Captcha(captcha) => inner.captcha = Some(captcha.clone()),
+            About::Session(limit) => inner.session_limit = Some(limit.clone()),
+            About::Device(device) => inner.device_code = Some(device.clone()),
+            About::AccessKey(key) => inner.access_key = Some(key.clone()),
+        })
     }
 
     pub(crate) fn with_resume(self, resume: Resume) -> Self {

@@ -39,13 +39,16 @@ pub use retry::{Retry, Timeouts};
 pub use secret::Secret;
 pub use session::{
     Lease, Profile, Session, SignOut,
-    interact::{ActiveSession, Answer, Captcha, Evict, Responder, Resume, SessionId, SessionLimit},
+    evict::{ActiveSession, Evict, SessionId, SessionLimit},
+    interact::{Answer, Responder, Resume},
+    questions::{AccessKey, Captcha, DeviceCode},
     report::Report,
     tokens::Expiry,
     windows::Windows,
 };
 pub use store::{Generation, Key, LeasedLock, MemoryStore, Record, Store, StoreError, StoreLock};
 
+pub use surfaces::custom;
 #[cfg(feature = "orderingstack")]
 pub use surfaces::orderingstack;
 #[cfg(feature = "shopmonkey")]

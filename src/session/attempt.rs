@@ -3,19 +3,19 @@
 use super::{
     Engine,
     flight::{First, Flight, first},
-    interact::Conversation,
-    interact::SolvedCaptcha,
+    interact::{Conversation, SolvedCaptcha},
+    questions::AccessKey,
 };
 use crate::{
-    Error, ErrorKind, Secret, clock::Now, credential::Credential, session::interact::SessionId, store::fingerprint,
+    Error, ErrorKind, Secret, clock::Now, credential::Credential, session::evict::SessionId, store::fingerprint,
 };
 use std::{
     sync::{Arc, atomic::Ordering},
     time::SystemTime,
 };
 
-/// Given to the issuer for each sign-in or renewal.
-pub(crate) struct Attempt {
+/// Given to an [`Issuer`](crate::custom::Issuer) for each sign-in or renewal.
+pub struct Attempt {
     engine: Arc<Engine>,
     flight: Arc<Flight>,
     conversation: Conversation,
@@ -27,18 +27,21 @@ impl Attempt {
     }
 
     /// The captcha a person answered, if it is still good.
-    pub(crate) fn captcha(&self) -> Option<&SolvedCaptcha> {
+    #[must_use]
+    pub fn captcha(&self) -> Option<&SolvedCaptcha> {
         self.conversation.captcha(self.engine.now())
     }
 
     /// The session that shall end so that this one can begin.
-    pub(crate) fn end_session(&self) -> Option<&SessionId> {
+    #[must_use]
+    pub fn end_session(&self) -> Option<&SessionId> {
         self.conversation.end_session()
     }
 
-    /// The number the next captcha of this sign-in has, from 1.
-    pub(crate) fn next_captcha(&self) -> u32 {
-        self.conversation.captchas + 1
+    /// The key that was sent to a person and has come back, with what ties the sign-in together.
+    #[must_use]
+    pub fn access_key(&self) -> Option<(&AccessKey, &Secret)> {
+        self.conversation.access_key()
     }
 
     /// Both clocks, for what an answer says about time.
@@ -59,7 +62,17 @@ impl Attempt {
                 return Err(Error::new(ErrorKind::Timeout, "the credential source did not answer in time"));
             }
         };
-        let mark = fingerprint(self.engine.salt, &secret);
+        self.present(&secret)?;
+        Ok(secret)
+    }
+
+    /// Says which credential is about to be presented. Call it once per sign-in, so that refused credentials are never
+    /// tried again.
+    ///
+    /// # Errors
+    /// The vendor's refusal, if it refused this very credential before.
+    pub fn present(&self, secret: &Secret) -> Result<(), Error> {
+        let mark = fingerprint(self.engine.salt, secret);
         let mut state = self.engine.state();
         if let Some((refused, error)) = &state.refused
             && *refused == mark
@@ -67,12 +80,18 @@ impl Attempt {
             return Err(error.clone().local());
         }
         state.presented = Some(mark);
-        Ok(secret)
+        Ok(())
     }
 
     /// Asks leave to send a request that spends something: a token, an attempt. Refused when this attempt has been
     /// overtaken, when somebody signed out, when the store's lock was lost, and when the vendor's budget is used up.
-    pub(crate) async fn spend(&self) -> Result<Leave, Error> {
+    ///
+    /// # Errors
+    /// `SignedOut`, `Timeout`, `Store` or `Throttled`, in this order of causes; return it as it is.
+    ///
+    /// # Cancel safety
+    /// An attempt that was counted stays counted.
+    pub async fn spend(&self) -> Result<Leave, Error> {
         let leave = Leave(self.engine.budgeted().await?);
         if !self.flight.still_locks().await {
             return Err(Error::lock_lost());
@@ -84,16 +103,26 @@ impl Attempt {
     }
 
     /// What [`spend`](Self::spend) granted never reached the vendor.
-    pub(crate) async fn refund(&self, leave: Leave) {
+    ///
+    /// # Cancel safety
+    /// Dropped midway it may stay counted, which is the safe side.
+    pub async fn refund(&self, leave: Leave) {
         if let Some(made) = leave.0 {
             self.engine.refund(made).await;
         }
     }
 }
 
+impl std::fmt::Debug for Attempt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Attempt").field("key", &format_args!("{}", self.engine.key)).finish_non_exhaustive()
+    }
+}
+
 /// The engine's leave to send once; names the attempt that it counted, where a budget is kept.
 #[derive(Debug)]
-pub(crate) struct Leave(Option<SystemTime>);
+#[must_use = "hand it back with `refund` if nothing was sent"]
+pub struct Leave(Option<SystemTime>);
 
 impl Error {
     pub(super) fn lock_lost() -> Self {

@@ -13,7 +13,7 @@ const TRIES: u32 = 20;
 impl Engine {
     /// Counts one attempt before it is made. `None` where the vendor has no budget.
     pub(super) async fn budgeted(&self) -> Result<Option<SystemTime>, Error> {
-        let Some(budget) = self.issuer.describe().budget else { return Ok(None) };
+        let Some(budget) = self.capabilities.budget else { return Ok(None) };
         for _ in 0..TRIES {
             let stored = self.attempts_of_others().await;
             let now = self.now();

@@ -60,7 +60,8 @@ impl Cooldown {
             ErrorKind::Config | ErrorKind::SignedOut if error.is_local() => None,
             // The same question for everybody, until it is answered or nobody takes the answer any more.
             _ if error.captcha().is_some() => until(error.captcha()?.expires_in().min(OPEN_QUESTION)),
-            _ if error.session_limit().is_some() => until(OPEN_QUESTION),
+            _ if error.device_code().is_some() => until(error.device_code()?.expires_in().min(OPEN_QUESTION)),
+            _ if error.session_limit().is_some() || error.access_key().is_some() => until(OPEN_QUESTION),
             // A vendor that asks for less than our own schedule does not shorten it.
             _ => until(self.next_wait(chance).max(error.retry_after().unwrap_or_default()).min(LONGEST_BELIEVED)),
         }

@@ -52,6 +52,12 @@ impl Deadlines {
         }
     }
 
+    /// Of a token that is used to its end, because its successor costs more than a request.
+    pub(crate) fn without_windows(life: Life, received: Now) -> Self {
+        let end = Moment::after(received, if let Life::For(life) = life { life } else { FAR });
+        Self { fresh: end, early: end, end }
+    }
+
     /// The hot path: one comparison per clock.
     #[inline]
     pub(crate) fn is_fresh(&self, now: Now) -> bool {

@@ -13,7 +13,7 @@ use super::{
     tokens::Tokens,
 };
 use crate::{
-    Error, ErrorKind, Secret,
+    Error, ErrorKind,
     clock::Now,
     store::{Generation, Record, StoreError, StoreLock, fingerprint},
     surfaces::Issued,
@@ -34,8 +34,8 @@ use tracing::Instrument;
 /// How often a flight takes the store's lock if it loses it again before it could send.
 const ROUNDS: u32 = 3;
 
-/// How many captchas one sign-in asks for before it gives up.
-const MOST_CAPTCHAS: u32 = 3;
+/// How many captchas, or access keys, one sign-in asks for before it gives up.
+const MOST_ANSWERS: u32 = 3;
 
 /// One renewal or sign-in under way.
 #[derive(Debug)]
@@ -175,13 +175,18 @@ impl Flight {
         }
     }
 
-    fn be_patient(&self, now: Now, wait: Duration) {
+    pub(super) fn be_patient(&self, now: Now, wait: Duration) {
         let until = now.monotonic.saturating_add(wait).as_millis();
         self.patience.store(u64::try_from(until).unwrap_or(u64::MAX), Ordering::Release);
     }
 
     fn patience_left(&self, now: Now) -> Duration {
         Duration::from_millis(self.patience.load(Ordering::Acquire)).saturating_sub(now.monotonic)
+    }
+
+    /// Whether somebody waits for the outcome.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.signal.receiver_count() > 0
     }
 
     pub(super) async fn landed(&self) {
@@ -191,9 +196,9 @@ impl Flight {
 }
 
 /// Flies one flight. Its drop tells the waiters when the task ends without an outcome.
-struct Pilot {
-    engine: Arc<Engine>,
-    flight: Arc<Flight>,
+pub(super) struct Pilot {
+    pub(super) engine: Arc<Engine>,
+    pub(super) flight: Arc<Flight>,
 }
 
 impl Drop for Pilot {
@@ -284,53 +289,54 @@ impl Pilot {
 
     /// Round after round, until there is a token, a failure, or a question nobody answers.
     async fn converse(&self, mut conversation: Conversation) -> Result<Lease, Error> {
+        if let Some(shown) = conversation.shown.take() {
+            conversation.granted = Some(self.poll_until_decided(&shown).await?);
+        }
         loop {
             let Err(error) = self.round(&conversation).await else {
                 return self.engine.state().held_lease().ok_or_else(Error::signed_out);
             };
-            let Some(question) = Question::of(&error, self.engine.now()) else { return Err(error) };
+            let Some(question) = Question::of(&error, &conversation, self.engine.now()) else { return Err(error) };
             conversation.asked(&question);
             // The store's lock is free again: a person may take minutes.
-            match self.ask(&question, &conversation).await {
+            match self.ask(&question, &conversation).await? {
                 Asked::Answered(answer) => conversation = conversation.answered(&question, answer)?,
+                Asked::Granted(issued) => conversation.granted = Some(issued),
                 Asked::Nobody(why) => return Err(self.resumable(why.word(error), question, conversation)),
             }
         }
     }
 
     fn resumable(&self, error: Error, question: Question, conversation: Conversation) -> Error {
-        let advice = match question.about {
-            About::Captcha(_) => "show error.captcha() to a person and hand the answer to error.resume()",
-            About::Session(_) => {
-                "choose one of error.session_limit() and hand it to error.resume(), or set .session_limit(..) on the builder"
-            }
-        };
-        error.advice(advice).with_resume(Resume::new(Session(self.engine.clone()), question, conversation))
+        let error = error.asking(&question.about).advice(question.advice());
+        error.with_resume(Resume::new(Session(self.engine.clone()), question, conversation))
     }
 
-    async fn ask(&self, question: &Question, so_far: &Conversation) -> Asked {
+    async fn ask(&self, question: &Question, so_far: &Conversation) -> Result<Asked, Error> {
         let engine = &self.engine;
-        let asked = match &question.about {
-            About::Captcha(_) => "captcha",
-            About::Session(_) => "which session may end",
+        engine.state().report.add(engine.now().wall, What::Asked { question: question.name() });
+        let too_often = match &question.about {
+            About::Captcha(_) => so_far.captchas > MOST_ANSWERS,
+            About::AccessKey(_) => so_far.access_keys > MOST_ANSWERS,
+            // One session at most ends per sign-in, and two fleets must not end each other's for ever.
+            About::Session(_) if so_far.end_session().is_some() => return Ok(Asked::Nobody(Why::Unattended)),
+            About::Session(limit) if !engine.evict.is_never() && !engine.state().lost_what_was_evicted => {
+                return Ok(match engine.evict.pick(limit) {
+                    Some(id) => Asked::Answered(Answer::Session(id)),
+                    None => Asked::Nobody(Why::NoneFits),
+                });
+            }
+            About::Session(_) | About::Device(_) => false,
         };
-        engine.state().report.add(engine.now().wall, What::Asked { question: asked });
+        if too_often {
+            return Ok(Asked::Nobody(Why::TooOften));
+        }
+        let Some(responder) = &engine.responder else { return Ok(Asked::Nobody(Why::Unattended)) };
         match &question.about {
-            About::Captcha(_) if so_far.captchas > MOST_CAPTCHAS => Asked::Nobody(Why::TooOften),
-            About::Captcha(captcha) => match &engine.responder {
-                Some(responder) => self.person(responder.captcha(captcha.clone()), Answer::Captcha).await,
-                None => Asked::Nobody(Why::Unattended),
-            },
-            // One session at most ends per sign-in.
-            About::Session(_) if so_far.end_session().is_some() => Asked::Nobody(Why::Unattended),
-            About::Session(limit) if !engine.evict.is_never() => match engine.evict.pick(limit) {
-                Some(id) => Asked::Answered(Answer::Session(id)),
-                None => Asked::Nobody(Why::NoneFits),
-            },
-            About::Session(limit) => match &engine.responder {
-                Some(responder) => self.person(responder.choose_session(limit.clone()), Answer::Session).await,
-                None => Asked::Nobody(Why::Unattended),
-            },
+            About::Captcha(captcha) => Ok(self.person(responder.captcha(captcha.clone()), Answer::Captcha).await),
+            About::Session(limit) => Ok(self.person(responder.choose_session(limit.clone()), Answer::Session).await),
+            About::AccessKey(key) => Ok(self.person(responder.access_key(key.clone()), Answer::AccessKey).await),
+            About::Device(device) => self.show(question, responder.device_code(device.clone())).await,
         }
     }
 
@@ -381,7 +387,7 @@ impl Pilot {
         let stored = match stored {
             Ok(stored) => stored,
             // Without a refresh token there is nothing that could be spent twice.
-            Err(error) if self.refresh_token(None).is_none() => {
+            Err(error) if self.tokens_to_renew(None).is_none() => {
                 tracing::warn!(key = %engine.key, %error, "keyway: the store failed");
                 None
             }
@@ -390,17 +396,23 @@ impl Pilot {
         if let Some(record) = &stored
             && self.adopt(record)
         {
+            if let Some(granted) = &conversation.granted {
+                self.give_back(&granted.tokens, false).await;
+            }
             return Ok(());
         }
-        let refresh = self.refresh_token(stored.as_ref());
+        if let Some(granted) = conversation.granted.clone() {
+            return self.keep(granted, stored, false, conversation).await;
+        }
+        let refresh = self.tokens_to_renew(stored.as_ref());
         if refresh.is_some()
             && let Some(error) = &unlocked
         {
             self.without_store::<()>(error)?;
         }
         let had_refresh = refresh.is_some();
-        let (issued, renewed) = self.issue(conversation, refresh).await?;
-        self.keep(issued, stored, renewed && had_refresh).await
+        let (issued, renewed) = self.issue(conversation, refresh, stored.as_ref()).await?;
+        self.keep(issued, stored, renewed && had_refresh, conversation).await
     }
 
     async fn lock(&self) -> Result<StoreLock, StoreError> {
@@ -415,7 +427,7 @@ impl Pilot {
     /// A token that rotates must not be spent without the store: two processes would spend the same one.
     fn without_store<T>(&self, error: &StoreError) -> Result<Option<T>, Error> {
         tracing::warn!(key = %self.engine.key, %error, "keyway: the store failed");
-        if self.engine.issuer.describe().renewal.rotates() {
+        if self.engine.capabilities.renewal.rotates() {
             return Err(Error::new(ErrorKind::Store, format!("the session store failed: {error}"))
                 .advice("the session is not renewed without it, because its refresh token may only be spent once"));
         }
@@ -436,6 +448,7 @@ impl Pilot {
         }
         let Some((tokens, received)) = record.tokens(now) else { return false };
         let Ok(held) = engine.hold(&tokens, record.generation, received, Born::Elsewhere) else { return false };
+        let held = Held { evicted: record.session.as_ref().is_some_and(|kept| kept.evicted), ..held };
         if !held.deadlines.is_fresh(now) || state.check(&self.flight).is_err() {
             return false;
         }
@@ -444,71 +457,95 @@ impl Pilot {
         true
     }
 
-    /// The refresh token to use: the store's, which is never older than ours.
-    fn refresh_token(&self, stored: Option<&Record>) -> Option<Secret> {
+    /// The tokens to renew, with their refresh token: the store's, which are never older than ours.
+    fn tokens_to_renew(&self, stored: Option<&Record>) -> Option<Tokens> {
         let engine = &self.engine;
-        if !engine.issuer.describe().renewal.has_refresh_token() {
+        if !engine.capabilities.renewal.has_refresh_token() {
             return None;
         }
+        let now = engine.now();
         let state = engine.state();
         if state.skip_refresh {
             return None;
         }
-        let refresh = match (&state.unsaved, stored) {
-            (Some(unsaved), _) => unsaved.session.as_ref()?.refresh.clone(),
-            (None, Some(record)) if engine.is_ours(record) => record.session.as_ref()?.refresh.clone(),
-            (None, Some(_)) => None,
-            (None, None) => state.tokens.as_ref()?.refresh.clone(),
+        let tokens = match (&state.unsaved, stored) {
+            (Some(unsaved), _) => unsaved.tokens(now)?.0,
+            (None, Some(record)) if engine.is_ours(record) => record.tokens(now)?.0,
+            (None, Some(_)) => return None,
+            (None, None) => state.tokens.clone()?,
         };
-        refresh.filter(|refresh| state.spent.as_ref() != Some(&fingerprint(engine.salt, refresh)))
+        let spent = state.spent.as_ref() == Some(&fingerprint(engine.salt, tokens.refresh()?));
+        (!spent).then_some(tokens)
     }
 
     /// Asks the vendor. `true` if the answer continues the session, `false` if it begins a new one.
-    async fn issue(&self, conversation: &Conversation, refresh: Option<Secret>) -> Result<(Issued, bool), Error> {
-        let issuer = &self.engine.issuer;
-        if let Some(refresh) = refresh {
-            match self.renew(&refresh).await {
+    async fn issue(
+        &self,
+        conversation: &Conversation,
+        tokens: Option<Tokens>,
+        stored: Option<&Record>,
+    ) -> Result<(Issued, bool), Error> {
+        let engine = &self.engine;
+        if let Some(tokens) = tokens {
+            match self.renew(&tokens).await {
                 Err(refused) if refused.kind() == ErrorKind::SignInRequired => {
-                    tracing::info!(key = %self.engine.key, "keyway: the vendor refused the refresh token");
-                    self.engine.state().spent = Some(fingerprint(self.engine.salt, &refresh));
-                    if !issuer.describe().unattended {
+                    tracing::info!(key = %engine.key, "keyway: the vendor refused the refresh token");
+                    engine.state().spent = tokens.refresh().map(|refresh| fingerprint(engine.salt, refresh));
+                    if engine.capabilities.spent_by_sign_in {
                         return Err(refused);
                     }
                 }
                 outcome => return outcome.map(|issued| (issued, true)),
             }
         }
-        let attempt = Attempt::new(self.engine.clone(), self.flight.clone(), conversation.clone());
-        issuer.sign_in(&attempt).await.map(|issued| (issued, false))
+        if engine.capabilities.spent_by_sign_in && self.seed_is_spent(stored) {
+            return Err(Error::seed_spent(engine.capabilities.credential));
+        }
+        let attempt = Attempt::new(engine.clone(), self.flight.clone(), conversation.clone());
+        engine.issuer.sign_in(&attempt).await.map(|issued| (issued, false))
+    }
+
+    /// A credential that is itself a refresh token begins one session: what the store or this client has had from it, if
+    /// only a tombstone, says that it is spent.
+    fn seed_is_spent(&self, stored: Option<&Record>) -> bool {
+        let engine = &self.engine;
+        stored.is_some_and(|record| record.seed.is_some() && engine.is_ours(record)) || engine.state().seed_spent
     }
 
     /// If the answer was torn, the vendor may have rotated the token or not: one further try tells.
-    async fn renew(&self, refresh: &Secret) -> Result<Issued, Error> {
-        let issuer = &self.engine.issuer;
-        let attempt = Attempt::new(self.engine.clone(), self.flight.clone(), Conversation::default());
-        let first = issuer.renew(&attempt, refresh).await;
+    async fn renew(&self, tokens: &Tokens) -> Result<Issued, Error> {
+        let engine = &self.engine;
+        let attempt = Attempt::new(engine.clone(), self.flight.clone(), Conversation::default());
+        let first = engine.issuer.renew(&attempt, tokens).await;
         let outcome = match first {
             // Whatever is wrong with the values, it is nothing a person typed.
             Err(refused) if refused.kind() == ErrorKind::Validation => Err(refused.with_kind(ErrorKind::Api)),
-            Err(torn) if torn.is_outcome_unknown() && issuer.describe().renewal.rotates() => {
-                issuer.renew(&attempt, refresh).await
+            Err(torn) if torn.is_outcome_unknown() && engine.capabilities.renewal.rotates() => {
+                engine.issuer.renew(&attempt, tokens).await
             }
             outcome => outcome,
         };
-        outcome.map(|issued| Issued { tokens: issued.tokens.keeping(Some(refresh)), ..issued })
+        outcome.map(|issued| Issued { tokens: issued.tokens.keeping(tokens.refresh()), ..issued })
     }
 
     /// Saved before it is served. A store that fails now costs nobody a sign-in: the token is kept in memory.
-    async fn keep(&self, issued: Issued, stored: Option<Record>, renewed: bool) -> Result<(), Error> {
+    async fn keep(
+        &self,
+        issued: Issued,
+        stored: Option<Record>,
+        renewed: bool,
+        conversation: &Conversation,
+    ) -> Result<(), Error> {
         let engine = &self.engine;
         let now = engine.now();
         let Issued { tokens, profile } = issued;
         let expected = stored.as_ref().map(Record::generation);
         let generation = engine.next_generation(expected, renewed);
-        let record = engine.record(&tokens, generation, now, false);
+        let evicted = conversation.end_session().is_some();
+        let record = engine.record(&tokens, generation, now, evicted);
         let born = if self.flight.reason == Reason::Rejected { Born::OfRejection } else { Born::Here };
         // First, so that a token no header can carry is neither saved nor served.
-        let held = engine.hold(&tokens, generation, now, born)?;
+        let held = Held { evicted, ..engine.hold(&tokens, generation, now, born)? };
         let overtaken = engine.state().check(&self.flight).err();
         if let Some(beaten) = overtaken {
             self.give_back(&tokens, renewed).await;
@@ -540,6 +577,7 @@ impl Pilot {
         let Kept { held, tokens, profile, record, saved, renewed } = kept;
         let generation = held.generation;
         state.unsaved = (!saved).then(|| record.clone());
+        state.seed_spent |= !renewed;
         if !saved {
             engine.save_later(record);
         }
@@ -575,6 +613,12 @@ struct Kept {
 }
 
 impl Error {
+    fn seed_spent(credential: &str) -> Self {
+        Self::new(ErrorKind::SignInRequired, format!("what {credential} gave has begun a session before and is spent"))
+            .advice("give the builder a new one")
+            .local()
+    }
+
     fn dead_on_arrival() -> Self {
         Self::protocol("the vendor issued a token that had already expired")
             .advice("check this machine's clock and the vendor's")
@@ -621,19 +665,21 @@ pub(super) enum Born {
     Elsewhere,
 }
 
-enum Asked {
+pub(super) enum Asked {
     Answered(Answer),
+    /// The vendor handed out the session meanwhile.
+    Granted(Issued),
     Nobody(Why),
 }
 
 /// Why a question stays open.
-enum Why {
+pub(super) enum Why {
     /// There is nobody to ask.
     Unattended,
     Declined,
     /// Somebody was asked and is still thinking.
     TooLate,
-    /// Captcha after captcha was answered wrongly.
+    /// One answer after the other was wrong.
     TooOften,
     /// The policy picked no session.
     NoneFits,
@@ -647,9 +693,7 @@ impl Why {
             Self::TooLate => error
                 .with_kind(ErrorKind::Declined)
                 .message("the responder was asked and did not answer in time (.timeouts(..), `person`)"),
-            Self::TooOften => {
-                error.message("the vendor refused every answer to its captchas; the sign-in was given up")
-            }
+            Self::TooOften => error.message("the vendor refused every answer; the sign-in was given up"),
             Self::NoneFits => error
                 .message("the account has as many sessions as it may have, and .session_limit(..) found none to end"),
         }

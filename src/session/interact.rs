@@ -1,123 +1,16 @@
 //! Questions that only a person or a policy can answer, and how a sign-in goes on once they are.
 
-use super::{Lease, Session};
-use crate::{BoxFuture, Error, Secret, clock::Now};
+use super::{
+    Lease, Session,
+    evict::{SessionId, SessionLimit},
+    questions::{AccessKey, Captcha, DeviceCode},
+};
+use crate::{BoxFuture, Error, Secret, clock::Now, surfaces::Issued};
 use std::{
     fmt,
     sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
-
-/// A captcha the vendor wants answered before it signs anybody in.
-#[derive(Clone)]
-pub struct Captcha {
-    pub(crate) image: Arc<[u8]>,
-    pub(crate) media_type: String,
-    pub(crate) expires_in: Duration,
-    pub(crate) attempt: u32,
-    pub(crate) key: Secret,
-}
-
-impl Captcha {
-    /// The picture's bytes.
-    #[must_use]
-    pub fn image(&self) -> &[u8] {
-        &self.image
-    }
-
-    /// The picture's media type, such as `image/png`.
-    #[must_use]
-    pub fn media_type(&self) -> &str {
-        &self.media_type
-    }
-
-    /// How long the vendor accepts an answer, counted from when the picture was fetched.
-    #[must_use]
-    pub fn expires_in(&self) -> Duration {
-        self.expires_in
-    }
-
-    /// 1 for the first captcha of a sign-in, 2 when the first answer was wrong, and so on.
-    #[must_use]
-    pub fn attempt(&self) -> u32 {
-        self.attempt
-    }
-}
-
-impl fmt::Debug for Captcha {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Captcha")
-            .field("media_type", &self.media_type)
-            .field("bytes", &self.image.len())
-            .field("expires_in", &self.expires_in)
-            .field("attempt", &self.attempt)
-            .finish_non_exhaustive()
-    }
-}
-
-/// The account has as many sessions as the vendor allows; one must end before a new one begins.
-#[non_exhaustive]
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SessionLimit {
-    /// The sessions that fill the limit.
-    pub sessions: Vec<ActiveSession>,
-    /// How many sessions the account may have, if the vendor says.
-    pub limit: Option<u32>,
-    /// How many it has, if the vendor says.
-    pub count: Option<u32>,
-    /// How long the captcha that was just answered stays good. `None` if no captcha is involved.
-    pub captcha_valid_for: Option<Duration>,
-}
-
-/// One of the sessions of a [`SessionLimit`].
-#[non_exhaustive]
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ActiveSession {
-    /// The id to answer with.
-    pub id: SessionId,
-    /// Whether this is the session that asks. Never end this one.
-    pub is_current: bool,
-    /// Whether somebody is using it now.
-    pub online: bool,
-    /// The kind of client, such as `web` or `android`.
-    pub client: Option<String>,
-    /// What the client calls itself.
-    pub user_agent: Option<String>,
-    /// Its address.
-    pub ip: Option<String>,
-    /// When it was last used, in the vendor's own unit; larger is later.
-    pub last: Option<i64>,
-}
-
-/// The id of an [`ActiveSession`].
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct SessionId(String);
-
-impl SessionId {
-    /// The id as the vendor writes it.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl From<String> for SessionId {
-    fn from(id: String) -> Self {
-        Self(id)
-    }
-}
-
-impl From<&str> for SessionId {
-    fn from(id: &str) -> Self {
-        Self(id.to_owned())
-    }
-}
-
-impl fmt::Display for SessionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// Who answers when a sign-in needs a person. Every question may be declined with `None`; that is the default.
 ///
@@ -146,9 +39,25 @@ pub trait Responder: Send + Sync + 'static {
         async { None }
     }
 
-    /// Returns which session is to end so that a new one can begin; `None` declines. Asked only where the policy is [`Evict::Never`].
+    /// Returns which session is to end so that a new one can begin; `None` declines. Asked only where the policy is
+    /// [`Evict::Never`](crate::Evict::Never).
     fn choose_session(&self, limit: SessionLimit) -> impl Future<Output = Option<SessionId>> + Send {
         let _ = limit;
+        async { None }
+    }
+
+    /// Shows a code that lets this device in, and returns `Some(())` once it is shown; `None` declines.
+    ///
+    /// The vendor is asked meanwhile. This may go on showing it for as long as it likes, with a countdown for instance: it
+    /// is dropped when the person has decided or the code has ended.
+    fn device_code(&self, device: DeviceCode) -> impl Future<Output = Option<()>> + Send {
+        let _ = device;
+        async { None }
+    }
+
+    /// Returns the key that the vendor has sent to a person; `None` declines.
+    fn access_key(&self, key: AccessKey) -> impl Future<Output = Option<Secret>> + Send {
+        let _ = key;
         async { None }
     }
 }
@@ -157,6 +66,8 @@ pub trait Responder: Send + Sync + 'static {
 pub(crate) trait DynResponder: Send + Sync {
     fn captcha(&self, captcha: Captcha) -> BoxFuture<'_, Option<Secret>>;
     fn choose_session(&self, limit: SessionLimit) -> BoxFuture<'_, Option<SessionId>>;
+    fn device_code(&self, device: DeviceCode) -> BoxFuture<'_, Option<()>>;
+    fn access_key(&self, key: AccessKey) -> BoxFuture<'_, Option<Secret>>;
 }
 
 impl<R: Responder> DynResponder for R {
@@ -167,73 +78,14 @@ impl<R: Responder> DynResponder for R {
     fn choose_session(&self, limit: SessionLimit) -> BoxFuture<'_, Option<SessionId>> {
         Box::pin(Responder::choose_session(self, limit))
     }
-}
 
-/// Which session ends when the account has as many as it may have. Never the one that asks, and one at most per sign-in.
-#[derive(Clone, Default)]
-pub struct Evict(Policy);
-
-type Choose = dyn Fn(&SessionLimit) -> Option<SessionId> + Send + Sync;
-
-#[derive(Clone, Default)]
-enum Policy {
-    #[default]
-    Never,
-    OldestOffline,
-    Oldest,
-    Choose(Arc<Choose>),
-}
-
-#[allow(non_upper_case_globals, reason = "they read as the choices they are")]
-impl Evict {
-    /// None: the responder is asked, or the sign-in fails with `ErrorKind::SessionLimit`. The default.
-    pub const Never: Self = Self(Policy::Never);
-    /// The one that was used longest ago, of those nobody is using now.
-    pub const OldestOffline: Self = Self(Policy::OldestOffline);
-    /// The one that was used longest ago, even if somebody is using it.
-    pub const Oldest: Self = Self(Policy::Oldest);
-
-    /// Whatever `choose` answers; `None` declines.
-    pub fn choose(choose: impl Fn(&SessionLimit) -> Option<SessionId> + Send + Sync + 'static) -> Self {
-        Self(Policy::Choose(Arc::new(choose)))
+    fn device_code(&self, device: DeviceCode) -> BoxFuture<'_, Option<()>> {
+        Box::pin(Responder::device_code(self, device))
     }
 
-    pub(crate) fn is_never(&self) -> bool {
-        matches!(self.0, Policy::Never)
+    fn access_key(&self, key: AccessKey) -> BoxFuture<'_, Option<Secret>> {
+        Box::pin(Responder::access_key(self, key))
     }
-
-    pub(crate) fn pick(&self, limit: &SessionLimit) -> Option<SessionId> {
-        match &self.0 {
-            Policy::Never => None,
-            Policy::OldestOffline => oldest(limit, |session| !session.online),
-            Policy::Oldest => oldest(limit, |_| true),
-            Policy::Choose(choose) => choose(limit).filter(|id| limit.may_end(id)),
-        }
-    }
-}
-
-impl fmt::Debug for Evict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.0 {
-            Policy::Never => "Never",
-            Policy::OldestOffline => "OldestOffline",
-            Policy::Oldest => "Oldest",
-            Policy::Choose(_) => "Choose(..)",
-        })
-    }
-}
-
-impl SessionLimit {
-    /// Whether this id names one of the sessions and not the one that asks.
-    pub(crate) fn may_end(&self, id: &SessionId) -> bool {
-        self.sessions.iter().any(|session| session.id == *id && !session.is_current)
-    }
-}
-
-/// The vendor lists sessions in no stated order: `last` decides, and the list's own order where it is missing.
-fn oldest(limit: &SessionLimit, eligible: impl Fn(&ActiveSession) -> bool) -> Option<SessionId> {
-    let sessions = limit.sessions.iter().filter(|session| !session.is_current && eligible(session));
-    sessions.min_by_key(|session| session.last.unwrap_or(i64::MIN)).map(|session| session.id.clone())
 }
 
 /// The answer to a question that stopped a sign-in.
@@ -244,6 +96,10 @@ pub enum Answer {
     Captcha(Secret),
     /// The session that shall end.
     Session(SessionId),
+    /// The code is being shown: from now on the vendor is asked whether somebody has entered it.
+    DeviceCode,
+    /// The key that the vendor has sent to a person.
+    AccessKey(Secret),
 }
 
 /// Continues a sign-in that stopped with a question, from any task, whenever the answer is there.
@@ -296,14 +152,53 @@ pub(crate) struct Question {
 pub(crate) enum About {
     Captcha(Captcha),
     Session(SessionLimit),
+    Device(DeviceCode),
+    AccessKey(AccessKey),
 }
 
 impl Question {
-    /// The question an issuer's error carries, if it carries one.
-    pub(crate) fn of(error: &Error, now: Now) -> Option<Self> {
-        let captcha = error.captcha().cloned().map(About::Captcha);
-        let about = captcha.or_else(|| error.session_limit().cloned().map(About::Session))?;
+    /// The question an issuer's error carries, if it carries one. `so_far` tells how often it has been asked.
+    pub(crate) fn of(error: &Error, so_far: &Conversation, now: Now) -> Option<Self> {
+        let attempt = so_far.captchas + 1;
+        let captcha = || error.captcha().map(|captcha| About::Captcha(Captcha { attempt, ..captcha.clone() }));
+        let session = || error.session_limit().cloned().map(About::Session);
+        let device = || error.device_code().cloned().map(About::Device);
+        let attempt = so_far.access_keys + 1;
+        let key = || error.access_key().map(|key| About::AccessKey(AccessKey { attempt, ..key.clone() }));
+        let about = captcha().or_else(session).or_else(device).or_else(key)?;
         Some(Self { about, asked: now.monotonic })
+    }
+
+    /// Until when (monotonic) its answer is taken, if the vendor says.
+    pub(crate) fn ends(&self) -> Option<Duration> {
+        let expires_in = match &self.about {
+            About::Captcha(captcha) => captcha.expires_in,
+            About::Device(device) => device.expires_in,
+            About::Session(_) | About::AccessKey(_) => return None,
+        };
+        Some(self.asked.saturating_add(expires_in))
+    }
+
+    /// For the session's report.
+    pub(crate) fn name(&self) -> &'static str {
+        match &self.about {
+            About::Captcha(_) => "captcha",
+            About::Session(_) => "which session may end",
+            About::Device(_) => "a device code",
+            About::AccessKey(_) => "an access key",
+        }
+    }
+
+    /// What to do about it where nobody has answered.
+    pub(crate) fn advice(&self) -> &'static str {
+        match &self.about {
+            About::Captcha(_) => "show error.captcha() to a person and hand the answer to error.resume()",
+            About::Session(_) => {
+                "choose one of error.session_limit() and hand it to error.resume(), or set .session_limit(..) on the builder"
+            }
+            About::Device(_) => "show error.device_code() to a person and hand Answer::DeviceCode to error.resume()",
+            About::AccessKey(_) => "ask the person for the key they were sent and hand it to error.resume()",
+        }
     }
 }
 
@@ -314,15 +209,36 @@ pub(crate) struct Conversation {
     /// How many captchas have been asked.
     pub(crate) captchas: u32,
     end_session: Option<SessionId>,
+    access_key: Option<(AccessKey, Secret)>,
+    /// How many times an access key has been asked for.
+    pub(crate) access_keys: u32,
+    /// A device code that is being shown.
+    pub(crate) shown: Option<Question>,
+    /// What a shown device code has led to.
+    pub(crate) granted: Option<Issued>,
 }
 
 /// A captcha with its answer; it is presented only while the vendor still takes it.
 #[derive(Debug, Clone)]
-pub(crate) struct SolvedCaptcha {
+pub struct SolvedCaptcha {
     pub(crate) key: Secret,
     pub(crate) text: Secret,
     /// Monotonic.
     until: Duration,
+}
+
+impl SolvedCaptcha {
+    /// The captcha's name at the vendor.
+    #[must_use]
+    pub fn key(&self) -> &Secret {
+        &self.key
+    }
+
+    /// What the person read in it.
+    #[must_use]
+    pub fn text(&self) -> &Secret {
+        &self.text
+    }
 }
 
 impl Conversation {
@@ -333,6 +249,10 @@ impl Conversation {
 
     pub(crate) fn end_session(&self) -> Option<&SessionId> {
         self.end_session.as_ref()
+    }
+
+    pub(crate) fn access_key(&self) -> Option<(&AccessKey, &Secret)> {
+        self.access_key.as_ref().map(|(asked, key)| (asked, key))
     }
 
     /// Takes note of what the vendor asked: a captcha was spent, or its life was set anew.
@@ -347,6 +267,11 @@ impl Conversation {
                     captcha.until = question.asked.saturating_add(valid);
                 }
             }
+            About::AccessKey(_) => {
+                self.access_key = None;
+                self.access_keys += 1;
+            }
+            About::Device(_) => {}
         }
     }
 
@@ -356,58 +281,19 @@ impl Conversation {
             (About::Captcha(captcha), Answer::Captcha(text)) => {
                 let until = question.asked.saturating_add(captcha.expires_in);
                 self.captcha = Some(SolvedCaptcha { key: captcha.key.clone(), text, until });
-                Ok(self)
             }
-            (About::Session(limit), Answer::Session(id)) if limit.may_end(&id) => {
-                self.end_session = Some(id);
-                Ok(self)
+            (About::Session(limit), Answer::Session(id)) if limit.may_end(&id) => self.end_session = Some(id),
+            (About::Device(_), Answer::DeviceCode) => self.shown = Some(question.clone()),
+            (About::AccessKey(asked), Answer::AccessKey(key)) => self.access_key = Some((asked.clone(), key)),
+            (About::Session(_), Answer::Session(_)) => {
+                return Err(Error::config("the chosen session is not one that may end")
+                    .advice("answer with the id of a listed session whose `is_current` is false"));
             }
-            (About::Session(_), Answer::Session(_)) => Err(Error::config("the chosen session is not one that may end")
-                .advice("answer with the id of a listed session whose `is_current` is false")),
-            (About::Captcha(_), _) => Err(Error::config("this question is answered with Answer::Captcha")),
-            (About::Session(_), _) => Err(Error::config("this question is answered with Answer::Session")),
+            (About::Captcha(_), _) => return Err(Error::config("this question is answered with Answer::Captcha")),
+            (About::Session(_), _) => return Err(Error::config("this question is answered with Answer::Session")),
+            (About::Device(_), _) => return Err(Error::config("this question is answered with Answer::DeviceCode")),
+            (About::AccessKey(_), _) => return Err(Error::config("this question is answered with Answer::AccessKey")),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn session(id: &str, online: bool, last: Option<i64>) -> ActiveSession {
-        ActiveSession { id: id.into(), is_current: false, online, client: None, user_agent: None, ip: None, last }
-    }
-
-    fn limit() -> SessionLimit {
-        let current = ActiveSession { is_current: true, ..session("me", false, Some(0)) };
-        SessionLimit {
-            sessions: vec![
-                current,
-                session("busy", true, Some(1)),
-                session("late", false, Some(9)),
-                session("early", false, Some(5)),
-            ],
-            limit: Some(4),
-            count: Some(4),
-            captcha_valid_for: None,
-        }
-    }
-
-    #[test]
-    fn policies_pick_by_age_and_never_the_session_that_asks() {
-        let pick = |policy: Evict| policy.pick(&limit()).map(|id| id.as_str().to_owned());
-        assert_eq!(pick(Evict::Never), None);
-        assert_eq!(pick(Evict::OldestOffline).as_deref(), Some("early"));
-        assert_eq!(pick(Evict::Oldest).as_deref(), Some("busy"));
-        assert_eq!(pick(Evict::choose(|limit| Some(limit.sessions[2].id.clone()))).as_deref(), Some("late"));
-        assert_eq!(pick(Evict::choose(|_| Some("me".into()))), None);
-        assert_eq!(pick(Evict::choose(|_| Some("stranger".into()))), None);
-    }
-
-    #[test]
-    fn where_the_vendor_names_no_times_the_first_listed_is_the_oldest() {
-        let sessions = vec![session("a", false, None), session("b", false, None)];
-        let limit = SessionLimit { sessions, ..limit() };
-        assert_eq!(Evict::OldestOffline.pick(&limit), Some("a".into()));
+        Ok(self)
     }
 }

@@ -5,8 +5,11 @@ mod budget;
 pub(crate) mod chance;
 pub(crate) mod cooldown;
 pub(crate) mod decide;
+mod device;
+pub(crate) mod evict;
 pub(crate) mod flight;
 pub(crate) mod interact;
+pub(crate) mod questions;
 pub(crate) mod report;
 mod save;
 pub(crate) mod tokens;
@@ -18,15 +21,16 @@ use crate::{
     Error, ErrorKind, Secret,
     clock::{Clock, Now},
     store::{DynStore, Ends, Generation, Kept, Key, Record, StoreError, fingerprint},
-    surfaces::{Issuer, Placement, Renewal},
+    surfaces::{Capabilities, DynIssuer, Placement, Renewal},
 };
 use arc_swap::ArcSwapOption;
 use chance::Chance;
 use cooldown::{Attempts, Cooldown};
 use decide::{Deadlines, Decision, Reason, Refusal, View, decide};
+use evict::Evict;
 use flight::{Born, First, Flight, first};
 use http::{HeaderMap, HeaderName, HeaderValue, header::AUTHORIZATION};
-use interact::{Conversation, DynResponder, Evict};
+use interact::{Conversation, DynResponder};
 use report::{Report, What};
 use serde_json::Value;
 use std::{
@@ -52,7 +56,8 @@ pub(crate) struct Engine {
     key: Key,
     /// Where the attempts at this vendor's address are counted.
     ledger: Key,
-    issuer: Box<dyn Issuer>,
+    issuer: Arc<dyn DynIssuer>,
+    capabilities: Capabilities,
     store: Arc<dyn DynStore>,
     clock: Arc<dyn Clock>,
     responder: Option<Arc<dyn DynResponder>>,
@@ -73,7 +78,7 @@ pub(crate) struct Engine {
 pub(crate) struct Settings {
     pub(crate) key: Key,
     pub(crate) ledger: Key,
-    pub(crate) issuer: Box<dyn Issuer>,
+    pub(crate) issuer: Arc<dyn DynIssuer>,
     pub(crate) store: Arc<dyn DynStore>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) responder: Option<Arc<dyn DynResponder>>,
@@ -113,6 +118,10 @@ struct State {
     /// The next flight signs in, whatever refresh token there is.
     skip_refresh: bool,
     signed_out: bool,
+    /// The seed credential has begun a session.
+    seed_spent: bool,
+    /// A session for which another one had been ended was lost again at once: whoever lost theirs takes it back.
+    lost_what_was_evicted: bool,
     /// How often in a row a token that was born of a 401 was rejected in its turn.
     streak: u32,
     /// Counts sign-outs.
@@ -129,7 +138,11 @@ struct Held {
     generation: Generation,
     deadlines: Deadlines,
     published: Now,
+    /// When its life began.
+    received: Now,
     born: Born,
+    /// Another session was ended for this one.
+    evicted: bool,
 }
 
 /// A token that could be used when it was handed out, with the headers that carry it.
@@ -231,6 +244,9 @@ pub enum SignOut {
 /// doubles each time that happens again, up to about an hour: an endpoint that always answers 401 must not burn sign-ins.
 const PERMISSION_401: Duration = Duration::from_secs(30);
 
+/// A session that took another one's place and is lost so soon was ended in its turn. Nothing is sent for as long.
+const EVICTION_WAR: Duration = Duration::from_secs(10 * 60);
+
 /// How long a refused static key is not sent again.
 const STATIC_401: Duration = Duration::from_secs(30);
 
@@ -244,6 +260,7 @@ impl Session {
         Self(Arc::new(Engine {
             key,
             ledger,
+            capabilities: issuer.describe(),
             issuer,
             store,
             clock,
@@ -319,6 +336,7 @@ impl Session {
             let mut state = self.0.state();
             state.signed_out = false;
             state.refused = None;
+            state.lost_what_was_evicted = false;
             state.cooldown.forgive();
             // A refresh token whose renewal failed, for whatever reason, must not stand in the way.
             state.skip_refresh = state.usable(now).is_none() && state.tokens.is_some();
@@ -334,7 +352,7 @@ impl Session {
     /// # Cancel safety
     /// As [`lease`](Self::lease).
     pub async fn renew(&self) -> Result<Lease, Error> {
-        let capabilities = self.0.issuer.describe();
+        let capabilities = &self.0.capabilities;
         let advice = match capabilities.renewal {
             Renewal::None => Some("sign_out() and sign_in() make a new one"),
             Renewal::Static => Some("it does not end by itself; give the builder another one if it is refused"),
@@ -417,7 +435,7 @@ impl Session {
     pub(crate) fn reject(&self, lease: &Lease) -> bool {
         let now = self.now();
         let mut state = self.0.state();
-        if self.0.issuer.describe().renewal == Renewal::Static {
+        if self.0.capabilities.renewal == Renewal::Static {
             self.0.remember_refusal(&mut state, now);
             return false;
         }
@@ -428,6 +446,9 @@ impl Session {
         }
         if state.rejected {
             return true;
+        }
+        if held.evicted && now.monotonic.saturating_sub(held.received.monotonic) < EVICTION_WAR {
+            self.0.keep_the_peace(&mut state, now);
         }
         let age = now.monotonic.saturating_sub(held.published.monotonic);
         if !held.was_born_of_rejection() {
@@ -483,7 +504,7 @@ impl Session {
 
     /// The header that carries the token.
     pub(crate) fn header(&self) -> &HeaderName {
-        match &self.0.issuer.describe().placement {
+        match &self.0.capabilities.placement {
             Placement::Bearer => &AUTHORIZATION,
             Placement::Header(name) | Placement::Pair { secret: name, .. } => name,
         }
@@ -637,7 +658,7 @@ impl Engine {
     fn hold(&self, tokens: &Tokens, generation: Generation, received: Now, born: Born) -> Result<Held, Error> {
         let mut headers = self.constant.clone();
         let bare = || tokens.access.expose().to_owned();
-        let (name, value) = match &self.issuer.describe().placement {
+        let (name, value) = match &self.capabilities.placement {
             Placement::Bearer => (AUTHORIZATION, format!("Bearer {}", tokens.access.expose())),
             Placement::Header(name) => (name.clone(), bare()),
             Placement::Pair { name, value, secret } => {
@@ -656,13 +677,28 @@ impl Engine {
         let _ = headers.clone();
         Ok(Held {
             headers,
-            token: (!matches!(self.issuer.describe().placement, Placement::Pair { .. })).then(|| tokens.access.clone()),
+            token: (!matches!(self.capabilities.placement, Placement::Pair { .. })).then(|| tokens.access.clone()),
             expiry: tokens.life.expiry(received),
             generation,
-            deadlines: Deadlines::new(tokens.life, received, &self.windows, self.chance.share()),
+            deadlines: match self.renews_quietly(tokens) {
+                true => Deadlines::new(tokens.life, received, &self.windows, self.chance.share()),
+                false => Deadlines::without_windows(tokens.life, received),
+            },
             published: self.now(),
+            received,
             born,
+            evicted: false,
         })
+    }
+
+    /// Whether the next token can be had while this one is still good, at no cost but a request. Where it takes another
+    /// session or a person, that is left for when it has ended.
+    fn renews_quietly(&self, tokens: &Tokens) -> bool {
+        match self.capabilities.renewal {
+            Renewal::None | Renewal::Static => false,
+            Renewal::SignIn => self.capabilities.unattended,
+            Renewal::RefreshToken { .. } => tokens.refresh.is_some() || self.capabilities.unattended,
+        }
     }
 
     fn publish(&self, state: &mut State, held: Held, tokens: Tokens) {
@@ -675,7 +711,7 @@ impl Engine {
 
     /// A key that never changes was refused: sending it again at once would not help, and some vendors lock for it.
     fn remember_refusal(&self, state: &mut State, now: Now) {
-        let credential = self.issuer.describe().credential;
+        let credential = self.capabilities.credential;
         let error =
             Error::new(ErrorKind::Unauthorized, format!("the vendor refused what {credential} gave, moments ago"))
                 .advice("check it; nothing is sent with it for a while")
@@ -683,6 +719,19 @@ impl Engine {
         state.rejected = true;
         state.cooldown.failed(&error, now, 0.0, true);
         self.current.store(None);
+    }
+
+    /// Two fleets at one account must not end each other's sessions for ever: no sign-in for a while, and after that none
+    /// that ends a session, until somebody asks for it.
+    fn keep_the_peace(&self, state: &mut State, now: Now) {
+        let error = Error::new(
+            ErrorKind::SessionLimit,
+            "a session was ended for this one, and this one was lost again within ten minutes: others use the account",
+        )
+        .advice("free a session, or call sign_in() to end one all the same")
+        .with_retry_after(Some(EVICTION_WAR));
+        state.lost_what_was_evicted = true;
+        state.cooldown.failed(&error, now, 0.0, false);
     }
 
     /// The local half of a sign-out: from now on nobody is served and no flight may keep what it gets.

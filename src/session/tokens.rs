@@ -1,6 +1,6 @@
 //! What a vendor hands out, and the one place where its way of telling an expiry becomes ours.
 
-use crate::{Secret, clock::Now};
+use crate::{Error, Secret, clock::Now};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Deserialize;
 use serde_json::Value;
@@ -19,7 +19,7 @@ pub enum Expiry {
 
 /// What a sign-in or a renewal yields, as far as the vendor told.
 #[derive(Debug, Clone)]
-pub(crate) struct Tokens {
+pub struct Tokens {
     pub(crate) access: Secret,
     /// Never an empty one.
     pub(crate) refresh: Option<Secret>,
@@ -29,6 +29,23 @@ pub(crate) struct Tokens {
 }
 
 impl Tokens {
+    /// The access token.
+    #[must_use]
+    pub fn access(&self) -> &Secret {
+        &self.access
+    }
+
+    /// The refresh token, if there is one.
+    #[must_use]
+    pub fn refresh(&self) -> Option<&Secret> {
+        self.refresh.as_ref()
+    }
+
+    /// The refresh token of a renewal; without one nothing can be renewed.
+    pub(crate) fn refresh_to_spend(&self) -> Result<&Secret, Error> {
+        self.refresh.as_ref().ok_or_else(|| Error::refresh_refused("there is no refresh token"))
+    }
+
     /// A renewal that names no new refresh token leaves the old one valid.
     pub(crate) fn keeping(mut self, old: Option<&Secret>) -> Self {
         if self.refresh.is_none() {
@@ -118,7 +135,7 @@ impl Life {
         .sensible()
     }
 
-    fn sensible(self) -> Self {
+    pub(crate) fn sensible(self) -> Self {
         match self {
             Self::For(life) if life > LONGEST => Self::Never,
             life => life,

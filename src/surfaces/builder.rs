@@ -1,6 +1,6 @@
 //! What all builders share: the options, the checks before any I/O, and the assembly of a client.
 
-use super::Issuer;
+use super::DynIssuer;
 use crate::{
     Error, Session,
     clock::{Clock, SystemClock},
@@ -13,11 +13,7 @@ use crate::{
         transport::AuthClient,
     },
     retry::{Retry, Timeouts},
-    session::{
-        Patience, Settings,
-        interact::{DynResponder, Evict},
-        windows::Windows,
-    },
+    session::{Patience, Settings, evict::Evict, interact::DynResponder, windows::Windows},
     store::{DynStore, Key, MemoryStore},
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -207,6 +203,18 @@ impl Checked {
         self
     }
 
+    /// The name of a surface that is not one of ours.
+    pub(crate) fn with_surface(mut self, name: &str) -> Self {
+        self.more.push(("surface", name.to_owned()));
+        self
+    }
+
+    /// Whatever store was given: this session stays in its client.
+    pub(crate) fn unshared(mut self) -> Self {
+        self.options.store = None;
+        self
+    }
+
     fn constant(&self) -> HeaderMap {
         self.tenant.iter().cloned().collect()
     }
@@ -252,7 +260,7 @@ impl Checked {
         self,
         surface: &'static Surface,
         role: Role,
-        issuer: Box<dyn Issuer>,
+        issuer: Arc<dyn DynIssuer>,
         grant: &Grant,
     ) -> Result<Core, Error> {
         let client = self.reqwest(|builder| builder)?;

@@ -5,7 +5,7 @@ use super::{
     builder::{Grant, Options, only, shared_options, surface_client, tenant_header},
 };
 use crate::{
-    BoxFuture, CredentialSource, Error, ErrorKind, Pages, Secret,
+    CredentialSource, Error, ErrorKind, Pages, Secret,
     credential::Credential,
     generated::orderingstack::{FACTS, SERVER_PATH},
     http::{
@@ -16,7 +16,7 @@ use crate::{
         transport::{AuthCall, AuthClient, Reply},
     },
     session::{
-        Attempt, SignOut,
+        Attempt,
         tokens::{Life, Tokens, Told, jwt_expiry, present},
     },
 };
@@ -173,7 +173,7 @@ impl ClientBuilder {
             capabilities: if service { service_capabilities() } else { user_capabilities() },
         };
         let role = if service { Role::Service } else { Role::User };
-        let core = checked.assemble(&SURFACE, role, Box::new(issuer), &grant)?;
+        let core = checked.assemble(&SURFACE, role, std::sync::Arc::new(issuer), &grant)?;
         Ok(Client::from_core(core))
     }
 }
@@ -186,6 +186,7 @@ pub(super) fn user_capabilities() -> Capabilities {
         surface: "orderingstack",
         credential: PASSWORD,
         unattended: true,
+        spent_by_sign_in: false,
         named: true,
         renewal: Renewal::RefreshToken { rotates: true },
         default_life: None,
@@ -235,7 +236,7 @@ struct TokenAnswer {
 }
 
 impl OrderingStack {
-    async fn sign_in(&self, attempt: &Attempt) -> Result<Issued, Error> {
+    async fn begin(&self, attempt: &Attempt) -> Result<Issued, Error> {
         let Some(user) = &self.user else {
             return self.issued(attempt, &[("grant_type", "client_credentials")]).await;
         };
@@ -245,7 +246,8 @@ impl OrderingStack {
         self.issued(attempt, &fields).await
     }
 
-    async fn renew(&self, attempt: &Attempt, refresh: &Secret) -> Result<Issued, Error> {
+    async fn continue_with(&self, attempt: &Attempt, tokens: &Tokens) -> Result<Issued, Error> {
+        let refresh = tokens.refresh_to_spend()?;
         let fields = [("grant_type", "refresh_token"), ("refresh_token", refresh.expose())];
         // The same answer refuses a password and a refresh token; only the question tells them apart.
         self.issued(attempt, &fields).await.map_err(|error| match (error.kind(), error.code()) {
@@ -276,25 +278,20 @@ impl OrderingStack {
 }
 
 impl Issuer for OrderingStack {
-    fn describe(&self) -> &Capabilities {
-        &self.capabilities
+    fn describe(&self) -> Capabilities {
+        self.capabilities.clone()
     }
 
     fn seed(&self) -> Option<&Secret> {
         if self.user.is_some() { self.password.given() } else { Some(&self.client.1) }
     }
 
-    fn sign_in<'a>(&'a self, attempt: &'a Attempt) -> BoxFuture<'a, Result<Issued, Error>> {
-        Box::pin(self.sign_in(attempt))
+    async fn sign_in(&self, attempt: &Attempt) -> Result<Issued, Error> {
+        self.begin(attempt).await
     }
 
-    fn renew<'a>(&'a self, attempt: &'a Attempt, refresh: &'a Secret) -> BoxFuture<'a, Result<Issued, Error>> {
-        Box::pin(self.renew(attempt, refresh))
-    }
-
-    /// The vendor's page has no call that ends a user's or service's token.
-    fn sign_out<'a>(&'a self, _tokens: &'a Tokens) -> BoxFuture<'a, Result<SignOut, Error>> {
-        Box::pin(async { Ok(SignOut::LocalOnly) })
+    async fn renew(&self, attempt: &Attempt, tokens: &Tokens) -> Result<Issued, Error> {
+        self.continue_with(attempt, tokens).await
     }
 }
 

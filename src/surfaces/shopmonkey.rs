@@ -5,7 +5,7 @@ use super::{
     builder::{Grant, Options, only, shared_options, surface_client},
 };
 use crate::{
-    BoxFuture, CredentialSource, Error, ErrorKind, Pages, Secret,
+    CredentialSource, Error, ErrorKind, Pages, Secret,
     credential::Credential,
     generated::shopmonkey::{FACTS, SERVER_PATH},
     http::{
@@ -144,7 +144,7 @@ impl ClientBuilder {
             audience: self.audience,
             capabilities: if is_key { key_capabilities() } else { login_capabilities() },
         };
-        let core = checked.assemble(&SURFACE, Role::User, Box::new(issuer), &grant)?;
+        let core = checked.assemble(&SURFACE, Role::User, std::sync::Arc::new(issuer), &grant)?;
         Ok(Client::from_core(core))
     }
 }
@@ -157,6 +157,7 @@ pub(super) fn login_capabilities() -> Capabilities {
         surface: "shopmonkey",
         credential: PASSWORD,
         unattended: true,
+        spent_by_sign_in: false,
         named: true,
         renewal: Renewal::None,
         default_life: None,
@@ -221,7 +222,7 @@ struct LoginData {
 const SECRETS: [&str; 3] = ["natsUserCredentials", "algoliaAuthToken", "sessionId"];
 
 impl Shopmonkey {
-    async fn sign_in(&self, attempt: &Attempt) -> Result<Issued, Error> {
+    async fn begin(&self, attempt: &Attempt) -> Result<Issued, Error> {
         let secret = attempt.credential(&self.secret).await?;
         let Some(email) = &self.email else { return Ok(self.issued(secret, None, attempt, None)) };
         let call = self.auth.call("login")?.json(&Login { email, password: secret, audience: &self.audience })?;
@@ -242,7 +243,7 @@ impl Shopmonkey {
         Issued { tokens: Tokens { access, refresh: None, life, date }, profile }
     }
 
-    async fn sign_out(&self, tokens: &Tokens) -> Result<SignOut, Error> {
+    async fn end(&self, tokens: &Tokens) -> Result<SignOut, Error> {
         if self.email.is_none() {
             return Ok(SignOut::LocalOnly);
         }
@@ -257,24 +258,20 @@ impl Shopmonkey {
 }
 
 impl Issuer for Shopmonkey {
-    fn describe(&self) -> &Capabilities {
-        &self.capabilities
+    fn describe(&self) -> Capabilities {
+        self.capabilities.clone()
     }
 
     fn seed(&self) -> Option<&Secret> {
         self.secret.given()
     }
 
-    fn sign_in<'a>(&'a self, attempt: &'a Attempt) -> BoxFuture<'a, Result<Issued, Error>> {
-        Box::pin(self.sign_in(attempt))
+    async fn sign_in(&self, attempt: &Attempt) -> Result<Issued, Error> {
+        self.begin(attempt).await
     }
 
-    fn renew<'a>(&'a self, _: &'a Attempt, _: &'a Secret) -> BoxFuture<'a, Result<Issued, Error>> {
-        Box::pin(async { Err(Error::config("a Shopmonkey session is not renewed")) })
-    }
-
-    fn sign_out<'a>(&'a self, tokens: &'a Tokens) -> BoxFuture<'a, Result<SignOut, Error>> {
-        Box::pin(self.sign_out(tokens))
+    async fn sign_out(&self, tokens: &Tokens) -> Result<SignOut, Error> {
+        self.end(tokens).await
     }
 }
 

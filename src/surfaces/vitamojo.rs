@@ -5,7 +5,7 @@ use super::{
     builder::{Grant, Options, only, shared_options, surface_client, tenant_header},
 };
 use crate::{
-    BoxFuture, CredentialSource, Error, ErrorKind, Secret,
+    CredentialSource, Error, ErrorKind, Secret,
     credential::Credential,
     generated::vitamojo::{FACTS, SERVER_PATH},
     http::{
@@ -15,7 +15,7 @@ use crate::{
         transport::{AuthClient, Reply},
     },
     session::{
-        Attempt, Profile, SignOut,
+        Attempt, Profile,
         tokens::{Life, Tokens, jwt_expiry, present},
     },
 };
@@ -103,7 +103,7 @@ impl ClientBuilder {
             capabilities: capabilities(),
             renews_by_post: AtomicBool::new(false),
         };
-        let core = checked.assemble(&SURFACE, Role::User, Box::new(issuer), &grant)?;
+        let core = checked.assemble(&SURFACE, Role::User, std::sync::Arc::new(issuer), &grant)?;
         Ok(Client::from_core(core))
     }
 }
@@ -113,6 +113,7 @@ pub(super) fn capabilities() -> Capabilities {
         surface: "vitamojo",
         credential: ".password(..)",
         unattended: true,
+        spent_by_sign_in: false,
         named: true,
         // Seen to come back unchanged, but nobody promises that: a used one counts as spent.
         renewal: Renewal::RefreshToken { rotates: true },
@@ -165,14 +166,15 @@ struct Token {
 }
 
 impl VitaMojo {
-    async fn sign_in(&self, attempt: &Attempt) -> Result<Issued, Error> {
+    async fn begin(&self, attempt: &Attempt) -> Result<Issued, Error> {
         let password = attempt.credential(&self.password).await?;
         let call = self.auth.call("auth")?.json(&SignIn { email: &self.email, password })?;
         let reply = self.auth.spend(attempt, call).await?;
         self.issued(&reply, attempt)
     }
 
-    async fn renew(&self, attempt: &Attempt, refresh: &Secret) -> Result<Issued, Error> {
+    async fn continue_with(&self, attempt: &Attempt, tokens: &Tokens) -> Result<Issued, Error> {
+        let refresh = tokens.refresh_to_spend()?;
         let documented = !self.renews_by_post.load(Ordering::Relaxed);
         let method = if documented { Method::PUT } else { Method::POST };
         let reply = self.exchange(attempt, refresh, method).await?;
@@ -208,25 +210,20 @@ fn is_unknown_method(reply: &Reply) -> bool {
 }
 
 impl Issuer for VitaMojo {
-    fn describe(&self) -> &Capabilities {
-        &self.capabilities
+    fn describe(&self) -> Capabilities {
+        self.capabilities.clone()
     }
 
     fn seed(&self) -> Option<&Secret> {
         self.password.given()
     }
 
-    fn sign_in<'a>(&'a self, attempt: &'a Attempt) -> BoxFuture<'a, Result<Issued, Error>> {
-        Box::pin(self.sign_in(attempt))
+    async fn sign_in(&self, attempt: &Attempt) -> Result<Issued, Error> {
+        self.begin(attempt).await
     }
 
-    fn renew<'a>(&'a self, attempt: &'a Attempt, refresh: &'a Secret) -> BoxFuture<'a, Result<Issued, Error>> {
-        Box::pin(self.renew(attempt, refresh))
-    }
-
-    /// The vendor offers no way to end a session.
-    fn sign_out<'a>(&'a self, _tokens: &'a Tokens) -> BoxFuture<'a, Result<SignOut, Error>> {
-        Box::pin(async { Ok(SignOut::LocalOnly) })
+    async fn renew(&self, attempt: &Attempt, tokens: &Tokens) -> Result<Issued, Error> {
+        self.continue_with(attempt, tokens).await
     }
 }
 

@@ -5,7 +5,7 @@ use super::{
     builder::{Grant, Options, only, shared_options, surface_client},
 };
 use crate::{
-    BoxFuture, CredentialSource, Error, ErrorKind, Evict, Secret,
+    CredentialSource, Error, ErrorKind, Evict, Secret,
     credential::Credential,
     generated::vms::{FACTS, SERVER_PATH},
     http::{
@@ -17,7 +17,8 @@ use crate::{
     session::{
         Attempt, Profile, SignOut,
         cooldown::Budget,
-        interact::{ActiveSession, Captcha, SessionLimit},
+        evict::{ActiveSession, SessionLimit},
+        questions::Captcha,
         tokens::{Life, Tokens},
     },
 };
@@ -103,7 +104,7 @@ impl ClientBuilder {
             password: grant.credential.clone(),
             capabilities: capabilities(),
         };
-        let core = checked.assemble(&SURFACE, Role::User, Box::new(issuer), &grant)?;
+        let core = checked.assemble(&SURFACE, Role::User, std::sync::Arc::new(issuer), &grant)?;
         Ok(Client::from_core(core))
     }
 }
@@ -113,6 +114,7 @@ pub(super) fn capabilities() -> Capabilities {
         surface: "vms",
         credential: ".password(..)",
         unattended: true,
+        spent_by_sign_in: false,
         named: true,
         renewal: Renewal::None,
         default_life: None,
@@ -170,11 +172,11 @@ struct Picture {
 }
 
 impl Vms {
-    async fn sign_in(&self, attempt: &Attempt) -> Result<Issued, Error> {
+    async fn begin(&self, attempt: &Attempt) -> Result<Issued, Error> {
         // First, so that nobody solves a captcha for a password that will not be sent.
         let password = attempt.credential(&self.password).await?;
         if attempt.captcha().is_none() && self.wants_captcha().await? {
-            return Err(self.captcha(attempt).await?);
+            return Err(self.captcha().await?);
         }
         let captcha = attempt.captcha();
         let call = self.auth.call("get_token")?.json(&SignIn {
@@ -186,7 +188,7 @@ impl Vms {
         })?;
         let reply = self.auth.spend(attempt, call).await?;
         if is_captcha_refused(&reply) {
-            return Err(self.captcha(attempt).await?);
+            return Err(self.captcha().await?);
         }
         let SignedIn { access_token, user } = reply.json()?;
         let access = bare(access_token);
@@ -204,7 +206,7 @@ impl Vms {
     }
 
     /// A new captcha, as the question that stops the sign-in.
-    async fn captcha(&self, attempt: &Attempt) -> Result<Error, Error> {
+    async fn captcha(&self) -> Result<Error, Error> {
         let reply = self.auth.ask(self.auth.call("get_captcha")?).await?;
         let picture: Picture = reply.json()?;
         let (media_type, image) = data_uri(&picture.img).ok_or_else(|| {
@@ -214,14 +216,14 @@ impl Vms {
             image: image.into(),
             media_type,
             expires_in: picture.ttl.map_or(CAPTCHA_LIFE, Duration::from_secs),
-            attempt: attempt.next_captcha(),
+            attempt: 1,
             key: picture.key,
         };
         let error = Error::new(ErrorKind::CaptchaRequired, "the vendor wants a captcha answered before it signs in");
         Ok(error.at("get_token").with_captcha(captcha))
     }
 
-    async fn sign_out(&self, tokens: &Tokens) -> Result<SignOut, Error> {
+    async fn end(&self, tokens: &Tokens) -> Result<SignOut, Error> {
         let call = self.auth.call("logout")?.json(&serde_json::json!({}))?.bearer(&tokens.access)?;
         let reply = self.auth.ask(call).await?;
         match reply.status() {
@@ -234,24 +236,20 @@ impl Vms {
 }
 
 impl Issuer for Vms {
-    fn describe(&self) -> &Capabilities {
-        &self.capabilities
+    fn describe(&self) -> Capabilities {
+        self.capabilities.clone()
     }
 
     fn seed(&self) -> Option<&Secret> {
         self.password.given()
     }
 
-    fn sign_in<'a>(&'a self, attempt: &'a Attempt) -> BoxFuture<'a, Result<Issued, Error>> {
-        Box::pin(self.sign_in(attempt))
+    async fn sign_in(&self, attempt: &Attempt) -> Result<Issued, Error> {
+        self.begin(attempt).await
     }
 
-    fn renew<'a>(&'a self, _: &'a Attempt, _: &'a Secret) -> BoxFuture<'a, Result<Issued, Error>> {
-        Box::pin(async { Err(Error::config("a VMS session is not renewed")) })
-    }
-
-    fn sign_out<'a>(&'a self, tokens: &'a Tokens) -> BoxFuture<'a, Result<SignOut, Error>> {
-        Box::pin(self.sign_out(tokens))
+    async fn sign_out(&self, tokens: &Tokens) -> Result<SignOut, Error> {
+        self.end(tokens).await
     }
 }
 

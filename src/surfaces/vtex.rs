@@ -5,7 +5,7 @@ use super::{
     builder::{Checked, Grant, Options, only, shared_options, surface_client},
 };
 use crate::{
-    BoxFuture, CredentialSource, Error, ErrorKind, Secret,
+    CredentialSource, Error, ErrorKind, Secret,
     credential::Credential,
     generated::vtex::{FACTS, SERVER_PATH},
     http::{
@@ -15,7 +15,7 @@ use crate::{
         transport::AuthClient,
     },
     session::{
-        Attempt, SignOut,
+        Attempt,
         tokens::{Life, Tokens, Told, jwt_expiry},
     },
 };
@@ -161,7 +161,7 @@ impl ClientBuilder {
             minutes,
             capabilities: capabilities(grant.method, &grant.principal, minutes)?,
         };
-        let core = checked.assemble(&SURFACE, Role::User, Box::new(issuer), &grant)?;
+        let core = checked.assemble(&SURFACE, Role::User, std::sync::Arc::new(issuer), &grant)?;
         Ok(Client::from_core(core))
     }
 }
@@ -216,6 +216,7 @@ pub(super) fn exchanged_capabilities() -> Capabilities {
         surface: "vtex",
         credential: EXCHANGED,
         unattended: true,
+        spent_by_sign_in: false,
         named: true,
         renewal: Renewal::SignIn,
         default_life: None,
@@ -312,7 +313,7 @@ struct OauthExchanged {
 }
 
 impl Vtex {
-    async fn sign_in(&self, attempt: &Attempt) -> Result<Issued, Error> {
+    async fn begin(&self, attempt: &Attempt) -> Result<Issued, Error> {
         let secret = attempt.credential(&self.secret).await?;
         match self.capabilities.credential {
             EXCHANGED => self.exchange(attempt, secret).await,
@@ -358,25 +359,16 @@ fn issued(access: Secret, life: Life, date: Option<std::time::SystemTime>) -> Is
 }
 
 impl Issuer for Vtex {
-    fn describe(&self) -> &Capabilities {
-        &self.capabilities
+    fn describe(&self) -> Capabilities {
+        self.capabilities.clone()
     }
 
     fn seed(&self) -> Option<&Secret> {
         self.secret.given()
     }
 
-    fn sign_in<'a>(&'a self, attempt: &'a Attempt) -> BoxFuture<'a, Result<Issued, Error>> {
-        Box::pin(self.sign_in(attempt))
-    }
-
-    fn renew<'a>(&'a self, _: &'a Attempt, _: &'a Secret) -> BoxFuture<'a, Result<Issued, Error>> {
-        Box::pin(async { Err(Error::config("a VTEX session has no refresh token")) })
-    }
-
-    /// The vendor offers no way to end a token.
-    fn sign_out<'a>(&'a self, _tokens: &'a Tokens) -> BoxFuture<'a, Result<SignOut, Error>> {
-        Box::pin(async { Ok(SignOut::LocalOnly) })
+    async fn sign_in(&self, attempt: &Attempt) -> Result<Issued, Error> {
+        self.begin(attempt).await
     }
 }
 

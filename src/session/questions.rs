@@ -1,0 +1,231 @@
+//! What a person may have to answer before a sign-in can go on.
+
+use crate::Secret;
+use std::{fmt, sync::Arc, time::Duration};
+
+/// A captcha the vendor wants answered before it signs anybody in.
+#[derive(Clone)]
+pub struct Captcha {
+    pub(crate) image: Arc<[u8]>,
+    pub(crate) media_type: String,
+    pub(crate) expires_in: Duration,
+    pub(crate) attempt: u32,
+    pub(crate) key: Secret,
+}
+
+impl Captcha {
+    /// A picture of this media type. `key` names it to the vendor and goes back with the answer.
+    #[must_use]
+    pub fn new(image: impl Into<Vec<u8>>, media_type: impl Into<String>, key: impl Into<Secret>) -> Self {
+        Self {
+            image: image.into().into(),
+            media_type: media_type.into(),
+            expires_in: Duration::from_secs(60),
+            attempt: 1,
+            key: key.into(),
+        }
+    }
+
+    /// How long the vendor accepts an answer. Default: a minute.
+    #[must_use]
+    pub fn valid_for(self, expires_in: Duration) -> Self {
+        Self { expires_in, ..self }
+    }
+
+    /// The picture's bytes.
+    #[must_use]
+    pub fn image(&self) -> &[u8] {
+        &self.image
+    }
+
+    /// The picture's media type, such as `image/png`.
+    #[must_use]
+    pub fn media_type(&self) -> &str {
+        &self.media_type
+    }
+
+    /// How long the vendor accepts an answer, counted from when the picture was fetched.
+    #[must_use]
+    pub fn expires_in(&self) -> Duration {
+        self.expires_in
+    }
+
+    /// 1 for the first captcha of a sign-in, 2 when the first answer was wrong, and so on.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        self.attempt
+    }
+}
+
+impl fmt::Debug for Captcha {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Captcha")
+            .field("media_type", &self.media_type)
+            .field("bytes", &self.image.len())
+            .field("expires_in", &self.expires_in)
+            .field("attempt", &self.attempt)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A code that a person enters on a device of their own, to let this one in (RFC 8628).
+///
+/// Show [`user_code`](Self::user_code) and [`verification_uri`](Self::verification_uri), or
+/// [`verification_uri_complete`](Self::verification_uri_complete) as a QR code.
+#[derive(Clone)]
+pub struct DeviceCode {
+    pub(crate) device_code: Secret,
+    pub(crate) user_code: String,
+    pub(crate) verification_uri: String,
+    pub(crate) verification_uri_complete: Option<String>,
+    pub(crate) expires_in: Duration,
+    pub(crate) interval: Duration,
+}
+
+/// How often to ask where the vendor does not say (RFC 8628, 3.2).
+const INTERVAL: Duration = Duration::from_secs(5);
+
+impl DeviceCode {
+    /// `device_code` is what the vendor is asked with, `user_code` what the person enters at `verification_uri`.
+    #[must_use]
+    pub fn new(
+        device_code: impl Into<Secret>,
+        user_code: impl Into<String>,
+        verification_uri: impl Into<String>,
+        expires_in: Duration,
+    ) -> Self {
+        Self {
+            device_code: device_code.into(),
+            user_code: user_code.into(),
+            verification_uri: verification_uri.into(),
+            verification_uri_complete: None,
+            expires_in,
+            interval: INTERVAL,
+        }
+    }
+
+    /// With an address that holds the user code already.
+    #[must_use]
+    pub fn with_complete_uri(self, uri: impl Into<String>) -> Self {
+        Self { verification_uri_complete: Some(uri.into()), ..self }
+    }
+
+    /// How long to wait between two requests, as the vendor says. Zero and anything else that is no interval count as not
+    /// said: five seconds.
+    #[must_use]
+    pub fn with_interval(self, interval: Duration) -> Self {
+        Self { interval: if interval.is_zero() { INTERVAL } else { interval }, ..self }
+    }
+
+    /// What the vendor is asked with. A secret: whoever has it gets the session.
+    #[must_use]
+    pub fn device_code(&self) -> &Secret {
+        &self.device_code
+    }
+
+    /// What the person enters.
+    #[must_use]
+    pub fn user_code(&self) -> &str {
+        &self.user_code
+    }
+
+    /// Where the person enters it.
+    #[must_use]
+    pub fn verification_uri(&self) -> &str {
+        &self.verification_uri
+    }
+
+    /// An address that holds the user code already, if the vendor gave one: made for a QR code.
+    #[must_use]
+    pub fn verification_uri_complete(&self) -> Option<&str> {
+        self.verification_uri_complete.as_deref()
+    }
+
+    /// How long the code can be entered, counted from when the vendor made it.
+    #[must_use]
+    pub fn expires_in(&self) -> Duration {
+        self.expires_in
+    }
+
+    /// How long Keyway waits between two requests.
+    #[must_use]
+    pub fn interval(&self) -> Duration {
+        self.interval
+    }
+}
+
+impl fmt::Debug for DeviceCode {
+    /// Not the codes: whoever enters the user code decides for whom the device is let in.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeviceCode")
+            .field("verification_uri", &self.verification_uri)
+            .field("expires_in", &self.expires_in)
+            .field("interval", &self.interval)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A key that the vendor has sent to a person, by mail for instance, and wants to have back.
+#[derive(Clone)]
+pub struct AccessKey {
+    pub(crate) sent_to: String,
+    pub(crate) attempt: u32,
+    /// What ties the steps of this sign-in together at the vendor.
+    pub(crate) thread: Secret,
+}
+
+impl AccessKey {
+    /// A key that went to this address. `thread` is what the vendor ties the steps of the sign-in together with.
+    #[must_use]
+    pub fn new(sent_to: impl Into<String>, thread: impl Into<Secret>) -> Self {
+        Self { sent_to: sent_to.into(), attempt: 1, thread: thread.into() }
+    }
+
+    /// Where the key went.
+    #[must_use]
+    pub fn sent_to(&self) -> &str {
+        &self.sent_to
+    }
+
+    /// 1 for the first answer of a sign-in, 2 when the first one was wrong, and so on.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// What the vendor ties the steps of this sign-in together with.
+    #[must_use]
+    pub fn thread(&self) -> &Secret {
+        &self.thread
+    }
+}
+
+impl fmt::Debug for AccessKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AccessKey").field("attempt", &self.attempt).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_shows_none_of_its_secrets() {
+        let device =
+            DeviceCode::new("dev-secret", "WDJB-MJHT", "https://vendor.example/device", Duration::from_secs(600));
+        let key = AccessKey::new("shopper@example.org", "thread-secret");
+        let captcha = Captcha::new(*b"png", "image/png", "key-secret");
+        for shown in [format!("{device:?}"), format!("{key:?}"), format!("{captcha:?}")] {
+            assert!(!shown.contains("secret") && !shown.contains("WDJB"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn no_interval_is_five_seconds() {
+        let device = DeviceCode::new("d", "u", "https://vendor.example", Duration::from_secs(600));
+        assert_eq!(device.interval(), Duration::from_secs(5));
+        assert_eq!(device.clone().with_interval(Duration::ZERO).interval(), Duration::from_secs(5));
+        assert_eq!(device.with_interval(Duration::from_secs(2)).interval(), Duration::from_secs(2));
+    }
+}

@@ -1,0 +1,144 @@
+//! A vendor of your own: write an [`Issuer`], and the engine does the rest.
+//!
+//! ```
+//! use keyway::{Error, Secret, custom::{self, Attempt, Capabilities, Issued, Issuer, Renewal, Tokens}};
+//! use std::time::Duration;
+//!
+//! struct Acme {
+//!     root: String,
+//!     http: reqwest::Client,
+//!     password: Secret,
+//! }
+//!
+//! impl Issuer for Acme {
+//!     fn describe(&self) -> Capabilities {
+//!         Capabilities::new("acme", ".password(..)").default_life(Duration::from_secs(600))
+//!     }
+//!
+//!     async fn sign_in(&self, attempt: &Attempt) -> Result<Issued, Error> {
+//!         attempt.present(&self.password)?;
+//!         let _leave = attempt.spend().await?;
+//!         let call = self.http.post(format!("{}/login", self.root)).body(self.password.expose().to_owned());
+//!         let answer = call.send().await?;
+//!         match answer.status().as_u16() {
+//!             200 => Ok(Issued::new(answer.text().await?)),
+//!             401 => Err(Error::invalid_credentials("Acme refused the password")),
+//!             status => Err(Error::unexpected_status(status)),
+//!         }
+//!     }
+//! }
+//!
+//! # fn client(acme: Acme) -> Result<custom::Client, Error> {
+//! let client = custom::Client::builder("https://acme.example").issuer(acme).principal("till-7").build()?;
+//! # Ok(client) }
+//! ```
+
+use super::{
+    DynIssuer,
+    builder::{Grant, Options, shared_options},
+};
+use crate::{
+    Error,
+    credential::Credential,
+    http::{Core, Surface, facts::Role},
+};
+use std::{fmt, sync::Arc};
+
+pub use super::issuer::{Capabilities, Issued, Issuer, Placement, Polled, Renewal};
+pub use crate::session::{
+    attempt::{Attempt, Leave},
+    interact::SolvedCaptcha,
+    tokens::Tokens,
+};
+
+static SURFACE: Surface = Surface { name: "custom", facts: &[], judge: |_| None };
+
+/// A client of a vendor of your own. Cheap to clone; clones share one session. There are no typed calls: nothing here
+/// knows the vendor's document.
+#[derive(Debug, Clone)]
+pub struct Client {
+    core: Core,
+}
+
+impl Client {
+    /// Begins a client for the platform at this address, such as `https://acme.example`.
+    pub fn builder(url: impl Into<String>) -> ClientBuilder {
+        ClientBuilder { options: Options::new(url), issuer: None, principal: None }
+    }
+
+    /// Any HTTP call under the session.
+    #[must_use]
+    pub fn http(&self) -> crate::Http {
+        crate::Http::new(self.core.clone())
+    }
+
+    /// The session itself.
+    #[must_use]
+    pub fn session(&self) -> &crate::Session {
+        self.core.session()
+    }
+}
+
+/// Builds a [`Client`]. [`build`](Self::build) checks everything and contacts nobody.
+#[derive(Clone)]
+#[must_use = "a builder does nothing until it is built"]
+pub struct ClientBuilder {
+    options: Options,
+    issuer: Option<Arc<dyn DynIssuer>>,
+    principal: Option<String>,
+}
+
+impl fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientBuilder").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+impl ClientBuilder {
+    /// Who signs in, renews and signs out.
+    pub fn issuer(mut self, issuer: impl Issuer) -> Self {
+        self.issuer = Some(Arc::new(issuer));
+        self
+    }
+
+    /// Whose session it is: a login, a tenant and a login, a device. Without it the session stays in this client and in no
+    /// store, because a shared one could hand it to somebody else.
+    pub fn principal(mut self, name: impl Into<String>) -> Self {
+        self.principal = Some(name.into());
+        self
+    }
+
+    /// Which session ends when the account has as many as it may have. Default: [`Evict::Never`](crate::Evict::Never).
+    pub fn session_limit(mut self, evict: crate::Evict) -> Self {
+        self.options.evict = evict;
+        self
+    }
+
+    shared_options!();
+
+    /// The client. Nothing is sent before its first call.
+    ///
+    /// # Errors
+    /// `Config`, naming the builder method whose value cannot work.
+    pub fn build(self) -> Result<Client, Error> {
+        let Some(issuer) = self.issuer else {
+            return Err(Error::config("the client has no issuer").advice("call .issuer(..) on the builder"));
+        };
+        if self.principal.as_deref() == Some("") {
+            return Err(Error::config(".principal(..) was given an empty name"));
+        }
+        let Capabilities { surface, credential, .. } = issuer.describe();
+        let named = self.principal.is_some();
+        let principal = self.principal.unwrap_or_default();
+        let grant = Grant { method: credential, principal, credential: Credential::Nothing };
+        let checked = self.options.check(&SURFACE)?.with_surface(surface);
+        let checked = if named { checked } else { checked.unshared() };
+        let core = checked.assemble(&SURFACE, Role::User, issuer, &grant)?;
+        Ok(Client { core })
+    }
+}
+
+const _: () = {
+    const fn promised<T: Send + Sync + Clone + 'static>() {}
+    promised::<Client>();
+};
