@@ -1,16 +1,16 @@
 //! The captchas of the fake VMS.
 
-use super::mint::{Mint, random};
+use super::{
+    mint::{Mint, random},
+    picture,
+};
+use base64::{Engine, engine::general_purpose::STANDARD};
 use std::time::{Duration, SystemTime};
 
 /// How long a captcha may be answered.
 pub(super) const TTL: Duration = Duration::from_secs(60);
 /// How long an answered captcha stays good after a session limit.
 pub(super) const LEASE: Duration = Duration::from_secs(120);
-/// A picture of 60 by 20 pixels. What stands in it nobody has to read: the fake tells its tests.
-pub(super) const PICTURE: &str = "data:image/png;base64,\
-    iVBORw0KGgoAAAANSUhEUgAAADwAAAAUAQAAAAD5eGOEAAAAZUlEQVR42k3NsQ2AMAxE0etSIOJV2SArsUFWYIOwAddRIHHEBgRy85rvgymO\
-    +HA+EP3KC/1hShoERJReWEcPKhtXRFu54HkzY9CoLJvgbaePBonGjTsPwlsn7jebbxWr1vpEDuICXgZsJdlJckMAAAAASUVORK5CYII=";
 
 #[derive(Default)]
 pub(super) struct Captchas {
@@ -38,13 +38,14 @@ enum State {
 }
 
 impl Captchas {
-    /// A new captcha's key.
-    pub(super) fn issue(&mut self, now: SystemTime) -> String {
+    /// A new captcha: its key, and its picture as a data URI.
+    pub(super) fn issue(&mut self, now: SystemTime) -> (String, String) {
         // The shape of the vendor's keys: bcrypt's, with `$` and `/`.
         let key = self.keys.make(|number, random| format!("$2y$10$/{random}.{number:019}"));
         let text = random()[..5].to_owned();
+        let picture = format!("data:image/png;base64,{}", STANDARD.encode(picture::png(&text)));
         self.issued.push(Captcha { key: key.clone(), text, state: State::Fresh { until: now + TTL } });
-        key
+        (key, picture)
     }
 
     /// Is this the right text for that key, in time? Right or wrong, a fresh captcha is spent by the attempt.

@@ -54,6 +54,7 @@ mod lineage;
 mod log;
 mod mint;
 mod orderingstack;
+mod picture;
 mod server;
 mod shopmonkey;
 mod storefront;

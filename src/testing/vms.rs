@@ -4,7 +4,7 @@ use super::{
     Fake, ManualClock,
     account::Accounts,
     calendar,
-    captcha::{Captchas, PICTURE, TTL},
+    captcha::{Captchas, TTL},
     document::{Document, OTHER},
     exchange::{Answer, Ask, Vendor},
     fake::{Time, locked},
@@ -410,8 +410,9 @@ impl Platform {
         }
         self.captchas_by_address.count(address, ask.now);
         let mut body = self.document.example("get_captcha", 200);
-        body["key"] = json!(self.captchas.issue(ask.now));
-        body["img"] = json!(PICTURE);
+        let (key, picture) = self.captchas.issue(ask.now);
+        body["key"] = json!(key);
+        body["img"] = json!(picture);
         body["ttl"] = json!(TTL.as_secs());
         Answer::json(200, &body)
     }
