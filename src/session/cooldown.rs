@@ -28,6 +28,11 @@ impl Cooldown {
         Some((error, cooling.wait(now)?))
     }
 
+    /// Whether a wait that the vendor or its budget asked for is not over: nobody's wish shortens that one.
+    pub(crate) fn is_throttled(&self, now: Now) -> bool {
+        self.failure(now).is_some_and(|(error, _)| error.kind() == ErrorKind::Throttled)
+    }
+
     pub(crate) fn cooling(&self) -> Option<Cooling> {
         self.last.as_ref().map(|(_, cooling)| *cooling)
     }

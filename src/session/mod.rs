@@ -475,6 +475,10 @@ impl Session {
                 if let Some(lease) = state.usable(self.now()) {
                     return Ok(lease);
                 }
+                // A person's answer does not shorten it. The question stays open: the answer can be given again.
+                if state.flight.is_none() && state.cooldown.is_throttled(self.now()) {
+                    return Err(state.cooling_error(self.now()));
+                }
                 // Within the critical section, so that whoever comes second finds the first one's flight.
                 if answered.swap(true, Ordering::AcqRel) {
                     None

@@ -105,6 +105,25 @@ async fn while_a_captcha_waits_for_its_answer_everybody_sees_the_same_one() {
 }
 
 #[tokio::test]
+async fn a_persons_answer_does_not_shorten_a_wait_the_vendor_asked_for() {
+    let (fake, clock) = start(|b| b.captcha(true)).await;
+    let client = vms_client(&fake, &clock).build().unwrap();
+    let question = client.session().lease().await.unwrap_err().resume().unwrap();
+    let answer = Answer::Captcha(Secret::from(fake.captcha_answer()));
+    fake.next("get_basic_static", Fault::TooManyRequests { retry_after: Some("30".to_owned()) });
+    assert_eq!(client.session().sign_in().await.unwrap_err().kind(), ErrorKind::Throttled);
+    let sent = fake.saw().len();
+    let error = question.answer(answer.clone()).await.unwrap_err();
+    assert_eq!((error.kind(), error.is_local(), fake.saw().len()), (ErrorKind::Throttled, true, sent));
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(30)));
+
+    // The question is still open, and its captcha lives for a minute.
+    clock.advance(Duration::from_secs(30));
+    question.answer(answer).await.unwrap();
+    assert_eq!(fake.count("get_token"), 1);
+}
+
+#[tokio::test]
 async fn a_responder_is_asked_once_for_everybody_who_waits() {
     let (fake, clock) = start(|b| b.captcha(true)).await;
     let person = reads(&fake);
