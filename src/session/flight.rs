@@ -10,6 +10,7 @@ use super::{
     decide::Reason,
     interact::{About, Answer, Conversation, Question, Resume},
     report::What,
+    save::Unsaved,
     tokens::Tokens,
 };
 use crate::{
@@ -443,6 +444,9 @@ impl Pilot {
         }
         let mut state = engine.state();
         let known = state.held.as_ref().map(|held| held.generation);
+        if state.is_replaced(Some(record.generation)) {
+            return false;
+        }
         if known == Some(record.generation) || (known.is_none() && self.flight.reason == Reason::Asked) {
             return false;
         }
@@ -469,7 +473,7 @@ impl Pilot {
             return None;
         }
         let tokens = match (&state.unsaved, stored) {
-            (Some(unsaved), _) => unsaved.tokens(now)?.0,
+            (Some(unsaved), _) => unsaved.record.tokens(now)?.0,
             (None, Some(record)) if engine.is_ours(record) => record.tokens(now)?.0,
             (None, Some(_)) => return None,
             (None, None) => state.tokens.clone()?,
@@ -553,11 +557,12 @@ impl Pilot {
         }
         let saved = matches!(engine.swap(&engine.key, expected, record.clone()).await, Ok(true));
         let arrived_dead = !held.deadlines.is_valid(now);
+        let unsaved = (!saved).then_some(Unsaved { record, over: expected });
         let beaten = {
             let mut state = engine.state();
             match state.check(&self.flight) {
                 Ok(()) => {
-                    self.serve(&mut state, Kept { held, tokens, profile, record, saved, renewed }, now);
+                    self.serve(&mut state, Kept { held, tokens, profile, unsaved, renewed }, now);
                     return if arrived_dead { Err(Error::dead_on_arrival()) } else { Ok(()) };
                 }
                 Err(beaten) => beaten,
@@ -574,12 +579,12 @@ impl Pilot {
     /// Publishes what was obtained. A token that is dead on arrival displaces none that is alive.
     fn serve(&self, state: &mut State, kept: Kept, now: Now) {
         let engine = &self.engine;
-        let Kept { held, tokens, profile, record, saved, renewed } = kept;
-        let generation = held.generation;
-        state.unsaved = (!saved).then(|| record.clone());
+        let Kept { held, tokens, profile, unsaved, renewed } = kept;
+        let (generation, saved) = (held.generation, unsaved.is_none());
+        state.unsaved.clone_from(&unsaved);
         state.seed_spent |= !renewed;
-        if !saved {
-            engine.save_later(record);
+        if let Some(unsaved) = unsaved {
+            engine.save_later(unsaved);
         }
         state.note_success(engine, &self.flight, generation, renewed, saved, now);
         if profile.is_some() {
@@ -607,8 +612,8 @@ struct Kept {
     held: Held,
     tokens: Tokens,
     profile: Option<Profile>,
-    record: Record,
-    saved: bool,
+    /// If the store did not take it.
+    unsaved: Option<Unsaved>,
     renewed: bool,
 }
 

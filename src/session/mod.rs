@@ -32,6 +32,7 @@ use flight::{Born, First, Flight, first};
 use http::{HeaderMap, HeaderName, HeaderValue, header::AUTHORIZATION};
 use interact::{Conversation, DynResponder};
 use report::{Report, What};
+use save::Unsaved;
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
@@ -104,7 +105,7 @@ struct State {
     /// The held token with its refresh token.
     tokens: Option<Tokens>,
     /// What the store has not taken yet.
-    unsaved: Option<Record>,
+    unsaved: Option<Unsaved>,
     profile: Option<Profile>,
     flight: Option<Arc<Flight>>,
     flights: u64,
@@ -634,8 +635,12 @@ impl Engine {
 
     /// A renewal continues the lineage it renewed, counting on from the newest token of it; a sign-in begins a new one.
     fn next_generation(&self, stored: Option<Generation>, renewed: bool) -> Generation {
-        let held = self.state().held.as_ref().map(|held| held.generation);
+        let (held, replaces) = {
+            let state = self.state();
+            (state.held.as_ref().map(|held| held.generation), state.is_replaced(stored))
+        };
         let newest = match (stored, held) {
+            (_, Some(held)) if replaces => Some(held),
             (Some(stored), Some(held)) if stored.lineage == held.lineage && held.counter > stored.counter => Some(held),
             (Some(stored), _) => Some(stored),
             (None, held) => held,
@@ -808,6 +813,11 @@ impl State {
             Some((question, _)) => question.clone().local(),
             None => Error::new(ErrorKind::Throttled, "a failure is cooling down").local(),
         }
+    }
+
+    /// Whether what is stored is only there because the store did not take its successor from us.
+    fn is_replaced(&self, stored: Option<Generation>) -> bool {
+        stored.is_some() && self.unsaved.as_ref().is_some_and(|unsaved| unsaved.over == stored)
     }
 
     fn still_holds(&self, lease: &Lease) -> bool {

@@ -82,6 +82,46 @@ async fn a_save_that_fails_costs_no_sign_in_and_is_made_up_for() {
 }
 
 #[tokio::test]
+async fn a_new_session_that_could_not_be_saved_takes_the_place_of_the_ended_one_later() {
+    let clock = ManualClock::new();
+    let fake = FakeVitaMojo::builder().clock(clock.clone()).rotating(true).start().await;
+    let store = Moody::default();
+    let client = vitamojo_client(&fake, &clock).store(store.clone()).build().unwrap();
+    client.session().lease().await.unwrap();
+    fake.revoke_refresh_tokens();
+    clock.advance(Duration::from_secs(11 * 60));
+    store.full.store(true, Ordering::SeqCst);
+    let ours = client.session().lease().await.unwrap().generation();
+    assert_eq!((fake.count("refresh_token"), fake.count("auth"), ours.counter()), (1, 2, 1));
+
+    store.full.store(false, Ordering::SeqCst);
+    clock.until_sleeping(1).await;
+    clock.advance(Duration::from_secs(1));
+    // Time enough for the offer, which runs on this runtime and waits for nothing.
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(store.saves.load(Ordering::SeqCst), 3);
+    let other = vitamojo_client(&fake, &clock).store(store.clone()).build().unwrap();
+    assert_eq!(other.session().lease().await.unwrap().generation(), ours);
+    assert_eq!(fake.count("auth"), 2);
+}
+
+#[tokio::test]
+async fn a_stored_token_whose_successor_could_not_be_saved_is_not_taken_back() {
+    let clock = ManualClock::new();
+    let fake = FakeVitaMojo::builder().clock(clock.clone()).rotating(true).start().await;
+    let store = Moody::default();
+    let client = vitamojo_client(&fake, &clock).store(store.clone()).build().unwrap();
+    client.session().lease().await.unwrap();
+    store.full.store(true, Ordering::SeqCst);
+    for counter in 2..4 {
+        assert_eq!(client.session().renew().await.unwrap().generation().counter(), counter);
+    }
+    assert_eq!((fake.count("auth"), fake.count("refresh_token"), fake.reuses()), (1, 2, 0));
+}
+
+#[tokio::test]
 async fn a_token_that_rotates_is_not_renewed_without_the_store_and_a_valid_one_serves() {
     let clock = ManualClock::new();
     let fake = FakeVitaMojo::builder().clock(clock.clone()).rotating(true).start().await;
