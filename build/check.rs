@@ -7,7 +7,7 @@ use super::{
         schema_name, server_path, text,
     },
     names,
-    prepare::{has_secret_in_url, is_set_by_us},
+    prepare::{has_secret_in_url, is_set_by_us, tenant_choice},
     reach::{Reach, all_members, is_named_type, is_text_enum, is_union},
     shape::json_type,
 };
@@ -399,6 +399,11 @@ fn parameters(document: &Document, operation: Operation<'_>, complaints: &mut Co
     let has_body = operation.value.get("requestBody").is_some();
     for reserved in ["send", "new", "body_map", "header_map"].iter().chain(has_body.then_some(&"body")) {
         taken.insert((*reserved).to_owned(), "the builder's own method".to_owned());
+    }
+    if let Some(tenant) = tenant_choice(document, operation) {
+        for setter in ["tenant", &names::snake(text(&tenant["name"]))] {
+            taken.insert(setter.to_owned(), "the setter of the tenant".to_owned());
+        }
     }
     for parameter in operation.parameters(document) {
         let name = text(&parameter["name"]);

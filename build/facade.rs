@@ -5,7 +5,7 @@ use super::{
     complaint::{Complaint, complain},
     document::{Document, Operation, text},
     names,
-    prepare::{has_secret_in_url, is_set_by_us},
+    prepare::{has_secret_in_url, is_set_by_us, tenant_choice},
     reach::{Reach, all_members},
     send,
 };
@@ -232,6 +232,7 @@ fn dress_builders(code: &mut syn::File, document: &Document) -> Result<(), Vec<C
     for operation in generated(document) {
         let builder = names::pascal(operation.id());
         let about = parameter_docs(document, operation);
+        let tenant = tenant_choice(document, operation).map(|header| names::snake(text(&header["name"])));
         for item in items.iter_mut() {
             match item {
                 Item::Struct(declared) if declared.ident == builder => {
@@ -241,7 +242,7 @@ fn dress_builders(code: &mut syn::File, document: &Document) -> Result<(), Vec<C
                     declared.attrs.splice(0..0, docs(&text));
                 }
                 Item::Impl(block) if is_about(block, &builder) => {
-                    dress_builder(block, &about, operation).or_else(|why| {
+                    dress_builder(block, &about, tenant.as_deref(), operation).or_else(|why| {
                         let cure = "the generator was updated: bring build/send.rs up to it";
                         complain(&document.file, &operation.place(), why, cure)
                     })?;
@@ -256,6 +257,7 @@ fn dress_builders(code: &mut syn::File, document: &Document) -> Result<(), Vec<C
 fn dress_builder(
     block: &mut ItemImpl,
     about: &BTreeMap<String, String>,
+    tenant: Option<&str>,
     operation: Operation<'_>,
 ) -> Result<(), String> {
     for item in &mut block.items {
@@ -267,6 +269,10 @@ fn dress_builder(
             }
             "send" => send::rewrite(function, operation)?,
             "body_map" => function.attrs = docs("Fills in the body: the closure gets its builder and returns it."),
+            name if tenant == Some(name) => {
+                rewrite_setter(function, docs(TENANT));
+                function.sig.ident = format_ident!("tenant");
+            }
             name => {
                 let text = about.get(name).map_or("Sets this parameter.", String::as_str).to_owned();
                 rewrite_setter(function, docs(&text));
@@ -275,6 +281,10 @@ fn dress_builder(
     }
     Ok(())
 }
+
+const TENANT: &str = "\
+The tenant this call is made in, instead of the session's own: a UUID. Only a service session may choose; with any other
+one another tenant is refused (`ErrorKind::Config`) before anything is sent.";
 
 /// What the setter of each parameter says.
 fn parameter_docs(document: &Document, operation: Operation<'_>) -> BTreeMap<String, String> {

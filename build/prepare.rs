@@ -3,6 +3,7 @@
 
 use super::{
     document::{Document, JSON, Operation, contents, essence, is_secret, list, members, text},
+    facts,
     reach::{Reach, all_members, is_named_type},
     shape::{Shaper, Side},
 };
@@ -43,7 +44,8 @@ fn components(document: &Document, reach: &Reach) -> Map<String, Value> {
 
 fn prepared(document: &Document, reach: &Reach, operation: Operation<'_>) -> Value {
     let shaper = Shaper { document, reach, side: Side::Request };
-    let parameters = operation.parameters(document).into_iter().flat_map(|p| parameters(shaper, p)).collect::<Vec<_>>();
+    let parameters = operation.parameters(document).into_iter().flat_map(|p| parameters(shaper, p));
+    let parameters: Vec<_> = parameters.chain(tenant_choice(document, operation).map(chosen_tenant)).collect();
     let mut copy = json!({
         "operationId": operation.id(),
         "summary": operation.value["summary"],
@@ -93,6 +95,17 @@ pub(crate) fn is_set_by_us(parameter: &Value) -> bool {
     let ours = ["content-type", "accept", "authorization"];
     let name = text(&parameter["name"]).to_lowercase();
     parameter["in"] == "header" && (parameter["x-tenant"] == true || ours.contains(&name.as_str()))
+}
+
+/// The tenant's header, where the caller may choose it: only the session of a service may be used for any tenant.
+pub(crate) fn tenant_choice<'d>(document: &'d Document, operation: Operation<'d>) -> Option<&'d Value> {
+    let declared = operation.parameters(document).into_iter().find(|parameter| parameter["x-tenant"] == true);
+    declared.filter(|_| facts::roles(document, operation).contains(&"service"))
+}
+
+/// A text, and never required: the session's tenant is the default, and `authorize.rs` checks the choice.
+fn chosen_tenant(header: &Value) -> Value {
+    json!({ "name": header["name"], "in": "header", "required": false, "schema": { "type": "string" } })
 }
 
 /// Every success as one: the check has made sure that their bodies agree.

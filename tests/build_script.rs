@@ -241,7 +241,7 @@ fn limits_of_requests_become_a_table_and_answers_have_none() {
             "(\"parts\", Rule { min_items: Some(1usize), items: Some(&Rule { members: &[(\"name\"",
         ],
     );
-    // `roles` is limited in an answer, `tenant` is ours to set.
+    // `roles` is limited in an answer, `tenant` is checked where it is chosen.
     assert_has_not(&code, &["(\"roles\", crate", "max_items: Some(3usize)", "name: \"tenant\"", "NonZero"]);
 }
 
@@ -315,7 +315,18 @@ fn parameters_are_checked_encoded_and_flattened() {
             ".json(&crate::http::runtime::Exposed(&body))",
         ],
     );
-    assert_has_not(&code, &["\"tenant\", &"]);
+}
+
+#[test]
+fn a_tenant_is_never_required_and_a_choice_only_where_a_service_may_call() {
+    let code = code();
+    let builder = section(&code, "pub struct GetThing");
+    assert_has(
+        builder,
+        &["tenant: Result<Option<::std::string::String>, String>", "pub fn tenant(", "tenant: Ok(None)"],
+    );
+    // The only operation that both declares it and lets a service in.
+    assert_eq!(code.matches(&squeezed("pub fn tenant(")).count(), 1);
 }
 
 #[test]

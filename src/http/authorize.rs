@@ -2,9 +2,11 @@
 
 use super::{
     Core,
-    facts::{Facts, TenantHeader},
+    facts::{Facts, Role, TenantHeader},
+    limits::is_uuid,
 };
 use crate::{Error, Lease};
+use http::{HeaderName, HeaderValue};
 use reqwest::Request;
 use std::net::IpAddr;
 use url::{Host, Origin, Url};
@@ -51,14 +53,16 @@ impl Core {
         if open || own_credentials || !self.0.origins.include(request.url()) {
             return Ok(None);
         }
+        self.settle_tenant(request)?;
         let lease = self.0.session.lease().await?;
-        Self::carry(request, &lease);
+        self.carry(request, &lease);
         Ok(Some(lease))
     }
 
-    /// Token and tenant come from one lease, so they are never mixed.
-    pub(super) fn carry(request: &mut Request, lease: &Lease) {
-        for (name, value) in lease.headers() {
+    /// Puts the lease's headers on a request whose tenant is settled.
+    pub(super) fn carry(&self, request: &mut Request, lease: &Lease) {
+        let tenant = self.0.tenant.as_ref().map(|(name, _)| name);
+        for (name, value) in lease.headers().iter().filter(|(name, _)| tenant != Some(*name)) {
             request.headers_mut().insert(name.clone(), value.clone());
         }
     }
@@ -67,16 +71,52 @@ impl Core {
     pub(super) fn set_tenant(&self, request: &mut Request, facts: &Facts) -> Result<(), Error> {
         match (&self.0.tenant, facts.tenant) {
             (_, TenantHeader::Undeclared) | (None, TenantHeader::Optional(_)) => Ok(()),
-            (Some((name, value)), _) => {
-                request.headers_mut().insert(name.clone(), value.clone());
-                Ok(())
-            }
+            (Some(_), _) => self.settle_tenant(request).map_err(|error| error.at(facts.operation)),
             (None, TenantHeader::Required(name)) => {
                 Err(Error::config(format!("this call needs the tenant's header `{name}`; nothing was sent"))
                     .advice("set .tenant(..) on the builder")
                     .at(facts.operation))
             }
         }
+    }
+
+    /// The request's tenant: the one its caller chose, else the session's.
+    pub(super) fn settle_tenant(&self, request: &mut Request) -> Result<(), Error> {
+        let Some((name, own)) = &self.0.tenant else { return Ok(()) };
+        let mut given = request.headers().get_all(name).iter();
+        let tenant = match (given.next(), given.next()) {
+            (None, _) => own.clone(),
+            (Some(chosen), None) => self.chosen_tenant(chosen.to_str().unwrap_or_default())?.1,
+            (Some(_), Some(_)) => return Err(Error::config("the call names two tenants; nothing was sent")),
+        };
+        request.headers_mut().insert(name.clone(), tenant);
+        Ok(())
+    }
+
+    /// The header of a tenant chosen for one call. The session of a service is good for every tenant, any other one only
+    /// for its own.
+    pub(super) fn chosen_tenant(&self, uuid: &str) -> Result<(HeaderName, HeaderValue), Error> {
+        let Some((name, own)) = &self.0.tenant else {
+            return Err(Error::config("a tenant was chosen for a call, and this client knows none; nothing was sent")
+                .advice("set .tenant(..) on the builder, if the vendor has tenants"));
+        };
+        if own.as_bytes().eq_ignore_ascii_case(uuid.as_bytes()) {
+            return Ok((name.clone(), own.clone()));
+        }
+        let chosen = HeaderValue::from_str(uuid).ok().filter(|_| is_uuid(uuid));
+        let Some(chosen) = chosen else {
+            return Err(Error::config("the tenant chosen for a call is no UUID; nothing was sent")
+                .advice("give the tenant's UUID, such as 9cbe650a-1fb7-4b06-912b-cead8a013e8b"));
+        };
+        if self.0.role != Role::Service {
+            let what = format!(
+                "the call is for another tenant than this client's {} session, and only a service session may choose; \
+                 nothing was sent",
+                self.0.role
+            );
+            return Err(Error::config(what).advice("make a client with that .tenant(..)"));
+        }
+        Ok((name.clone(), chosen))
     }
 }
 

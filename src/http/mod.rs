@@ -13,7 +13,7 @@ pub(crate) mod runtime;
 pub(crate) mod transport;
 
 use crate::{
-    Error, ErrorKind, Retry, Session, Timeouts,
+    Error, ErrorKind, Lease, Retry, Session, Timeouts,
     clock::Clock,
     session::flight::{First, first},
 };
@@ -23,7 +23,7 @@ use facts::{Facts, Role};
 use http::{HeaderMap, HeaderName, HeaderValue, header::ACCEPT};
 use paths::Paths;
 use reqwest::{Request, Response};
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 use transport::AuthClient;
 use url::Url;
 
@@ -127,23 +127,45 @@ impl Core {
         tokio::runtime::Handle::try_current().map_err(|_| Error::no_runtime())?;
         // A timeout of the call's own covers the wait for the session too; the default one does not, because a person may
         // be asked in between. The sign-in or renewal goes on either way.
-        let patience = request.timeout().copied();
+        let until = request.timeout().map(|own| self.0.clock.monotonic().saturating_add(*own));
         request.timeout_mut().get_or_insert(self.0.timeouts.request);
         // Some frameworks answer a failure with a redirect to a login page unless JSON is asked for first.
         request.headers_mut().entry(ACCEPT).or_insert(HeaderValue::from_static("application/json, */*;q=0.8"));
-        let lease = match patience {
-            None => self.authorize(&mut request, facts).await?,
-            Some(patience) => match first(self.authorize(&mut request, facts), self.0.clock.sleep(patience)).await {
-                First::One(lease) => lease?,
-                First::Other(()) => return Err(Error::not_in_time()),
-            },
-        };
+        let lease = self.within(until, Error::not_in_time, self.authorize(&mut request, facts)).await?;
+        self.within(until, Error::too_late, self.exchange(request, lease, facts, until)).await
+    }
+
+    async fn exchange(
+        &self,
+        request: Request,
+        lease: Option<Lease>,
+        facts: Option<&Facts>,
+        until: Option<Duration>,
+    ) -> Result<Response, Error> {
         let again = lease.as_ref().and_then(|_| request.try_clone());
-        let response = self.send(request, facts).await?;
+        let response = self.send(request, facts, until).await?;
         match self.replayable(&response, lease, again, facts).await? {
-            Some(again) => self.send(again, facts).await,
+            Some(again) => self.send(again, facts, until).await,
             None => Ok(response),
         }
+    }
+
+    /// Does the work, but not beyond `until` (monotonic), if the call has a timeout of its own.
+    async fn within<T>(
+        &self,
+        until: Option<Duration>,
+        late: fn() -> Error,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let Some(until) = until else { return work.await };
+        match first(work, self.0.clock.sleep(self.left(until))).await {
+            First::One(outcome) => outcome,
+            First::Other(()) => Err(late()),
+        }
+    }
+
+    fn left(&self, until: Duration) -> Duration {
+        until.saturating_sub(self.0.clock.monotonic())
     }
 
     async fn call_as_held(&self, mut request: Request, facts: &Facts) -> Result<Response, Error> {
@@ -154,8 +176,9 @@ impl Core {
             None => self.0.session.lease().await?,
         };
         request.timeout_mut().get_or_insert(self.0.timeouts.request);
-        Self::carry(&mut request, &lease);
-        self.send(request, Some(facts)).await
+        self.settle_tenant(&mut request)?;
+        self.carry(&mut request, &lease);
+        self.send(request, Some(facts), None).await
     }
 
     fn facts(&self, id: &str) -> Result<&'static Facts, Error> {
@@ -181,6 +204,11 @@ impl Error {
         Self::new(ErrorKind::Timeout, "the session was not ready within the call's timeout; nothing was sent")
             .advice("the sign-in or renewal goes on: try again, or give the call more time")
             .local()
+    }
+
+    fn too_late() -> Self {
+        Self::new(ErrorKind::Timeout, "the call did not end within its own timeout")
+            .advice("give it more time; whether the vendor has acted on it is not known")
     }
 }
 

@@ -3,6 +3,7 @@
 use super::{Core, answer::retry_after, facts::Facts};
 use crate::{Error, Lease};
 use reqwest::{Request, Response, StatusCode};
+use std::time::Duration;
 
 impl Core {
     /// After a 401: that token is rejected, and the copy of the request comes back with a new one. `None` when the 401
@@ -17,19 +18,27 @@ impl Core {
         let (StatusCode::UNAUTHORIZED, Some(lease)) = (response.status(), lease) else { return Ok(None) };
         let worth_it = self.0.session.reject(&lease);
         let Some(mut again) = again.filter(|_| worth_it) else { return Ok(None) };
-        for name in lease.headers().keys() {
-            again.headers_mut().remove(name);
-        }
+        // The tenant stays: it may have been chosen for this call.
+        again.headers_mut().remove(self.0.session.header());
         Ok(self.authorize(&mut again, facts).await?.map(|_| again))
     }
 
-    /// Sends, and sends again what may be.
-    pub(super) async fn send(&self, request: Request, facts: Option<&Facts>) -> Result<Response, Error> {
+    /// Sends, and sends again what may be. A wait that would end after `until` (monotonic) is not begun.
+    pub(super) async fn send(
+        &self,
+        request: Request,
+        facts: Option<&Facts>,
+        until: Option<Duration>,
+    ) -> Result<Response, Error> {
         let may_resend = facts.is_some_and(|facts| facts.resend);
         let mut next = Some(request);
         let mut number = 1;
         loop {
-            let Some(request) = next.take() else { return Err(Error::protocol("a request vanished")) };
+            let Some(mut request) = next.take() else { return Err(Error::protocol("a request vanished")) };
+            if let Some(until) = until {
+                // What is left covers the answer's body too, which is read after we are done.
+                *request.timeout_mut() = Some(self.left(until));
+            }
             next = request.try_clone();
             let outcome = self.0.client.execute(request).await;
             number += 1;
@@ -42,7 +51,7 @@ impl Core {
                 }
                 _ => None,
             };
-            match wait {
+            match wait.filter(|wait| until.is_none_or(|until| *wait < self.left(until))) {
                 Some(wait) if next.is_some() => self.0.clock.sleep(wait).await,
                 _ => return outcome.map_err(Error::from),
             }

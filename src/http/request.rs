@@ -134,7 +134,16 @@ impl RequestBuilder {
         self.map(|inner| inner.body(body))
     }
 
-    /// How long the call may take, its answer's body included. A renewal it waits for goes on if this is too short.
+    /// The tenant this call is made in, instead of the session's own: a UUID. Only a service session may choose; with any
+    /// other one another tenant is `ErrorKind::Config`, and nothing is sent.
+    pub fn tenant(self, uuid: impl AsRef<str>) -> Self {
+        let chosen = self.core.chosen_tenant(uuid.as_ref());
+        let inner = self.inner.and_then(|inner| Ok(inner.headers(HeaderMap::from_iter([chosen?]))));
+        Self { inner, ..self }
+    }
+
+    /// How long the call may take: the wait for the session, every try with the waits between them, and the answer's
+    /// body. A renewal it waits for goes on if this is too short.
     pub fn timeout(self, timeout: Duration) -> Self {
         self.map(|inner| inner.timeout(timeout))
     }

@@ -132,6 +132,28 @@ async fn a_pure_read_is_sent_again_after_a_failure_that_may_pass_and_a_write_is_
     assert_eq!((error.kind(), fake.count("update_self")), (ErrorKind::Outage, 1));
 }
 
+/// Where nothing listens: a failed connect is tried again whatever the call is.
+#[tokio::test]
+async fn a_wait_before_another_try_that_does_not_fit_into_the_calls_timeout_is_not_begun() {
+    let clock = ManualClock::new();
+    let fake = FakeVms::start().await;
+    let nobody = tokio::net::TcpSocket::new_v4().unwrap();
+    nobody.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let nobody_at = format!("http://{}/", nobody.local_addr().unwrap());
+    let retry = Retry { first_wait: Duration::from_secs(3), ..Retry::default() };
+    let client = vms_client(&fake, &clock).retry(retry).build().unwrap();
+
+    // 3 s do not fit into 3 s.
+    let error = client.http().get(&nobody_at).timeout(Duration::from_secs(3)).send().await.unwrap_err();
+    assert_eq!((error.kind(), clock.sleepers()), (ErrorKind::Outage, 0), "{error}");
+    // 3 s fit into 7 s; the next wait would be 5 s.
+    let call = tokio::spawn(client.http().get(&nobody_at).timeout(Duration::from_secs(7)).send());
+    // The call's timeout and the wait.
+    clock.until_sleeping(2).await;
+    clock.advance(Duration::from_secs(3));
+    assert_eq!(call.await.unwrap().unwrap_err().kind(), ErrorKind::Outage);
+}
+
 #[tokio::test]
 async fn a_vendor_that_is_not_there_is_an_outage_without_its_address() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();

@@ -218,6 +218,67 @@ async fn a_call_whose_own_timeout_is_short_ends_in_time_and_the_renewal_survives
 }
 
 #[tokio::test]
+async fn a_renewal_that_takes_longer_than_a_call_serves_the_next_one() {
+    let clock = ManualClock::new();
+    let fake = FakeVitaMojo::builder().clock(clock.clone()).rotating(true).start().await;
+    let client = vitamojo_client(&fake, &clock).build().unwrap();
+    client.session().lease().await.unwrap();
+    clock.advance(ELEVEN_MINUTES);
+    let gate = fake.hold("refresh_token");
+    let call = tokio::spawn(client.http().get("/order/v1/orders").timeout(Duration::from_secs(2)).send());
+    gate.arrived(1).await;
+    clock.advance(Duration::from_secs(2));
+    let error = call.await.unwrap().unwrap_err();
+    assert_eq!((error.kind(), error.is_local()), (ErrorKind::Timeout, true), "{error}");
+    assert_eq!(fake.count("other"), 0);
+    gate.open();
+    let next = client.http().get("/order/v1/orders").timeout(Duration::from_secs(2)).send().await.unwrap();
+    assert_eq!(next.status(), 200);
+    assert_eq!((fake.count("auth"), fake.count("refresh_token"), fake.reuses()), (1, 1, 0));
+}
+
+#[tokio::test]
+async fn a_calls_own_timeout_covers_the_renewal_after_a_401() {
+    let clock = ManualClock::new();
+    let fake = FakeVitaMojo::builder().clock(clock.clone()).rotating(true).start().await;
+    let client = vitamojo_client(&fake, &clock).build().unwrap();
+    client.session().lease().await.unwrap();
+    fake.revoke_access_tokens();
+    let (answers, renewals) = (fake.hold("other"), fake.hold("refresh_token"));
+    let call = tokio::spawn(client.http().get("/order/v1/orders").timeout(Duration::from_secs(5)).send());
+    // The 401 itself takes three of the five seconds, so two are left for the renewal.
+    answers.arrived(1).await;
+    clock.advance(Duration::from_secs(3));
+    answers.open();
+    renewals.arrived(1).await;
+    assert!(!call.is_finished());
+    clock.advance(Duration::from_secs(2));
+    let error = call.await.unwrap().unwrap_err();
+    assert_eq!((error.kind(), error.operation()), (ErrorKind::Timeout, Some("http")), "{error}");
+    renewals.open();
+    assert_eq!(client.http().get("/order/v1/orders").send().await.unwrap().status(), 200);
+    assert_eq!((fake.count("other"), fake.count("refresh_token"), fake.count("auth")), (2, 1, 1));
+}
+
+#[tokio::test]
+async fn a_calls_own_timeout_covers_the_second_sending_after_a_401() {
+    let clock = ManualClock::new();
+    let fake = FakeVitaMojo::builder().clock(clock.clone()).rotating(true).start().await;
+    let client = vitamojo_client(&fake, &clock).build().unwrap();
+    client.session().lease().await.unwrap();
+    fake.revoke_access_tokens();
+    let answers = fake.hold("other");
+    let call = tokio::spawn(client.http().get("/order/v1/orders").timeout(Duration::from_secs(5)).send());
+    answers.arrived(1).await;
+    answers.let_through(1);
+    answers.arrived(2).await;
+    clock.advance(Duration::from_secs(5));
+    let error = call.await.unwrap().unwrap_err();
+    assert_eq!((error.kind(), error.is_local()), (ErrorKind::Timeout, false), "{error}");
+    assert_eq!((fake.count("other"), fake.count("refresh_token")), (2, 1));
+}
+
+#[tokio::test]
 async fn a_refused_refresh_token_is_not_presented_again_when_the_sign_in_fails_too() {
     let clock = ManualClock::new();
     let fake = FakeVitaMojo::builder().clock(clock.clone()).start().await;

@@ -136,6 +136,87 @@ async fn a_call_that_needs_another_role_fails_before_anything_is_sent() {
     assert_eq!((fake.count("issue_token"), fake.count("get_catalog_user")), (1, 1));
 }
 
+const OTHER_TENANT: &str = "9cbe650a-1fb7-4b06-912b-cead8a013e8b";
+
+/// Which tenants the requests for `operation` named, one after the other.
+fn tenants_of(fake: &FakeOrderingStack, operation: &str) -> Vec<String> {
+    let seen = fake.saw().into_iter().filter(|seen| seen.operation == operation);
+    seen.map(|seen| seen.tenant.unwrap_or_default()).collect()
+}
+
+#[tokio::test]
+async fn a_service_chooses_the_tenant_per_call() {
+    let (fake, clock) = start(|b| b.tenant(OTHER_TENANT)).await;
+    let client = builder(&fake, &clock).client_credentials().build().unwrap();
+    let (api, http) = (client.api(), client.http());
+    api.get_modules_list().tenant(OTHER_TENANT).send().await.unwrap();
+    api.get_modules_list().send().await.unwrap();
+    http.get("/menu-api/api/menu").tenant(OTHER_TENANT).send().await.unwrap();
+    http.get("/menu-api/api/menu").send().await.unwrap();
+    http.get("/menu-api/api/menu").header("X-Tenant", OTHER_TENANT).send().await.unwrap();
+    http.get("/menu-api/api/menu").tenant(FakeOrderingStack::TENANT.to_uppercase()).send().await.unwrap();
+    let own = FakeOrderingStack::TENANT;
+    assert_eq!(tenants_of(&fake, "get_modules_list"), [OTHER_TENANT, own]);
+    assert_eq!(tenants_of(&fake, "other"), [OTHER_TENANT, own, OTHER_TENANT, own]);
+    // It is one session all the same, and its own tenant's.
+    assert_eq!(tenants_of(&fake, "issue_token"), [own]);
+}
+
+#[tokio::test]
+async fn a_chosen_tenant_stays_when_a_call_is_sent_again() {
+    let (fake, clock) = start(|b| b.tenant(OTHER_TENANT)).await;
+    let client = builder(&fake, &clock).client_credentials().build().unwrap();
+    client.session().lease().await.unwrap();
+    fake.revoke_access_tokens();
+    let answer = client.http().get("/menu-api/api/menu").tenant(OTHER_TENANT).send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    clock.advance(HOUR / 2);
+    fake.revoke_access_tokens();
+    client.api().list_all_modules().tenant(OTHER_TENANT).send().await.unwrap();
+    assert_eq!(tenants_of(&fake, "other"), [OTHER_TENANT; 2]);
+    assert_eq!(tenants_of(&fake, "list_all_modules"), [OTHER_TENANT; 2]);
+    assert_eq!(fake.count("issue_token"), 3);
+}
+
+#[tokio::test]
+async fn another_sessions_tenant_and_what_is_no_tenant_are_refused_before_anything_is_sent() {
+    let (fake, clock) = start(|b| b.tenant(OTHER_TENANT)).await;
+    let user = user(&fake, &clock);
+    let service = builder(&fake, &clock).client_credentials().build().unwrap();
+    let (menu, lists) = ("/menu-api/api/menu", FakeOrderingStack::USER);
+    for (outcome, word) in [
+        (user.http().get(menu).tenant(OTHER_TENANT).send().await.map(drop), "service session"),
+        (user.http().get(menu).header("x-tenant", OTHER_TENANT).send().await.map(drop), "service session"),
+        (user.api().get_modules_list().tenant(OTHER_TENANT).send().await.map(drop), "service session"),
+        (user.api().get_user_contact().id(lists).tenant(OTHER_TENANT).send().await.map(drop), "service session"),
+        (service.http().get(menu).tenant("the other one").send().await.map(drop), "no UUID"),
+        (service.http().get(menu).header("x-tenant", "").send().await.map(drop), "no UUID"),
+        (service.api().get_modules_list().tenant("the other one").send().await.map(drop), "no UUID"),
+        (
+            service
+                .http()
+                .get(menu)
+                .header("x-tenant", OTHER_TENANT)
+                .header("x-tenant", FakeOrderingStack::TENANT)
+                .send()
+                .await
+                .map(drop),
+            "two tenants",
+        ),
+    ] {
+        let error = outcome.unwrap_err();
+        assert_eq!((error.kind(), error.is_local()), (ErrorKind::Config, true), "{error}");
+        assert!(error.to_string().contains(word) && error.to_string().contains("nothing was sent"), "{error}");
+    }
+    assert!(fake.saw().is_empty());
+
+    // The session's own tenant is no other one.
+    user.http().get(menu).tenant(FakeOrderingStack::TENANT).send().await.unwrap();
+    user.http().get(menu).header("x-tenant", FakeOrderingStack::TENANT).send().await.unwrap();
+    user.api().get_modules_list().tenant(FakeOrderingStack::TENANT).send().await.unwrap();
+    assert_eq!((fake.count("other"), fake.count("get_modules_list")), (2, 1));
+}
+
 #[tokio::test]
 async fn a_service_gets_its_next_token_by_signing_in_again() {
     let (fake, clock) = start(|b| b.token_life(HOUR)).await;
