@@ -11,7 +11,9 @@ mod goldens;
 mod hardening;
 mod laws;
 mod orderingstack;
+mod outage;
 mod scale;
+mod shared;
 mod shopmonkey;
 mod spec_readme;
 mod store;
@@ -34,7 +36,11 @@ fn vms_client(fake: &FakeVms, clock: &ManualClock) -> keyway::vms::ClientBuilder
 }
 
 fn vitamojo_client(fake: &FakeVitaMojo, clock: &ManualClock) -> keyway::vitamojo::ClientBuilder {
-    keyway::vitamojo::Client::builder(fake.uri())
+    vitamojo_client_at(&fake.uri(), clock)
+}
+
+fn vitamojo_client_at(address: &str, clock: &ManualClock) -> keyway::vitamojo::ClientBuilder {
+    keyway::vitamojo::Client::builder(address)
         .password(FakeVitaMojo::EMAIL, Secret::from(FakeVitaMojo::PASSWORD))
         .tenant(TENANT)
         .clock(clock.clone())

@@ -170,3 +170,37 @@ async fn start(
     let clock = ManualClock::new();
     (options(FakeVitaMojo::builder().clock(clock.clone())).start().await, clock)
 }
+
+/// The vendor may have rotated the refresh token or not: one further try tells.
+#[tokio::test]
+async fn a_torn_renewal_is_tried_once_more_and_not_a_third_time() {
+    for (first, second, works, counts) in [
+        // It had not: the same token is good.
+        (Fault::CutBefore, None, true, (2, 1, 0)),
+        // It had: the second try is refused, and a sign-in follows.
+        (Fault::CutAfter, None, true, (2, 2, 1)),
+        (Fault::CutHalfway, None, true, (2, 2, 1)),
+        (Fault::TruncatedJson, None, true, (2, 2, 1)),
+        // Nobody can tell: no third try and no sign-in, which could be needless.
+        (Fault::CutBefore, Some(Fault::CutBefore), false, (2, 1, 0)),
+        (Fault::CutHalfway, Some(Fault::CutBefore), false, (2, 1, 0)),
+    ] {
+        let clock = ManualClock::new();
+        let fake = FakeVitaMojo::builder().clock(clock.clone()).rotating(true).start().await;
+        let client = vitamojo_client(&fake, &clock).build().unwrap();
+        client.session().lease().await.unwrap();
+        clock.advance(Duration::from_secs(11 * 60));
+        let what = format!("{first:?}, {second:?}");
+        fake.next("refresh_token", first);
+        if let Some(second) = second {
+            fake.next("refresh_token", second);
+        }
+        let outcome = client.session().lease().await;
+        assert_eq!(outcome.is_ok(), works, "{what}: {outcome:?}");
+        assert_eq!((fake.count("refresh_token"), fake.count("auth"), fake.reuses()), counts, "{what}");
+        if let Err(error) = outcome {
+            assert!(error.is_temporary() && client.session().lease().await.unwrap_err().is_local(), "{error}");
+            assert_eq!(fake.count("refresh_token"), counts.0);
+        }
+    }
+}
