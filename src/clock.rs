@@ -17,6 +17,10 @@ pub trait Clock: Send + Sync + 'static {
     fn wall(&self) -> SystemTime;
     /// Time since some fixed point; never runs backwards.
     fn monotonic(&self) -> Duration;
+    /// Both clocks, read at one moment. Every lease looks at them: a clock that can read both at once may do so here.
+    fn now(&self) -> (SystemTime, Duration) {
+        (self.wall(), self.monotonic())
+    }
     /// Completes after `duration` on this clock.
     ///
     /// # Cancel safety
@@ -53,7 +57,9 @@ pub(crate) struct Now {
 }
 
 impl Now {
+    #[inline]
     pub(crate) fn read(clock: &dyn Clock) -> Self {
-        Self { wall: clock.wall(), monotonic: clock.monotonic() }
+        let (wall, monotonic) = clock.now();
+        Self { wall, monotonic }
     }
 }

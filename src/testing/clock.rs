@@ -155,6 +155,11 @@ impl Clock for ManualClock {
         self.hands().monotonic
     }
 
+    fn now(&self) -> (SystemTime, Duration) {
+        let hands = self.hands();
+        (hands.wall, hands.monotonic)
+    }
+
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
         let due = self.hands().monotonic.saturating_add(duration);
         Box::pin(Sleep { hands: self.hands.clone(), due, place: None })

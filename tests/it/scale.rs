@@ -90,7 +90,7 @@ async fn an_outage_is_asked_about_on_a_schedule_and_ends_by_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn fifty_tenants_never_get_each_others_token() {
+async fn in_a_million_leases_fifty_tenants_never_get_each_others_token() {
     let clock = ManualClock::new();
     let tenants: Vec<String> = (0..50).map(|n| format!("3f2b8f6e-9c1d-4a57-8e46-1b7c0d5a2e{n:02}")).collect();
     let fake =
@@ -110,30 +110,65 @@ async fn fifty_tenants_never_get_each_others_token() {
                 .unwrap()
         })
         .collect();
-    for _ in 0..5 {
+    let mut chance = Chance(20_260_101);
+    for _ in 0..ROUNDS {
         let tasks: Vec<_> = clients
             .iter()
             .zip(&tenants)
-            .flat_map(|(client, tenant)| (0..40).map(move |_| (client.session().clone(), tenant.clone())))
-            .map(|(session, tenant)| {
-                tokio::spawn(async move {
-                    for n in 0..200 {
-                        let lease = session.lease().await.unwrap();
-                        assert_eq!(lease.headers()["x-tenant"], tenant.as_str());
-                        // Reading a token's claims is what takes the time here.
-                        if n % 50 == 0 {
-                            assert_eq!(tenant_of(lease.token().unwrap().expose()), tenant);
-                        }
-                    }
-                })
-            })
+            .flat_map(|(client, tenant)| (0..200).map(move |_| (client.session().clone(), tenant.clone())))
+            .map(|(session, tenant)| tokio::spawn(async move { take_leases(&session, &tenant).await }))
             .collect();
+        // Some are renewed in between, so that each tenant's token ends at a time of its own.
+        for client in clients.iter().filter(|_| chance.below(3) == 0) {
+            client.session().renew().await.unwrap();
+        }
         for task in tasks {
             task.await.unwrap();
         }
-        clock.advance(2 * HOUR);
+        for client in &clients {
+            client.session().close().await;
+        }
+        clock.advance(Duration::from_secs(60 * chance.below(95)));
     }
-    assert_eq!(fake.count("issue_token"), 250);
+    let issued = fake.count("issue_token");
+    println!("50 tenants, 200 callers each, {LEASES} leases, {issued} tokens, no mix-up");
+    // More than one per tenant, and nowhere near one per round and tenant from each of 200 callers.
+    assert!((50 * 5..50 * ROUNDS * 2).contains(&issued), "{issued}");
+}
+
+const ROUNDS: usize = 20;
+const LEASES: usize = 50 * 200 * ROUNDS * LEASES_AT_A_TIME;
+const LEASES_AT_A_TIME: usize = 5;
+const _: () = assert!(LEASES == 1_000_000);
+
+async fn take_leases(session: &keyway::Session, tenant: &str) {
+    let mut known = None;
+    for _ in 0..LEASES_AT_A_TIME {
+        let lease = session.lease().await.unwrap();
+        assert_eq!(lease.headers()["x-tenant"], tenant);
+        let token = lease.token().unwrap().expose();
+        assert_eq!(lease.headers()["authorization"].to_str().unwrap().strip_prefix("Bearer "), Some(token));
+        // Reading a token's claims is what takes the time here: a token that was read need not be read again.
+        if known.as_deref() != Some(token) {
+            assert_eq!(tenant_of(token), tenant);
+            known = Some(token.to_owned());
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+/// The same numbers in every run.
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, end: u64) -> u64 {
+        // splitmix64
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % end
+    }
 }
 
 /// The claim `TENANT` of a token.
