@@ -32,16 +32,21 @@ pub trait Clock: Send + Sync + 'static {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
-static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+/// One second before the first look, so that "a moment ago" can be subtracted right after the start.
+static START: LazyLock<Instant> = LazyLock::new(|| {
+    let now = Instant::now();
+    now.checked_sub(Duration::from_secs(1)).unwrap_or(now)
+});
 
 impl Clock for SystemClock {
+    #[inline]
     fn wall(&self) -> SystemTime {
         SystemTime::now()
     }
 
+    #[inline]
     fn monotonic(&self) -> Duration {
-        // One second ahead of zero, so that "a moment ago" can be subtracted right after the start.
-        START.elapsed() + Duration::from_secs(1)
+        START.elapsed()
     }
 
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
