@@ -44,7 +44,7 @@ pub use session::{
     tokens::Expiry,
     windows::Windows,
 };
-pub use store::{Generation, Key, LeasedLock, MemoryStore, Record, Store, StoreError, StoreLock};
+pub use store::{FileStore, Generation, Key, LeasedLock, MemoryStore, Record, Store, StoreError, StoreLock};
 
 #[cfg(feature = "orderingstack")]
 pub use surfaces::orderingstack;

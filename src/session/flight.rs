@@ -431,6 +431,9 @@ impl Pilot {
         }
         let mut state = engine.state();
         let known = state.held.as_ref().map(|held| held.generation);
+        if state.is_ahead_of(record) {
+            return false;
+        }
         if known == Some(record.generation) || (known.is_none() && self.flight.reason == Reason::Asked) {
             return false;
         }
@@ -444,7 +447,7 @@ impl Pilot {
         true
     }
 
-    /// The refresh token to use: the store's, which is never older than ours.
+    /// The refresh token to use: the store's, unless the store went back to an older one than ours.
     fn refresh_token(&self, stored: Option<&Record>) -> Option<Secret> {
         let engine = &self.engine;
         if !engine.issuer.describe().renewal.has_refresh_token() {
@@ -456,6 +459,7 @@ impl Pilot {
         }
         let refresh = match (&state.unsaved, stored) {
             (Some(unsaved), _) => unsaved.session.as_ref()?.refresh.clone(),
+            (None, Some(record)) if state.is_ahead_of(record) => state.tokens.as_ref()?.refresh.clone(),
             (None, Some(record)) if engine.is_ours(record) => record.session.as_ref()?.refresh.clone(),
             (None, Some(_)) => None,
             (None, None) => state.tokens.as_ref()?.refresh.clone(),
@@ -604,6 +608,12 @@ impl State {
             tracing::warn!(key = %engine.key, "keyway: the store did not take the new token; it is kept in memory");
             self.report.add(now.wall, What::NotSaved);
         }
+    }
+
+    /// Whether the store has gone back to an earlier token of our session, as a restored backup does.
+    fn is_ahead_of(&self, record: &Record) -> bool {
+        let held = self.held.as_ref().map(|held| held.generation);
+        held.is_some_and(|held| held.lineage == record.generation.lineage && held.counter > record.generation.counter)
     }
 
     fn held_lease(&self) -> Option<Lease> {

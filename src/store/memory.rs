@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     fn record(generation: Generation) -> Record {
-        Record { generation, session: None, seed: None, attempts: Vec::new() }
+        Record { key: None, generation, session: None, seed: None, attempts: Vec::new() }
     }
 
     #[tokio::test]
