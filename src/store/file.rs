@@ -715,7 +715,7 @@ mod tests {
             }
         }
         let home = tempfile::tempdir().expect("a folder");
-        let (tells, told) = mpsc::sync_channel(1);
+        let (tells, told) = mpsc::sync_channel(0);
         let (store, key) = (FileStore::on(Tells(tells), home.path().into()), key());
         let idle = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let mut waiting = Box::pin(Store::lock(&store, &key, Duration::from_secs(60)));
@@ -723,8 +723,10 @@ mod tests {
             let _inside = idle.enter();
             assert!(waiting.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
         }
-        let _mine =
-            Store::lock(&store, &key, Duration::from_secs(10)).await.expect("left again when it was not fetched");
+        told.recv().expect("it was tried");
+        let other = FileStore::at(home.path());
+        assert!(other.try_lock(&key).await.expect("works").is_none(), "it is taken for the idle one");
+        let _mine = Store::lock(&other, &key, FETCH * 5).await.expect("left again when nobody fetched it");
         idle.shutdown_background();
     }
 }

@@ -15,6 +15,7 @@ mod scale;
 mod shopmonkey;
 mod spec_readme;
 mod store;
+mod store_laws;
 mod telling;
 mod vitamojo;
 mod vms;
