@@ -301,7 +301,10 @@ async fn l8_what_is_served_can_be_found_in_the_store<S: Surface>() {
         served = &mut waiting => panic!("{served:?} was served before it was stored"),
         _ = door.wait_for(|door| *door == Door::Knocked) => {}
     }
-    tokio::task::yield_now().await;
+    // Time enough for whoever would be served meanwhile.
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
     assert!(!waiting.is_finished());
     stage.store.door.send_replace(Door::Open);
     let served = waiting.await.unwrap();
