@@ -46,7 +46,7 @@ pub use session::{
     tokens::Expiry,
     windows::Windows,
 };
-pub use store::{Generation, Key, LeasedLock, MemoryStore, Record, Store, StoreError, StoreLock};
+pub use store::{FileStore, Generation, Key, LeasedLock, MemoryStore, Record, Store, StoreError, StoreLock};
 
 pub use surfaces::custom;
 #[cfg(feature = "orderingstack")]

@@ -62,7 +62,8 @@ impl Engine {
     fn ledger(&self, stored: Option<&Record>, attempts: Vec<SystemTime>) -> (Option<Generation>, Record) {
         let expected = stored.map(Record::generation);
         let generation = expected.map_or_else(|| Generation::first(self.chance.next()), Generation::next);
-        (expected, Record { generation, session: None, seed: None, attempts })
+        let key = Some(self.ledger.to_string());
+        (expected, Record { key, generation, session: None, seed: None, attempts })
     }
 
     fn tell_uncounted(&self, error: &StoreError) {

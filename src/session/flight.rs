@@ -444,7 +444,7 @@ impl Pilot {
         }
         let mut state = engine.state();
         let known = state.held.as_ref().map(|held| held.generation);
-        if state.is_replaced(Some(record.generation)) {
+        if state.is_replaced(Some(record.generation)) || state.is_ahead_of(record) {
             return false;
         }
         if known == Some(record.generation) || (known.is_none() && self.flight.reason == Reason::Asked) {
@@ -461,7 +461,7 @@ impl Pilot {
         true
     }
 
-    /// The tokens to renew, with their refresh token: the store's, which are never older than ours.
+    /// The tokens to renew, with their refresh token: the store's, unless the store went back to older ones than ours.
     fn tokens_to_renew(&self, stored: Option<&Record>) -> Option<Tokens> {
         let engine = &self.engine;
         if !engine.capabilities.renewal.has_refresh_token() {
@@ -474,6 +474,7 @@ impl Pilot {
         }
         let tokens = match (&state.unsaved, stored) {
             (Some(unsaved), _) => unsaved.record.tokens(now)?.0,
+            (None, Some(record)) if state.is_ahead_of(record) => state.tokens.clone()?,
             (None, Some(record)) if engine.is_ours(record) => record.tokens(now)?.0,
             (None, Some(_)) => return None,
             (None, None) => state.tokens.clone()?,
@@ -653,6 +654,12 @@ impl State {
             tracing::warn!(key = %engine.key, "keyway: the store did not take the new token; it is kept in memory");
             self.report.add(now.wall, What::NotSaved);
         }
+    }
+
+    /// Whether the store has gone back to an earlier token of our session, as a restored backup does.
+    fn is_ahead_of(&self, record: &Record) -> bool {
+        let held = self.held.as_ref().map(|held| held.generation);
+        held.is_some_and(|held| held.lineage == record.generation.lineage && held.counter > record.generation.counter)
     }
 
     fn held_lease(&self) -> Option<Lease> {

@@ -574,7 +574,13 @@ impl Engine {
 
     /// What the store keeps under this key. A store that does not answer is one that fails.
     async fn load(&self, key: &Key) -> Result<Option<Record>, StoreError> {
-        self.in_time(self.store.load(key)).await
+        let stored = self.in_time(self.store.load(key)).await?;
+        match stored {
+            Some(record) if !record.belongs_to(key) => {
+                Err(StoreError::new("it answered with another session's record"))
+            }
+            stored => Ok(stored),
+        }
     }
 
     async fn swap(&self, key: &Key, expected: Option<Generation>, record: Record) -> Result<bool, StoreError> {
@@ -661,7 +667,7 @@ impl Engine {
         let (access, refresh) = (tokens.access.clone(), tokens.refresh.clone());
         let seed = self.issuer.seed().map(|seed| fingerprint(generation.lineage, seed));
         let session = Some(Kept { access, refresh, issued, received: now.wall, ends, evicted });
-        Record { generation, session, seed, attempts: Vec::new() }
+        Record { key: Some(self.key.to_string()), generation, session, seed, attempts: Vec::new() }
     }
 
     fn hold(&self, tokens: &Tokens, generation: Generation, received: Now, born: Born) -> Result<Held, Error> {

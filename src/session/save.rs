@@ -92,7 +92,7 @@ mod tests {
     fn only_what_it_was_to_replace_and_older_tokens_of_its_lineage_give_way() {
         let (first, other) = (Generation::first(1), Generation::first(2));
         let unsaved = |generation, over| {
-            let record = Record { generation, session: None, seed: None, attempts: Vec::new() };
+            let record = Record { key: None, generation, session: None, seed: None, attempts: Vec::new() };
             Unsaved { record, over }
         };
         assert!(unsaved(first, None).succeeds(None));

@@ -34,13 +34,17 @@ struct KeyLock {
 }
 
 impl KeyLock {
+    fn try_hold(self: &Arc<Self>) -> Option<Held> {
+        (!self.held.swap(true, Ordering::AcqRel)).then(|| Held(self.clone()))
+    }
+
     async fn hold(self: Arc<Self>) -> Held {
         loop {
             let mut freed = pin!(self.freed.notified());
             // Enrolled before looking, so that a lock that is left in between is heard of.
             freed.as_mut().enable();
-            if !self.held.swap(true, Ordering::AcqRel) {
-                return Held(self.clone());
+            if let Some(held) = self.try_hold() {
+                return held;
             }
             freed.await;
         }
@@ -103,10 +107,14 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    /// The wait is the engine's to bound: it knows the clock.
-    async fn lock(&self, key: &Key, _wait: Duration) -> Result<StoreLock, StoreError> {
+    /// The engine bounds the wait by its own clock as well.
+    async fn lock(&self, key: &Key, wait: Duration) -> Result<StoreLock, StoreError> {
         let lock = self.slots().entry(key.clone()).or_default().lock.clone();
-        Ok(StoreLock::new(lock.hold().await))
+        if let Some(held) = lock.try_hold() {
+            return Ok(StoreLock::new(held));
+        }
+        let held = tokio::time::timeout(wait, lock.hold()).await;
+        held.map(StoreLock::new).map_err(|_| StoreError::new("its lock was not free in time"))
     }
 }
 
@@ -115,7 +123,7 @@ mod tests {
     use super::*;
 
     fn record(generation: Generation) -> Record {
-        Record { generation, session: None, seed: None, attempts: Vec::new() }
+        Record { key: None, generation, session: None, seed: None, attempts: Vec::new() }
     }
 
     #[tokio::test]
@@ -136,7 +144,7 @@ mod tests {
         let (store, key) = (MemoryStore::new(), Key::new("vms", &[]));
         let held = store.lock(&key, Duration::ZERO).await.expect("free");
         {
-            let mut wait = Box::pin(Store::lock(&store, &key, Duration::ZERO));
+            let mut wait = Box::pin(Store::lock(&store, &key, Duration::from_secs(60)));
             let mut context = std::task::Context::from_waker(std::task::Waker::noop());
             assert!(wait.as_mut().poll(&mut context).is_pending());
         }
@@ -148,7 +156,7 @@ mod tests {
     async fn a_waiter_that_nobody_polls_keeps_the_lock_from_nobody() {
         let (store, key) = (MemoryStore::new(), Key::new("vms", &[]));
         let held = store.lock(&key, Duration::ZERO).await.expect("free");
-        let mut idle = Box::pin(Store::lock(&store, &key, Duration::ZERO));
+        let mut idle = Box::pin(Store::lock(&store, &key, Duration::from_secs(60)));
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
         assert!(idle.as_mut().poll(&mut context).is_pending());
         drop(held);

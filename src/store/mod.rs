@@ -1,8 +1,11 @@
 //! Room 3: where sessions sleep.
 
+mod disk;
+mod file;
 mod memory;
 mod record;
 
+pub use file::FileStore;
 pub use memory::MemoryStore;
 pub use record::Record;
 pub(crate) use record::{Ends, Kept};
@@ -13,7 +16,8 @@ use std::{fmt, future::Future, sync::Arc, time::Duration};
 
 /// Keeps sessions between calls, and lets those who share it renew one at a time.
 ///
-/// [`MemoryStore`] is the default. It protects the tasks of one process; it cannot protect replicas.
+/// [`MemoryStore`] is the default. It protects the tasks of one process; it cannot protect replicas. [`FileStore`] protects
+/// the processes of one user on one machine.
 pub trait Store: Send + Sync + 'static {
     /// What is kept under `key`.
     ///

@@ -1,6 +1,6 @@
 //! What is kept of one session, and how it is written down.
 
-use super::{Generation, StoreError};
+use super::{Generation, Key, StoreError};
 use crate::{Secret, secret::writing};
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, SystemTime};
@@ -13,6 +13,8 @@ const SCHEMA: u32 = 2;
 /// A store of your own keeps it as text: [`to_json`](Self::to_json) and [`from_json`](Self::from_json).
 #[derive(Debug, Clone)]
 pub struct Record {
+    /// Whose it is; layout 1 did not say. A store that mixes sessions up is found out by it.
+    pub(crate) key: Option<String>,
     /// Which token this is.
     pub(crate) generation: Generation,
     /// `None` marks a session that was signed out.
@@ -58,9 +60,15 @@ impl Record {
         self.session.is_none()
     }
 
+    /// Whether it was made for `key`, as far as it says.
+    #[must_use]
+    pub fn belongs_to(&self, key: &Key) -> bool {
+        self.key.as_ref().is_none_or(|own| *own == key.to_string())
+    }
+
     /// This record as one line of JSON, for a store that keeps text. It holds tokens: keep it where nobody else reads.
     ///
-    /// The members are `schema` (the layout's number), `lineage` and `counter` (the [`Generation`]), `seed` (a digest that
+    /// The members are `schema` (the layout's number), `key` (the [`Key`] it belongs to), `lineage` and `counter` (the [`Generation`]), `seed` (a digest that
     /// tells whether the session began with the same credential), `session` (missing after a sign-out) with `access`,
     /// `refresh`, `issued_ms`, `received_ms`, `ends` (`"never"`, `"unknown"` or milliseconds) and `evicted`, and
     /// `attempts_ms`. All times are milliseconds since 1970; `issued_ms` and `ends` are by the vendor's clock.
@@ -95,6 +103,8 @@ impl Record {
 #[derive(Serialize, Deserialize)]
 struct Written {
     schema: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
     lineage: u64,
     counter: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -137,6 +147,7 @@ impl From<&Record> for Written {
     fn from(record: &Record) -> Self {
         Self {
             schema: SCHEMA,
+            key: record.key.clone(),
             lineage: record.generation.lineage,
             counter: record.generation.counter,
             seed: record.seed.clone(),
@@ -172,7 +183,7 @@ impl Written {
         };
         let attempts = self.attempts_ms.into_iter().map(time).collect::<Option<_>>()?;
         let generation = Generation { lineage: self.lineage, counter: self.counter };
-        Some(Record { generation, session, seed: self.seed, attempts })
+        Some(Record { key: self.key, generation, session, seed: self.seed, attempts })
     }
 }
 
@@ -219,7 +230,13 @@ mod tests {
             evicted: true,
         };
         let generation = Generation { lineage: u64::MAX, counter: 7 };
-        Record { generation, session: Some(kept), seed: Some("digest".into()), attempts: vec![at(5), at(6)] }
+        Record {
+            key: Some("vms-1".into()),
+            generation,
+            session: Some(kept),
+            seed: Some("digest".into()),
+            attempts: vec![at(5), at(6)],
+        }
     }
 
     fn read(record: &Record) -> Record {
@@ -231,7 +248,7 @@ mod tests {
         for ends in [Ends::At(at(4600)), Ends::Never, Ends::Unknown] {
             let (written, read) = (record(ends), read(&record(ends)));
             assert_eq!(read.generation, written.generation);
-            assert_eq!((&read.seed, &read.attempts), (&written.seed, &written.attempts));
+            assert_eq!((&read.key, &read.seed, &read.attempts), (&written.key, &written.seed, &written.attempts));
             let kept = read.session.expect("a session");
             assert_eq!((kept.access.expose(), kept.refresh.expect("one").expose()), ("ac\"cess", "refresh"));
             assert_eq!((kept.issued, kept.received, kept.ends, kept.evicted), (at(1000), at(1010), ends, true));

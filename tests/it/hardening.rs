@@ -401,3 +401,182 @@ async fn a_source_that_hangs_does_not_keep_the_lock_for_ever() {
     clock.advance(Duration::from_secs(24 * 3600));
     vms(&fake, &clock).store(store.clone()).build().unwrap().session().lease().await.unwrap();
 }
+
+/// A store that lies, or is silent, when it is told to.
+#[derive(Clone, Default)]
+struct Liar {
+    truth: MemoryStore,
+    lie: Arc<Mutex<Lie>>,
+    asked: Arc<tokio::sync::Notify>,
+}
+
+#[derive(Clone, Default)]
+enum Lie {
+    #[default]
+    None,
+    /// Another record than what was saved, whatever is asked for.
+    Always(Record),
+    Garbage,
+    Silence,
+    Panic,
+}
+
+impl Liar {
+    fn tell(&self, lie: Lie) {
+        *self.lie.lock().unwrap() = lie;
+    }
+}
+
+impl Store for Liar {
+    async fn load(&self, key: &Key) -> Result<Option<Record>, StoreError> {
+        let lie = self.lie.lock().unwrap().clone();
+        match lie {
+            Lie::None => self.truth.load(key).await,
+            Lie::Always(record) => Ok(Some(record)),
+            Lie::Garbage => Record::from_json("\u{0}{\"schema\":").map(Some),
+            Lie::Silence => {
+                self.asked.notify_one();
+                std::future::pending().await
+            }
+            Lie::Panic => panic!("the store panics"),
+        }
+    }
+    async fn compare_and_swap(&self, key: &Key, old: Option<Generation>, new: Record) -> Result<bool, StoreError> {
+        self.truth.compare_and_swap(key, old, new).await
+    }
+    async fn remove(&self, key: &Key) -> Result<(), StoreError> {
+        self.truth.remove(key).await
+    }
+    async fn lock(&self, key: &Key, wait: Duration) -> Result<StoreLock, StoreError> {
+        self.truth.lock(key, wait).await
+    }
+}
+
+/// Notes what is saved, and under which key.
+#[derive(Clone, Default)]
+struct Notes(Arc<Mutex<Vec<(Key, Record)>>>, MemoryStore);
+
+impl Store for Notes {
+    async fn load(&self, key: &Key) -> Result<Option<Record>, StoreError> {
+        self.1.load(key).await
+    }
+    async fn compare_and_swap(&self, key: &Key, old: Option<Generation>, new: Record) -> Result<bool, StoreError> {
+        self.0.lock().unwrap().push((key.clone(), new.clone()));
+        self.1.compare_and_swap(key, old, new).await
+    }
+    async fn remove(&self, key: &Key) -> Result<(), StoreError> {
+        self.1.remove(key).await
+    }
+    async fn lock(&self, key: &Key, wait: Duration) -> Result<StoreLock, StoreError> {
+        self.1.lock(key, wait).await
+    }
+}
+
+const OTHER_TENANT: &str = "9cbe650a-1fb7-4b06-912b-cead8a013e8b";
+
+#[tokio::test]
+async fn a_store_that_mixes_tenants_up_gets_nobody_anothers_token() {
+    let clock = ManualClock::new();
+    let fake = FakeVitaMojo::builder().clock(clock.clone()).rotating(true).start().await;
+    // The same account and password, so that nothing but the tenant tells the two apart.
+    let notes = Notes::default();
+    let theirs = vita(&fake, &clock).tenant(OTHER_TENANT).store(notes.clone()).build().unwrap();
+    let theirs = theirs.session().lease().await.unwrap();
+    let (_, record) = notes.0.lock().unwrap().pop().unwrap();
+
+    let store = Liar::default();
+    store.tell(Lie::Always(record));
+    let client = vita(&fake, &clock).store(store.clone()).build().unwrap();
+    let own = client.session().lease().await.unwrap();
+    assert_ne!(own.token().unwrap().expose(), theirs.token().unwrap().expose());
+    assert_eq!((fake.count("auth"), fake.count("refresh_token")), (2, 0));
+    // Nor is their refresh token spent: where tokens rotate nothing is renewed without a store that can be believed.
+    clock.advance(Duration::from_secs(11 * 60));
+    assert_eq!(client.session().lease().await.unwrap_err().kind(), ErrorKind::Store);
+    assert_eq!((fake.count("refresh_token"), fake.reuses()), (0, 0));
+    store.tell(Lie::None);
+    clock.advance(Duration::from_secs(60));
+    client.session().lease().await.expect("the store tells the truth again");
+}
+
+#[tokio::test]
+async fn a_file_under_anothers_name_gets_nobody_anothers_token() {
+    let clock = ManualClock::new();
+    let fake = FakeVitaMojo::builder().clock(clock.clone()).start().await;
+    let home = tempfile::tempdir().unwrap();
+    let client = |tenant| vita(&fake, &clock).tenant(tenant).store(FileStore::at(home.path())).build().unwrap();
+    let theirs = client(OTHER_TENANT).session().lease().await.unwrap();
+    let file = |end: &str| {
+        let names = std::fs::read_dir(home.path()).unwrap().flatten().map(|file| file.path());
+        names.filter(|path| path.to_string_lossy().ends_with(end)).collect::<Vec<_>>()
+    };
+    let first = file(".json").pop().unwrap();
+    let mine = client("c36578d8-ffa6-4a5e-a808-400ee422028a").session().lease().await.unwrap();
+    let second = file(".json").into_iter().find(|path| *path != first).unwrap();
+    std::fs::copy(&first, &second).unwrap();
+    let again = client("c36578d8-ffa6-4a5e-a808-400ee422028a").session().lease().await.unwrap();
+    let tokens = [theirs, mine, again].map(|lease| lease.token().unwrap().expose().to_owned());
+    assert!(tokens[0] != tokens[1] && tokens[0] != tokens[2]);
+    assert_eq!((fake.count("auth"), file(".corrupt-1").len()), (3, 1));
+}
+
+#[tokio::test]
+async fn a_store_that_goes_back_to_an_older_token_is_not_followed() {
+    let clock = ManualClock::new();
+    let fake = FakeVitaMojo::builder().clock(clock.clone()).rotating(true).start().await;
+    let (notes, store) = (Notes::default(), Liar::default());
+    let client = vita(&fake, &clock).store(notes.clone()).build().unwrap();
+    client.session().lease().await.unwrap();
+    let (key, older) = notes.0.lock().unwrap()[0].clone();
+    // The same session, kept by another store from now on.
+    store.compare_and_swap(&key, None, older.clone()).await.unwrap();
+    let client = vita(&fake, &clock).store(store.clone()).build().unwrap();
+    client.session().lease().await.unwrap();
+    clock.advance(Duration::from_secs(9 * 60));
+    let second = client.session().renew().await.unwrap();
+    assert_eq!((fake.count("auth"), second.generation().counter()), (1, 2));
+
+    store.tell(Lie::Always(older));
+    fake.revoke_access_tokens();
+    assert_eq!(client.http().get("/order/v1/orders").send().await.unwrap().status(), 200);
+    assert_eq!(client.session().lease().await.unwrap().generation().counter(), 3);
+    assert_eq!((fake.count("auth"), fake.count("refresh_token"), fake.reuses()), (1, 2, 0));
+}
+
+#[tokio::test]
+async fn a_store_that_answers_garbage_or_panics_wedges_nobody() {
+    let clock = ManualClock::new();
+    let fake = FakeVms::builder().clock(clock.clone()).start().await;
+    let store = Liar::default();
+    store.tell(Lie::Garbage);
+    let client = vms(&fake, &clock).store(store.clone()).build().unwrap();
+    client.session().lease().await.expect("from memory");
+    fake.revoke_all();
+    store.tell(Lie::Panic);
+    clock.advance(Duration::from_secs(60));
+    let error = client.http().get("/api/v1/cameras").send().await.unwrap_err();
+    assert!(error.kind() == ErrorKind::Protocol && error.to_string().contains("panicked"), "{error}");
+    store.tell(Lie::None);
+    clock.advance(Duration::from_secs(60));
+    assert_eq!(client.http().get("/api/v1/cameras").send().await.unwrap().status(), 200);
+    assert_eq!(fake.count("get_token"), 2);
+}
+
+#[tokio::test]
+async fn a_store_that_never_answers_is_given_up_on_in_time() {
+    let clock = ManualClock::new();
+    let fake = FakeVms::builder().clock(clock.clone()).start().await;
+    let store = Liar::default();
+    store.tell(Lie::Silence);
+    let client = vms(&fake, &clock).store(store.clone()).build().unwrap();
+    let session = client.session().clone();
+    let waiting = tokio::spawn(async move { session.lease().await.map(|lease| lease.generation()) });
+    // The session's record first, then the ledger of attempts.
+    for _ in 0..2 {
+        store.asked.notified().await;
+        clock.until_sleeping(2).await;
+        clock.advance(Timeouts::default().store_lock);
+    }
+    waiting.await.unwrap().expect("from memory");
+    assert_eq!(fake.count("get_token"), 1);
+}

@@ -3,15 +3,16 @@
 //! A sixth surface is named once at the end of this file, and gets all of them.
 
 use keyway::{
-    Clock, ErrorKind, Expiry, Generation, Http, Key, MemoryStore, Record, Secret, Session, SourceError, Store,
-    StoreError, StoreLock, Timeouts,
+    Clock, ErrorKind, Expiry, FileStore, Generation, Http, Key, MemoryStore, Record, Secret, Session, SourceError,
+    Store, StoreError, StoreLock, Timeouts,
     testing::{Fake, FakeOrderingStack, FakeShopmonkey, FakeVitaMojo, FakeVms, FakeVtex, Fault, ManualClock},
 };
 use std::{
     future::Future,
+    path::Path,
     pin::pin,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Waker},
@@ -33,7 +34,12 @@ trait Surface: Sized + Send + Sync + 'static {
     async fn start(clock: &ManualClock, life: Option<Duration>) -> Self;
     fn fake(&self) -> &Fake;
     /// A client whose password, if it is asked for, makes the asking task panic while `panics` is set.
-    fn client(&self, clock: &ManualClock, store: &Shelf, panics: Option<Arc<AtomicBool>>) -> (Http, Session);
+    fn client(
+        &self,
+        clock: &ManualClock,
+        store: &(impl Store + Clone),
+        panics: Option<Arc<AtomicBool>>,
+    ) -> (Http, Session);
     /// The vendor forgets every access token.
     fn forget(&self);
     fn secrets(&self) -> Vec<String>;
@@ -304,7 +310,10 @@ async fn l8_what_is_served_can_be_found_in_the_store<S: Surface>() {
         served = &mut waiting => panic!("{served:?} was served before it was stored"),
         _ = door.wait_for(|door| *door == Door::Knocked) => {}
     }
-    tokio::task::yield_now().await;
+    // Time enough for whoever would be served meanwhile.
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
     assert!(!waiting.is_finished());
     stage.store.door.send_replace(Door::Open);
     let served = waiting.await.unwrap();
@@ -318,6 +327,69 @@ async fn l8_what_is_served_can_be_found_in_the_store<S: Surface>() {
     let served = session.lease().await.unwrap().generation();
     assert_eq!(session.lease().await.unwrap().generation(), served);
     assert_eq!(stage.asked(), 1);
+}
+
+async fn l9_two_processes_are_one_sign_in_and_one_renewal<S: Surface>() {
+    let stage = Stage::<S>::set().await;
+    let folder = tempfile::tempdir().unwrap();
+    // As two processes have it: nothing is shared but the folder.
+    let (one, two) = (Desk::at(folder.path()), Desk::at(folder.path()));
+    let client = |desk: &Desk| stage.surface.client(&stage.clock, desk, None);
+    let ((http, first), (other_http, second)) = (client(&one), client(&two));
+    let gate = stage.fake().hold(stage.sign_in());
+    let signing_in = {
+        let session = first.clone();
+        tokio::spawn(async move { session.lease().await.unwrap().generation() })
+    };
+    gate.arrived(1).await;
+    let key = one.locked.lock().unwrap().clone().expect("it was locked");
+    two.files.lock(&key, Duration::ZERO).await.expect_err("it is held by who signs in");
+    let waiting = {
+        let session = second.clone();
+        tokio::spawn(async move { session.lease().await.unwrap().generation() })
+    };
+    drop(gate);
+    assert_eq!(signing_in.await.unwrap(), waiting.await.unwrap());
+    assert_eq!(stage.asked(), 1);
+    // Both find that the token has ended, by the clock or by a 401.
+    stage.clock.advance(S::LIFE.unwrap_or(Duration::from_secs(3600)) * 2);
+    stage.surface.forget();
+    let (a, b) = tokio::join!(http.get(S::PATH).send(), other_http.get(S::PATH).send());
+    assert_eq!((a.unwrap().status().as_u16(), b.unwrap().status().as_u16()), (200, 200));
+    assert_eq!(first.lease().await.unwrap().generation(), second.lease().await.unwrap().generation());
+    assert_eq!(stage.asked(), 2);
+}
+
+/// A store in files that remembers which session was locked last.
+#[derive(Clone)]
+struct Desk {
+    files: FileStore,
+    locked: Arc<Mutex<Option<Key>>>,
+}
+
+impl Desk {
+    fn at(folder: &Path) -> Self {
+        Self { files: FileStore::at(folder), locked: Arc::default() }
+    }
+}
+
+impl Store for Desk {
+    async fn load(&self, key: &Key) -> Result<Option<Record>, StoreError> {
+        self.files.load(key).await
+    }
+
+    async fn compare_and_swap(&self, key: &Key, old: Option<Generation>, new: Record) -> Result<bool, StoreError> {
+        self.files.compare_and_swap(key, old, new).await
+    }
+
+    async fn remove(&self, key: &Key) -> Result<(), StoreError> {
+        self.files.remove(key).await
+    }
+
+    async fn lock(&self, key: &Key, wait: Duration) -> Result<StoreLock, StoreError> {
+        *self.locked.lock().unwrap() = Some(key.clone());
+        self.files.lock(key, wait).await
+    }
 }
 
 async fn l10_a_sleep_and_a_jump_of_either_clock_are_noticed<S: Surface>() {
@@ -499,7 +571,12 @@ impl Surface for VitaMojo {
         &self.0
     }
 
-    fn client(&self, clock: &ManualClock, store: &Shelf, panics: Option<Arc<AtomicBool>>) -> (Http, Session) {
+    fn client(
+        &self,
+        clock: &ManualClock,
+        store: &(impl Store + Clone),
+        panics: Option<Arc<AtomicBool>>,
+    ) -> (Http, Session) {
         let builder = keyway::vitamojo::Client::builder(self.0.uri()).tenant(crate::TENANT).clock(clock.clone());
         let builder = builder.password_from(FakeVitaMojo::EMAIL, source(FakeVitaMojo::PASSWORD, panics));
         let client = builder.store(store.clone()).build().unwrap();
@@ -530,7 +607,12 @@ impl Surface for OrderingStack {
         &self.0
     }
 
-    fn client(&self, clock: &ManualClock, store: &Shelf, panics: Option<Arc<AtomicBool>>) -> (Http, Session) {
+    fn client(
+        &self,
+        clock: &ManualClock,
+        store: &(impl Store + Clone),
+        panics: Option<Arc<AtomicBool>>,
+    ) -> (Http, Session) {
         let client = keyway::orderingstack::Client::builder(self.0.uri())
             .tenant(FakeOrderingStack::TENANT)
             .client(FakeOrderingStack::CLIENT_ID, FakeOrderingStack::CLIENT_SECRET)
@@ -567,7 +649,12 @@ impl Surface for Shopmonkey {
         &self.0
     }
 
-    fn client(&self, clock: &ManualClock, store: &Shelf, panics: Option<Arc<AtomicBool>>) -> (Http, Session) {
+    fn client(
+        &self,
+        clock: &ManualClock,
+        store: &(impl Store + Clone),
+        panics: Option<Arc<AtomicBool>>,
+    ) -> (Http, Session) {
         let builder = keyway::shopmonkey::Client::builder(self.0.uri()).clock(clock.clone()).store(store.clone());
         let source = source(FakeShopmonkey::PASSWORD, panics);
         let client = builder.password_from(FakeShopmonkey::EMAIL, source).build().unwrap();
@@ -597,7 +684,12 @@ impl Surface for Vms {
         &self.0
     }
 
-    fn client(&self, clock: &ManualClock, store: &Shelf, panics: Option<Arc<AtomicBool>>) -> (Http, Session) {
+    fn client(
+        &self,
+        clock: &ManualClock,
+        store: &(impl Store + Clone),
+        panics: Option<Arc<AtomicBool>>,
+    ) -> (Http, Session) {
         let builder = keyway::vms::Client::builder(self.0.uri()).clock(clock.clone()).store(store.clone());
         let client = builder.password_from(FakeVms::LOGIN, source(FakeVms::PASSWORD, panics)).build().unwrap();
         (client.http(), client.session().clone())
@@ -626,7 +718,12 @@ impl Surface for Vtex {
         &self.0
     }
 
-    fn client(&self, clock: &ManualClock, store: &Shelf, panics: Option<Arc<AtomicBool>>) -> (Http, Session) {
+    fn client(
+        &self,
+        clock: &ManualClock,
+        store: &(impl Store + Clone),
+        panics: Option<Arc<AtomicBool>>,
+    ) -> (Http, Session) {
         let builder = keyway::vtex::Client::builder(self.0.uri()).clock(clock.clone()).store(store.clone());
         let client = builder.app_key_from(FakeVtex::APP_KEY, source(FakeVtex::APP_TOKEN, panics)).build().unwrap();
         (client.http(), client.session().clone())
@@ -654,6 +751,7 @@ macro_rules! laws {
                 l6_in_the_late_window_a_caller_waits_with_a_deadline
                 l7_a_valid_token_survives_a_failed_renewal
                 l8_what_is_served_can_be_found_in_the_store
+                l9_two_processes_are_one_sign_in_and_one_renewal
                 l10_a_sleep_and_a_jump_of_either_clock_are_noticed
                 l11_a_sign_out_beats_the_sign_in_that_is_under_way
                 l12_nothing_that_can_be_printed_holds_a_secret

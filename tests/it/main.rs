@@ -17,6 +17,7 @@ mod shared;
 mod shopmonkey;
 mod spec_readme;
 mod store;
+mod store_laws;
 mod telling;
 mod vitamojo;
 mod vms;

@@ -1,0 +1,125 @@
+//! The file system, one step per method: so that a test can let each of them fail.
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions},
+    io::{self, ErrorKind, Read, Write},
+    path::Path,
+};
+
+/// More than any record needs: what is longer is damage, and is not read into memory.
+const LONGEST: u64 = 1 << 20;
+
+/// What the store asks of a file system. Every method does the real thing unless a test overrides it.
+pub(super) trait Disk: Send + Sync + 'static {
+    /// Makes the folder, for this user alone, and what lacks above it. What exists is left as it is.
+    fn make_folder(&self, folder: &Path) -> io::Result<()> {
+        let above = folder.parent().filter(|above| !above.as_os_str().is_empty());
+        if let Some(above) = above {
+            fs::create_dir_all(above)?;
+        }
+        match DirBuilder::new().for_this_user_alone().create(folder) {
+            Err(exists) if exists.kind() == ErrorKind::AlreadyExists => return Ok(()),
+            made => made?,
+        }
+        above.map_or(Ok(()), |above| self.sync_folder(above))
+    }
+
+    fn open_lock(&self, path: &Path) -> io::Result<File> {
+        OpenOptions::new().write(true).create(true).truncate(false).for_this_user_alone().open(path)
+    }
+
+    /// Takes the lock of an open file if it is free; never waits.
+    fn try_lock(&self, file: &File) -> io::Result<bool> {
+        // Not the method of the same name in std: that one is newer than our Rust.
+        match fs4::FileExt::try_lock(file) {
+            Ok(()) => Ok(true),
+            Err(fs4::TryLockError::WouldBlock) => Ok(false),
+            Err(fs4::TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        let mut content = Vec::new();
+        File::open(path)?.take(LONGEST).read_to_end(&mut content)?;
+        Ok(content)
+    }
+
+    /// A file that is not there yet.
+    fn create(&self, path: &Path) -> io::Result<File> {
+        OpenOptions::new().write(true).create_new(true).for_this_user_alone().open(path)
+    }
+
+    fn write(&self, file: &mut File, content: &[u8]) -> io::Result<()> {
+        file.write_all(content)
+    }
+
+    fn sync(&self, file: &File) -> io::Result<()> {
+        file.sync_all()
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    /// Makes what was created, renamed or removed in a folder outlast a power failure.
+    fn sync_folder(&self, folder: &Path) -> io::Result<()> {
+        if !cfg!(unix) {
+            return Ok(());
+        }
+        match File::open(folder)?.sync_all() {
+            // Some network file systems cannot do that for folders.
+            Err(cannot) if matches!(cannot.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => Ok(()),
+            synced => synced,
+        }
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+}
+
+/// The real one.
+pub(super) struct Local;
+
+impl Disk for Local {}
+
+/// What is created with it can be read and written by its owner and nobody else, from its first moment on and whatever
+/// the umask. Elsewhere than on Unix the folder's own rights decide.
+trait Private {
+    fn for_this_user_alone(&mut self) -> &mut Self;
+}
+
+impl Private for OpenOptions {
+    fn for_this_user_alone(&mut self) -> &mut Self {
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(self, 0o600);
+        self
+    }
+}
+
+impl Private for DirBuilder {
+    fn for_this_user_alone(&mut self) -> &mut Self {
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(self, 0o700);
+        self
+    }
+}
+
+/// Takes the rights of everybody else from a file, if that can be done.
+pub(super) fn close_to_others(path: &Path) {
+    #[cfg(unix)]
+    let _ = fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600));
+    #[cfg(not(unix))]
+    let _ = path;
+}
+
+/// Whether others than the owner may look into the folder or change it.
+pub(super) fn is_open_to_others(folder: &fs::Metadata) -> bool {
+    #[cfg(unix)]
+    return std::os::unix::fs::PermissionsExt::mode(&folder.permissions()) & 0o077 != 0;
+    #[cfg(not(unix))]
+    {
+        let _ = folder;
+        false
+    }
+}

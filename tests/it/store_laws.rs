@@ -1,0 +1,336 @@
+//! What every store keeps to. One suite: a further store is named once at the end of this file, and gets all of it.
+
+use keyway::{
+    FileStore, Generation, Key, MemoryStore, Record, Store,
+    testing::{FakeVitaMojo, FakeVms, ManualClock, key},
+};
+use std::{
+    collections::HashSet,
+    future::Future,
+    pin::pin,
+    sync::Arc,
+    task::{Context, Waker},
+    time::Duration,
+};
+
+/// Long enough that waiting it out would be noticed.
+const LONG: Duration = Duration::from_secs(30);
+
+/// Makes stores for the laws.
+trait Shop {
+    type Store: Store + Clone;
+
+    /// An empty place, gone with the shop.
+    async fn open() -> Self;
+    /// A store of its own, as another process would have it, where that is possible, and the same place.
+    fn store(&self) -> Self::Store;
+}
+
+fn record(lineage: u64, counter: u64) -> Record {
+    let json = format!(
+        r#"{{"schema":2,"lineage":{lineage},"counter":{counter},"session":{{"access":"a-{lineage}-{counter}","issued_ms":1,"ends":"never"}}}}"#
+    );
+    Record::from_json(&json).unwrap()
+}
+
+fn generation(lineage: u64, counter: u64) -> Generation {
+    record(lineage, counter).generation()
+}
+
+async fn kept(store: &impl Store, key: &Key) -> Option<Generation> {
+    store.load(key).await.unwrap().map(|record| record.generation())
+}
+
+async fn a_swap_succeeds_only_against_the_generation_it_expects<S: Shop>() {
+    let shop = S::open().await;
+    let (store, key) = (shop.store(), key("one"));
+    assert_eq!(kept(&store, &key).await, None);
+    assert!(!store.compare_and_swap(&key, Some(generation(1, 1)), record(1, 2)).await.unwrap());
+    assert_eq!(kept(&store, &key).await, None);
+    assert!(store.compare_and_swap(&key, None, record(1, 1)).await.unwrap());
+    for stale in [None, Some(generation(1, 2)), Some(generation(2, 1))] {
+        assert!(!store.compare_and_swap(&key, stale, record(1, 9)).await.unwrap());
+    }
+    assert!(store.compare_and_swap(&key, Some(generation(1, 1)), record(1, 2)).await.unwrap());
+    // Another lineage may follow: the store does not order them.
+    assert!(store.compare_and_swap(&key, Some(generation(1, 2)), record(2, 1)).await.unwrap());
+    assert_eq!(kept(&shop.store(), &key).await, Some(generation(2, 1)));
+}
+
+async fn what_is_removed_is_absent_and_can_be_saved_anew<S: Shop>() {
+    let shop = S::open().await;
+    let (store, key) = (shop.store(), key("one"));
+    store.remove(&key).await.expect("nothing to do");
+    assert!(store.compare_and_swap(&key, None, record(1, 1)).await.unwrap());
+    store.remove(&key).await.unwrap();
+    assert_eq!(kept(&store, &key).await, None);
+    assert!(!store.compare_and_swap(&key, Some(generation(1, 1)), record(1, 2)).await.unwrap());
+    assert!(store.compare_and_swap(&key, None, record(1, 3)).await.unwrap());
+}
+
+async fn a_tombstone_stands_in_the_place_of_a_session<S: Shop>() {
+    let shop = S::open().await;
+    let (store, key) = (shop.store(), key("one"));
+    assert!(store.compare_and_swap(&key, None, record(1, 1)).await.unwrap());
+    let tombstone = Record::from_json(r#"{"schema":2,"lineage":1,"counter":2}"#).unwrap();
+    assert!(store.compare_and_swap(&key, Some(generation(1, 1)), tombstone).await.unwrap());
+    assert!(store.load(&key).await.unwrap().unwrap().is_tombstone());
+    // A renewal that began before the sign-out comes too late.
+    assert!(!store.compare_and_swap(&key, Some(generation(1, 1)), record(1, 2)).await.unwrap());
+    assert!(store.compare_and_swap(&key, Some(generation(1, 2)), record(2, 1)).await.unwrap());
+}
+
+async fn of_many_swaps_at_once_exactly_one_wins<S: Shop>() {
+    let shop = S::open().await;
+    let key = key("one");
+    let mut expected = None;
+    for round in 0..5 {
+        let barrier = Arc::new(tokio::sync::Barrier::new(16));
+        let swaps: Vec<_> = (0..16)
+            .map(|swap| {
+                let (store, key, barrier) = (shop.store(), key.clone(), barrier.clone());
+                tokio::spawn(async move {
+                    barrier.wait().await;
+                    let offered = record(round * 100 + swap, 1);
+                    let won = store.compare_and_swap(&key, expected, offered.clone()).await.unwrap();
+                    won.then(|| offered.generation())
+                })
+            })
+            .collect();
+        let mut won = Vec::new();
+        for swap in swaps {
+            won.extend(swap.await.unwrap());
+        }
+        assert_eq!(won.len(), 1);
+        assert_eq!(kept(&shop.store(), &key).await, Some(won[0]));
+        expected = Some(won[0]);
+    }
+}
+
+async fn of_many_who_count_on_nobody_loses_a_count<S: Shop>() {
+    let shop = S::open().await;
+    let key = key("one");
+    let tasks: Vec<_> = (0..8)
+        .map(|_| {
+            let (store, key) = (shop.store(), key.clone());
+            tokio::spawn(async move {
+                for _ in 0..5 {
+                    loop {
+                        let seen = kept(&store, &key).await;
+                        let next = seen.map_or(1, |seen| seen.counter() + 1);
+                        if store.compare_and_swap(&key, seen, record(1, next)).await.unwrap() {
+                            break;
+                        }
+                    }
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    assert_eq!(kept(&shop.store(), &key).await, Some(generation(1, 40)));
+}
+
+async fn a_lock_is_held_by_one_at_a_time<S: Shop>() {
+    let shop = S::open().await;
+    let key = key("one");
+    let inside = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let tasks: Vec<_> = (0..8)
+        .map(|_| {
+            let (store, key, inside) = (shop.store(), key.clone(), inside.clone());
+            tokio::spawn(async move {
+                for _ in 0..3 {
+                    let lock = store.lock(&key, LONG).await.unwrap();
+                    assert_eq!(inside.fetch_add(1, std::sync::atomic::Ordering::SeqCst), 0);
+                    tokio::task::yield_now().await;
+                    assert_eq!(inside.fetch_sub(1, std::sync::atomic::Ordering::SeqCst), 1);
+                    drop(lock);
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+}
+
+async fn who_holds_the_lock_can_load_and_save_and_so_can_those_who_do_not<S: Shop>() {
+    let shop = S::open().await;
+    let (store, other, key) = (shop.store(), shop.store(), key("one"));
+    let _lock = store.lock(&key, LONG).await.unwrap();
+    assert!(store.compare_and_swap(&key, None, record(1, 1)).await.unwrap());
+    assert!(other.compare_and_swap(&key, Some(generation(1, 1)), record(1, 2)).await.unwrap());
+    assert_eq!(kept(&store, &key).await, Some(generation(1, 2)));
+}
+
+async fn a_waiter_that_is_dropped_takes_no_lock<S: Shop>() {
+    let shop = S::open().await;
+    let (store, key) = (shop.store(), key("one"));
+    let held = store.lock(&key, LONG).await.unwrap();
+    for polls in 1..4 {
+        let other = shop.store();
+        let mut wait = Box::pin(other.lock(&key, LONG));
+        for _ in 0..polls {
+            assert!(wait.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        }
+    }
+    // Dropped at its first poll, while nobody holds the lock.
+    drop(held);
+    for _ in 0..5 {
+        drop(poll_once(shop.store().lock(&key, LONG)));
+    }
+    let _again = store.lock(&key, LONG).await.expect("free again");
+}
+
+fn poll_once<T>(future: impl Future<Output = T>) -> Option<T> {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        std::task::Poll::Ready(done) => Some(done),
+        std::task::Poll::Pending => None,
+    }
+}
+
+async fn a_lock_that_is_not_free_in_time_is_an_error<S: Shop>() {
+    let shop = S::open().await;
+    let (store, other, key) = (shop.store(), shop.store(), key("one"));
+    let held = store.lock(&key, LONG).await.unwrap();
+    for wait in [Duration::ZERO, Duration::from_millis(30)] {
+        other.lock(&key, wait).await.expect_err("it is held");
+    }
+    drop(held);
+    let _held = other.lock(&key, Duration::ZERO).await.expect("it is free, and nobody needs to wait");
+}
+
+async fn two_keys_never_mix<S: Shop>() {
+    let shop = S::open().await;
+    let (store, one, two) = (shop.store(), key("one"), key("two"));
+    assert!(store.compare_and_swap(&one, None, record(1, 1)).await.unwrap());
+    assert_eq!(kept(&store, &two).await, None);
+    assert!(store.compare_and_swap(&two, None, record(2, 1)).await.unwrap());
+    store.remove(&one).await.unwrap();
+    assert_eq!(kept(&store, &two).await, Some(generation(2, 1)));
+    let _one = store.lock(&one, Duration::ZERO).await.unwrap();
+    let _two = store.lock(&two, Duration::ZERO).await.expect("a lock of its own");
+}
+
+async fn a_record_comes_back_as_it_was<S: Shop>() {
+    let shop = S::open().await;
+    let (store, key) = (shop.store(), key("one"));
+    let session = format!(
+        r#"{{"schema":2,"key":"{key}","lineage":{},"counter":7,"seed":"digest","session":{{"access":"ac\"cess ü","refresh":"refresh","issued_ms":1000,"received_ms":1010,"ends":4600000,"evicted":true}}}}"#,
+        u64::MAX
+    );
+    let attempts = format!(r#"{{"schema":2,"key":"{key}","lineage":3,"counter":1,"attempts_ms":[5,6,7]}}"#);
+    let mut expected = None;
+    for json in [session, attempts] {
+        let record = Record::from_json(&json).unwrap();
+        assert!(store.compare_and_swap(&key, expected, record.clone()).await.unwrap());
+        let back = shop.store().load(&key).await.unwrap().unwrap();
+        assert_eq!(back.to_json().expose(), json);
+        expected = Some(record.generation());
+    }
+}
+
+/// L8 and L9 of the engine on this store: a client that comes later finds the session, its renewal is found by the first,
+/// and what a vendor counts is counted together.
+async fn clients_that_share_it_share_sessions_and_attempts<S: Shop>() {
+    let shop = S::open().await;
+    let clock = ManualClock::new();
+    let fake = FakeVitaMojo::builder().clock(clock.clone()).rotating(true).start().await;
+    let client = || crate::vitamojo_client(&fake, &clock).store(shop.store()).build().unwrap();
+    let (one, two) = (client(), client());
+    for signed_in in 0..3 {
+        let (a, b) = tokio::join!(one.session().lease(), two.session().lease());
+        assert_eq!(a.unwrap().generation(), b.unwrap().generation());
+        assert_eq!((fake.count("auth"), fake.count("refresh_token"), fake.reuses()), (1, signed_in, 0));
+        clock.advance(Duration::from_secs(11 * 60));
+    }
+    two.session().sign_out().await.unwrap();
+    assert_ne!(client().session().lease().await.unwrap().generation().counter(), 3, "a session that was signed out");
+
+    let fake = FakeVms::builder().clock(clock.clone()).session_limit(100).start().await;
+    let mut refused = 0;
+    for _ in 0..12 {
+        // Each with a password of its own: what is refused is remembered by each client alone.
+        let client = keyway::vms::Client::builder(fake.uri()).password(FakeVms::LOGIN, "wrong").clock(clock.clone());
+        let error = client.store(shop.store()).build().unwrap().session().lease().await.unwrap_err();
+        refused += usize::from(error.is_local());
+    }
+    assert_eq!((fake.count("get_token"), refused), (10, 2));
+}
+
+/// The engine's own words for what is not there are the same on every store.
+async fn what_it_says_holds_no_secret<S: Shop>() {
+    let shop = S::open().await;
+    let (store, key) = (shop.store(), key("one"));
+    assert!(store.compare_and_swap(&key, None, record(1, 1)).await.unwrap());
+    let lock = store.lock(&key, LONG).await.unwrap();
+    let error = shop.store().lock(&key, Duration::ZERO).await.unwrap_err();
+    let shown = format!("{lock:?} {error} {error:?} {:?}", store.load(&key).await.unwrap());
+    assert!(!shown.contains("a-1-1"), "{shown}");
+    let words: HashSet<_> = error.to_string().lines().map(str::to_owned).collect();
+    assert_eq!(words.len(), 1, "one line");
+}
+
+macro_rules! store_laws {
+    ($($name:ident: $shop:ty;)*) => {$(
+        mod $name {
+            #[allow(unused_imports, reason = "the shop may be one of ours")]
+            use super::*;
+            store_laws!(@ $shop,
+                a_swap_succeeds_only_against_the_generation_it_expects
+                what_is_removed_is_absent_and_can_be_saved_anew
+                a_tombstone_stands_in_the_place_of_a_session
+                of_many_swaps_at_once_exactly_one_wins
+                of_many_who_count_on_nobody_loses_a_count
+                a_lock_is_held_by_one_at_a_time
+                who_holds_the_lock_can_load_and_save_and_so_can_those_who_do_not
+                a_waiter_that_is_dropped_takes_no_lock
+                a_lock_that_is_not_free_in_time_is_an_error
+                two_keys_never_mix
+                a_record_comes_back_as_it_was
+                clients_that_share_it_share_sessions_and_attempts
+                what_it_says_holds_no_secret
+            );
+        }
+    )*};
+    (@ $shop:ty, $($law:ident)*) => {$(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+        async fn $law() {
+            super::$law::<$shop>().await;
+        }
+    )*};
+}
+
+struct Memory(MemoryStore);
+
+impl Shop for Memory {
+    type Store = MemoryStore;
+
+    async fn open() -> Self {
+        Self(MemoryStore::new())
+    }
+
+    fn store(&self) -> MemoryStore {
+        self.0.clone()
+    }
+}
+
+struct Folder(tempfile::TempDir);
+
+impl Shop for Folder {
+    type Store = FileStore;
+
+    async fn open() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn store(&self) -> FileStore {
+        FileStore::at(self.0.path().join("sessions"))
+    }
+}
+
+store_laws! {
+    memory: Memory;
+    file: Folder;
+}
