@@ -120,7 +120,21 @@ impl fmt::Debug for Evict {
     }
 }
 
+impl ActiveSession {
+    /// A session of this id, which is not the one that asks and which nobody is using. Set what else the vendor tells.
+    #[must_use]
+    pub fn new(id: impl Into<SessionId>) -> Self {
+        Self { id: id.into(), is_current: false, online: false, client: None, user_agent: None, ip: None, last: None }
+    }
+}
+
 impl SessionLimit {
+    /// These sessions fill the limit. Set what else the vendor tells.
+    #[must_use]
+    pub fn new(sessions: Vec<ActiveSession>) -> Self {
+        Self { sessions, limit: None, count: None, captcha_valid_for: None }
+    }
+
     /// Whether this id names one of the sessions and not the one that asks.
     pub(crate) fn may_end(&self, id: &SessionId) -> bool {
         self.sessions.iter().any(|session| session.id == *id && !session.is_current)
