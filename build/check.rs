@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 const CERTAINTIES: &[&str] = &["documented", "example only", "observed", "inferred", "guessed"];
 const STEPS: &[&str] = &["sign-in", "renew", "sign-out", "challenge"];
-const ROLES: &[&str] = &["user", "service", "module"];
+const ROLES: &[&str] = &["user", "service", "module", "key"];
 const MARKS: &[&str] = &[
     "x-certainty",
     "x-essential",
@@ -131,8 +131,10 @@ fn security_schemes(document: &Document, complaints: &mut Complaints) {
         let place = format!("security scheme `{name}`");
         match scheme["x-role"].as_str() {
             Some(role) if ROLES.contains(&role) => {}
-            Some(role) => complaints.add(&place, format!("`x-role` is `{role}`"), "say user, service or module"),
-            None => complaints.add(&place, "`x-role` is missing", "say user, service or module: whose session it is"),
+            Some(role) => complaints.add(&place, format!("`x-role` is `{role}`"), "say user, service, module or key"),
+            None => {
+                complaints.add(&place, "`x-role` is missing", "say user, service, module or key: whose session it is")
+            }
         }
     }
 }

@@ -106,8 +106,8 @@ refused! {
     an_operation_without_security_is_refused: "security_missing" => "operation `getToken`", "`security` is missing", "say `[]` for none";
     an_alternative_of_several_schemes_is_refused: "security_with_two_schemes" => "operation `getThing`", "names 2 schemes", "exactly one";
     an_undeclared_security_scheme_is_refused: "security_undeclared" => "operation `getThing`", "`admin` is not declared", "components/securitySchemes";
-    a_scheme_without_a_role_is_refused: "role_missing" => "security scheme `user`", "`x-role` is missing", "user, service or module";
-    an_unknown_role_is_refused: "role_unknown" => "security scheme `user`", "`x-role` is `admin`", "user, service or module";
+    a_scheme_without_a_role_is_refused: "role_missing" => "security scheme `user`", "`x-role` is missing", "user, service, module or key";
+    an_unknown_role_is_refused: "role_unknown" => "security scheme `user`", "`x-role` is `admin`", "user, service, module or key";
     a_path_parameter_that_is_not_in_the_path_is_refused: "path_parameter_not_in_path" => "operation `getToken`", "`account` does not stand in the path `/v1/token`", "put `{account}` into the path";
     a_path_segment_that_is_only_in_part_a_parameter_is_refused: "path_segment_in_part" => "operation `getFile`", "`{name}.json` is only in part", "make it the whole";
     a_secret_in_an_unmarked_url_is_refused: "secret_url_not_marked" => "operation `endToken`", "is a secret, and the URL is not marked", "\"x-secret-url\": true";

@@ -34,6 +34,8 @@ pub(crate) enum Role {
     User,
     Service,
     Module,
+    /// No session at all: a key that travels with every call as it is.
+    Key,
 }
 
 /// How sure the document is of an operation's method and path.

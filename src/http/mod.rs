@@ -216,9 +216,10 @@ impl Role {
     /// The builder methods whose session has this role.
     fn served_by(self) -> &'static str {
         match self {
-            Self::User => "a user's credentials (.password(..))",
+            Self::User => "a user's credentials (.password(..); at VTEX .user_token(..) or .storefront(..))",
             Self::Service => ".client_credentials()",
             Self::Module => "a module's device sign-in, which this version does not offer yet",
+            Self::Key => ".app_key_headers(..)",
         }
     }
 }
@@ -229,6 +230,7 @@ impl fmt::Display for Role {
             Self::User => "user",
             Self::Service => "service",
             Self::Module => "module",
+            Self::Key => "key",
         })
     }
 }

@@ -109,6 +109,11 @@ pub(crate) fn spends_the_session(operation: Operation<'_>, status: u16) -> bool 
     operation.step() == Some("sign-out") || status == 401
 }
 
+/// A 401 to a key that travels as it is: there is no other one to try, and it is not sent again for a while.
+pub(crate) fn is_final(role: &str, status: u16) -> bool {
+    role == "key" && status == 401
+}
+
 /// A server on which only the session's own calls are answered, as these routes say; the first that fits counts.
 pub(crate) async fn server(routes: Vec<Route>) -> MockServer {
     let server = MockServer::start().await;

@@ -16,6 +16,7 @@ use std::time::{Duration, SystemTime};
 
 pub(crate) struct Vtex;
 
+const KEY: &str = "vtexappkey-example-YSWQFZ";
 const UNIT: &str = "8d8b68e2-89e1-4d9f-b7c3-3a7f2c8e9d1a";
 
 /// The document's own example of what an operation is sent: some of its tokens are too long to be read here.
@@ -29,9 +30,15 @@ fn example(operation: &str, member: &str) -> String {
 impl Surface for Vtex {
     type Client = Client;
     const DOCUMENT: &'static str = include_str!("../../../specs/vtex.json");
+    const ROLES: &'static [&'static str] = &["user", "key"];
 
-    fn client(uri: &str, _role: &str) -> Client {
-        Client::builder(uri).app_key("vtexappkey-example-YSWQFZ", "hunter2").retry(Retry::never()).build().unwrap()
+    fn client(uri: &str, role: &str) -> Client {
+        let builder = Client::builder(uri).retry(Retry::never());
+        let builder = match role {
+            "key" => builder.app_key_headers(KEY, "hunter2"),
+            _ => builder.app_key(KEY, "hunter2"),
+        };
+        builder.build().unwrap()
     }
 
     fn session() -> Vec<Route> {
@@ -39,8 +46,11 @@ impl Surface for Vtex {
         vec![Route { method: "POST", path: "/api/vtexid/apptoken/login", status: 200, body }]
     }
 
-    fn session_headers(_role: &str) -> Vec<(&'static str, &'static str)> {
-        vec![("VtexIdclientAutCookie", "the-user-token")]
+    fn session_headers(role: &str) -> Vec<(&'static str, &'static str)> {
+        match role {
+            "key" => vec![("X-VTEX-API-AppKey", KEY), ("X-VTEX-API-AppToken", "hunter2")],
+            _ => vec![("VtexIdclientAutCookie", "the-user-token")],
+        }
     }
 
     fn calls() -> Vec<Call<Client>> {
