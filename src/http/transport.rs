@@ -234,6 +234,22 @@ impl Reply {
         pairs.map(|(name, value)| (name.trim().to_owned(), Secret::from(value.trim()))).collect()
     }
 
+    /// How long the cookie of this name lives, counted from the answer, if its line says.
+    pub(crate) fn cookie_life(&self, name: &str) -> Option<Duration> {
+        let lines = self.answer.headers.get_all(header::SET_COOKIE).iter().filter_map(|line| line.to_str().ok());
+        let line = lines.map(str::trim).find(|line| line.split_once('=').is_some_and(|(set, _)| set.trim() == name))?;
+        let attribute = |wanted: &str| {
+            let mut attributes = line.split(';').skip(1).filter_map(|attribute| attribute.split_once('='));
+            attributes.find(|(name, _)| name.trim().eq_ignore_ascii_case(wanted)).map(|(_, value)| value.trim())
+        };
+        // RFC 6265, 5.3: `Max-Age` counts before `Expires`.
+        if let Some(seconds) = attribute("max-age").and_then(|value| value.parse().ok()) {
+            return Some(Duration::from_secs(seconds));
+        }
+        let ends = httpdate::parse_http_date(attribute("expires")?).ok()?;
+        Some(ends.duration_since(self.date().unwrap_or(self.now)).unwrap_or_default())
+    }
+
     pub(crate) fn succeeded(&self) -> bool {
         self.answer.status.is_success()
     }

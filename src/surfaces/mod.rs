@@ -17,6 +17,8 @@ pub mod vms;
 #[cfg(feature = "vtex")]
 pub mod vtex;
 #[cfg(feature = "vtex")]
+mod vtex_shopper;
+#[cfg(feature = "vtex")]
 mod vtex_storefront;
 
 pub(crate) use issuer::{Capabilities, DynIssuer, Issued, Issuer, Placement, Polled, Prose, Renewal};
@@ -48,6 +50,7 @@ mod tests {
             vtex::header_capabilities(),
             vtex::oauth_capabilities(),
             vtex::user_capabilities(),
+            vtex_shopper::capabilities(),
         ]
     }
 

@@ -3,6 +3,7 @@
 use super::{
     Capabilities, Issued, Issuer, Placement, Prose, Renewal,
     builder::{Checked, Grant, Options, only, shared_options, surface_client},
+    vtex_shopper::{self as shopper, Shopper},
 };
 use crate::{
     CredentialSource, Error, ErrorKind, Secret,
@@ -22,7 +23,7 @@ use crate::{
 use http::{HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 pub use super::vtex_storefront::{Storefront, StorefrontSession};
 pub use crate::generated::vtex::{Client as Api, builder, types};
@@ -133,6 +134,16 @@ impl ClientBuilder {
         self.grant(USER, "user".into(), Credential::from_source(source))
     }
 
+    /// A shopper's session: an access key is mailed to this address, a person hands it in
+    /// ([`Responder::access_key`](crate::Responder::access_key)), and from then on cookies renew it. Needs the account's
+    /// name, from [`for_account`](Client::for_account) or [`account`](Self::account).
+    ///
+    /// A renewal needs cookies whose names only the vendor knows. So what a store keeps as the refresh token of such a
+    /// session is the line of cookies that the next renewal sends: `vid_rt=…; VtexIdclientAutCookie_…=…`.
+    pub fn storefront(self, email: impl Into<String>) -> Self {
+        self.grant(shopper::METHOD, email.into(), Credential::Nothing)
+    }
+
     fn grant(mut self, method: &'static str, principal: String, credential: Credential) -> Self {
         self.grants.push(Grant { method, principal, credential });
         self
@@ -145,7 +156,7 @@ impl ClientBuilder {
     /// # Errors
     /// `Config`, naming the builder method whose value cannot work.
     pub fn build(self) -> Result<Client, Error> {
-        let offered = ".app_key(..), .app_key_headers(..), .oauth_exchange(..) or .user_token(..)";
+        let offered = ".app_key(..), .app_key_headers(..), .oauth_exchange(..), .user_token(..) or .storefront(..)";
         let grant = only(self.grants, offered)?;
         let account = self.account.map(account_name).transpose()?;
         let minutes = self.duration.map(minutes).transpose()?;
@@ -153,6 +164,15 @@ impl ClientBuilder {
             return Err(Error::config(".exchanged_for(..) is for .oauth_exchange(..)"));
         }
         let checked = self.options.check(&SURFACE)?.with_account(account.as_deref());
+        if grant.method == shopper::METHOD {
+            let account = account.ok_or_else(|| {
+                Error::config(".storefront(..) signs in to an account").advice("say which one with .account(..)")
+            })?;
+            let issuer = Shopper { auth: checked.auth_client(&SURFACE)?, account, email: grant.principal.clone() };
+            let core = checked.assemble(&SURFACE, Role::User, Arc::new(issuer), &grant)?;
+            return Ok(Client::from_core(core));
+        }
+        let role = if grant.method == HEADERS { Role::Key } else { Role::User };
         let issuer = Vtex {
             auth: checked.auth_client(&SURFACE)?,
             account: needs_account(&checked, account)?,
@@ -161,7 +181,7 @@ impl ClientBuilder {
             minutes,
             capabilities: capabilities(grant.method, &grant.principal, minutes)?,
         };
-        let core = checked.assemble(&SURFACE, Role::User, std::sync::Arc::new(issuer), &grant)?;
+        let core = checked.assemble(&SURFACE, role, Arc::new(issuer), &grant)?;
         Ok(Client::from_core(core))
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     Error, ErrorKind, Secret,
-    http::transport::{AuthClient, Reply},
+    http::transport::{AuthCall, AuthClient, Reply},
 };
 use serde::Deserialize;
 use serde_json::json;
@@ -24,7 +24,8 @@ pub struct StorefrontSession {
     pub cookies: Vec<(String, Secret)>,
     /// Renews the session, once: the renewal hands out the next one.
     pub refresh: Option<Secret>,
-    /// How long the cookies live, from the answer; `None` where it does not say.
+    /// How long the cookies live, counted from the answer: what it says itself, else what its cookies say. `None` where
+    /// neither does.
     pub expires_in: Option<Duration>,
     /// The shopper's id.
     pub user_id: Option<String>,
@@ -33,7 +34,13 @@ pub struct StorefrontSession {
 /// The cookie of the authentication token.
 const AUTHENTICATION: &str = "_vss";
 /// The cookie of the refresh token.
-const REFRESH: &str = "vid_rt";
+pub(super) const REFRESH: &str = "vid_rt";
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Started {
+    authentication_token: Secret,
+}
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -46,6 +53,8 @@ struct Validated {
     expires_in: Option<u64>,
     #[serde(default)]
     user_id: Option<String>,
+    #[serde(default, rename = "promptMFA")]
+    prompt_mfa: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -75,15 +84,15 @@ impl Storefront {
     /// # Cancel safety
     /// The mail may have been sent when the future is dropped.
     pub async fn send_access_key(&self, authentication: &Secret, email: &str) -> Result<(), Error> {
-        let call = self.auth.call("send_access_key")?.query("email", email);
-        let reply = self.auth.ask(call.cookies(&[(AUTHENTICATION, authentication)])?).await?;
+        let reply = self.auth.ask(mail_key(&self.auth, authentication, email)?).await?;
         reply.checked().map(|_| ())
     }
 
     /// Signs the shopper in with the access key from the mail.
     ///
     /// # Errors
-    /// `InvalidCredentials` for a wrong or spent key; `Protocol` for an answer without cookies.
+    /// `InvalidCredentials` for a wrong or spent key; `SignInRequired` where a second factor is wanted, which Keyway does
+    /// not offer; `Protocol` for an answer without cookies.
     ///
     /// # Cancel safety
     /// The access key may be spent when the future is dropped: ask for another one.
@@ -93,14 +102,7 @@ impl Storefront {
         email: &str,
         access_key: &Secret,
     ) -> Result<StorefrontSession, Error> {
-        let call = self.auth.call("validate_access_key")?.cookies(&[(AUTHENTICATION, authentication)])?;
-        let call = call.multipart(&[("accessKey", access_key.expose()), ("login", email)])?;
-        let reply = self.auth.ask(call).await?;
-        let Validated { auth_cookie, account_auth_cookie, expires_in, user_id } = reply.checked()?.json()?;
-        let cookies = [auth_cookie, account_auth_cookie].into_iter().flatten();
-        let cookies: Vec<_> = cookies.map(|cookie| (cookie.name, cookie.value)).collect();
-        let expires_in = expires_in.map(Duration::from_secs);
-        session(&reply, cookies, expires_in, user_id)
+        validated(&self.auth.ask(validate_key(&self.auth, authentication, email, access_key)?).await?)
     }
 
     /// Renews the session. Its refresh token is spent by this: keep what comes back, and nothing of the old one.
@@ -119,21 +121,72 @@ impl Storefront {
         let Some(refresh) = &session_now.refresh else {
             return Err(Error::new(ErrorKind::SignInRequired, "the session has no refresh token").local());
         };
-        let mut cookies = vec![(REFRESH, refresh)];
-        cookies.extend(session_now.cookies.iter().map(|(name, value)| (name.as_str(), value)));
-        let call = self.auth.call("refresh_storefront_token")?.cookies(&cookies)?;
-        let reply = self.auth.ask(call.json(&json!({ "fingerprint": fingerprint }))?).await?;
-        let refused = |error: Error| match error.code() {
-            Some("InvalidSession" | "InvalidToken" | "InvalidEmail" | "InvalidScope") => error
-                .with_kind(ErrorKind::SignInRequired)
-                .message("the vendor refused the shopper's session")
-                .advice("sign the shopper in again"),
-            _ => error,
-        };
-        let Refreshed { user_id } = reply.checked().map_err(refused)?.json()?;
-        let cookies = reply.set_cookies().into_iter().filter(|(name, _)| name != REFRESH).collect();
-        session(&reply, cookies, None, user_id)
+        let cookies = session_now.cookies.iter().map(|(name, value)| (name.as_str(), value));
+        let cookies: Vec<_> = [(REFRESH, refresh)].into_iter().chain(cookies).collect();
+        renewed(&self.auth.ask(renew(&self.auth, &cookies, fingerprint)?).await?)
     }
+}
+
+/// Opens a sign-in. Nothing is spent by it.
+pub(super) fn start(auth: &AuthClient, account: &str) -> Result<AuthCall, Error> {
+    Ok(auth.call("start_authentication")?.query("scope", account))
+}
+
+/// The authentication token of a sign-in that was opened: what ties its steps together.
+pub(super) fn started(reply: &Reply) -> Result<Secret, Error> {
+    let Started { authentication_token } = reply.checked()?.json()?;
+    Ok(authentication_token)
+}
+
+pub(super) fn mail_key(auth: &AuthClient, authentication: &Secret, email: &str) -> Result<AuthCall, Error> {
+    auth.call("send_access_key")?.query("email", email).cookies(&[(AUTHENTICATION, authentication)])
+}
+
+pub(super) fn validate_key(
+    auth: &AuthClient,
+    authentication: &Secret,
+    email: &str,
+    access_key: &Secret,
+) -> Result<AuthCall, Error> {
+    let call = auth.call("validate_access_key")?.cookies(&[(AUTHENTICATION, authentication)])?;
+    call.multipart(&[("accessKey", access_key.expose()), ("login", email)])
+}
+
+pub(super) fn validated(reply: &Reply) -> Result<StorefrontSession, Error> {
+    let Validated { auth_cookie, account_auth_cookie, expires_in, user_id, prompt_mfa } = reply.checked()?.json()?;
+    let cookies = [auth_cookie, account_auth_cookie].into_iter().flatten();
+    let cookies: Vec<_> = cookies.map(|cookie| (cookie.name, cookie.value)).collect();
+    if cookies.is_empty() && prompt_mfa == Some(true) {
+        return Err(Error::new(
+            ErrorKind::SignInRequired,
+            "the vendor wants a second factor, which Keyway does not offer",
+        )
+        .advice("sign the shopper in at the store, and give .user_token(..) what comes of it")
+        .at("validate_access_key"));
+    }
+    session(reply, cookies, expires_in.map(Duration::from_secs), user_id)
+}
+
+/// Carries the refresh token and the session's cookies.
+pub(super) fn renew(
+    auth: &AuthClient,
+    cookies: &[(&str, &Secret)],
+    fingerprint: Option<&str>,
+) -> Result<AuthCall, Error> {
+    auth.call("refresh_storefront_token")?.cookies(cookies)?.json(&json!({ "fingerprint": fingerprint }))
+}
+
+pub(super) fn renewed(reply: &Reply) -> Result<StorefrontSession, Error> {
+    let refused = |error: Error| match error.code() {
+        Some("InvalidSession" | "InvalidToken" | "InvalidEmail" | "InvalidScope") => error
+            .with_kind(ErrorKind::SignInRequired)
+            .message("the vendor refused the shopper's session")
+            .advice("sign the shopper in again"),
+        _ => error,
+    };
+    let Refreshed { user_id } = reply.checked().map_err(refused)?.json()?;
+    let cookies = reply.set_cookies().into_iter().filter(|(name, _)| name != REFRESH).collect();
+    session(reply, cookies, None, user_id)
 }
 
 /// What an answer hands out; without cookies it is no session.
@@ -143,10 +196,12 @@ fn session(
     expires_in: Option<Duration>,
     user_id: Option<String>,
 ) -> Result<StorefrontSession, Error> {
-    if cookies.is_empty() {
+    let Some((first, _)) = cookies.first() else {
         return Err(Error::protocol("the vendor answered with success and without the session's cookies")
-            .with_status(reply.status()));
-    }
+            .with_status(reply.status())
+            .with_unknown_outcome());
+    };
+    let expires_in = expires_in.or_else(|| reply.cookie_life(first));
     let refresh = reply.set_cookies().into_iter().find(|(name, _)| name == REFRESH).map(|(_, value)| value);
     Ok(StorefrontSession { cookies, refresh, expires_in, user_id })
 }

@@ -109,6 +109,11 @@ impl<O> Lineages<O> {
         self.accesses.clear();
     }
 
+    /// Their time is over at once, but what they descend from is still known.
+    pub(super) fn end_accesses(&mut self) {
+        self.accesses.values_mut().for_each(|access| access.ends = Some(SystemTime::UNIX_EPOCH));
+    }
+
     pub(super) fn revoke_refreshes(&mut self) {
         self.refreshes.clear();
     }

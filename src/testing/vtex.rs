@@ -154,9 +154,10 @@ impl FakeVtex {
         vtex.new_token(lineage, now + life, None)
     }
 
-    /// Ends all user tokens given out so far: the next call with one of them is answered with 401.
+    /// Ends all user tokens given out so far: the next call with one of them is answered with 401. As cookies of a renewal
+    /// they are taken as those are whose time is over.
     pub fn revoke_tokens(&self) {
-        locked(&self.vtex).tokens.revoke_accesses();
+        locked(&self.vtex).tokens.end_accesses();
     }
 
     /// Ends all refresh tokens given out so far: a renewal with one of them is answered with `InvalidToken`, in a 200.

@@ -1,10 +1,11 @@
 //! What every surface keeps to, whatever is peculiar to it: one suite, one test per law and surface.
 //!
-//! A sixth surface is named once at the end of this file, and gets all of them.
+//! A further surface is named once at the end of this file, and gets all of them: one that the crate does not know, too.
 
 use keyway::{
-    Clock, ErrorKind, Expiry, FileStore, Generation, Http, Key, MemoryStore, Record, Secret, Session, SourceError,
-    Store, StoreError, StoreLock, Timeouts,
+    AccessKey, Clock, ErrorKind, Expiry, FileStore, Generation, Http, Key, MemoryStore, Record, Responder, Secret,
+    Session, SourceError, Store, StoreError, StoreLock, Timeouts,
+    custom::{Attempt, Capabilities, Issued, Issuer, Renewal, Tokens},
     testing::{Fake, FakeOrderingStack, FakeShopmonkey, FakeVitaMojo, FakeVms, FakeVtex, Fault, ManualClock},
 };
 use std::{
@@ -112,6 +113,34 @@ impl Store for Shelf {
 impl Door {
     fn knocked(self) -> Self {
         if self == Self::Shut { Self::Knocked } else { self }
+    }
+}
+
+/// A store that keeps what it is given as text, as files do.
+#[derive(Clone, Default)]
+pub(crate) struct Written(MemoryStore);
+
+impl Store for Written {
+    async fn load(&self, key: &Key) -> Result<Option<Record>, StoreError> {
+        let record = Store::load(&self.0, key).await?;
+        record.map(|record| Record::from_json(record.to_json().expose())).transpose()
+    }
+
+    async fn compare_and_swap(
+        &self,
+        key: &Key,
+        expected: Option<Generation>,
+        record: Record,
+    ) -> Result<bool, StoreError> {
+        self.0.compare_and_swap(key, expected, record).await
+    }
+
+    async fn remove(&self, key: &Key) -> Result<(), StoreError> {
+        self.0.remove(key).await
+    }
+
+    async fn lock(&self, key: &Key, wait: Duration) -> Result<StoreLock, StoreError> {
+        self.0.lock(key, wait).await
     }
 }
 
@@ -738,6 +767,135 @@ impl Surface for Vtex {
     }
 }
 
+/// A shopper of a VTEX store, who reads every mail at once.
+struct Shopper(Arc<FakeVtex>);
+
+struct Mailbox {
+    fake: Arc<FakeVtex>,
+    panics: Option<Arc<AtomicBool>>,
+}
+
+impl Responder for Mailbox {
+    async fn access_key(&self, _: AccessKey) -> Option<Secret> {
+        assert!(!self.panics.as_ref().is_some_and(|panics| panics.load(Ordering::SeqCst)), "the mailbox panics");
+        Some(Secret::from(self.fake.access_key()))
+    }
+}
+
+impl Surface for Shopper {
+    const OBTAIN: &'static [&'static str] = &["validate_access_key", "refresh_storefront_token"];
+    const LIFE: Option<Duration> = Some(Duration::from_secs(24 * 3600));
+
+    async fn start(clock: &ManualClock, life: Option<Duration>) -> Self {
+        let builder = FakeVtex::builder().clock(clock.clone()).storefront_life(life.unwrap_or_default());
+        Self(Arc::new(builder.start().await))
+    }
+
+    fn fake(&self) -> &Fake {
+        &self.0
+    }
+
+    fn client(
+        &self,
+        clock: &ManualClock,
+        store: &(impl Store + Clone),
+        panics: Option<Arc<AtomicBool>>,
+    ) -> (Http, Session) {
+        let builder = keyway::vtex::Client::builder(self.0.uri()).clock(clock.clone()).store(store.clone());
+        let mailbox = Mailbox { fake: self.0.clone(), panics };
+        let builder = builder.account(FakeVtex::ACCOUNT).storefront(FakeVtex::EMAIL).responder(mailbox);
+        let client = builder.build().unwrap();
+        (client.http(), client.session().clone())
+    }
+
+    fn forget(&self) {
+        self.0.revoke_tokens();
+    }
+
+    fn secrets(&self) -> Vec<String> {
+        self.0.secrets()
+    }
+}
+
+/// A vendor that this crate does not know: an issuer written as a user writes one. Its platform happens to be Vita Mojo's.
+struct Acme(FakeVitaMojo, Option<Duration>);
+
+struct AcmeIssuer {
+    root: String,
+    http: reqwest::Client,
+    life: Option<Duration>,
+    panics: Option<Arc<AtomicBool>>,
+}
+
+impl AcmeIssuer {
+    async fn tokens(&self, attempt: &Attempt, call: reqwest::RequestBuilder) -> Result<Issued, keyway::Error> {
+        let _leave = attempt.spend().await?;
+        let answer = call.send().await?;
+        match answer.status().as_u16() {
+            200 | 201 => {}
+            400 => return Err(keyway::Error::refresh_refused("Acme refused it")),
+            429 => return Err(keyway::Error::throttled(None)),
+            status => return Err(keyway::Error::unexpected_status(status)),
+        }
+        let body: serde_json::Value = answer.json().await?;
+        let token = |name: &str| body["payload"]["token"][name].as_str().unwrap_or_default().to_owned();
+        let issued = Issued::new(token("value")).with_refresh(token("refresh"));
+        Ok(self.life.into_iter().fold(issued, Issued::lives_for))
+    }
+}
+
+impl Issuer for AcmeIssuer {
+    fn describe(&self) -> Capabilities {
+        Capabilities::new("acme", ".password(..)").renewal(Renewal::RefreshToken { rotates: true })
+    }
+
+    async fn sign_in(&self, attempt: &Attempt) -> Result<Issued, keyway::Error> {
+        let password = source(FakeVitaMojo::PASSWORD, self.panics.clone())().await.expect("a password");
+        attempt.present(&password)?;
+        let body = serde_json::json!({ "email": FakeVitaMojo::EMAIL, "password": password.expose() });
+        self.tokens(attempt, self.http.post(format!("{}/user/v1/auth", self.root)).json(&body)).await
+    }
+
+    async fn renew(&self, attempt: &Attempt, tokens: &Tokens) -> Result<Issued, keyway::Error> {
+        let refresh = tokens.refresh().map(Secret::expose).unwrap_or_default();
+        self.tokens(attempt, self.http.put(format!("{}/user/v1/auth/refresh/{refresh}", self.root))).await
+    }
+}
+
+impl Surface for Acme {
+    const OBTAIN: &'static [&'static str] = VitaMojo::OBTAIN;
+    const LIFE: Option<Duration> = VitaMojo::LIFE;
+
+    async fn start(clock: &ManualClock, life: Option<Duration>) -> Self {
+        Self(VitaMojo::start(clock, life).await.0, life)
+    }
+
+    fn fake(&self) -> &Fake {
+        &self.0
+    }
+
+    fn client(
+        &self,
+        clock: &ManualClock,
+        store: &(impl Store + Clone),
+        panics: Option<Arc<AtomicBool>>,
+    ) -> (Http, Session) {
+        let (root, http) = (self.0.uri(), reqwest::Client::new());
+        let issuer = AcmeIssuer { root: root.clone(), http, life: self.1, panics };
+        let builder = keyway::custom::Client::builder(root).issuer(issuer).principal(FakeVitaMojo::EMAIL);
+        let client = builder.clock(clock.clone()).store(store.clone()).build().unwrap();
+        (client.http(), client.session().clone())
+    }
+
+    fn forget(&self) {
+        self.0.revoke_access_tokens();
+    }
+
+    fn secrets(&self) -> Vec<String> {
+        self.0.secrets()
+    }
+}
+
 macro_rules! laws {
     ($($name:ident: $surface:ident;)*) => {$(
         mod $name {
@@ -778,6 +936,8 @@ laws! {
     shopmonkey: Shopmonkey;
     vms: Vms;
     vtex: Vtex;
+    vtex_shopper: Shopper;
+    outside: Acme;
 }
 
 /// The laws look at the clock the way the crate does.

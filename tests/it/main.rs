@@ -4,6 +4,7 @@
 mod bad_input;
 mod calls;
 mod cancel;
+mod custom;
 mod fakes;
 mod fakes_three;
 mod flight;
@@ -22,6 +23,7 @@ mod telling;
 mod vitamojo;
 mod vms;
 mod vtex;
+mod vtex_shopper;
 mod wire;
 
 use keyway::{

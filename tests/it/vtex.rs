@@ -239,3 +239,132 @@ async fn a_value_that_would_end_its_cookie_is_refused_before_anything_is_sent() 
     }
     assert!(fake.saw().is_empty());
 }
+
+#[tokio::test]
+async fn a_call_that_takes_the_other_credential_alone_is_refused_before_anything_is_sent() {
+    let (fake, clock) = start(|b| b).await;
+    let token = fake.new_user_token(HOUR);
+    let user = builder(&fake, &clock).user_token(token).build().unwrap();
+    let exchanged = builder(&fake, &clock).app_key(FakeVtex::APP_KEY, FakeVtex::APP_TOKEN).build().unwrap();
+    let key = builder(&fake, &clock).app_key_headers(FakeVtex::APP_KEY, FakeVtex::APP_TOKEN).build().unwrap();
+    for client in [&user, &exchanged] {
+        let error = client.api().get_storefront_user().user(FakeVtex::EMAIL).send().await.unwrap_err();
+        assert_eq!((error.kind(), error.operation()), (ErrorKind::Config, Some("get_storefront_user")));
+        assert!(error.to_string().contains(".app_key_headers(..)"), "{error}");
+    }
+    let error = key.api().get_user_id_by_email().usuario(FakeVtex::EMAIL).send().await.unwrap_err();
+    assert_eq!((error.kind(), error.operation()), (ErrorKind::Config, Some("get_user_id_by_email")));
+    assert!(error.to_string().contains(".user_token(..)"), "{error}");
+    assert!(fake.saw().is_empty(), "{:?}", fake.saw());
+    key.api().get_storefront_user().user(FakeVtex::EMAIL).send().await.unwrap();
+    user.api().get_user_id_by_email().usuario(FakeVtex::EMAIL).send().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_app_token_is_renewed_while_both_work_and_the_old_one_ends_with_the_finish() {
+    let (fake, clock) = start(|b| b).await;
+    let client = |token: Secret| builder(&fake, &clock).app_key_headers(FakeVtex::APP_KEY, token).build().unwrap();
+    let old = client(FakeVtex::APP_TOKEN.into());
+    let status = |client: &Client| client.http().get("/api/oms/pvt/orders").send();
+
+    let early = old.api().finish_token_renewal().api_key(FakeVtex::APP_KEY).send().await.unwrap_err();
+    assert_eq!((early.kind(), early.status()), (ErrorKind::Api, Some(404)));
+    let renewal = old.api().start_token_renewal().api_key(FakeVtex::APP_KEY).send().await.unwrap().into_inner();
+    let new = client(renewal.new_token.unwrap());
+    assert_eq!(
+        (status(&old).await.unwrap().status(), status(&new).await.unwrap().status()),
+        (200.try_into().unwrap(), 200.try_into().unwrap())
+    );
+    let twice = old.api().start_token_renewal().api_key(FakeVtex::APP_KEY).send().await.unwrap_err();
+    assert_eq!((twice.kind(), twice.status()), (ErrorKind::Api, Some(409)));
+
+    new.api().finish_token_renewal().api_key(FakeVtex::APP_KEY).send().await.unwrap();
+    assert_eq!(status(&new).await.unwrap().status(), 200);
+    // The old one: one 401, final, then remembered.
+    let before = fake.count("other");
+    assert_eq!(status(&old).await.unwrap().status(), 401);
+    for _ in 0..5 {
+        assert_eq!(status(&old).await.unwrap_err().kind(), ErrorKind::Unauthorized);
+    }
+    assert_eq!(
+        (fake.count("other") - before, fake.count("start_token_renewal"), fake.count("finish_token_renewal")),
+        (1, 2, 2)
+    );
+}
+
+#[tokio::test]
+async fn two_app_keys_at_one_store_never_share_a_token() {
+    let (fake, clock) = start(|b| b.app_key("vtexappkey-second", "second-app-token")).await;
+    let store = keyway::MemoryStore::new();
+    let client =
+        |key: &str, token: &str| builder(&fake, &clock).store(store.clone()).app_key(key, token).build().unwrap();
+    let mut seen = Vec::new();
+    for (key, token) in [(FakeVtex::APP_KEY, FakeVtex::APP_TOKEN), ("vtexappkey-second", "second-app-token")] {
+        for _ in 0..2 {
+            seen.push(client(key, token).session().lease().await.unwrap().token().unwrap().expose().to_owned());
+        }
+    }
+    assert!(seen[0] == seen[1] && seen[2] == seen[3] && seen[0] != seen[2]);
+    assert_eq!(fake.count("generate_authentication_token"), 2);
+}
+
+#[tokio::test]
+async fn an_oauth_source_that_fails_or_gives_what_is_refused_is_asked_again_and_told() {
+    let (fake, clock) = start(|b| b.provider_token(FakeVtex::PROVIDER, "second-provider-token")).await;
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counted = asked.clone();
+    // Gives nothing, then a token that has ended, the same again, and a good one.
+    let source = move || {
+        let gives =
+            ["", "ended", "ended", "second-provider-token"].get(counted.fetch_add(1, Ordering::SeqCst)).copied();
+        async move {
+            match gives.unwrap_or("second-provider-token") {
+                "" => Err(std::io::Error::other("the provider is down")),
+                token => Ok(Secret::from(token)),
+            }
+        }
+    };
+    let client = builder(&fake, &clock).oauth_exchange(FakeVtex::PROVIDER, source).build().unwrap();
+    let mut seen = Vec::new();
+    for _ in 0..3 {
+        let error = client.session().lease().await.unwrap_err();
+        seen.push((error.kind(), fake.count("exchange_oauth_access_token")));
+        clock.advance(Duration::from_secs(60));
+    }
+    client.session().lease().await.unwrap();
+    assert_eq!(seen[1..], [(ErrorKind::InvalidCredentials, 1), (ErrorKind::InvalidCredentials, 1)], "{seen:?}");
+    assert_eq!((seen[0].1, asked.load(Ordering::SeqCst), fake.count("exchange_oauth_access_token")), (0, 4, 2));
+    // From then on once per token, at the end of its hour.
+    for round in 1..=5 {
+        clock.advance(HOUR);
+        client.session().lease().await.unwrap();
+        assert_eq!((asked.load(Ordering::SeqCst), fake.count("exchange_oauth_access_token")), (4 + round, 2 + round));
+    }
+}
+
+#[tokio::test]
+async fn a_user_token_near_its_end_is_used_to_its_end_and_then_asked_for_again() {
+    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+    let (fake, clock) = start(|b| b).await;
+    let asked = Arc::new(AtomicUsize::new(0));
+    let (counted, time) = (asked.clone(), clock.clone());
+    let source = move || {
+        counted.fetch_add(1, Ordering::SeqCst);
+        let now = keyway::Clock::wall(&time).duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap().as_secs();
+        let claims = URL_SAFE_NO_PAD.encode(json!({ "exp": now + 100 }).to_string());
+        async move { Ok::<_, std::io::Error>(Secret::from(format!("e30.{claims}.sig"))) }
+    };
+    let client = builder(&fake, &clock).user_token_from(source).build().unwrap();
+    let first = client.session().lease().await.unwrap().generation();
+    let error = client.session().lease_for(HOUR).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config, "{error}");
+    let before = asked.load(Ordering::SeqCst);
+    clock.advance(Duration::from_secs(99));
+    let last = client.session().lease().await.unwrap().generation();
+    client.session().close().await;
+    assert_eq!(asked.load(Ordering::SeqCst), before);
+    clock.advance(Duration::from_secs(1));
+    let next = client.session().lease().await.unwrap().generation();
+    assert!(next != last && next != first && asked.load(Ordering::SeqCst) == before + 1);
+    assert!(fake.saw().is_empty());
+}

@@ -1,0 +1,205 @@
+//! A shopper's session at a VTEX store: begun by an access key that is mailed, renewed by cookies.
+
+use super::{
+    Capabilities, Issued, Issuer, Placement, Prose, Renewal,
+    vtex_storefront::{self as wire, REFRESH, StorefrontSession},
+};
+use crate::{
+    Error, ErrorKind, Secret,
+    http::transport::{AuthClient, Reply},
+    session::{
+        Attempt,
+        questions::AccessKey,
+        tokens::{Life, Tokens, Told, jwt_expiry},
+    },
+};
+use http::HeaderName;
+use std::time::Duration;
+
+pub(super) const METHOD: &str = ".storefront(..)";
+
+/// What the vendor's page says of user tokens, where neither the token nor the answer says how long it lives.
+const LIFE: Duration = Duration::from_secs(24 * 3600);
+
+pub(super) fn capabilities() -> Capabilities {
+    Capabilities {
+        surface: "vtex",
+        credential: METHOD,
+        unattended: false,
+        spent_by_sign_in: false,
+        named: true,
+        renewal: Renewal::RefreshToken { rotates: true },
+        default_life: Some(LIFE),
+        budget: None,
+        placement: Placement::Header(HeaderName::from_static("vtexidclientautcookie")),
+        prose: Prose {
+            expiry: "the JWT's `exp`; else `expiresIn`; else the cookie's own; else 24 h",
+            revocable: "no",
+            unauthorized: "the token ended: renewed, sent again once",
+            failed_sign_in: "a wrong key: asked again, at most 3 times; `authStatus` otherwise",
+            budget: "unknown; a blocked user waits 30 min",
+        },
+    }
+}
+
+pub(super) struct Shopper {
+    pub(super) auth: AuthClient,
+    pub(super) account: String,
+    pub(super) email: String,
+}
+
+impl Shopper {
+    /// Opens a sign-in and has a key mailed: the question that stops it.
+    async fn ask_for_key(&self, attempt: &Attempt) -> Result<Error, Error> {
+        let address = Secret::from(self.email.as_str());
+        // An address that the vendor has refused is not tried again.
+        attempt.present(&address)?;
+        let authentication = wire::started(&self.auth.ask(wire::start(&self.auth, &self.account)?).await?)?;
+        let mail = wire::mail_key(&self.auth, &authentication, &self.email)?;
+        self.auth.spend(attempt, mail).await?.checked().map_err(refused_address)?;
+        Ok(Error::access_key_required(AccessKey::new(&self.email, authentication)).at("send_access_key"))
+    }
+
+    async fn sign_in_with(&self, attempt: &Attempt, asked: &AccessKey, key: &Secret) -> Result<Issued, Error> {
+        let call = wire::validate_key(&self.auth, asked.thread(), &self.email, key)?;
+        let reply = self.auth.spend(attempt, call).await?;
+        match wire::validated(&reply) {
+            Ok(session) => Ok(self.issued(session, attempt, &reply)),
+            Err(error) => Err(self.after_refusal(attempt, asked, &reply, error).await?),
+        }
+    }
+
+    /// A wrong key is asked for again; one that came too late, or after the last try, is replaced by a new one.
+    async fn after_refusal(
+        &self,
+        attempt: &Attempt,
+        asked: &AccessKey,
+        reply: &Reply,
+        error: Error,
+    ) -> Result<Error, Error> {
+        if error.kind() != ErrorKind::InvalidCredentials {
+            return Ok(error);
+        }
+        let none_left = reply.value().get("lastAttemptAvailable").and_then(serde_json::Value::as_i64) == Some(0);
+        match error.code() {
+            Some("InvalidEmail") => Ok(refused_address(error)),
+            Some("InvalidToken") => {
+                let anew = self.ask_for_key(attempt).await?;
+                Ok(anew.message("the access key came too late, and another one has been sent"))
+            }
+            _ if none_left => {
+                let anew = self.ask_for_key(attempt).await?;
+                Ok(anew.message("the access key was wrong for the last time, and another one has been sent"))
+            }
+            _ => Ok(Error::access_key_required(asked.clone())
+                .message("the access key was wrong")
+                .at("validate_access_key")),
+        }
+    }
+
+    async fn renew_with(&self, attempt: &Attempt, tokens: &Tokens) -> Result<Issued, Error> {
+        let old = Cookies::read(tokens.refresh_to_spend()?)?;
+        let call = wire::renew(&self.auth, &old.borrowed(), None)?;
+        let reply = self.auth.spend(attempt, call).await?;
+        let mut session = wire::renewed(&reply)?;
+        session.refresh.get_or_insert_with(|| old.refresh.clone());
+        // A cookie that was not set anew still stands.
+        let kept = old.session.into_iter().filter(|(name, _)| session.cookies.iter().all(|(set, _)| set != name));
+        let kept: Vec<_> = kept.collect();
+        session.cookies.extend(kept);
+        Ok(self.issued(session, attempt, &reply))
+    }
+
+    fn issued(&self, session: StorefrontSession, attempt: &Attempt, reply: &Reply) -> Issued {
+        let StorefrontSession { cookies, refresh, expires_in, .. } = session;
+        let access = self.token(&cookies);
+        let told = jwt_expiry(&access).or(|| {
+            expires_in.map_or(Told::Nothing, |life| Told::Seconds(life.as_secs().try_into().unwrap_or(i64::MAX)))
+        });
+        let life = Life::ingest(told, Some(LIFE), attempt.now(), reply.date());
+        let refresh = refresh.map(|refresh| Cookies { refresh, session: cookies }.written());
+        Issued { tokens: Tokens { access, refresh, life, date: reply.date() }, profile: None }
+    }
+
+    /// The cookie named after the account; the first, if none is.
+    fn token(&self, cookies: &[(String, Secret)]) -> Secret {
+        let named = cookies.iter().find(|(name, _)| name.strip_prefix(TOKEN) == Some(self.account.as_str()));
+        named.or(cookies.first()).map_or_else(|| Secret::from(""), |(_, token)| token.clone())
+    }
+}
+
+/// How the names of the session's cookies begin; the account's name or its id follows.
+const TOKEN: &str = "VtexIdclientAutCookie_";
+
+/// What a renewal carries. Kept as one refresh token, so that a session that slept in a store can be renewed: it is
+/// written as the line of cookies that the renewal sends, `vid_rt=…; VtexIdclientAutCookie_…=…; …`.
+struct Cookies {
+    refresh: Secret,
+    session: Vec<(String, Secret)>,
+}
+
+impl Cookies {
+    fn written(&self) -> Secret {
+        let cookies = self.borrowed().into_iter().map(|(name, value)| format!("{name}={}", value.expose()));
+        cookies.collect::<Vec<_>>().join("; ").into()
+    }
+
+    fn read(line: &Secret) -> Result<Self, Error> {
+        let pairs = line.expose().split("; ").filter_map(|cookie| cookie.split_once('='));
+        let pairs = pairs.map(|(name, value)| (name.to_owned(), Secret::from(value)));
+        let (refresh, session): (Vec<_>, Vec<_>) = pairs.partition(|(name, _)| name == REFRESH);
+        match refresh.into_iter().next() {
+            Some((_, refresh)) => Ok(Self { refresh, session }),
+            None => Err(Error::refresh_refused("the stored session cannot be renewed: it is damaged")),
+        }
+    }
+
+    fn borrowed(&self) -> Vec<(&str, &Secret)> {
+        let session = self.session.iter().map(|(name, value)| (name.as_str(), value));
+        [(REFRESH, &self.refresh)].into_iter().chain(session).collect()
+    }
+}
+
+fn refused_address(error: Error) -> Error {
+    match error.code() {
+        Some("InvalidEmail") => error
+            .with_kind(ErrorKind::InvalidCredentials)
+            .message("the vendor refused the shopper's e-mail address")
+            .advice("check what .storefront(..) was given; it is not tried again until sign_in() is called"),
+        _ => error,
+    }
+}
+
+impl Issuer for Shopper {
+    fn describe(&self) -> Capabilities {
+        capabilities()
+    }
+
+    async fn sign_in(&self, attempt: &Attempt) -> Result<Issued, Error> {
+        match attempt.access_key() {
+            Some((asked, key)) => self.sign_in_with(attempt, asked, key).await,
+            None => Err(self.ask_for_key(attempt).await?),
+        }
+    }
+
+    async fn renew(&self, attempt: &Attempt, tokens: &Tokens) -> Result<Issued, Error> {
+        self.renew_with(attempt, tokens).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_renewal_needs_survives_in_one_refresh_token() {
+        let session = vec![("VtexIdclientAutCookie_a".to_owned(), Secret::from("x=y==")), ("b".to_owned(), "z".into())];
+        let line = Cookies { refresh: "r=t".into(), session }.written();
+        assert_eq!(line.expose(), "vid_rt=r=t; VtexIdclientAutCookie_a=x=y==; b=z");
+        assert_eq!(Cookies::read(&line).expect("its own writing").written().expose(), line.expose());
+        for damaged in ["", "vid_rt", "a=b"] {
+            let error = Cookies::read(&Secret::from(damaged)).err().expect("damaged");
+            assert_eq!(error.kind(), ErrorKind::SignInRequired);
+        }
+    }
+}

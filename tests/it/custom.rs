@@ -1,0 +1,542 @@
+//! A sixth vendor, written outside the crate: Acme, on a plain HTTP server, through `keyway::custom` alone.
+
+use crate::laws::Written;
+use keyway::{
+    ActiveSession, Answer, Captcha, DeviceCode, Error, ErrorKind, Evict, MemoryStore, Responder, Secret, SessionId,
+    SessionLimit, SignOut,
+    custom::{Attempt, Capabilities, Client, ClientBuilder, Issued, Issuer, Placement, Polled, Renewal, Tokens},
+    testing::ManualClock,
+};
+use serde_json::{Value, json};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use wiremock::{Mock, MockServer, Request, ResponseTemplate, matchers::any};
+
+const PASSWORD: &str = "open sesame";
+const LIFE: Duration = Duration::from_secs(600);
+const ROTATES: Renewal = Renewal::RefreshToken { rotates: true };
+
+/// Acme's side.
+#[derive(Default)]
+struct Platform {
+    seen: Vec<String>,
+    /// Statuses that are answered instead, first come, first served.
+    faults: VecDeque<u16>,
+    access: Vec<String>,
+    refresh: Vec<String>,
+    spent: Vec<String>,
+    reuses: usize,
+    made: usize,
+    captcha: bool,
+    captchas: usize,
+    limit: Option<usize>,
+    /// What polls are answered with, and when they came.
+    polls: VecDeque<u16>,
+    polled: Vec<Duration>,
+    clock: ManualClock,
+}
+
+impl Platform {
+    fn answer(&mut self, request: &Request) -> ResponseTemplate {
+        let path = request.url.path().to_owned();
+        self.seen.push(path.clone());
+        if let Some(fault) = (path != "/things").then(|| self.faults.pop_front()).flatten() {
+            return ResponseTemplate::new(fault);
+        }
+        let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+        let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
+        match path.as_str() {
+            "/login" => self.login(&text("password"), &text("captcha"), &text("end")),
+            "/renew" => self.renew(&text("refresh")),
+            "/captcha" => {
+                self.captchas += 1;
+                ResponseTemplate::new(200).set_body_json(json!({ "key": format!("c{}", self.captchas) }))
+            }
+            "/logout" => {
+                self.access.retain(|token| *token != text("token"));
+                ResponseTemplate::new(204)
+            }
+            "/device" => ResponseTemplate::new(200).set_body_json(json!({ "device": "dev-secret", "user": "WDJB" })),
+            "/poll" => {
+                self.polled.push(keyway::Clock::monotonic(&self.clock));
+                match self.polls.pop_front().unwrap_or(202) {
+                    200 => self.begin(),
+                    status => ResponseTemplate::new(status),
+                }
+            }
+            _ => {
+                let header = |name: &str| request.headers.get(name).and_then(|value| value.to_str().ok());
+                let token = header("authorization").and_then(|value| value.strip_prefix("Bearer "));
+                let live = |token: &str| self.access.iter().any(|known| known == token);
+                let known = token.or(header("x-acme")).is_some_and(live);
+                ResponseTemplate::new(if known { 200 } else { 401 })
+            }
+        }
+    }
+
+    fn login(&mut self, password: &str, captcha: &str, end: &str) -> ResponseTemplate {
+        if self.captcha && captcha != format!("c{}", self.captchas) {
+            return ResponseTemplate::new(428);
+        }
+        if password != PASSWORD {
+            return ResponseTemplate::new(401);
+        }
+        self.access.retain(|token| token != end);
+        if self.limit.is_some_and(|limit| self.access.len() >= limit) {
+            return ResponseTemplate::new(409).set_body_json(json!(self.access));
+        }
+        self.begin()
+    }
+
+    fn renew(&mut self, refresh: &str) -> ResponseTemplate {
+        if self.spent.iter().any(|spent| spent == refresh) {
+            self.reuses += 1;
+        }
+        let Some(at) = self.refresh.iter().position(|known| known == refresh) else {
+            return ResponseTemplate::new(401);
+        };
+        self.spent.push(self.refresh.remove(at));
+        self.begin()
+    }
+
+    fn begin(&mut self) -> ResponseTemplate {
+        self.made += 1;
+        let (access, refresh) = (format!("access-{}", self.made), format!("refresh-{}", self.made));
+        self.access.push(access.clone());
+        self.refresh.push(refresh.clone());
+        ResponseTemplate::new(200).set_body_json(json!({ "access": access, "refresh": refresh }))
+    }
+}
+
+struct Server {
+    platform: Arc<Mutex<Platform>>,
+    clock: ManualClock,
+    server: MockServer,
+}
+
+impl Server {
+    async fn start(change: impl FnOnce(&mut Platform)) -> Self {
+        let clock = ManualClock::new();
+        let mut platform = Platform { clock: clock.clone(), ..Platform::default() };
+        change(&mut platform);
+        let platform = Arc::new(Mutex::new(platform));
+        let (server, behind) = (MockServer::start().await, platform.clone());
+        Mock::given(any())
+            .respond_with(move |request: &Request| behind.lock().unwrap().answer(request))
+            .mount(&server)
+            .await;
+        Self { platform, clock, server }
+    }
+
+    fn count(&self, path: &str) -> usize {
+        self.platform.lock().unwrap().seen.iter().filter(|seen| *seen == path).count()
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Platform)) {
+        change(&mut self.platform.lock().unwrap());
+    }
+
+    fn issuer(&self, capabilities: Capabilities) -> Acme {
+        let (root, http) = (self.server.uri(), reqwest::Client::new());
+        Acme { root, http, capabilities, password: PASSWORD.into(), seeded: true, device: false }
+    }
+
+    fn builder(&self, issuer: Acme) -> ClientBuilder {
+        Client::builder(self.server.uri()).issuer(issuer).clock(self.clock.clone())
+    }
+
+    fn client(&self, capabilities: Capabilities) -> Client {
+        self.builder(self.issuer(capabilities)).build().unwrap()
+    }
+}
+
+fn capabilities() -> Capabilities {
+    Capabilities::new("acme", ".password(..)")
+}
+
+/// The issuer, as a user writes it.
+struct Acme {
+    root: String,
+    http: reqwest::Client,
+    capabilities: Capabilities,
+    password: Secret,
+    seeded: bool,
+    device: bool,
+}
+
+impl Acme {
+    async fn post(&self, path: &str, body: Value) -> Result<(u16, Value), Error> {
+        let answer = self.http.post(format!("{}{path}", self.root)).json(&body).send().await?;
+        let status = answer.status().as_u16();
+        Ok((status, answer.json().await.unwrap_or_default()))
+    }
+
+    async fn captcha(&self) -> Result<Error, Error> {
+        let (_, body) = self.post("/captcha", json!({})).await?;
+        let key = body["key"].as_str().unwrap_or_default();
+        // The picture shows the key: whoever reads it answers right.
+        Ok(Error::captcha_required(Captcha::new(key, "text/plain", key).valid_for(Duration::from_secs(30))))
+    }
+}
+
+fn issued(body: &Value) -> Issued {
+    let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
+    Issued::new(text("access")).with_refresh(text("refresh")).lives_for(LIFE).with_profile(json!({ "name": "Ann" }))
+}
+
+fn limit(body: &Value) -> SessionLimit {
+    let ids = body.as_array().into_iter().flatten().filter_map(Value::as_str);
+    SessionLimit::new(ids.map(ActiveSession::new).collect())
+}
+
+impl Issuer for Acme {
+    fn describe(&self) -> Capabilities {
+        self.capabilities.clone()
+    }
+
+    fn seed(&self) -> Option<&Secret> {
+        self.seeded.then_some(&self.password)
+    }
+
+    async fn sign_in(&self, attempt: &Attempt) -> Result<Issued, Error> {
+        if self.device {
+            let (_, body) = self.post("/device", json!({})).await?;
+            let (device, user) =
+                (body["device"].as_str().unwrap_or_default(), body["user"].as_str().unwrap_or_default());
+            let code = DeviceCode::new(device, user, "https://acme.example/device", Duration::from_secs(120));
+            return Err(Error::device_code_required(code));
+        }
+        attempt.present(&self.password)?;
+        let leave = attempt.spend().await?;
+        let captcha = attempt.captcha().map(|captcha| captcha.text().expose());
+        let body = json!({
+            "password": self.password.expose(), "captcha": captcha, "end": attempt.end_session().map(SessionId::as_str),
+        });
+        let sent = self.post("/login", body).await;
+        let (status, body) = match sent {
+            Ok(answer) => answer,
+            Err(error) => {
+                attempt.refund(leave).await;
+                return Err(error);
+            }
+        };
+        match status {
+            200 => Ok(issued(&body)),
+            401 => Err(Error::invalid_credentials("Acme refused the password")),
+            409 => Err(Error::session_limit_reached(limit(&body))),
+            428 => Err(self.captcha().await?),
+            429 => Err(Error::throttled(Some(Duration::from_secs(42)))),
+            status => Err(Error::unexpected_status(status)),
+        }
+    }
+
+    async fn renew(&self, attempt: &Attempt, tokens: &Tokens) -> Result<Issued, Error> {
+        let _leave = attempt.spend().await?;
+        let refresh = tokens.refresh().map(Secret::expose).unwrap_or_default();
+        match self.post("/renew", json!({ "refresh": refresh })).await? {
+            (200, body) => Ok(issued(&body)),
+            (401, _) => Err(Error::refresh_refused("Acme refused the refresh token")),
+            (status, _) => Err(Error::unexpected_status(status)),
+        }
+    }
+
+    async fn poll(&self, _: &Attempt, device: &DeviceCode) -> Result<Polled, Error> {
+        match self.post("/poll", json!({ "device": device.device_code().expose() })).await? {
+            (200, body) => Ok(Polled::Issued(issued(&body))),
+            (202, _) => Ok(Polled::Pending),
+            (429, _) => Ok(Polled::SlowDown),
+            (403, _) => Err(Error::declined("the person said no")),
+            (status, _) => Err(Error::unexpected_status(status)),
+        }
+    }
+
+    async fn sign_out(&self, tokens: &Tokens) -> Result<SignOut, Error> {
+        match self.post("/logout", json!({ "token": tokens.access().expose() })).await? {
+            (204, _) => Ok(SignOut::Revoked),
+            (status, _) => Err(Error::unexpected_status(status)),
+        }
+    }
+}
+
+async fn things(client: &Client) -> Result<u16, Error> {
+    Ok(client.http().get("/things").send().await?.status().as_u16())
+}
+
+#[tokio::test]
+async fn it_signs_in_once_for_everybody_renews_by_rotation_and_signs_out() {
+    let server = Server::start(|_| {}).await;
+    let client = server.client(capabilities().renewal(ROTATES));
+    let calls = (0..50).map(|_| {
+        let client = client.clone();
+        tokio::spawn(async move { things(&client).await.unwrap() })
+    });
+    for call in calls.collect::<Vec<_>>() {
+        assert_eq!(call.await.unwrap(), 200);
+    }
+    assert_eq!((server.count("/login"), server.count("/renew"), server.count("/things")), (1, 0, 50));
+    assert_eq!(client.session().profile().unwrap().facts()["name"], "Ann");
+    for round in 1..=10 {
+        server.clock.advance(LIFE);
+        assert_eq!((things(&client).await.unwrap(), server.count("/renew")), (200, round));
+    }
+    assert_eq!((server.count("/login"), server.platform.lock().unwrap().reuses), (1, 0));
+    assert_eq!(client.session().sign_out().await.unwrap(), SignOut::Revoked);
+    assert_eq!(things(&client).await.unwrap_err().kind(), ErrorKind::SignedOut);
+    assert_eq!(server.count("/logout"), 1);
+}
+
+#[tokio::test]
+async fn a_401_is_answered_with_another_token_and_the_same_call_once() {
+    let server = Server::start(|_| {}).await;
+    let client = server.client(capabilities());
+    assert_eq!(things(&client).await.unwrap(), 200);
+    server.change(|platform| platform.access.clear());
+    assert_eq!(things(&client).await.unwrap(), 200);
+    assert_eq!((server.count("/login"), server.count("/things")), (2, 3));
+    // Not renewed: used to its end, and then made anew.
+    server.clock.advance(LIFE - Duration::from_secs(1));
+    assert_eq!((things(&client).await.unwrap(), server.count("/login")), (200, 2));
+    server.clock.advance(Duration::from_secs(1));
+    assert_eq!((things(&client).await.unwrap(), server.count("/login")), (200, 3));
+    assert_eq!(client.session().renew().await.unwrap_err().kind(), ErrorKind::Config);
+}
+
+#[tokio::test]
+async fn a_refused_refresh_token_is_dropped_and_a_failed_renewal_keeps_it() {
+    let server = Server::start(|_| {}).await;
+    let client = server.client(capabilities().renewal(ROTATES));
+    things(&client).await.unwrap();
+    server.change(|platform| platform.faults.push_back(503));
+    server.clock.advance(LIFE);
+    assert_eq!(things(&client).await.unwrap_err().kind(), ErrorKind::Outage);
+    server.clock.advance(Duration::from_secs(1));
+    assert_eq!(things(&client).await.unwrap(), 200);
+    assert_eq!((server.count("/login"), server.count("/renew")), (1, 2));
+    server.change(|platform| platform.refresh.clear());
+    server.clock.advance(LIFE);
+    assert_eq!(things(&client).await.unwrap(), 200);
+    assert_eq!((server.count("/login"), server.count("/renew"), server.platform.lock().unwrap().reuses), (2, 3, 0));
+}
+
+#[tokio::test]
+async fn a_budget_is_kept_to_the_attempt_and_shared_through_a_store() {
+    let server = Server::start(|platform| platform.faults.extend([503; 10])).await;
+    let store = Written::default();
+    let client = || {
+        let issuer = server.issuer(capabilities().budget(3, Duration::from_secs(60)));
+        server.builder(issuer).principal("till-7").store(store.clone()).build().unwrap()
+    };
+    let (one, two) = (client(), client());
+    for _ in 0..4 {
+        for client in [&one, &two] {
+            client.session().sign_in().await.unwrap_err();
+        }
+    }
+    let error = two.session().sign_in().await.unwrap_err();
+    assert_eq!((error.kind(), error.is_local()), (ErrorKind::Throttled, true));
+    assert_eq!((error.retry_after(), server.count("/login")), (Some(Duration::from_secs(60)), 3));
+    server.clock.advance(Duration::from_secs(60));
+    assert_eq!(two.session().sign_in().await.unwrap_err().kind(), ErrorKind::Outage);
+    assert_eq!(server.count("/login"), 4);
+}
+
+/// Reads a captcha's picture, from the second one on.
+struct Reader(u32);
+
+impl Responder for Reader {
+    async fn captcha(&self, captcha: Captcha) -> Option<Secret> {
+        let text = String::from_utf8(captcha.image().to_vec()).unwrap();
+        Some(Secret::from(if captcha.attempt() >= self.0 { text } else { "wrong".into() }))
+    }
+
+    async fn choose_session(&self, limit: SessionLimit) -> Option<SessionId> {
+        limit.sessions.last().map(|session| session.id.clone())
+    }
+}
+
+#[tokio::test]
+async fn a_captcha_is_a_question_and_a_wrong_answer_brings_another_one() {
+    let server = Server::start(|platform| platform.captcha = true).await;
+    let client = server.builder(server.issuer(capabilities())).responder(Reader(2)).build().unwrap();
+    assert_eq!(things(&client).await.unwrap(), 200);
+    assert_eq!((server.count("/login"), server.count("/captcha")), (3, 2));
+
+    let server = Server::start(|platform| platform.captcha = true).await;
+    let client = server.client(capabilities());
+    let error = things(&client).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::CaptchaRequired);
+    let text = String::from_utf8(error.captcha().unwrap().image().to_vec()).unwrap();
+    error.resume().unwrap().answer(Answer::Captcha(text.into())).await.unwrap();
+    assert_eq!((things(&client).await.unwrap(), server.count("/login"), server.count("/captcha")), (200, 2, 1));
+}
+
+#[tokio::test]
+async fn a_session_limit_follows_the_policy_or_the_person_or_is_an_error() {
+    let full = |platform: &mut Platform| {
+        platform.limit = Some(2);
+        platform.access = vec!["theirs-1".into(), "theirs-2".into()];
+    };
+    let left = |server: &Server| server.platform.lock().unwrap().access.clone();
+    for (policy, ended) in [
+        (Evict::Oldest, "theirs-1"),
+        (Evict::OldestOffline, "theirs-1"),
+        (Evict::choose(|limit| Some(limit.sessions[1].id.clone())), "theirs-2"),
+    ] {
+        let server = Server::start(full).await;
+        let client = server.builder(server.issuer(capabilities())).session_limit(policy).build().unwrap();
+        assert_eq!((things(&client).await.unwrap(), server.count("/login")), (200, 2));
+        assert!(!left(&server).iter().any(|token| token == ended));
+    }
+    let server = Server::start(full).await;
+    let asked = server.builder(server.issuer(capabilities())).responder(Reader(1)).build().unwrap();
+    assert_eq!((things(&asked).await.unwrap(), left(&server)), (200, vec!["theirs-1".into(), "access-1".to_owned()]));
+
+    let server = Server::start(full).await;
+    let client = server.client(capabilities());
+    let error = things(&client).await.unwrap_err();
+    assert_eq!((error.kind(), error.session_limit().unwrap().sessions.len()), (ErrorKind::SessionLimit, 2));
+    assert_eq!((left(&server).len(), server.count("/login")), (2, 1));
+    error.resume().unwrap().answer(Answer::Session("theirs-1".into())).await.unwrap();
+    assert_eq!((things(&client).await.unwrap(), server.count("/login")), (200, 2));
+}
+
+#[tokio::test]
+async fn a_device_code_is_polled_at_the_vendors_pace_through_every_answer() {
+    let server = Server::start(|platform| platform.polls.extend([202, 429, 503, 200])).await;
+    let issuer = Acme { device: true, seeded: false, ..server.issuer(capabilities().attended()) };
+    let client = server.builder(issuer).build().unwrap();
+    let error = things(&client).await.unwrap_err();
+    assert_eq!((error.kind(), error.device_code().unwrap().user_code()), (ErrorKind::DeviceCode, "WDJB"));
+    assert_eq!(server.count("/poll"), 0);
+    let began = keyway::Clock::monotonic(&server.clock);
+    let resume = error.resume().unwrap();
+    let waiting = tokio::spawn(async move { resume.answer(Answer::DeviceCode).await });
+    // Pending keeps the interval, "slower" adds five seconds for good, a failure doubles it.
+    for interval in [5, 5, 10, 20] {
+        // The one who waits, and the next poll.
+        server.clock.until_sleeping(2).await;
+        server.clock.advance(Duration::from_secs(interval));
+    }
+    waiting.await.unwrap().unwrap();
+    let polled: Vec<_> = server.platform.lock().unwrap().polled.iter().map(|at| (*at - began).as_secs()).collect();
+    assert_eq!(polled, [5, 10, 20, 40]);
+    assert_eq!((things(&client).await.unwrap(), server.count("/device"), server.count("/login")), (200, 1, 0));
+}
+
+#[tokio::test]
+async fn a_person_who_says_no_on_the_device_ends_the_sign_in() {
+    let server = Server::start(|platform| platform.polls.push_back(403)).await;
+    let issuer = Acme { device: true, seeded: false, ..server.issuer(capabilities().attended()) };
+    let client = server.builder(issuer).build().unwrap();
+    let resume = things(&client).await.unwrap_err().resume().unwrap();
+    let waiting = tokio::spawn(async move { resume.answer(Answer::DeviceCode).await });
+    server.clock.until_sleeping(2).await;
+    server.clock.advance(Duration::from_secs(5));
+    assert_eq!(waiting.await.unwrap().unwrap_err().kind(), ErrorKind::Declined);
+    assert_eq!(server.count("/poll"), 1);
+}
+
+#[tokio::test]
+async fn what_the_issuer_says_is_what_callers_get() {
+    for (status, kind, is_sent_again) in [
+        (401, ErrorKind::InvalidCredentials, false),
+        (429, ErrorKind::Throttled, true),
+        (500, ErrorKind::Outage, true),
+        (418, ErrorKind::Api, true),
+    ] {
+        let server = Server::start(|platform| platform.faults.push_back(status)).await;
+        let client = server.client(capabilities());
+        for _ in 0..5 {
+            assert_eq!(things(&client).await.unwrap_err().kind(), kind, "{status}");
+        }
+        assert_eq!(server.count("/login"), 1, "{status}");
+        server.clock.advance(Duration::from_secs(42));
+        let again = things(&client).await;
+        assert_eq!(
+            (again.is_ok(), server.count("/login")),
+            (is_sent_again, 1 + usize::from(is_sent_again)),
+            "{status}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_sign_out_the_vendor_does_not_take_is_local() {
+    let server = Server::start(|_| {}).await;
+    let client = server.client(capabilities());
+    things(&client).await.unwrap();
+    server.change(|platform| platform.faults.push_back(500));
+    assert_eq!(client.session().sign_out().await.unwrap(), SignOut::LocalOnly);
+    assert_eq!(things(&client).await.unwrap_err().kind(), ErrorKind::SignedOut);
+}
+
+#[tokio::test]
+async fn sessions_with_a_name_share_a_store_and_those_without_do_not() {
+    let server = Server::start(|_| {}).await;
+    let store = Written::default();
+    let named = |name: &str| {
+        server.builder(server.issuer(capabilities())).principal(name).store(store.clone()).build().unwrap()
+    };
+    let unnamed = || server.builder(server.issuer(capabilities())).store(store.clone()).build().unwrap();
+    for client in [named("till-7"), named("till-7"), named("till-8"), named("till-8")] {
+        assert_eq!(things(&client).await.unwrap(), 200);
+    }
+    assert_eq!(server.count("/login"), 2);
+    for client in [unnamed(), unnamed(), unnamed()] {
+        assert_eq!(things(&client).await.unwrap(), 200);
+    }
+    assert_eq!(server.count("/login"), 5);
+}
+
+#[tokio::test]
+async fn another_seed_begins_another_session_and_the_same_one_goes_on() {
+    let server = Server::start(|_| {}).await;
+    let store = MemoryStore::new();
+    let client = |password: &str| {
+        let issuer = Acme { password: password.into(), ..server.issuer(capabilities()) };
+        server.builder(issuer).principal("till-7").store(store.clone()).build().unwrap()
+    };
+    assert_eq!(things(&client(PASSWORD)).await.unwrap(), 200);
+    assert_eq!(things(&client(PASSWORD)).await.unwrap(), 200);
+    assert_eq!(server.count("/login"), 1);
+    // Whoever was given another password is not served with what the first one opened.
+    assert_eq!(things(&client("guessed")).await.unwrap_err().kind(), ErrorKind::InvalidCredentials);
+    assert_eq!(server.count("/login"), 2);
+    assert_eq!((things(&client(PASSWORD)).await.unwrap(), server.count("/login")), (200, 2));
+}
+
+#[tokio::test]
+async fn a_credential_that_is_spent_by_its_sign_in_is_presented_once() {
+    let server = Server::start(|_| {}).await;
+    let client = server.client(capabilities().renewal(ROTATES).spent_by_sign_in());
+    assert_eq!(things(&client).await.unwrap(), 200);
+    server.change(|platform| platform.refresh.clear());
+    server.clock.advance(LIFE);
+    for _ in 0..3 {
+        assert_eq!(things(&client).await.unwrap_err().kind(), ErrorKind::SignInRequired);
+        server.clock.advance(Duration::from_secs(3600));
+    }
+    assert_eq!((server.count("/login"), server.count("/renew")), (1, 1));
+}
+
+#[tokio::test]
+async fn a_token_travels_in_the_header_that_was_named() {
+    let server = Server::start(|_| {}).await;
+    let client = server.client(capabilities().placement(Placement::Header("x-acme".parse().unwrap())));
+    assert_eq!(things(&client).await.unwrap(), 200);
+    let lease = client.session().lease().await.unwrap();
+    assert!(lease.headers()["x-acme"].is_sensitive() && !lease.headers().contains_key("authorization"));
+}
+
+#[tokio::test]
+async fn a_client_without_an_issuer_or_with_an_empty_name_is_refused() {
+    let server = Server::start(|_| {}).await;
+    let error = Client::builder(server.server.uri()).build().unwrap_err();
+    assert!(error.kind() == ErrorKind::Config && error.to_string().contains(".issuer(..)"), "{error}");
+    let error = server.builder(server.issuer(capabilities())).principal("").build().unwrap_err();
+    assert!(error.kind() == ErrorKind::Config && error.to_string().contains(".principal(..)"), "{error}");
+    assert!(server.platform.lock().unwrap().seen.is_empty());
+}
