@@ -182,3 +182,61 @@ async fn a_login_session_ends_at_the_vendor_and_a_lost_one_is_made_anew() {
     assert_eq!((fake.count("login"), fake.count("other")), (2, 2));
     assert_eq!(client.session().sign_out().await.unwrap(), SignOut::Revoked);
 }
+
+#[tokio::test]
+async fn a_key_made_by_a_session_serves_a_second_client_until_it_is_deleted() {
+    let (fake, clock) = start(|b| b).await;
+    let session = login(&fake, &clock);
+    let made = session.api().create_api_key().body_map(|b| b.name("till").audience("shop")).send().await.unwrap();
+    let second = builder(&fake, &clock).api_key(made.data.token.clone()).build().unwrap();
+    for client in [&session, &second, &session, &second] {
+        assert_eq!(client.http().get("/v3/order").send().await.unwrap().status(), 200);
+    }
+    let keys = session.api_keys(|call| call).collect().await.unwrap();
+    let id = keys.iter().find(|key| key.name.as_deref() == Some("till")).and_then(|key| key.id.clone()).unwrap();
+    session.api().delete_api_key().id(id).send().await.unwrap();
+
+    // The second client: one 401, final, and for 30 s nothing more.
+    assert_eq!(second.http().get("/v3/order").send().await.unwrap().status(), 401);
+    clock.advance(Duration::from_secs(29));
+    for _ in 0..5 {
+        let error = second.http().get("/v3/order").send().await.unwrap_err();
+        assert_eq!((error.kind(), error.is_local()), (ErrorKind::Unauthorized, true), "{error}");
+    }
+    assert_eq!(fake.count("other"), 5);
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(second.http().get("/v3/order").send().await.unwrap().status(), 401);
+    // The session and the key that was always there go on.
+    for client in [&session, &key(&fake, &clock)] {
+        assert_eq!(client.http().get("/v3/order").send().await.unwrap().status(), 200);
+    }
+    assert_eq!((fake.count("login"), fake.count("other")), (1, 8));
+    assert_eq!(session.session().sign_out().await.unwrap(), SignOut::Revoked);
+    assert_eq!((fake.count("logout"), fake.count("create_api_key"), fake.count("delete_api_key")), (1, 1, 1));
+    let bearers: Vec<_> = fake.saw().into_iter().filter_map(|seen| seen.bearer).collect();
+    let of = |name: &str| bearers.iter().filter(|bearer| *bearer == name).count();
+    // What came with the deleted key is no token that the vendor knows.
+    assert_eq!((of("token #1"), of("api key #1"), of("api key #2")), (7, 1, 4), "{bearers:?}");
+}
+
+#[tokio::test]
+async fn a_login_that_tells_its_end_is_used_to_it_and_nothing_is_left_behind_at_the_vendor() {
+    let hour = Duration::from_secs(3600);
+    let (fake, clock) = start(|b| b.jwt(true).token_life(hour)).await;
+    let client = login(&fake, &clock);
+    let first = client.session().lease().await.unwrap().generation();
+    clock.advance(hour - Duration::from_secs(1));
+    assert_eq!(client.session().lease().await.unwrap().generation(), first);
+    client.session().close().await;
+    assert_eq!(fake.count("login"), 1);
+    // The old session has ended by itself by the time the next one begins: there is nothing to revoke.
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(client.http().get("/v3/order").send().await.unwrap().status(), 200);
+    assert_eq!((fake.count("login"), fake.count("logout"), fake.count("other")), (2, 0, 1));
+    assert_eq!(client.session().sign_out().await.unwrap(), SignOut::Revoked);
+    assert_eq!(fake.count("logout"), 1);
+    for number in [1, 2] {
+        let alone = reqwest::Client::new().get(format!("{}/v3/order", fake.uri())).bearer_auth(fake.token(number));
+        assert_eq!(alone.send().await.unwrap().status(), 401, "session {number} lives");
+    }
+}

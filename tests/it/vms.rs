@@ -373,3 +373,159 @@ async fn a_vms_session_is_not_renewed_and_says_what_to_do() {
     let error = client.session().lease_for(Duration::from_secs(60)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
 }
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+async fn cameras(client: &vms::Client) -> Result<u16, keyway::Error> {
+    Ok(client.http().get("/api/v1/cameras").send().await?.status().as_u16())
+}
+
+/// A platform for one session at a time, which somebody else has.
+async fn contested() -> (Arc<FakeVms>, ManualClock) {
+    start(|b| b.session_limit(1).other_sessions(1)).await
+}
+
+/// Somebody else takes the only session back.
+fn lose_to_another(fake: &FakeVms) {
+    fake.revoke_all();
+}
+
+#[tokio::test]
+async fn a_session_lost_soon_after_it_took_anothers_place_is_not_taken_back() {
+    let (fake, clock) = contested().await;
+    let client = vms_client(&fake, &clock).session_limit(Evict::Oldest).build().unwrap();
+    assert_eq!((cameras(&client).await.unwrap(), fake.count("get_token")), (200, 2));
+    clock.advance(10 * MINUTE - Duration::from_secs(1));
+    lose_to_another(&fake);
+    for second in 0..600 {
+        let error = cameras(&client).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::SessionLimit, "{error}");
+        assert_eq!(error.retry_after(), Some(Duration::from_secs(600 - second)));
+        clock.advance(Duration::from_secs(1));
+    }
+    // One call met the 401; nothing else was sent for ten minutes.
+    assert_eq!((fake.count("get_token"), fake.count("list_cameras")), (2, 2));
+    assert_eq!((cameras(&client).await.unwrap(), fake.count("get_token")), (200, 3));
+}
+
+#[tokio::test]
+async fn after_the_peace_a_sign_in_ends_no_session_until_somebody_asks_for_it() {
+    let (fake, clock) = contested().await;
+    let rival = vms_client(&fake, &clock).session_limit(Evict::Oldest).build().unwrap();
+    let client = vms_client(&fake, &clock).session_limit(Evict::Oldest).build().unwrap();
+    assert_eq!((cameras(&client).await.unwrap(), cameras(&rival).await.unwrap()), (200, 200));
+    assert_eq!(cameras(&client).await.unwrap_err().kind(), ErrorKind::SessionLimit);
+    assert_eq!(fake.count("get_token"), 4);
+    clock.advance(10 * MINUTE);
+    for _ in 0..5 {
+        let error = cameras(&client).await.unwrap_err();
+        assert_eq!((error.kind(), error.status()), (ErrorKind::SessionLimit, Some(419)), "{error}");
+        assert!(error.session_limit().is_some() && error.resume().is_some());
+    }
+    assert_eq!((cameras(&rival).await.unwrap(), fake.count("get_token")), (200, 5));
+    client.session().sign_in().await.unwrap();
+    assert_eq!((cameras(&client).await.unwrap(), fake.count("get_token")), (200, 7));
+    // The rival's session took a place more than ten minutes ago, so that it is simply made anew, by its policy.
+    assert_eq!((cameras(&rival).await.unwrap(), fake.count("get_token")), (200, 9));
+}
+
+#[tokio::test]
+async fn a_session_lost_later_than_that_is_made_anew() {
+    let (fake, clock) = contested().await;
+    let client = vms_client(&fake, &clock).session_limit(Evict::Oldest).build().unwrap();
+    for round in 0..5 {
+        assert_eq!((cameras(&client).await.unwrap(), fake.count("get_token")), (200, 2 + round));
+        clock.advance(10 * MINUTE);
+        lose_to_another(&fake);
+    }
+}
+
+#[tokio::test]
+async fn one_that_took_nobodys_place_is_made_anew_however_soon_it_is_lost() {
+    let (fake, clock) = start(|b| b).await;
+    let client = vms_client(&fake, &clock).session_limit(Evict::Oldest).build().unwrap();
+    for round in 1..=3 {
+        assert_eq!((cameras(&client).await.unwrap(), fake.count("get_token")), (200, round));
+        clock.advance(MINUTE);
+        fake.revoke_all();
+    }
+}
+
+#[tokio::test]
+async fn who_adopts_such_a_session_from_a_store_keeps_the_peace_too() {
+    let (fake, clock) = contested().await;
+    let store = crate::laws::Written::default();
+    let client = || vms_client(&fake, &clock).session_limit(Evict::Oldest).store(store.clone()).build().unwrap();
+    assert_eq!((cameras(&client()).await.unwrap(), fake.count("get_token")), (200, 2));
+    clock.advance(5 * MINUTE);
+    let heir = client();
+    assert_eq!((cameras(&heir).await.unwrap(), fake.count("get_token")), (200, 2));
+    clock.advance(4 * MINUTE);
+    lose_to_another(&fake);
+    assert_eq!(cameras(&heir).await.unwrap_err().kind(), ErrorKind::SessionLimit);
+    clock.advance(9 * MINUTE);
+    assert_eq!(cameras(&heir).await.unwrap_err().kind(), ErrorKind::SessionLimit);
+    assert_eq!(fake.count("get_token"), 2);
+    clock.advance(MINUTE);
+    assert_eq!((cameras(&heir).await.unwrap(), fake.count("get_token")), (200, 3));
+}
+
+#[tokio::test]
+async fn two_fleets_at_one_account_do_not_end_each_others_sessions_for_ever() {
+    let (fake, clock) = start(|b| b.session_limit(1)).await;
+    let fleet = || vms_client(&fake, &clock).session_limit(Evict::Oldest).build().unwrap();
+    let (one, two) = (fleet(), fleet());
+    let mut served = [0, 0];
+    for _ in 0..120 {
+        for (fleet, served) in [&one, &two].into_iter().zip(&mut served) {
+            match cameras(fleet).await {
+                Ok(status) => *served += usize::from(status == 200),
+                Err(error) => assert_eq!(error.kind(), ErrorKind::SessionLimit, "{error}"),
+            }
+        }
+        clock.advance(MINUTE);
+    }
+    // The first signs in (1); the second ends its session (2), loses its own to it (2), leaves it alone for ten minutes, and
+    // from then on looks every five minutes whether there is room: minute 11, 16 … 116.
+    assert_eq!((served, fake.count("get_token")), ([120, 1], 5 + 22));
+}
+
+#[tokio::test]
+async fn clients_clones_and_restarts_that_share_a_store_share_ten_attempts_in_ten_minutes() {
+    let (fake, clock) = start(|b| b.user("another@mail.com", "secret")).await;
+    fake.always("get_token", Fault::Html(503));
+    let store = crate::laws::Written::default();
+    let client = |login: &str| {
+        let builder = vms::Client::builder(fake.uri()).password(login, "whatever").clock(clock.clone());
+        builder.store(store.clone()).build().unwrap()
+    };
+    let (one, two) = (client(FakeVms::LOGIN), client(FakeVms::LOGIN));
+    let (clone, other_login) = (one.clone(), client("another@mail.com"));
+    for round in 1..=2 {
+        for client in [&one, &two, &clone, &other_login] {
+            assert_eq!(client.session().sign_in().await.unwrap_err().kind(), ErrorKind::Outage, "{round}");
+            clock.advance(Duration::from_secs(10));
+        }
+    }
+    for _ in 0..2 {
+        // A restart.
+        assert_eq!(client(FakeVms::LOGIN).session().sign_in().await.unwrap_err().kind(), ErrorKind::Outage);
+    }
+    assert_eq!(fake.count("get_token"), 10);
+    let restarted = client(FakeVms::LOGIN);
+    for seconds in [0, 11 * 60, -22 * 60, 86_400, -86_400, 11 * 60] {
+        clock.jump_wall(seconds);
+        for client in [&one, &two, &clone, &other_login] {
+            let error = client.session().sign_in().await.unwrap_err();
+            assert_eq!((error.kind(), error.is_local()), (ErrorKind::Throttled, true), "{seconds}: {error}");
+        }
+    }
+    assert_eq!(restarted.session().sign_in().await.unwrap_err().kind(), ErrorKind::Throttled);
+    assert_eq!(fake.saw().len(), fake.count("get_token") + fake.count("get_basic_static"));
+    assert_eq!(fake.count("get_token"), 10);
+    // The first attempt was made 80 s before the tenth: its ten minutes are over first, and one is free again.
+    clock.advance(Duration::from_secs(520));
+    assert_eq!(one.session().sign_in().await.unwrap_err().kind(), ErrorKind::Outage);
+    assert_eq!(two.session().sign_in().await.unwrap_err().kind(), ErrorKind::Throttled);
+    assert_eq!(fake.count("get_token"), 11);
+}
