@@ -1,0 +1,116 @@
+//! A vendor that Keyway does not know: write an `Issuer`, and the engine does the rest.
+//!
+//! ```sh
+//! cargo run --example your_own_surface
+//! ```
+//!
+//! The vendor is made up: it listens in this process, signs in by password, and its refresh tokens are good once.
+#![allow(clippy::print_stdout, reason = "it is there to be read")]
+
+use keyway::{
+    Error, Secret,
+    custom::{Attempt, Capabilities, Client, Issued, Issuer, Renewal, Tokens},
+    testing::ManualClock,
+};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+struct Acme {
+    root: String,
+    http: reqwest::Client,
+    password: Secret,
+}
+
+impl Acme {
+    /// The engine counts what is spent, so it is asked before anything is sent.
+    async fn post(&self, attempt: &Attempt, path: &str, body: Value) -> Result<(u16, Value), Error> {
+        let _leave = attempt.spend().await?;
+        let answer = self.http.post(format!("{}{path}", self.root)).json(&body).send().await?;
+        Ok((answer.status().as_u16(), answer.json().await.unwrap_or_default()))
+    }
+}
+
+fn issued(body: &Value) -> Issued {
+    let text = |name: &str| body[name].as_str().unwrap_or_default();
+    Issued::new(text("access")).with_refresh(text("refresh")).lives_for(Duration::from_secs(600))
+}
+
+impl Issuer for Acme {
+    fn describe(&self) -> Capabilities {
+        Capabilities::new("acme", ".password(..)")
+            .renewal(Renewal::RefreshToken { rotates: true })
+            .budget(10, Duration::from_secs(600))
+    }
+
+    fn seed(&self) -> Option<&Secret> {
+        Some(&self.password)
+    }
+
+    async fn sign_in(&self, attempt: &Attempt) -> Result<Issued, Error> {
+        attempt.present(&self.password)?;
+        match self.post(attempt, "/login", json!({ "password": self.password.expose() })).await? {
+            (200, body) => Ok(issued(&body)),
+            (401, _) => Err(Error::invalid_credentials("Acme refused the password")),
+            (429, _) => Err(Error::throttled(None)),
+            (status, _) => Err(Error::unexpected_status(status)),
+        }
+    }
+
+    async fn renew(&self, attempt: &Attempt, tokens: &Tokens) -> Result<Issued, Error> {
+        let refresh = tokens.refresh().map(Secret::expose).unwrap_or_default();
+        match self.post(attempt, "/renew", json!({ "refresh": refresh })).await? {
+            (200, body) => Ok(issued(&body)),
+            (401, _) => Err(Error::refresh_refused("Acme refused the refresh token")),
+            (status, _) => Err(Error::unexpected_status(status)),
+        }
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Error> {
+    let vendor = vendor::start().await;
+    let clock = ManualClock::new();
+    let acme = Acme { root: vendor.uri(), http: reqwest::Client::new(), password: "open sesame".into() };
+    let client = Client::builder(vendor.uri()).issuer(acme).principal("till-7").clock(clock.clone()).build()?;
+    for _ in 0..3 {
+        println!("GET /things answered {}", client.http().get("/things").send().await?.status());
+        println!("ten minutes later:");
+        clock.advance(Duration::from_secs(600));
+    }
+    println!("{}", client.session().report());
+    Ok(())
+}
+
+/// The vendor that is made up.
+mod vendor {
+    use serde_json::{Value, json};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use wiremock::{Mock, MockServer, Request, ResponseTemplate, matchers::any};
+
+    pub(super) async fn start() -> MockServer {
+        let (server, made) = (MockServer::start().await, AtomicUsize::new(0));
+        let answer = move |request: &Request| {
+            let newest = made.load(Ordering::SeqCst);
+            let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+            let bearer = request.headers.get("authorization").and_then(|value| value.to_str().ok());
+            let good = match request.url.path() {
+                "/login" => body["password"] == "open sesame",
+                "/renew" => body["refresh"] == format!("refresh-{newest}"),
+                _ => {
+                    return ResponseTemplate::new(if bearer == Some(&format!("Bearer access-{newest}")) {
+                        200
+                    } else {
+                        401
+                    });
+                }
+            };
+            println!("  Acme was asked: {}", request.url.path());
+            let next = newest + usize::from(good);
+            made.store(next, Ordering::SeqCst);
+            let body = json!({ "access": format!("access-{next}"), "refresh": format!("refresh-{next}") });
+            if good { ResponseTemplate::new(200).set_body_json(body) } else { ResponseTemplate::new(401) }
+        };
+        Mock::given(any()).respond_with(answer).mount(&server).await;
+        server
+    }
+}
