@@ -30,6 +30,8 @@ pub mod testing;
 pub use clock::{Clock, SystemClock};
 pub use credential::{CredentialSource, SourceError};
 pub use error::{Error, ErrorKind, Validation};
+#[cfg(feature = "middleware")]
+pub use http::middleware::SessionMiddleware;
 pub use http::{
     pages::Pages,
     request::{Http, RequestBuilder},

@@ -44,19 +44,22 @@ fn is_loopback(url: &Url) -> bool {
 
 impl Core {
     /// Puts the session's headers on the request; `None` if this one goes without.
-    ///
-    /// A request goes without when the document says so, when its address is not one of ours, and when the caller has
-    /// set credentials of their own.
     pub(crate) async fn authorize(&self, request: &mut Request, facts: Option<&Facts>) -> Result<Option<Lease>, Error> {
-        let open = facts.is_some_and(|facts| facts.roles.is_empty());
-        let own_credentials = request.headers().contains_key(self.0.session.header());
-        if open || own_credentials || !self.0.origins.include(request.url()) {
+        if self.goes_without(request, facts) {
             return Ok(None);
         }
         self.settle_tenant(request)?;
         let lease = self.0.session.lease().await?;
         self.carry(request, &lease);
         Ok(Some(lease))
+    }
+
+    /// A request goes without the session when the document says so, when its address is not one of ours, and when the
+    /// caller has set credentials of their own.
+    pub(super) fn goes_without(&self, request: &Request, facts: Option<&Facts>) -> bool {
+        let open = facts.is_some_and(|facts| facts.roles.is_empty());
+        let own_credentials = request.headers().contains_key(self.0.session.header());
+        open || own_credentials || !self.0.origins.include(request.url())
     }
 
     /// Puts the lease's headers on a request whose tenant is settled.

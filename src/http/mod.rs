@@ -5,6 +5,8 @@ pub(crate) mod authorize;
 #[allow(dead_code, reason = "it holds what documents can say, whether or not one of ours says it today")]
 pub(crate) mod facts;
 pub(crate) mod limits;
+#[cfg(feature = "middleware")]
+pub(crate) mod middleware;
 pub(crate) mod pages;
 pub(crate) mod paths;
 pub(crate) mod replay;
@@ -125,12 +127,9 @@ impl Core {
     /// Any call: credentials, retries, and one replay after a 401.
     pub(crate) async fn call(&self, mut request: Request, facts: Option<&Facts>) -> Result<Response, Error> {
         tokio::runtime::Handle::try_current().map_err(|_| Error::no_runtime())?;
-        // A timeout of the call's own covers the wait for the session too; the default one does not, because a person may
-        // be asked in between. The sign-in or renewal goes on either way.
-        let until = request.timeout().map(|own| self.0.clock.monotonic().saturating_add(*own));
+        let until = self.until(&request);
         request.timeout_mut().get_or_insert(self.0.timeouts.request);
-        // Some frameworks answer a failure with a redirect to a login page unless JSON is asked for first.
-        request.headers_mut().entry(ACCEPT).or_insert(HeaderValue::from_static("application/json, */*;q=0.8"));
+        prefer_json(&mut request);
         let lease = self.within(until, Error::not_in_time, self.authorize(&mut request, facts)).await?;
         self.within(until, Error::too_late, self.exchange(request, lease, facts, until)).await
     }
@@ -161,6 +160,20 @@ impl Core {
         match first(work, self.0.clock.sleep(self.left(until))).await {
             First::One(outcome) => outcome,
             First::Other(()) => Err(late()),
+        }
+    }
+
+    /// The end (monotonic) of a call that has a timeout of its own. It covers the wait for the session too; the default one
+    /// does not, because a person may be asked in between. The sign-in or renewal goes on either way.
+    fn until(&self, request: &Request) -> Option<Duration> {
+        request.timeout().map(|own| self.0.clock.monotonic().saturating_add(*own))
+    }
+
+    /// What is left of the call's own timeout is what the HTTP client is told: it covers the answer's body too, which is
+    /// read after we are done.
+    fn hurry(&self, request: &mut Request, until: Option<Duration>) {
+        if let Some(until) = until {
+            *request.timeout_mut() = Some(self.left(until));
         }
     }
 
@@ -197,6 +210,11 @@ impl Core {
             .advice(format!("make a client with {}", serves.join(" or ")))
             .at(facts.operation))
     }
+}
+
+/// Some frameworks answer a failure with a redirect to a login page unless JSON is asked for first.
+fn prefer_json(request: &mut Request) {
+    request.headers_mut().entry(ACCEPT).or_insert(HeaderValue::from_static("application/json, */*;q=0.8"));
 }
 
 impl Error {

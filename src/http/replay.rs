@@ -35,10 +35,7 @@ impl Core {
         let mut number = 1;
         loop {
             let Some(mut request) = next.take() else { return Err(Error::protocol("a request vanished")) };
-            if let Some(until) = until {
-                // What is left covers the answer's body too, which is read after we are done.
-                *request.timeout_mut() = Some(self.left(until));
-            }
+            self.hurry(&mut request, until);
             next = request.try_clone();
             let outcome = self.0.client.execute(request).await;
             number += 1;

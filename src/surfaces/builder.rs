@@ -418,6 +418,12 @@ macro_rules! surface_client {
             pub fn session(&self) -> &crate::Session {
                 self.core.session()
             }
+
+            /// The session for the calls of a client of your own; see [`SessionMiddleware`](crate::SessionMiddleware).
+            #[cfg(feature = "middleware")]
+            pub fn middleware(&self) -> crate::SessionMiddleware {
+                crate::SessionMiddleware::new(self.core.clone())
+            }
         }
 
         impl std::fmt::Debug for Client {

@@ -77,6 +77,12 @@ impl Client {
     pub fn session(&self) -> &crate::Session {
         self.core.session()
     }
+
+    /// The session for the calls of a client of your own; see [`SessionMiddleware`](crate::SessionMiddleware).
+    #[cfg(feature = "middleware")]
+    pub fn middleware(&self) -> crate::SessionMiddleware {
+        crate::SessionMiddleware::new(self.core.clone())
+    }
 }
 
 /// Builds a [`Client`]. [`build`](Self::build) checks everything and contacts nobody.

@@ -11,6 +11,7 @@ mod flight;
 mod goldens;
 mod hardening;
 mod laws;
+mod middleware;
 mod orderingstack;
 mod outage;
 mod scale;
