@@ -70,7 +70,9 @@ impl Issuer for Acme {
 async fn main() -> Result<(), Error> {
     let vendor = vendor::start().await;
     let clock = ManualClock::new();
-    let acme = Acme { root: vendor.uri(), http: reqwest::Client::new(), password: "open sesame".into() };
+    // A redirect must not take the password elsewhere.
+    let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
+    let acme = Acme { root: vendor.uri(), http, password: "open sesame".into() };
     let client = Client::builder(vendor.uri()).issuer(acme).principal("till-7").clock(clock.clone()).build()?;
     for _ in 0..3 {
         println!("GET /things answered {}", client.http().get("/things").send().await?.status());

@@ -251,11 +251,16 @@ impl Error {
         Self::new(ErrorKind::Throttled, "the vendor was asked too often").with_retry_after(retry_after)
     }
 
-    /// The vendor answered with a failure that is none of the others; from 500 on it is an outage.
+    /// The vendor answered with a failure that is none of the others: a redirect is `Protocol`, and from 500 on it is an
+    /// outage.
     #[must_use]
     pub fn unexpected_status(status: u16) -> Self {
-        let kind = if status >= 500 { ErrorKind::Outage } else { ErrorKind::Api };
-        Self::new(kind, "the vendor answered with a failure").with_status(status)
+        let (kind, message) = match status {
+            300..=399 => (ErrorKind::Protocol, "the vendor redirects, and credentials do not follow"),
+            500.. => (ErrorKind::Outage, "the vendor answered with a failure"),
+            _ => (ErrorKind::Api, "the vendor answered with a failure"),
+        };
+        Self::new(kind, message).with_status(status)
     }
 }
 

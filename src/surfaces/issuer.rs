@@ -219,6 +219,9 @@ pub enum Polled {
 /// itself. Its errors speak: one made with [`Error::captcha_required`], [`Error::session_limit_reached`] or
 /// [`Error::device_code_required`] is a question for a person, one made with [`Error::invalid_credentials`] is remembered,
 /// and [`Error::refresh_refused`] from [`renew`](Self::renew) says that the refresh token is definitely dead.
+///
+/// It sends with an HTTP client of its own, which must not follow redirects: a vendor's 307 would take the password to
+/// wherever it says. With reqwest that is `.redirect(reqwest::redirect::Policy::none())`.
 pub trait Issuer: Send + Sync + 'static {
     /// How this credential behaves. Asked once.
     fn describe(&self) -> Capabilities;

@@ -22,9 +22,12 @@ use tokio::{
 pub(super) const LABEL: &str = "x-keyway-delivery";
 
 /// How one answer is to be delivered.
+#[derive(Default)]
 pub(super) struct Delivery {
     pub(super) gate: Option<(Arc<Hold>, usize)>,
     pub(super) delay: Option<Duration>,
+    /// How long the second half of the body is kept back.
+    pub(super) pause: Option<Duration>,
     pub(super) cut: Option<Cut>,
 }
 
@@ -71,14 +74,18 @@ impl Door {
         while caller.peek(&mut [0]).await? > 0 {
             let answer = self.ask_vendor(&mut caller).await?;
             let (answer, label) = unlabelled(answer);
-            let cut = match label.and_then(|label| self.deliveries.take(label)) {
-                Some(delivery) => self.wait_for(delivery).await,
-                None => None,
-            };
-            match cut {
-                None => caller.write_all(&answer).await?,
-                Some(Cut::Everything) => return Ok(()),
-                Some(Cut::Halfway) => return caller.write_all(without_second_half(&answer)).await,
+            let delivery = label.and_then(|label| self.deliveries.take(label)).unwrap_or_default();
+            self.wait_for(&delivery).await;
+            let (first, second) = answer.split_at(middle(&answer));
+            match (delivery.cut, delivery.pause) {
+                (Some(Cut::Everything), _) => return Ok(()),
+                (Some(Cut::Halfway), _) => return caller.write_all(first).await,
+                (None, None) => caller.write_all(&answer).await?,
+                (None, Some(pause)) => {
+                    caller.write_all(first).await?;
+                    self.deliveries.clock.sleep(pause).await;
+                    caller.write_all(second).await?;
+                }
             }
         }
         Ok(())
@@ -100,15 +107,14 @@ impl Door {
         if answer.is_empty() { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(answer) }
     }
 
-    /// Waits until the answer may go, and says what then is lost of it.
-    async fn wait_for(&self, delivery: Delivery) -> Option<Cut> {
-        if let Some((hold, number)) = delivery.gate {
-            hold.pass(number).await;
+    /// Waits until the answer may go.
+    async fn wait_for(&self, delivery: &Delivery) {
+        if let Some((hold, number)) = &delivery.gate {
+            hold.pass(*number).await;
         }
         if let Some(delay) = delivery.delay {
             self.deliveries.clock.sleep(delay).await;
         }
-        delivery.cut
     }
 }
 
@@ -130,9 +136,10 @@ fn unlabelled(answer: Vec<u8>) -> (Vec<u8>, Option<u64>) {
     (unlabelled, label)
 }
 
-fn without_second_half(answer: &[u8]) -> &[u8] {
+/// Where the second half of the body begins.
+fn middle(answer: &[u8]) -> usize {
     let head_ends = end_of_head(answer);
-    &answer[..head_ends + (answer.len() - head_ends) / 2]
+    head_ends + (answer.len() - head_ends) / 2
 }
 
 fn end_of_head(answer: &[u8]) -> usize {

@@ -140,8 +140,37 @@ impl Answer {
         Self::json(status, &json!({ "message": message }))
     }
 
+    /// Changes what stands at this JSON pointer: `change` gets what it stands in and its name there, and says whether
+    /// that could be done.
+    pub(super) fn change(&mut self, at: &str, change: impl FnOnce(&mut Value, &str) -> bool) -> Result<(), String> {
+        let mut body: Value =
+            serde_json::from_slice(&self.body).map_err(|_| format!("there is no `{at}` in an answer without JSON"))?;
+        let parent = at.rsplit_once('/').and_then(|(parent, member)| Some((body.pointer_mut(parent)?, member)));
+        let done = parent.is_some_and(|(parent, member)| change(parent, &member.replace("~1", "/").replace("~0", "~")));
+        if !done {
+            return Err(format!("there is no `{at}` in the answer {}", outline(&body)));
+        }
+        self.body = body.to_string().into_bytes();
+        Ok(())
+    }
+
     pub(super) fn with(mut self, header: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((header, value.into()));
         self
+    }
+}
+
+/// The names in an answer, without its values: they may be secrets.
+fn outline(body: &Value) -> String {
+    match body {
+        Value::Object(members) => {
+            let members = members.iter().map(|(name, value)| match value {
+                Value::Object(_) | Value::Array(_) => format!("{name}: {}", outline(value)),
+                _ => name.clone(),
+            });
+            format!("{{ {} }}", members.collect::<Vec<_>>().join(", "))
+        }
+        Value::Array(items) => format!("[{}; {}]", items.first().map(outline).unwrap_or_default(), items.len()),
+        _ => "…".to_owned(),
     }
 }

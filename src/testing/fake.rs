@@ -14,7 +14,10 @@ use crate::{Clock, SystemClock};
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
     thread,
     time::{Duration, SystemTime},
 };
@@ -35,6 +38,8 @@ pub struct Fake {
 struct Shared {
     document: Arc<Document>,
     clock: Time,
+    /// How many seconds the vendor's clock is ahead of the world's.
+    skew: AtomicI64,
     desk: Mutex<Desk>,
     answered: watch::Sender<usize>,
     deliveries: Arc<Deliveries>,
@@ -46,6 +51,8 @@ struct Desk {
     expected: Vec<(String, usize)>,
     faults: Faults,
     holds: HashMap<String, Arc<Hold>>,
+    /// What the test asked for and cannot have, in sentences.
+    complaints: Vec<String>,
 }
 
 impl Fake {
@@ -60,6 +67,7 @@ impl Fake {
             document,
             deliveries: Arc::new(Deliveries::new(clock.clone())),
             clock,
+            skew: AtomicI64::new(0),
             desk: Mutex::default(),
             answered: watch::Sender::new(0),
         });
@@ -70,7 +78,7 @@ impl Fake {
 
     /// The time at the vendor's.
     pub(super) fn now(&self) -> SystemTime {
-        self.shared.clock.now()
+        self.shared.now()
     }
 
     /// The root to give to a client's builder: `http://127.0.0.1:<port>`.
@@ -117,10 +125,24 @@ impl Fake {
         self.shared.desk().expected.push((operation.to_owned(), times));
     }
 
-    /// Checks now what [`expect`](Self::expect) asked for.
+    /// Checks now what [`expect`](Self::expect) asked for, and that every [`Fault`] could be done to its answer.
     ///
     /// # Panics
-    /// With a sentence, if a count is wrong.
+    /// If not: with a sentence about each, and all that this fake saw.
+    ///
+    /// ```should_panic
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), reqwest::Error> {
+    /// let fake = keyway::testing::FakeVms::start().await;
+    /// fake.expect("get_basic_static", 1);
+    /// fake.expect("get_token", 1);
+    /// reqwest::get(format!("{}/api/v1/static/basic", fake.uri())).await?;
+    /// fake.verify();
+    /// // FakeVms: `get_token` was to be called once, but was never called. It saw:
+    /// //   get_basic_static: GET /api/v1/static/basic, answered with 200
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn verify(&self) {
         if let Some(complaint) = self.complaint() {
             panic!("{complaint}");
@@ -131,11 +153,15 @@ impl Fake {
         let desk = self.shared.desk();
         let wrong = desk.expected.iter().filter(|(operation, times)| desk.count(operation) != *times);
         let wrong = wrong.map(|(operation, times)| {
-            format!("`{operation}` was to be called {times} times, but was called {} times", desk.count(operation))
+            let (wanted, came) = (often("to be called", *times), often("called", desk.count(operation)));
+            format!("`{operation}` was {wanted}, but was {came}")
         });
-        let wrong: Vec<_> = wrong.collect();
-        let calls: Vec<_> = desk.seen.iter().map(|seen| seen.operation.as_str()).collect();
-        (!wrong.is_empty()).then(|| format!("{}: {}. All calls: {}", self.name, wrong.join("; "), calls.join(", ")))
+        let wrong: Vec<_> = desk.complaints.iter().cloned().chain(wrong).collect();
+        let seen = match desk.seen.as_slice() {
+            [] => "It saw nothing.".to_owned(),
+            seen => seen.iter().fold("It saw:".to_owned(), |lines, seen| lines + &format!("\n  {seen}")),
+        };
+        (!wrong.is_empty()).then(|| format!("{}: {}. {seen}", self.name, wrong.join("; ")))
     }
 
     /// Holds the answers to `operation` from now on, until the gate is opened or dropped.
@@ -163,6 +189,12 @@ impl Fake {
         self.shared.desk().faults.keep(operation, fault);
     }
 
+    /// From now on the vendor's clock is so many seconds ahead of everybody else's, or (negative) behind: its `Date`, the
+    /// ends that it tells, and what it takes for over.
+    pub fn skew_clock(&self, seconds: i64) {
+        self.shared.skew.store(seconds, Ordering::SeqCst);
+    }
+
     /// Takes back all faults of `operation`.
     pub fn heal(&self, operation: &str) {
         self.shared.document.check(operation);
@@ -187,6 +219,13 @@ impl fmt::Debug for Fake {
 }
 
 impl Shared {
+    /// The time at the vendor's.
+    fn now(&self) -> SystemTime {
+        let (skew, now) = (self.skew.load(Ordering::SeqCst), self.clock.now());
+        let distance = Duration::from_secs(skew.unsigned_abs());
+        if skew < 0 { now - distance } else { now + distance }
+    }
+
     fn desk(&self) -> MutexGuard<'_, Desk> {
         locked(&self.desk)
     }
@@ -214,12 +253,13 @@ struct Reception<V> {
 impl<V: Vendor> Respond for Reception<V> {
     fn respond(&self, request: &Request) -> ResponseTemplate {
         let found = self.shared.document.find(request.method.as_str(), request.url.path());
-        let ask = Ask { request, found, now: self.shared.clock.now() };
+        let ask = Ask { request, found, now: self.shared.now() };
         let fault = self.shared.desk().faults.take(ask.operation());
         let (answer, seen) = self.answer(&ask, fault.as_ref());
         let delivery = Delivery {
             gate: self.note(seen),
             delay: fault.as_ref().and_then(Fault::delay),
+            pause: fault.as_ref().and_then(Fault::pause),
             cut: fault.as_ref().and_then(Fault::cut),
         };
         template(answer, ask.now, self.shared.deliveries.order(delivery))
@@ -233,12 +273,21 @@ impl<V: Vendor> Reception<V> {
         let bearer = vendor.token_of(ask).map(|token| vendor.name_of(token).unwrap_or_else(|| "unknown".to_owned()));
         let answer = match fault {
             None => vendor.answer(ask),
-            Some(fault) => fault.instead(&*vendor, ask).unwrap_or_else(|| fault.spoil(vendor.answer(ask))),
+            Some(fault) => {
+                fault.instead(&*vendor, ask).unwrap_or_else(|| self.spoil(fault, vendor.answer(ask), ask.operation()))
+            }
         };
         let answer = vendor.stamp(answer);
         let status = (!matches!(fault, Some(Fault::CutBefore))).then_some(answer.status);
         let seen = Seen::of(ask, status, bearer);
         (answer, seen)
+    }
+
+    fn spoil(&self, fault: &Fault, mut answer: Answer, operation: &str) -> Answer {
+        if let Err(why) = fault.spoil(&mut answer) {
+            self.shared.desk().complaints.push(format!("a fault of `{operation}` could not be done: {why}"));
+        }
+        answer
     }
 
     /// Writes the log, and asks whether the answer is to be held.
@@ -249,6 +298,14 @@ impl<V: Vendor> Reception<V> {
         drop(desk);
         self.shared.answered.send_modify(|answered| *answered += 1);
         gate
+    }
+}
+
+fn often(what: &str, times: usize) -> String {
+    match times {
+        0 => format!("never {what}"),
+        1 => format!("{what} once"),
+        times => format!("{what} {times} times"),
     }
 }
 

@@ -11,6 +11,27 @@ use std::{
 ///
 /// Some faults come *instead of* the vendor: it never sees the request, and nothing is spent. Others strike *after*
 /// it: the vendor has done what was asked (a token is spent, a session exists), and only the answer suffers.
+///
+/// ```
+/// use keyway::testing::{FakeVms, Fault};
+/// use serde_json::{Value, json};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let fake = FakeVms::start().await;
+/// let settings = format!("{}/api/v1/static/basic", fake.uri());
+///
+/// fake.next("get_basic_static", Fault::Member("/version".into(), json!(24))); // a number where a text was
+/// fake.next("get_basic_static", Fault::Member("/theme".into(), json!("dark"))); // a member nobody knows
+/// fake.next("get_basic_static", Fault::WithoutMember("/available_locales".into()));
+///
+/// for (member, value) in [("version", json!(24)), ("theme", json!("dark")), ("available_locales", Value::Null)] {
+///     let answer: Value = reqwest::get(&settings).await?.json().await?;
+///     assert_eq!(answer[member], value);
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Fault {
@@ -27,6 +48,8 @@ pub enum Fault {
         /// The header's value; none leaves it out.
         retry_after: Option<String>,
     },
+    /// Instead: a redirect of this status (301, 302, 303, 307 or 308) to this address, of another origin or not.
+    Redirect(u16, String),
     /// Instead: the connection is closed without an answer.
     CutBefore,
     /// After: the connection is closed without an answer. From outside it looks like [`CutBefore`](Self::CutBefore).
@@ -39,9 +62,17 @@ pub enum Fault {
     WrongContentType,
     /// After: the same JSON, followed by 64 MiB of blanks.
     Huge,
-    /// After: the answer comes this much later, on the fake's clock. With a [`ManualClock`](super::ManualClock) the
-    /// answer counts among its sleepers.
+    /// After: this member of the answer, named by its JSON pointer, has this value: null, another type, a value that its
+    /// enum does not know. If there was no such member, it is added.
+    Member(String, Value),
+    /// After: the answer has no such member, named by its JSON pointer.
+    WithoutMember(String),
+    /// After: the answer, its head too, comes this much later, on the fake's clock. With a
+    /// [`ManualClock`](super::ManualClock) the answer counts among its sleepers.
     Delay(Duration),
+    /// After: the head and half of the body come at once, the other half this much later, on the fake's clock as with
+    /// [`Delay`](Self::Delay).
+    SlowBody(Duration),
 }
 
 /// Where an answer is lost on its way.
@@ -65,20 +96,23 @@ impl Fault {
             Self::TooManyRequests { retry_after: Some(value) } => {
                 Some(vendor.throttled(ask).with("retry-after", value))
             }
+            Self::Redirect(status, to) => Some(Answer::empty(*status).with("location", to)),
             Self::CutBefore => Some(Answer::empty(503)), // never delivered
             _ => None,
         }
     }
 
-    /// What becomes of the vendor's answer.
-    pub(super) fn spoil(&self, mut answer: Answer) -> Answer {
+    /// Does to the vendor's answer what is to become of it, or says why that cannot be done.
+    pub(super) fn spoil(&self, answer: &mut Answer) -> Result<(), String> {
         match self {
             Self::TruncatedJson => answer.body.truncate(answer.body.len() / 2),
             Self::WrongContentType => answer.content_type = "text/plain",
             Self::Huge => answer.body.resize(answer.body.len() + HUGE, b' '),
+            Self::Member(at, value) => answer.change(at, |parent, member| place(parent, member, value.clone()))?,
+            Self::WithoutMember(at) => answer.change(at, remove)?,
             _ => {}
         }
-        answer
+        Ok(())
     }
 
     pub(super) fn cut(&self) -> Option<Cut> {
@@ -94,6 +128,39 @@ impl Fault {
             Self::Delay(delay) => Some(*delay),
             _ => None,
         }
+    }
+
+    /// How long the second half of the body lets itself be waited for.
+    pub(super) fn pause(&self) -> Option<Duration> {
+        match self {
+            Self::SlowBody(pause) => Some(*pause),
+            _ => None,
+        }
+    }
+}
+
+fn place(parent: &mut Value, member: &str, value: Value) -> bool {
+    match parent {
+        Value::Object(members) => {
+            members.insert(member.to_owned(), value);
+            true
+        }
+        Value::Array(items) => member.parse().ok().and_then(|at: usize| items.get_mut(at)).is_some_and(|item| {
+            *item = value;
+            true
+        }),
+        _ => false,
+    }
+}
+
+fn remove(parent: &mut Value, member: &str) -> bool {
+    match parent {
+        Value::Object(members) => members.remove(member).is_some(),
+        Value::Array(items) => member.parse().ok().filter(|at: &usize| *at < items.len()).is_some_and(|at| {
+            items.remove(at);
+            true
+        }),
+        _ => false,
     }
 }
 

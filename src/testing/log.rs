@@ -70,6 +70,23 @@ fn without_credentials(headers: &HeaderMap) -> HeaderMap {
     kept.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
+/// One line: `auth: POST /user/v1/auth, answered with 201`.
+impl fmt::Display for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} {}", self.operation, self.method, self.path)?;
+        if let Some(bearer) = &self.bearer {
+            write!(f, " with {bearer}")?;
+        }
+        if let Some(tenant) = &self.tenant {
+            write!(f, " for tenant {tenant}")?;
+        }
+        match self.status {
+            Some(status) => write!(f, ", answered with {status}"),
+            None => f.write_str(", cut before it was seen"),
+        }
+    }
+}
+
 impl fmt::Debug for Seen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Seen")

@@ -14,19 +14,87 @@
 //! | [`FakeVtex`] | app keys, sign-in by mail, failures inside a 200 |
 //! | [`Fake`] | what all of them can do: log, counts, expectations, gates, faults |
 //!
-//! The vendor can take its time, and fail, when the test wants it:
+//! # A test of your own
+//!
+//! Say that this is your retry logic: three tries, with ten seconds between them.
 //!
 //! ```
-//! use keyway::testing::{FakeVms, Fault};
-//! use reqwest::StatusCode;
+//! # use keyway::{Clock, Error, vms};
+//! # use reqwest::{Response, StatusCode};
+//! # use std::time::Duration;
+//! async fn cameras(vms: &vms::Client, clock: &impl Clock) -> Result<Response, Error> {
+//!     for _ in 1..3 {
+//!         let answer = vms.http().get("/api/v1/cameras").send().await?;
+//!         if answer.status() != StatusCode::SERVICE_UNAVAILABLE {
+//!             return Ok(answer);
+//!         }
+//!         clock.sleep(Duration::from_secs(10)).await;
+//!     }
+//!     vms.http().get("/api/v1/cameras").send().await
+//! }
+//!
+//! // Then this is its test.
+//! use keyway::testing::{FakeVms, Fault, ManualClock};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! let clock = ManualClock::new();
+//! let fake = FakeVms::builder().clock(clock.clone()).start().await;
+//! fake.next_times("list_cameras", 2, Fault::Html(503)); // down, and down again
+//! fake.expect("list_cameras", 3); // checked when the fake is dropped
+//! fake.expect("get_token", 1); // the session outlives the outage
+//! let vms = vms::Client::builder(fake.uri()).password(FakeVms::LOGIN, FakeVms::PASSWORD);
+//! let vms = vms.clock(clock.clone()).build().expect("a client");
+//!
+//! let time_passes = async {
+//!     for tries in 1..3 {
+//!         fake.until("list_cameras", tries).await;
+//!         clock.until_sleeping(1).await; // a barrier, not a guess
+//!         clock.advance(Duration::from_secs(10)); // which takes no time at all
+//!     }
+//! };
+//! let (answer, ()) = tokio::join!(cameras(&vms, &clock), time_passes);
+//! assert_eq!(answer.expect("an answer").status(), 200);
+//! # }
+//! ```
+//!
+//! The same as a file: `examples/your_own_tests.rs`. An expectation that is not met panics, and tells what came instead:
+//!
+//! ```text
+//! FakeVms: `get_token` was to be called once, but was called 2 times. It saw:
+//!   get_basic_static: GET /api/v1/static/basic, answered with 200
+//!   get_token: POST /api/v1/token, answered with 500
+//!   …
+//! ```
+//!
+//! # What can be told to a fake
+//!
+//! Before it starts, what the vendor is like: each fake's builder says it, from [`session_limit`](FakeVmsBuilder::session_limit)
+//! and [`captcha_after`](FakeVmsBuilder::captcha_after) to [`rotating`](FakeOrderingStackBuilder::rotating) refresh tokens
+//! that take their family with them, and [`token_life`](FakeVtexBuilder::token_life). All time is that of a [`ManualClock`],
+//! if one is given.
+//!
+//! Then, what is to go wrong: one of these for the [`next`](Fake::next) call of an operation, for [some](Fake::next_times)
+//! or for [all](Fake::always).
+//!
+//! | what goes wrong | [`Fault`] |
+//! |---|---|
+//! | the connection is cut: before the vendor has done anything, after, or in the middle of the answer | [`CutBefore`](Fault::CutBefore), [`CutAfter`](Fault::CutAfter), [`CutHalfway`](Fault::CutHalfway) |
+//! | the answer is slow, from its head on or in its body | [`Delay`](Fault::Delay), [`SlowBody`](Fault::SlowBody) |
+//! | the answer is a page, or nothing, or half of itself, or never ends, or is called something else | [`Html`](Fault::Html), [`Empty`](Fault::Empty), [`TruncatedJson`](Fault::TruncatedJson), [`Huge`](Fault::Huge), [`WrongContentType`](Fault::WrongContentType) |
+//! | a member is null, of another type, a new value of an enum, or new altogether; or is missing | [`Member`](Fault::Member), [`WithoutMember`](Fault::WithoutMember) |
+//! | the vendor says no, or not now, or something that you think up | [`Unauthorized`](Fault::Unauthorized), [`TooManyRequests`](Fault::TooManyRequests), [`Json`](Fault::Json) |
+//! | the answer leads elsewhere | [`Redirect`](Fault::Redirect) |
+//!
+//! The vendor's clock can go wrong too ([`skew_clock`](Fake::skew_clock)), and an answer can be held until the test wants it:
+//!
+//! ```
+//! use keyway::testing::FakeVms;
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let fake = FakeVms::start().await;
 //! let settings = format!("{}/api/v1/static/basic", fake.uri());
-//!
-//! fake.next("get_basic_static", Fault::Html(502)); // the next answer only
-//! assert_eq!(reqwest::get(&settings).await?.status(), StatusCode::BAD_GATEWAY);
 //!
 //! let gate = fake.hold("get_basic_static");
 //! let (one, two) = (tokio::spawn(reqwest::get(settings.clone())), tokio::spawn(reqwest::get(settings)));
@@ -34,7 +102,7 @@
 //! gate.open();
 //! assert!(one.await??.status().is_success() && two.await??.status().is_success());
 //!
-//! assert_eq!(fake.count("get_basic_static"), 3);
+//! assert_eq!(fake.count("get_basic_static"), 2);
 //! # Ok(())
 //! # }
 //! ```

@@ -72,7 +72,8 @@ pub struct FakeVmsBuilder {
 #[derive(Debug, Clone)]
 struct Rules {
     session_limit: usize,
-    captcha: bool,
+    /// After how many sign-ins a captcha is needed.
+    captcha_after: Option<usize>,
     token_life: Option<Duration>,
     prefixed_token: bool,
     sign_ins_per_address: usize,
@@ -111,7 +112,7 @@ impl FakeVms {
     pub fn builder() -> FakeVmsBuilder {
         let rules = Rules {
             session_limit: 5,
-            captcha: false,
+            captcha_after: None,
             token_life: None,
             prefixed_token: false,
             sign_ins_per_address: 10,
@@ -210,7 +211,13 @@ impl FakeVmsBuilder {
 
     /// Sign-in needs a captcha.
     pub fn captcha(mut self, needed: bool) -> Self {
-        self.rules.captcha = needed;
+        self.rules.captcha_after = needed.then_some(0);
+        self
+    }
+
+    /// Sign-in needs a captcha after so many were tried, whoever tried and whatever came of it.
+    pub fn captcha_after(mut self, sign_ins: usize) -> Self {
+        self.rules.captcha_after = Some(sign_ins);
         self
     }
 
@@ -282,6 +289,8 @@ struct Platform {
     sessions: Vec<Session>,
     tokens: Mint,
     captchas: Captchas,
+    /// How many were tried.
+    sign_ins: usize,
     sign_ins_by_address: Throttle,
     sign_ins_by_login: Throttle,
     captchas_by_address: Throttle,
@@ -331,12 +340,14 @@ impl Platform {
         if let Some(wait) = self.attempt_refused(ask, &request) {
             return self.wait(ask, wait);
         }
-        if let Some(refusal) = self.refuse(&request, ask.now) {
+        let captcha = self.needs_captcha();
+        self.sign_ins += 1;
+        if let Some(refusal) = self.refuse(&request, captcha, ask.now) {
             return refusal;
         }
         self.end(|session| session.login == request.login && Some(&session.id) == request.session_id.as_ref());
         if self.sessions_of(&request.login).count() >= self.rules.session_limit {
-            return self.limit_reached(&request, ask.now);
+            return self.limit_reached(&request, captcha, ask.now);
         }
         self.captchas.spend(&request.key);
         self.begin_session(&request, ask.now)
@@ -354,30 +365,34 @@ impl Platform {
         waits.into_iter().flatten().max()
     }
 
-    fn refuse(&mut self, request: &SignIn, now: SystemTime) -> Option<Answer> {
+    fn needs_captcha(&self) -> bool {
+        self.rules.captcha_after.is_some_and(|free| self.sign_ins >= free)
+    }
+
+    fn refuse(&mut self, request: &SignIn, captcha: bool, now: SystemTime) -> Option<Answer> {
         for (field, value) in [("login", &request.login), ("password", &request.password)] {
             if value.is_empty() {
                 return Some(self.invalid(field, &format!("The {field} field is required.")));
             }
         }
-        if self.rules.captcha && request.captcha.is_empty() {
+        if captcha && request.captcha.is_empty() {
             return Some(self.invalid("captcha", "The captcha field is required."));
         }
-        if self.rules.captcha && !self.captchas.accepts(&request.key, &request.captcha, now) {
+        if captcha && !self.captchas.accepts(&request.key, &request.captcha, now) {
             return Some(self.invalid("captcha", "The captcha is not right, or too old."));
         }
         let known = self.users.know(&request.login, &request.password);
         (!known).then(|| self.invalid("login", "These credentials do not match our records."))
     }
 
-    fn limit_reached(&mut self, request: &SignIn, now: SystemTime) -> Answer {
+    fn limit_reached(&mut self, request: &SignIn, captcha: bool, now: SystemTime) -> Answer {
         let mut body = self.document.example("get_token", 419);
         let sessions: Vec<Value> =
             self.sessions_of(&request.login).map(|session| self.listed(session, None, now)).collect();
         body["sessions_limit"] = json!(self.rules.session_limit);
         body["sessions_count"] = json!(sessions.len());
         body["sessions"] = json!(sessions);
-        if self.rules.captcha {
+        if captcha {
             body["captcha_will_required_in"] = json!(self.captchas.lease(&request.key, now).as_secs());
         } else {
             body.as_object_mut().map(|body| body.remove("captcha_will_required_in"));
@@ -420,7 +435,7 @@ impl Platform {
     fn basic_static(&self) -> Answer {
         let body = json!({
             "available_locales": ["en", "ru"],
-            "is_captcha_available": self.rules.captcha,
+            "is_captcha_available": self.needs_captcha(),
             "is_external_auth_enabled": false,
             "version": "24.03.0.0",
         });
@@ -508,6 +523,7 @@ impl Platform {
             sessions: Vec::new(),
             tokens: Mint::default(),
             captchas: Captchas::default(),
+            sign_ins: 0,
             sign_ins_by_address: Throttle::new(rules.sign_ins_per_address, WINDOW),
             sign_ins_by_login: Throttle::new(rules.sign_ins_per_login, WINDOW),
             captchas_by_address: Throttle::new(rules.captchas_per_address, WINDOW),

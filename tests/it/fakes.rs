@@ -104,6 +104,22 @@ mod every_fake {
     use super::*;
 
     #[test]
+    fn the_test_in_the_documentation_is_that_of_the_example() {
+        let page = include_str!("../../src/testing/mod.rs").lines().filter_map(|line| line.strip_prefix("//!"));
+        let mut page = page.map(str::trim);
+        let example = include_str!("../../examples/your_own_tests.rs").lines().map(str::trim);
+        let code = example.skip_while(|line| !line.starts_with("async fn cameras"));
+        let is_frame = |line: &str| {
+            line.len() < 2 || line.contains("mod tests") || line == "use super::*;" || line.starts_with("async fn an_")
+        };
+        let code: Vec<_> = code.filter(|line| !is_frame(line) && !line.starts_with("#[")).collect();
+        assert!(code.len() > 20, "{code:#?}");
+        for line in code {
+            assert!(page.any(|told| told == line), "the page lacks, or has elsewhere: {line}");
+        }
+    }
+
+    #[test]
     fn it_outlives_the_runtime_that_started_it_and_ends_with_its_handle() {
         let fake = block_on(FakeVms::start());
         let settings = format!("{}/api/v1/static/basic", fake.uri());
@@ -257,6 +273,96 @@ mod every_fake {
     }
 
     #[tokio::test]
+    async fn a_slow_body_begins_at_once_and_ends_later() {
+        let clock = ManualClock::new();
+        let fake = FakeVms::builder().clock(clock.clone()).start().await;
+        fake.next("get_basic_static", Fault::SlowBody(MINUTE));
+        let answer = call(&fake, Method::GET, "/api/v1/static/basic").send().await.expect("the head comes");
+        let body = tokio::spawn(answer.json::<Value>());
+        clock.until_sleeping(1).await;
+        clock.advance(59 * SECOND);
+        assert!(!body.is_finished());
+        clock.advance(SECOND);
+        assert_eq!(body.await.expect("runs").expect("is whole")["is_captcha_available"], false);
+    }
+
+    #[tokio::test]
+    async fn a_redirect_leads_where_it_was_told_to() {
+        let (fake, other) = (FakeVms::start().await, FakeVms::start().await);
+        let elsewhere = format!("{}/api/v1/token", other.uri());
+        let http = Client::builder().redirect(Policy::none()).build().expect("a client");
+        for status in [301, 302, 303, 307, 308] {
+            fake.next("get_token", Fault::Redirect(status, elsewhere.clone()));
+            let answer = http.post(format!("{}/api/v1/token", fake.uri())).send().await.expect("answers");
+            assert_eq!((answer.status().as_u16(), header(&answer, "location")), (status, elsewhere.as_str()));
+        }
+        assert_eq!((fake.sessions().len(), other.saw().len()), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn a_member_can_be_another_be_added_or_be_missing() {
+        let fake = FakeVms::builder().sign_ins_per_login(99).sign_ins_per_address(99).start().await;
+        let whole = body(vms_sign_in(&fake, json!({})).send().await).await;
+        for at in ["/access_token", "/user/login", "/user/permissions/0/name", "/user/brand~1new", "/brand~0new"] {
+            for value in [json!(null), json!(17), json!("zz-new"), json!({ "deep": [] })] {
+                fake.next("get_token", Fault::Member(at.to_owned(), value.clone()));
+                let answer = body(vms_sign_in(&fake, json!({})).send().await).await;
+                assert_eq!(answer.pointer(at), Some(&value), "{at}");
+                fake.revoke_all();
+                if whole.pointer(at).is_some() {
+                    fake.next("get_token", Fault::WithoutMember(at.to_owned()));
+                    let answer = body(vms_sign_in(&fake, json!({})).send().await).await;
+                    assert_eq!((answer.pointer(at), &answer["user"]["id"]), (None, &whole["user"]["id"]), "{at}");
+                    fake.revoke_all();
+                }
+            }
+        }
+        fake.verify();
+    }
+
+    #[tokio::test]
+    async fn a_member_that_cannot_be_found_is_told_without_a_value() {
+        let fake = FakeVms::start().await;
+        fake.next("get_token", Fault::WithoutMember("/token".to_owned()));
+        fake.next("get_token", Fault::Member("/user/login/name".to_owned(), json!(1)));
+        for _ in 0..2 {
+            assert_eq!(status(vms_sign_in(&fake, json!({})).send()).await, 200);
+        }
+        fake.next("logout", Fault::WithoutMember("/status".to_owned()));
+        fake.next("get_basic_static", Fault::Member("/version/0".to_owned(), json!(1)));
+        status(vms(&fake, Method::GET, "/api/v1/static/basic").send()).await;
+        let told = complaint(|| drop(fake));
+        assert!(
+            told.contains("a fault of `get_token` could not be done: there is no `/token` in the answer"),
+            "{told}"
+        );
+        assert!(told.contains("there is no `/user/login/name` in the answer { access_token, user: {"), "{told}");
+        assert!(told.contains("`get_basic_static` could not be done: there is no `/version/0`"), "{told}");
+        assert!(!told.contains("vms-") && !told.contains(FakeVms::LOGIN), "{told}");
+    }
+
+    #[tokio::test]
+    async fn a_skewed_clock_is_wrong_in_all_that_the_vendor_tells_and_does() {
+        let clock = ManualClock::new();
+        let fake = FakeVitaMojo::builder().clock(clock.clone()).jwt(true).start().await;
+        fake.skew_clock(-86_400);
+        let answer = vita_sign_in(&fake).send().await.expect("answers");
+        assert_eq!(header(&answer, "date"), "Wed, 31 Dec 2025 00:00:00 GMT");
+        let token = fake.token(1);
+        let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).expect("claims")).expect("is base64");
+        let claims: Value = serde_json::from_slice(&claims).expect("is JSON");
+        assert_eq!(claims["exp"], 1_767_225_600 - 86_400 + 600);
+        let check = || status(call(&fake, Method::GET, "/user/v1/auth/check").bearer_auth(&token).send());
+        assert_eq!(check().await, 200);
+        fake.skew_clock(0);
+        assert_eq!(check().await, 401); // by the right clock it ended yesterday
+        fake.skew_clock(86_400);
+        let answer = call(&fake, Method::GET, "/user/v1/auth/check").send().await.expect("answers");
+        assert_eq!(header(&answer, "date"), "Fri, 02 Jan 2026 00:00:00 GMT");
+        assert_eq!(clock.sleepers(), 0);
+    }
+
+    #[tokio::test]
     async fn faults_queue_up_and_standing_ones_stay_until_healed() {
         let fake = FakeVms::start().await;
         let settings = || status(call(&fake, Method::GET, "/api/v1/static/basic").send());
@@ -276,10 +382,28 @@ mod every_fake {
         fake.expect("auth", 1);
         fake.expect("refresh_token", 2);
         assert_eq!(status(vita_sign_in(&fake).send()).await, 201);
-        let sentence =
-            "FakeVitaMojo: `refresh_token` was to be called 2 times, but was called 0 times. All calls: auth";
-        assert_eq!(complaint(|| fake.verify()), sentence);
-        assert_eq!(complaint(|| drop(fake)), sentence);
+        assert_eq!(
+            status(call(&fake, Method::GET, "/user/v1/auth/check").bearer_auth(fake.token(1)).send()).await,
+            200
+        );
+        let sibling = call(&fake, Method::GET, "/order/v1/orders").header("tenant", "t-1");
+        fake.next("other", Fault::CutBefore);
+        sibling.send().await.expect_err("the connection is cut");
+        let told = "\
+FakeVitaMojo: `refresh_token` was to be called 2 times, but was never called. It saw:
+  auth: POST /user/v1/auth, answered with 201
+  check_token: GET /user/v1/auth/check with token #1, answered with 200
+  other: GET /order/v1/orders for tenant t-1, cut before it was seen";
+        assert_eq!(complaint(|| fake.verify()), told);
+        assert_eq!(complaint(|| drop(fake)), told);
+    }
+
+    #[tokio::test]
+    async fn an_expectation_of_a_fake_that_saw_nothing_says_so() {
+        let fake = FakeVms::start().await;
+        fake.expect("get_token", 1);
+        let told = "FakeVms: `get_token` was to be called once, but was never called. It saw nothing.";
+        assert_eq!(complaint(|| drop(fake)), told);
     }
 
     #[tokio::test]
@@ -562,6 +686,22 @@ mod vms {
         let late = json!({ "captcha": fake.captcha_answer(), "key": key });
         clock.advance(MINUTE);
         assert_eq!(field_blamed(vms_sign_in(&fake, late)).await, "captcha");
+    }
+
+    #[tokio::test]
+    async fn a_captcha_can_be_needed_after_some_sign_ins() {
+        let fake = FakeVms::builder().captcha_after(2).start().await;
+        let available = || async {
+            body(vms(&fake, Method::GET, "/api/v1/static/basic").send().await).await["is_captcha_available"].take()
+        };
+        assert_eq!(field_blamed(vms_sign_in(&fake, json!({ "password": "wrong" }))).await, "login");
+        assert_eq!(available().await, false);
+        assert_eq!(status(vms_sign_in(&fake, json!({})).send()).await, 200);
+        assert_eq!(available().await, true);
+        assert_eq!(field_blamed(vms_sign_in(&fake, json!({}))).await, "captcha");
+        let key = captcha_key(&fake).await;
+        let answer = json!({ "captcha": fake.captcha_answer(), "key": key });
+        assert_eq!(status(vms_sign_in(&fake, answer).send()).await, 200);
     }
 
     #[tokio::test]

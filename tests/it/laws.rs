@@ -493,6 +493,16 @@ async fn l13_credentials_go_to_the_own_origin_only<S: Surface>() {
     assert_eq!(answer.status(), 401);
     assert!(other.fake().saw().iter().all(|seen| seen.bearer.is_none()));
     assert_eq!(stage.asked(), 0);
+    // Nor do they follow a redirect, whether of a call or of a sign-in.
+    let elsewhere = format!("{}{}", other.fake().uri(), S::PATH);
+    stage.all(&Fault::Redirect(307, elsewhere.clone()));
+    let error = http.get(S::PATH).send().await.unwrap_err();
+    assert_eq!((error.kind(), error.status()), (ErrorKind::Protocol, Some(307)), "{error}");
+    stage.heal();
+    stage.clock.advance(Duration::from_secs(60));
+    stage.fake().next("other", Fault::Redirect(307, elsewhere));
+    assert_eq!(http.get(S::PATH).send().await.unwrap().status(), 307);
+    assert_eq!(other.fake().saw().len(), 1);
 }
 
 async fn l14_a_throttle_is_waited_for_even_by_an_explicit_sign_in<S: Surface>() {
@@ -880,7 +890,8 @@ impl Surface for Acme {
         store: &(impl Store + Clone),
         panics: Option<Arc<AtomicBool>>,
     ) -> (Http, Session) {
-        let (root, http) = (self.0.uri(), reqwest::Client::new());
+        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        let root = self.0.uri();
         let issuer = AcmeIssuer { root: root.clone(), http, life: self.1, panics };
         let builder = keyway::custom::Client::builder(root).issuer(issuer).principal(FakeVitaMojo::EMAIL);
         let client = builder.clock(clock.clone()).store(store.clone()).build().unwrap();
