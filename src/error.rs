@@ -65,6 +65,33 @@ pub enum ErrorKind {
     Config,
 }
 
+impl ErrorKind {
+    /// Its name in snake_case, such as `invalid_credentials`: for labels and logs. A kind keeps its name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidCredentials => "invalid_credentials",
+            Self::SignInRequired => "sign_in_required",
+            Self::SignedOut => "signed_out",
+            Self::CaptchaRequired => "captcha_required",
+            Self::SessionLimit => "session_limit",
+            Self::DeviceCode => "device_code",
+            Self::AccessKey => "access_key",
+            Self::Declined => "declined",
+            Self::Unauthorized => "unauthorized",
+            Self::Forbidden => "forbidden",
+            Self::Validation => "validation",
+            Self::Throttled => "throttled",
+            Self::Api => "api",
+            Self::Outage => "outage",
+            Self::Timeout => "timeout",
+            Self::Protocol => "protocol",
+            Self::Store => "store",
+            Self::Config => "config",
+        }
+    }
+}
+
 /// Messages of a [`ErrorKind::Validation`] failure, by field.
 pub type Validation = BTreeMap<String, Vec<String>>;
 

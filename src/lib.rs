@@ -24,6 +24,10 @@ mod secret;
 mod session;
 mod store;
 mod surfaces;
+#[cfg(feature = "metrics")]
+pub mod telemetry;
+#[cfg(not(feature = "metrics"))]
+mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
 

@@ -95,6 +95,22 @@ pub(crate) enum Reason {
     Answered,
 }
 
+impl Reason {
+    /// For labels.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::NoSession => "no_session",
+            Self::Early => "early",
+            Self::Late => "late",
+            Self::Expired => "expired",
+            Self::Rejected => "rejected",
+            Self::TooShort => "too_short",
+            Self::Asked => "asked",
+            Self::Answered => "answered",
+        }
+    }
+}
+
 /// What a call for a token is answered with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Decision {

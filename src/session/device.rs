@@ -50,11 +50,17 @@ impl Pilot {
                 return Err(Error::nobody_waits());
             }
             match engine.issuer.poll(&attempt, device).await {
-                Ok(Polled::Issued(issued)) => return Ok(issued),
+                Ok(Polled::Issued(issued)) => {
+                    engine.telemetry.signed_in(flight.reason, None);
+                    return Ok(issued);
+                }
                 Ok(Polled::Pending) => {}
                 Ok(Polled::SlowDown) => interval = interval.saturating_add(SLOWER),
                 Err(error) if error.is_temporary() && !error.is_local() => interval = slower(interval, &error),
-                Err(error) => return Err(error),
+                Err(error) => {
+                    engine.telemetry.signed_in(flight.reason, Some(&error));
+                    return Err(error);
+                }
             }
         }
     }

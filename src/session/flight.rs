@@ -44,7 +44,7 @@ pub(crate) struct Flight {
     pub(super) id: u64,
     /// Sign-outs so far when it started: a later one beats it.
     pub(super) epoch: u64,
-    reason: Reason,
+    pub(super) reason: Reason,
     started: Now,
     /// How long the token that was held then had left.
     left: Option<Duration>,
@@ -127,6 +127,7 @@ impl Engine {
 
     /// Waits for a flight's outcome; `None` when it is lost or silent for too long, and out of the way.
     pub(super) async fn outcome(&self, flight: &Arc<Flight>) -> Option<Result<Lease, Error>> {
+        let _waiting = self.telemetry.waiting();
         let mut signal = flight.signal.subscribe();
         loop {
             match &*signal.borrow_and_update() {
@@ -262,7 +263,7 @@ impl Pilot {
         let given = self.engine.issuer.seed().is_some();
         state.cooldown.failed(&error, now, self.engine.chance.share(), given);
         let took = now.monotonic.saturating_sub(self.flight.started.monotonic);
-        state.report.add(now.wall, What::Failed { reason: self.flight.reason, kind: error.kind(), took });
+        self.engine.note(state, now, What::Failed { reason: self.flight.reason, kind: error.kind(), took });
         match state.cooldown.failure(now) {
             Some((_, Some(wait))) if error.is_temporary() => error.with_retry_after(Some(wait)),
             _ => error,
@@ -272,7 +273,9 @@ impl Pilot {
     /// One event per flight, with everything the decision was made from. A renewal that works is nobody's news.
     fn tell(&self, outcome: &Result<Lease, Error>, now: Now) {
         let Flight { id, epoch, reason, started, left, .. } = &*self.flight;
-        let took_ms = now.monotonic.saturating_sub(started.monotonic).as_millis() as u64;
+        let took = now.monotonic.saturating_sub(started.monotonic);
+        self.engine.telemetry.landed(*reason, outcome.as_ref().err(), took);
+        let took_ms = took.as_millis() as u64;
         let left_ms = left.map(|left| left.as_millis() as u64);
         let sent = self.flight.sent.load(Ordering::Acquire);
         let key = &self.engine.key;
@@ -315,7 +318,8 @@ impl Pilot {
 
     async fn ask(&self, question: &Question, so_far: &Conversation) -> Result<Asked, Error> {
         let engine = &self.engine;
-        engine.state().report.add(engine.now().wall, What::Asked { question: question.name() });
+        let what = What::Asked { question: question.name(), kind: question.kind() };
+        engine.note(&mut engine.state(), engine.now(), what);
         let too_often = match &question.about {
             About::Captcha(_) => so_far.captchas > MOST_ANSWERS,
             About::AccessKey(_) => so_far.access_keys > MOST_ANSWERS,
@@ -456,7 +460,7 @@ impl Pilot {
         if !held.deadlines.is_fresh(now) || state.check(&self.flight).is_err() {
             return false;
         }
-        state.report.add(now.wall, What::Adopted { generation: record.generation.to_string() });
+        engine.note(&mut state, now, What::Adopted { generation: record.generation.to_string() });
         engine.publish(&mut state, held, tokens);
         true
     }
@@ -507,7 +511,9 @@ impl Pilot {
             return Err(Error::seed_spent(engine.capabilities.credential));
         }
         let attempt = Attempt::new(engine.clone(), self.flight.clone(), conversation.clone());
-        engine.issuer.sign_in(&attempt).await.map(|issued| (issued, false))
+        let outcome = engine.issuer.sign_in(&attempt).await;
+        engine.telemetry.signed_in(self.flight.reason, outcome.as_ref().err());
+        outcome.map(|issued| (issued, false))
     }
 
     /// A credential that is itself a refresh token begins one session: what the store or this client has had from it, if
@@ -521,13 +527,15 @@ impl Pilot {
     async fn renew(&self, tokens: &Tokens) -> Result<Issued, Error> {
         let engine = &self.engine;
         let attempt = Attempt::new(engine.clone(), self.flight.clone(), Conversation::default());
-        let first = engine.issuer.renew(&attempt, tokens).await;
-        let outcome = match first {
+        let ask = async || {
+            let outcome = engine.issuer.renew(&attempt, tokens).await;
+            engine.telemetry.renewed(self.flight.reason, outcome.as_ref().err());
+            outcome
+        };
+        let outcome = match ask().await {
             // Whatever is wrong with the values, it is nothing a person typed.
             Err(refused) if refused.kind() == ErrorKind::Validation => Err(refused.with_kind(ErrorKind::Api)),
-            Err(torn) if torn.is_outcome_unknown() && engine.capabilities.renewal.rotates() => {
-                engine.issuer.renew(&attempt, tokens).await
-            }
+            Err(torn) if torn.is_outcome_unknown() && engine.capabilities.renewal.rotates() => ask().await,
             outcome => outcome,
         };
         outcome.map(|issued| Issued { tokens: issued.tokens.keeping(tokens.refresh()), ..issued })
@@ -582,6 +590,9 @@ impl Pilot {
         let engine = &self.engine;
         let Kept { held, tokens, profile, unsaved, renewed } = kept;
         let (generation, saved) = (held.generation, unsaved.is_none());
+        if held.evicted {
+            engine.note(state, now, What::Evicted);
+        }
         state.unsaved.clone_from(&unsaved);
         state.seed_spent |= !renewed;
         if let Some(unsaved) = unsaved {
@@ -643,16 +654,14 @@ impl State {
     ) {
         let took = now.monotonic.saturating_sub(flight.started.monotonic);
         let (reason, generation) = (flight.reason, generation.to_string());
-        self.report.add(
-            now.wall,
-            match renewed {
-                true => What::Renewed { reason, took, generation },
-                false => What::SignedIn { reason, took, generation },
-            },
-        );
+        let what = match renewed {
+            true => What::Renewed { reason, took, generation },
+            false => What::SignedIn { reason, took, generation },
+        };
+        engine.note(self, now, what);
         if !saved {
             tracing::warn!(key = %engine.key, "keyway: the store did not take the new token; it is kept in memory");
-            self.report.add(now.wall, What::NotSaved);
+            engine.note(self, now, What::NotSaved);
         }
     }
 

@@ -5,7 +5,7 @@ use super::{
     evict::{SessionId, SessionLimit},
     questions::{AccessKey, Captcha, DeviceCode},
 };
-use crate::{BoxFuture, Error, Secret, clock::Now, surfaces::Issued};
+use crate::{BoxFuture, Error, ErrorKind, Secret, clock::Now, surfaces::Issued};
 use std::{
     fmt,
     sync::{Arc, atomic::AtomicBool},
@@ -186,6 +186,16 @@ impl Question {
             About::Session(_) => "which session may end",
             About::Device(_) => "a device code",
             About::AccessKey(_) => "an access key",
+        }
+    }
+
+    /// The kind of the error that asks it.
+    pub(crate) fn kind(&self) -> ErrorKind {
+        match &self.about {
+            About::Captcha(_) => ErrorKind::CaptchaRequired,
+            About::Session(_) => ErrorKind::SessionLimit,
+            About::Device(_) => ErrorKind::DeviceCode,
+            About::AccessKey(_) => ErrorKind::AccessKey,
         }
     }
 

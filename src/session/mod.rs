@@ -22,6 +22,7 @@ use crate::{
     clock::{Clock, Now},
     store::{DynStore, Ends, Generation, Kept, Key, Record, StoreError, fingerprint},
     surfaces::{Capabilities, DynIssuer, Placement, Renewal},
+    telemetry::Telemetry,
 };
 use arc_swap::ArcSwapOption;
 use chance::Chance;
@@ -59,6 +60,7 @@ pub(crate) struct Engine {
     ledger: Key,
     issuer: Arc<dyn DynIssuer>,
     capabilities: Capabilities,
+    telemetry: Telemetry,
     store: Arc<dyn DynStore>,
     clock: Arc<dyn Clock>,
     responder: Option<Arc<dyn DynResponder>>,
@@ -144,6 +146,14 @@ struct Held {
     born: Born,
     /// Another session was ended for this one.
     evicted: bool,
+}
+
+impl Held {
+    /// How long ago its life began.
+    #[inline]
+    fn age(&self, now: Now) -> Duration {
+        now.monotonic.saturating_sub(self.received.monotonic)
+    }
 }
 
 /// A token that could be used when it was handed out, with the headers that carry it.
@@ -258,10 +268,12 @@ impl Session {
     pub(crate) fn new(settings: Settings) -> Self {
         let Settings { key, ledger, issuer, store, clock, responder, evict, windows, timeouts, constant } = settings;
         let chance = Chance::new();
+        let capabilities = issuer.describe();
         Self(Arc::new(Engine {
             key,
             ledger,
-            capabilities: issuer.describe(),
+            telemetry: Telemetry::new(capabilities.surface),
+            capabilities,
             issuer,
             store,
             clock,
@@ -448,7 +460,7 @@ impl Session {
         if state.rejected {
             return true;
         }
-        if held.evicted && now.monotonic.saturating_sub(held.received.monotonic) < EVICTION_WAR {
+        if held.evicted && held.age(now) < EVICTION_WAR {
             self.0.keep_the_peace(&mut state, now);
         }
         let age = now.monotonic.saturating_sub(held.published.monotonic);
@@ -461,7 +473,7 @@ impl Session {
         }
         state.rejected = true;
         self.0.current.store(None);
-        state.report.add(now.wall, What::Rejected { generation: held.generation.to_string() });
+        self.0.note(&mut state, now, What::Rejected { generation: held.generation.to_string() });
         true
     }
 
@@ -519,11 +531,24 @@ impl Session {
     #[inline]
     fn fresh(&self) -> Option<Lease> {
         let held = self.0.current.load();
-        let held = held.as_ref()?;
-        held.deadlines.is_fresh(self.0.now()).then(|| Lease(Arc::clone(held)))
+        let (held, now) = (held.as_ref()?, self.0.now());
+        if !held.deadlines.is_fresh(now) {
+            return None;
+        }
+        self.0.telemetry.lent(held.age(now));
+        Some(Lease(Arc::clone(held)))
     }
 
     async fn obtain(&self, needed: Duration) -> Result<Lease, Error> {
+        let outcome = self.wait(needed).await;
+        match &outcome {
+            Ok(lease) => self.0.telemetry.lent(lease.0.age(self.now())),
+            Err(error) => self.0.telemetry.refused(error),
+        }
+        outcome
+    }
+
+    async fn wait(&self, needed: Duration) -> Result<Lease, Error> {
         loop {
             match self.0.next_step(needed)? {
                 Next::Serve(lease) => return Ok(lease),
@@ -570,6 +595,12 @@ impl Engine {
     fn state(&self) -> MutexGuard<'_, State> {
         // Nothing panics while the state is changed, so a poisoned one is still whole.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Into the diary and into the numbers.
+    fn note(&self, state: &mut State, now: Now, what: What) {
+        self.telemetry.happened(&what);
+        state.report.add(now.wall, what);
     }
 
     /// What the store keeps under this key. A store that does not answer is one that fails.
@@ -763,7 +794,7 @@ impl Engine {
         state.profile = None;
         state.rejected = false;
         self.current.store(None);
-        state.report.add(now.wall, What::SignedOut);
+        self.note(&mut state, now, What::SignedOut);
         state.tokens.take()
     }
 

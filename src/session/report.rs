@@ -28,8 +28,9 @@ pub(crate) enum What {
     Renewed { reason: Reason, took: Duration, generation: String },
     Adopted { generation: String },
     Failed { reason: Reason, kind: ErrorKind, took: Duration },
-    Asked { question: &'static str },
+    Asked { question: &'static str, kind: ErrorKind },
     NotSaved,
+    Evicted,
     Rejected { generation: String },
     SignedOut,
 }
@@ -83,8 +84,9 @@ impl fmt::Display for What {
             Self::Failed { reason, kind, took } => {
                 write!(f, "failed: {reason}, {kind:?}, {} ms", took.as_millis())
             }
-            Self::Asked { question } => write!(f, "asked: {question}"),
+            Self::Asked { question, .. } => write!(f, "asked: {question}"),
             Self::NotSaved => f.write_str("the store did not take the new token; it is kept in memory"),
+            Self::Evicted => f.write_str("another session of the account was ended for this one"),
             Self::Rejected { generation } => write!(f, "the vendor answered 401 to token {generation}"),
             Self::SignedOut => f.write_str("signed out"),
         }
