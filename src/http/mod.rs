@@ -236,7 +236,7 @@ impl Role {
         match self {
             Self::User => "a user's credentials (.password(..); at VTEX .user_token(..) or .storefront(..))",
             Self::Service => ".client_credentials()",
-            Self::Module => "a module's device sign-in, which this version does not offer yet",
+            Self::Module => ".device(..), a module's sign-in",
             Self::Key => ".app_key_headers(..)",
         }
     }

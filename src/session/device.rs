@@ -49,6 +49,8 @@ impl Pilot {
             if !flight.is_awaited() {
                 return Err(Error::nobody_waits());
             }
+            // Signed out, or overtaken: whoever comes for the session now is not us.
+            engine.state().check(flight)?;
             match engine.issuer.poll(&attempt, device).await {
                 Ok(Polled::Issued(issued)) => {
                     engine.telemetry.signed_in(flight.reason, None);
@@ -79,6 +81,6 @@ impl Error {
 
     /// Local and no failure of the vendor's: it does not cool down.
     fn nobody_waits() -> Self {
-        Self::config("nobody waits for the device code any more").advice("the next call asks for a new one")
+        Self::config("nobody waits for the device code any more").advice("answer the question again to go on")
     }
 }

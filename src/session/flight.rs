@@ -24,7 +24,7 @@ use std::{
     pin::{Pin, pin},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     task::Poll,
     time::Duration,
@@ -49,6 +49,8 @@ pub(crate) struct Flight {
     /// How long the token that was held then had left.
     left: Option<Duration>,
     signal: watch::Sender<Signal>,
+    /// How many wait for the outcome.
+    waiting: AtomicUsize,
     /// When those who wait stop believing in it: monotonic milliseconds.
     patience: AtomicU64,
     /// Whether it has sent something that spends a token or an attempt.
@@ -112,6 +114,7 @@ impl Engine {
             started,
             left: state.held.as_ref().map(|held| held.deadlines.left(started)),
             signal: watch::Sender::new(Signal::Flying),
+            waiting: AtomicUsize::new(0),
             patience: AtomicU64::new(0),
             sent: AtomicBool::new(false),
             lost_lock: AtomicBool::new(false),
@@ -127,7 +130,8 @@ impl Engine {
 
     /// Waits for a flight's outcome; `None` when it is lost or silent for too long, and out of the way.
     pub(super) async fn outcome(&self, flight: &Arc<Flight>) -> Option<Result<Lease, Error>> {
-        let _waiting = self.telemetry.waiting();
+        let _told = self.telemetry.waiting();
+        let _waiting = Waiting::for_outcome(flight);
         let mut signal = flight.signal.subscribe();
         loop {
             match &*signal.borrow_and_update() {
@@ -186,14 +190,30 @@ impl Flight {
         Duration::from_millis(self.patience.load(Ordering::Acquire)).saturating_sub(now.monotonic)
     }
 
-    /// Whether somebody waits for the outcome.
+    /// Whether somebody waits for the outcome. Whoever waits for the end, whatever it is, does not.
     pub(super) fn is_awaited(&self) -> bool {
-        self.signal.receiver_count() > 0
+        self.waiting.load(Ordering::Acquire) > 0
     }
 
     pub(super) async fn landed(&self) {
         let mut signal = self.signal.subscribe();
         let _ = signal.wait_for(|signal| !matches!(signal, Signal::Flying)).await;
+    }
+}
+
+/// Somebody who waits for the outcome of a flight, as long as this lives.
+struct Waiting<'a>(&'a Flight);
+
+impl<'a> Waiting<'a> {
+    fn for_outcome(flight: &'a Flight) -> Self {
+        flight.waiting.fetch_add(1, Ordering::AcqRel);
+        Self(flight)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -392,7 +412,7 @@ impl Pilot {
         let stored = match stored {
             Ok(stored) => stored,
             // Without a refresh token there is nothing that could be spent twice.
-            Err(error) if self.tokens_to_renew(None).is_none() => {
+            Err(error) if !self.would_spend_a_refresh_token(None) => {
                 tracing::warn!(key = %engine.key, %error, "keyway: the store failed");
                 None
             }
@@ -409,12 +429,12 @@ impl Pilot {
         if let Some(granted) = conversation.granted.clone() {
             return self.keep(granted, stored, false, conversation).await;
         }
-        let refresh = self.tokens_to_renew(stored.as_ref());
-        if refresh.is_some()
-            && let Some(error) = &unlocked
+        if let Some(error) = &unlocked
+            && self.would_spend_a_refresh_token(stored.as_ref())
         {
             self.without_store::<()>(error)?;
         }
+        let refresh = self.tokens_to_renew(stored.as_ref());
         let had_refresh = refresh.is_some();
         let (issued, renewed) = self.issue(conversation, refresh, stored.as_ref()).await?;
         self.keep(issued, stored, renewed && had_refresh, conversation).await
@@ -427,6 +447,10 @@ impl Pilot {
             First::One(lock) => lock,
             First::Other(()) => Err(StoreError::new("its lock was not free in time")),
         }
+    }
+
+    fn would_spend_a_refresh_token(&self, stored: Option<&Record>) -> bool {
+        self.engine.capabilities.spent_by_sign_in || self.tokens_to_renew(stored).is_some()
     }
 
     /// A token that rotates must not be spent without the store: two processes would spend the same one.
@@ -507,6 +531,9 @@ impl Pilot {
                 outcome => return outcome.map(|issued| (issued, true)),
             }
         }
+        if self.can_wait() {
+            return Err(Error::used_to_its_end());
+        }
         if engine.capabilities.spent_by_sign_in && self.seed_is_spent(stored) {
             return Err(Error::seed_spent(engine.capabilities.credential));
         }
@@ -514,6 +541,13 @@ impl Pilot {
         let outcome = engine.issuer.sign_in(&attempt).await;
         engine.telemetry.signed_in(self.flight.reason, outcome.as_ref().err());
         outcome.map(|issued| (issued, false))
+    }
+
+    /// Where a sign-in takes a person, or leads to another account, none is made while the old token is still good.
+    fn can_wait(&self) -> bool {
+        let engine = &self.engine;
+        let behind = matches!(self.flight.reason, Reason::Early | Reason::Late);
+        behind && !engine.capabilities.signs_in_quietly() && engine.state().usable(engine.now()).is_some()
     }
 
     /// A credential that is itself a refresh token begins one session: what the store or this client has had from it, if
@@ -634,6 +668,11 @@ impl Error {
         Self::new(ErrorKind::SignInRequired, format!("what {credential} gave has begun a session before and is spent"))
             .advice("give the builder a new one")
             .local()
+    }
+
+    fn used_to_its_end() -> Self {
+        Self::new(ErrorKind::SignInRequired, "the session can be renewed no longer, and is used to its end")
+            .advice("nothing is to be done before that")
     }
 
     fn dead_on_arrival() -> Self {

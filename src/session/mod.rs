@@ -209,6 +209,12 @@ impl Profile {
         Self { facts, secrets: BTreeMap::new() }
     }
 
+    /// These members of what the vendor said, and nothing else.
+    pub(crate) fn of(said: &Value, members: &[&'static str]) -> Self {
+        let told = members.iter().filter_map(|name| Some(((*name).to_owned(), said.get(*name)?.clone())));
+        Self::new(Value::Object(told.collect()))
+    }
+
     /// Takes these members, which are secrets, and the token out of what the vendor said.
     pub(crate) fn without(mut facts: Value, secrets: &[&'static str]) -> Self {
         let Some(members) = facts.as_object_mut() else { return Self::default() };
@@ -350,9 +356,11 @@ impl Session {
             state.signed_out = false;
             state.refused = None;
             state.lost_what_was_evicted = false;
+            // A refresh token whose renewal failed, for whatever reason, must not stand in the way of another way in.
+            let another_way = !self.0.capabilities.spent_by_sign_in;
+            let failed = state.cooldown.has_failed();
+            state.skip_refresh = another_way && failed && state.usable(now).is_none() && state.tokens.is_some();
             state.cooldown.forgive();
-            // A refresh token whose renewal failed, for whatever reason, must not stand in the way.
-            state.skip_refresh = state.usable(now).is_none() && state.tokens.is_some();
         }
         self.lease().await
     }
@@ -500,7 +508,10 @@ impl Session {
                 }
             };
             let Some(boarding) = boarding else { return self.lease().await };
-            match self.0.outcome(&boarding.flight).await {
+            let given_up = conversation.shown.is_some().then_some(Reopen(answered));
+            let outcome = self.0.outcome(&boarding.flight).await;
+            std::mem::forget(given_up);
+            match outcome {
                 // A flight that was under way before the answer came cannot have known it.
                 Some(Err(error)) if !boarding.started && error.resume().is_some() => {}
                 Some(outcome) => return outcome,
@@ -574,6 +585,15 @@ impl Session {
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session").field("key", &format_args!("{}", self.0.key)).finish_non_exhaustive()
+    }
+}
+
+/// A code is shown only as long as somebody waits for what comes of it: whoever gives that up may show it again.
+struct Reopen<'a>(&'a AtomicBool);
+
+impl Drop for Reopen<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
     }
 }
 
@@ -742,8 +762,8 @@ impl Engine {
     fn renews_quietly(&self, tokens: &Tokens) -> bool {
         match self.capabilities.renewal {
             Renewal::None | Renewal::Static => false,
-            Renewal::SignIn => self.capabilities.unattended,
-            Renewal::RefreshToken { .. } => tokens.refresh.is_some() || self.capabilities.unattended,
+            Renewal::SignIn => self.capabilities.signs_in_quietly(),
+            Renewal::RefreshToken { .. } => tokens.refresh.is_some() || self.capabilities.signs_in_quietly(),
         }
     }
 

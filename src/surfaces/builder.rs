@@ -193,6 +193,11 @@ impl Checked {
         self
     }
 
+    pub(crate) fn with_scope(mut self, scope: Option<&str>) -> Self {
+        self.more.extend(scope.map(|scope| ("scope", scope.to_owned())));
+        self
+    }
+
     pub(crate) fn with_audience(mut self, audience: Option<String>) -> Self {
         self.more.extend(audience.map(|audience| ("audience", audience)));
         self
@@ -207,6 +212,18 @@ impl Checked {
     pub(crate) fn with_surface(mut self, name: &str) -> Self {
         self.more.push(("surface", name.to_owned()));
         self
+    }
+
+    /// The credential does not say whose session it begins: what sleeps in a store needs another name.
+    pub(crate) fn named_by_profile(self, method: &str) -> Result<Self, Error> {
+        let has_name = self.options.profile.as_ref().is_some_and(|name| !name.is_empty());
+        if self.options.store.is_some() && !has_name {
+            return Err(Error::config(format!(
+                "{method} does not say whose session it is, and two people who share a .store(..) would share one"
+            ))
+            .advice("name the session with .profile(..), or leave .store(..) out"));
+        }
+        Ok(self)
     }
 
     /// Whatever store was given: this session stays in its client.
@@ -369,7 +386,8 @@ macro_rules! shared_options {
             self
         }
 
-        /// A name that keeps this session apart in a shared store from another one of the same account. (What a sign-in tells
+        /// A name that keeps this session apart in a shared store from another one of the same account, and that a session needs
+        /// there if its credential does not say whose it is. (What a sign-in tells
         /// about the user is [`Session::profile`](crate::Session::profile).)
         pub fn profile(mut self, name: impl Into<String>) -> Self {
             self.options.profile = Some(name.into());

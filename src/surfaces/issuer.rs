@@ -31,6 +31,8 @@ pub struct Capabilities {
     pub(crate) credential: &'static str,
     /// Whether it signs in without a person, where the vendor asks for nothing more.
     pub(crate) unattended: bool,
+    /// Whether signing in again leads back to the same account.
+    pub(crate) same_account: bool,
     /// Whether the credential is itself a refresh token: it begins one session and is spent by that.
     pub(crate) spent_by_sign_in: bool,
     pub(crate) renewal: Renewal,
@@ -52,6 +54,7 @@ impl Capabilities {
             surface,
             credential,
             unattended: true,
+            same_account: true,
             spent_by_sign_in: false,
             renewal: Renewal::None,
             named: true,
@@ -73,6 +76,11 @@ impl Capabilities {
     #[must_use]
     pub fn spent_by_sign_in(self) -> Self {
         Self { spent_by_sign_in: true, unattended: false, ..self }
+    }
+
+    /// Whether a sign-in troubles nobody and changes nothing, so that one may be made while the old token is still good.
+    pub(crate) fn signs_in_quietly(&self) -> bool {
+        self.unattended && self.same_account
     }
 
     /// How a session gets its next token. Default: [`Renewal::None`].

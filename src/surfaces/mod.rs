@@ -8,6 +8,8 @@ pub mod custom;
 mod issuer;
 #[cfg(feature = "orderingstack")]
 pub mod orderingstack;
+#[cfg(feature = "orderingstack")]
+mod orderingstack_grants;
 #[cfg(feature = "shopmonkey")]
 pub mod shopmonkey;
 #[cfg(feature = "vitamojo")]
@@ -41,8 +43,12 @@ mod tests {
     fn all() -> Vec<Capabilities> {
         vec![
             vitamojo::capabilities(),
-            orderingstack::user_capabilities(),
-            orderingstack::service_capabilities(),
+            vitamojo::seed_capabilities(),
+            orderingstack_grants::capabilities(orderingstack_grants::PASSWORD),
+            orderingstack_grants::capabilities(orderingstack_grants::ANONYMOUS),
+            orderingstack_grants::capabilities(orderingstack_grants::CLIENT_CREDENTIALS),
+            orderingstack_grants::capabilities(orderingstack_grants::DEVICE),
+            orderingstack_grants::capabilities(orderingstack_grants::REFRESH_TOKEN),
             shopmonkey::login_capabilities(),
             shopmonkey::key_capabilities(),
             vms::capabilities(),
@@ -59,8 +65,15 @@ mod tests {
                          |---|---|---|---|---|---|---|---|---|\n"
             .to_owned();
         for row in all() {
-            let unattended = if row.unattended { "yes" } else { "no" };
+            let unattended = match row {
+                Capabilities { spent_by_sign_in: true, .. } => "once",
+                Capabilities { unattended: true, .. } => "yes",
+                _ => "no",
+            };
             let (next, rotates) = match row.renewal {
+                Renewal::RefreshToken { .. } if !row.same_account => {
+                    ("by refresh token; without one another account's, when needed", "taken as yes")
+                }
                 Renewal::None => ("a new session, when needed", "none"),
                 Renewal::Static => ("never", "none"),
                 Renewal::SignIn => ("by signing in again", "none"),

@@ -1,8 +1,10 @@
 //! OrderingStack: OAuth2 with a client of its own, a tenant header, and paths that are partly our guess.
 
 use super::{
-    Capabilities, Issued, Issuer, Placement, Prose, Renewal,
     builder::{Grant, Options, only, shared_options, surface_client, tenant_header},
+    orderingstack_grants::{
+        self as grants, ANONYMOUS, CLIENT_CREDENTIALS, DEVICE, PASSWORD, REFRESH_TOKEN, TokenService,
+    },
 };
 use crate::{
     CredentialSource, Error, ErrorKind, Pages, Secret,
@@ -13,15 +15,10 @@ use crate::{
         answer::Verdict,
         facts::{Role, Step},
         pages::Page,
-        transport::{AuthCall, AuthClient, Reply},
-    },
-    session::{
-        Attempt,
-        tokens::{Life, Tokens, Told, jwt_expiry, present},
     },
 };
-use serde::Deserialize;
 use serde_json::Value;
+use std::sync::Arc;
 
 pub use crate::generated::orderingstack::{Client as Api, builder, types};
 
@@ -59,7 +56,7 @@ impl Client {
         &self,
         filter: impl Fn(builder::GetUserList<'_>) -> builder::GetUserList<'_> + Send + Sync + 'static,
     ) -> Pages<Value> {
-        let (client, filter) = (self.clone(), std::sync::Arc::new(filter));
+        let (client, filter) = (self.clone(), Arc::new(filter));
         Pages::new(move |from| {
             let (client, filter) = (client.clone(), filter.clone());
             Box::pin(async move {
@@ -75,7 +72,7 @@ impl Client {
         &self,
         filter: impl Fn(builder::GetModulesList<'_>) -> builder::GetModulesList<'_> + Send + Sync + 'static,
     ) -> Pages<Value> {
-        let (client, filter) = (self.clone(), std::sync::Arc::new(filter));
+        let (client, filter) = (self.clone(), Arc::new(filter));
         Pages::new(move |from| {
             let (client, filter) = (client.clone(), filter.clone());
             Box::pin(async move {
@@ -105,12 +102,13 @@ pub struct ClientBuilder {
     options: Options,
     tenant: Option<String>,
     client: Option<(String, Secret)>,
+    scope: Option<String>,
     grants: Vec<Grant>,
 }
 
 impl ClientBuilder {
     fn new(url: impl Into<String>) -> Self {
-        Self { options: Options::new(url), tenant: None, client: None, grants: Vec::new() }
+        Self { options: Options::new(url), tenant: None, client: None, scope: None, grants: Vec::new() }
     }
 
     /// The tenant's UUID. Required: the token service wants it with every token.
@@ -125,7 +123,15 @@ impl ClientBuilder {
         self
     }
 
-    /// Signs in as this user: a user's session.
+    /// The scopes to ask for, separated by blanks. Default, as the vendor's own clients have it: `read` for a user,
+    /// `pos role.MENU` for a module, none for a service. A refresh token has its scopes in itself.
+    pub fn scope(mut self, scopes: impl Into<String>) -> Self {
+        self.scope = Some(scopes.into());
+        self
+    }
+
+    /// Signs in as this user: a user's session. A second factor at sign-in is not supported: how the vendor wants it is
+    /// unknown.
     pub fn password(self, user: impl Into<String>, password: impl Into<Secret>) -> Self {
         self.grant(PASSWORD, user.into(), Credential::Given(password.into()))
     }
@@ -135,9 +141,32 @@ impl ClientBuilder {
         self.grant(PASSWORD, user.into(), Credential::from_source(source))
     }
 
+    /// Signs in as a user without an account: a user's session, and each sign-in makes another user. So a session whose
+    /// answers name no refresh token is used to its end.
+    ///
+    /// Nothing says whose session it is: with a [`store`](Self::store) it needs a name, by [`profile`](Self::profile).
+    pub fn anonymous(self) -> Self {
+        self.grant(ANONYMOUS, "anonymous".into(), Credential::Nothing)
+    }
+
     /// Signs in as the client itself: a service's session.
     pub fn client_credentials(self) -> Self {
         self.grant(CLIENT_CREDENTIALS, "client".into(), Credential::Nothing)
+    }
+
+    /// Signs in this device as a module, such as `kiosk-1`: a module's session. A person lets it in with a code
+    /// ([`Responder::device_code`](crate::Responder::device_code)); from then on a refresh token renews it.
+    pub fn device(self, module: impl Into<String>) -> Self {
+        self.grant(DEVICE, module.into(), Credential::Nothing)
+    }
+
+    /// Goes on with a user's session that was begun elsewhere: a user's session. This refresh token is spent by its first
+    /// use; from then on its successors are, which a [`store`](Self::store) keeps from one start to the next: there the
+    /// same refresh token counts for less than what is stored, and another one begins another session.
+    ///
+    /// Nothing says whose session it is: with a store it needs a name, by [`profile`](Self::profile).
+    pub fn refresh_token(self, token: impl Into<Secret>) -> Self {
+        self.grant(REFRESH_TOKEN, "refresh token".into(), Credential::Given(token.into()))
     }
 
     fn grant(mut self, method: &'static str, principal: String, credential: Credential) -> Self {
@@ -152,7 +181,9 @@ impl ClientBuilder {
     /// # Errors
     /// `Config`, naming the builder method whose value cannot work.
     pub fn build(self) -> Result<Client, Error> {
-        let grant = only(self.grants, ".password(user, secret) or .client_credentials()")?;
+        let offered =
+            ".password(user, secret), .anonymous(), .client_credentials(), .device(module) or .refresh_token(secret)";
+        let grant = only(self.grants, offered)?;
         let Some(tenant) = self.tenant else {
             return Err(Error::config("the client has no tenant").advice("call .tenant(uuid) on the builder"));
         };
@@ -162,147 +193,38 @@ impl ClientBuilder {
                 Error::config("the client has no OAuth2 client").advice("call .client(id, secret) on the builder")
             );
         };
+        if grant.method == REFRESH_TOKEN && self.scope.is_some() {
+            return Err(Error::config(".scope(..) is not for .refresh_token(..): it has its scopes in itself"));
+        }
         let tenant = tenant_header(TENANT, &tenant)?;
         let checked = self.options.check(&SURFACE)?.with_tenant(Some(tenant)).with_client_id(&id);
-        let service = grant.method == CLIENT_CREDENTIALS;
-        let issuer = OrderingStack {
+        let checked = checked.with_scope(self.scope.as_deref());
+        let (role, checked) = match grant.method {
+            CLIENT_CREDENTIALS => (Role::Service, checked),
+            DEVICE => (Role::Module, checked),
+            ANONYMOUS | REFRESH_TOKEN => (Role::User, checked.named_by_profile(grant.method)?),
+            _ => (Role::User, checked),
+        };
+        let issuer = TokenService {
             auth: checked.auth_client(&SURFACE)?,
             client: (id, secret),
-            user: (!service).then(|| grant.principal.clone()),
-            password: grant.credential.clone(),
-            capabilities: if service { service_capabilities() } else { user_capabilities() },
+            name: grant.principal.clone(),
+            secret: grant.credential.clone(),
+            scope: self.scope,
+            capabilities: grants::capabilities(grant.method),
         };
-        let role = if service { Role::Service } else { Role::User };
-        let core = checked.assemble(&SURFACE, role, std::sync::Arc::new(issuer), &grant)?;
+        let core = checked.assemble(&SURFACE, role, Arc::new(issuer), &grant)?;
         Ok(Client::from_core(core))
-    }
-}
-
-const PASSWORD: &str = ".password(..)";
-const CLIENT_CREDENTIALS: &str = ".client_credentials()";
-
-pub(super) fn user_capabilities() -> Capabilities {
-    Capabilities {
-        surface: "orderingstack",
-        credential: PASSWORD,
-        unattended: true,
-        spent_by_sign_in: false,
-        named: true,
-        renewal: Renewal::RefreshToken { rotates: true },
-        default_life: None,
-        budget: None,
-        placement: Placement::Bearer,
-        prose: Prose {
-            expiry: "`expires_in`, number or text; else the JWT's `exp`; else unknown",
-            revocable: "no",
-            unauthorized: "the token ended: renewed, sent again once",
-            failed_sign_in: "400 `invalid_grant`; 401 for the client",
-            budget: "unknown: refused credentials are not tried again",
-        },
-    }
-}
-
-pub(super) fn service_capabilities() -> Capabilities {
-    let user = user_capabilities();
-    Capabilities {
-        credential: CLIENT_CREDENTIALS,
-        renewal: Renewal::SignIn,
-        prose: Prose {
-            unauthorized: "the token ended: a new one, sent again once",
-            failed_sign_in: "401 `invalid_client`",
-            ..user.prose
-        },
-        ..user
-    }
-}
-
-struct OrderingStack {
-    auth: AuthClient,
-    client: (String, Secret),
-    /// `None`: the session is the client's own.
-    user: Option<String>,
-    password: Credential,
-    capabilities: Capabilities,
-}
-
-/// No more of the answer than a session needs. What may be of any type is read as any JSON.
-#[derive(Deserialize)]
-struct TokenAnswer {
-    access_token: Secret,
-    #[serde(default)]
-    refresh_token: Value,
-    #[serde(default)]
-    expires_in: Value,
-}
-
-impl OrderingStack {
-    async fn begin(&self, attempt: &Attempt) -> Result<Issued, Error> {
-        let Some(user) = &self.user else {
-            return self.issued(attempt, &[("grant_type", "client_credentials")]).await;
-        };
-        let password = attempt.credential(&self.password).await?;
-        let fields =
-            [("grant_type", "password"), ("username", user), ("password", password.expose()), ("scope", "read")];
-        self.issued(attempt, &fields).await
-    }
-
-    async fn continue_with(&self, attempt: &Attempt, tokens: &Tokens) -> Result<Issued, Error> {
-        let refresh = tokens.refresh_to_spend()?;
-        let fields = [("grant_type", "refresh_token"), ("refresh_token", refresh.expose())];
-        // The same answer refuses a password and a refresh token; only the question tells them apart.
-        self.issued(attempt, &fields).await.map_err(|error| match (error.kind(), error.code()) {
-            (ErrorKind::InvalidCredentials, Some("invalid_grant")) => error.with_kind(ErrorKind::SignInRequired),
-            (_, Some("invalid_token")) if error.status() == Some(401) => error.with_kind(ErrorKind::SignInRequired),
-            _ => error,
-        })
-    }
-
-    async fn issued(&self, attempt: &Attempt, fields: &[(&str, &str)]) -> Result<Issued, Error> {
-        let reply = self.auth.spend(attempt, self.call()?.form(fields)).await?;
-        self.tokens(&reply, attempt)
-    }
-
-    fn call(&self) -> Result<AuthCall, Error> {
-        let (id, secret) = &self.client;
-        self.auth.call("issue_token")?.basic(id, secret)
-    }
-
-    fn tokens(&self, reply: &Reply, attempt: &Attempt) -> Result<Issued, Error> {
-        let answer: TokenAnswer = reply.json()?;
-        let date = reply.date();
-        let told = Told::seconds(&answer.expires_in).or(|| jwt_expiry(&answer.access_token));
-        let life = Life::ingest(told, self.capabilities.default_life, attempt.now(), date);
-        let refresh = present(answer.refresh_token.as_str().map(Secret::from));
-        Ok(Issued { tokens: Tokens { access: answer.access_token, refresh, life, date }, profile: None })
-    }
-}
-
-impl Issuer for OrderingStack {
-    fn describe(&self) -> Capabilities {
-        self.capabilities.clone()
-    }
-
-    fn seed(&self) -> Option<&Secret> {
-        if self.user.is_some() { self.password.given() } else { Some(&self.client.1) }
-    }
-
-    async fn sign_in(&self, attempt: &Attempt) -> Result<Issued, Error> {
-        self.begin(attempt).await
-    }
-
-    async fn renew(&self, attempt: &Attempt, tokens: &Tokens) -> Result<Issued, Error> {
-        self.continue_with(attempt, tokens).await
     }
 }
 
 /// RFC 6749, 5.2: `invalid_grant` refuses the user or the refresh token, `invalid_client` the client.
 fn judge(verdict: &Verdict<'_>) -> Option<Error> {
-    if verdict.facts.step != Step::SignIn {
-        return None;
-    }
-    let (what, advice) = match (verdict.status, verdict.text("error")?) {
-        (400 | 401, "invalid_grant") => ("the user or password", ".password(..)"),
-        (400 | 401, "invalid_client" | "unauthorized_client") => ("the OAuth2 client", ".client(..)"),
+    let (what, advice) = match (verdict.facts.step, verdict.status, verdict.text("error")?) {
+        (Step::SignIn, 400 | 401, "invalid_grant") => ("the user or password", ".password(..)"),
+        (Step::SignIn | Step::Challenge, 400 | 401, "invalid_client" | "unauthorized_client") => {
+            ("the OAuth2 client", ".client(..)")
+        }
         _ => return None,
     };
     let error = Error::new(ErrorKind::InvalidCredentials, format!("the vendor refused {what}"))

@@ -157,6 +157,7 @@ pub(super) fn login_capabilities() -> Capabilities {
         surface: "shopmonkey",
         credential: PASSWORD,
         unattended: true,
+        same_account: true,
         spent_by_sign_in: false,
         named: true,
         renewal: Renewal::None,

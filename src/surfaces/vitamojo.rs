@@ -73,16 +73,25 @@ impl ClientBuilder {
 
     /// Signs in with this e-mail address and password.
     pub fn password(self, email: impl Into<String>, password: impl Into<Secret>) -> Self {
-        self.grant(email.into(), Credential::Given(password.into()))
+        self.grant(PASSWORD, email.into(), Credential::Given(password.into()))
     }
 
     /// Signs in with this e-mail address and a password that is asked for at every sign-in.
     pub fn password_from(self, email: impl Into<String>, source: impl CredentialSource) -> Self {
-        self.grant(email.into(), Credential::from_source(source))
+        self.grant(PASSWORD, email.into(), Credential::from_source(source))
     }
 
-    fn grant(mut self, principal: String, credential: Credential) -> Self {
-        self.grants.push(Grant { method: ".password(..)", principal, credential });
+    /// Goes on with a session that was begun elsewhere. This refresh token is spent by its first use; from then on its
+    /// successors are, which a [`store`](Self::store) keeps from one start to the next: there the same refresh token counts
+    /// for less than what is stored, and another one begins another session.
+    ///
+    /// Nothing says whose session it is: with a store it needs a name, by [`profile`](Self::profile).
+    pub fn refresh_token(self, token: impl Into<Secret>) -> Self {
+        self.grant(REFRESH_TOKEN, "refresh token".into(), Credential::Given(token.into()))
+    }
+
+    fn grant(mut self, method: &'static str, principal: String, credential: Credential) -> Self {
+        self.grants.push(Grant { method, principal, credential });
         self
     }
 
@@ -93,14 +102,16 @@ impl ClientBuilder {
     /// # Errors
     /// `Config`, naming the builder method whose value cannot work.
     pub fn build(self) -> Result<Client, Error> {
-        let grant = only(self.grants, ".password(email, secret)")?;
+        let grant = only(self.grants, ".password(email, secret) or .refresh_token(secret)")?;
         let tenant = self.tenant.map(|tenant| tenant_header(TENANT, &tenant)).transpose()?;
         let checked = self.options.check(&SURFACE)?.with_tenant(tenant);
+        let seeded = grant.method == REFRESH_TOKEN;
+        let checked = if seeded { checked.named_by_profile(grant.method)? } else { checked };
         let issuer = VitaMojo {
             auth: checked.auth_client(&SURFACE)?,
-            email: grant.principal.clone(),
-            password: grant.credential.clone(),
-            capabilities: capabilities(),
+            email: (!seeded).then(|| grant.principal.clone()),
+            secret: grant.credential.clone(),
+            capabilities: if seeded { seed_capabilities() } else { capabilities() },
             renews_by_post: AtomicBool::new(false),
         };
         let core = checked.assemble(&SURFACE, Role::User, std::sync::Arc::new(issuer), &grant)?;
@@ -108,11 +119,15 @@ impl ClientBuilder {
     }
 }
 
+const PASSWORD: &str = ".password(..)";
+const REFRESH_TOKEN: &str = ".refresh_token(..)";
+
 pub(super) fn capabilities() -> Capabilities {
     Capabilities {
         surface: "vitamojo",
-        credential: ".password(..)",
+        credential: PASSWORD,
         unattended: true,
+        same_account: true,
         spent_by_sign_in: false,
         named: true,
         // Seen to come back unchanged, but nobody promises that: a used one counts as spent.
@@ -130,10 +145,22 @@ pub(super) fn capabilities() -> Capabilities {
     }
 }
 
+pub(super) fn seed_capabilities() -> Capabilities {
+    let password = capabilities();
+    Capabilities {
+        credential: REFRESH_TOKEN,
+        unattended: false,
+        spent_by_sign_in: true,
+        prose: Prose { failed_sign_in: "400 `US-04`: a new one is needed", ..password.prose },
+        ..password
+    }
+}
+
 struct VitaMojo {
     auth: AuthClient,
-    email: String,
-    password: Credential,
+    /// `None`: the secret is a refresh token.
+    email: Option<String>,
+    secret: Credential,
     capabilities: Capabilities,
     /// The page says PUT; the live service was seen to want POST. Learned once, kept for the client's life.
     renews_by_post: AtomicBool,
@@ -167,14 +194,25 @@ struct Token {
 
 impl VitaMojo {
     async fn begin(&self, attempt: &Attempt) -> Result<Issued, Error> {
-        let password = attempt.credential(&self.password).await?;
-        let call = self.auth.call("auth")?.json(&SignIn { email: &self.email, password })?;
+        let secret = attempt.credential(&self.secret).await?;
+        let Some(email) = &self.email else { return self.by_seed(attempt, &secret).await };
+        let call = self.auth.call("auth")?.json(&SignIn { email, password: secret })?;
         let reply = self.auth.spend(attempt, call).await?;
         self.issued(&reply, attempt)
     }
 
-    async fn continue_with(&self, attempt: &Attempt, tokens: &Tokens) -> Result<Issued, Error> {
-        let refresh = tokens.refresh_to_spend()?;
+    /// The first use of the refresh token that the builder was given.
+    async fn by_seed(&self, attempt: &Attempt, seed: &Secret) -> Result<Issued, Error> {
+        let issued = self.exchanged(attempt, seed).await.map_err(|error| match error.kind() {
+            ErrorKind::SignInRequired => error
+                .with_kind(ErrorKind::InvalidCredentials)
+                .advice("give .refresh_token(..) a new one; this one is not tried again until sign_in() is called"),
+            _ => error,
+        })?;
+        Ok(Issued { tokens: issued.tokens.keeping(Some(seed)), ..issued })
+    }
+
+    async fn exchanged(&self, attempt: &Attempt, refresh: &Secret) -> Result<Issued, Error> {
         let documented = !self.renews_by_post.load(Ordering::Relaxed);
         let method = if documented { Method::PUT } else { Method::POST };
         let reply = self.exchange(attempt, refresh, method).await?;
@@ -215,7 +253,7 @@ impl Issuer for VitaMojo {
     }
 
     fn seed(&self) -> Option<&Secret> {
-        self.password.given()
+        self.secret.given()
     }
 
     async fn sign_in(&self, attempt: &Attempt) -> Result<Issued, Error> {
@@ -223,7 +261,7 @@ impl Issuer for VitaMojo {
     }
 
     async fn renew(&self, attempt: &Attempt, tokens: &Tokens) -> Result<Issued, Error> {
-        self.continue_with(attempt, tokens).await
+        self.exchanged(attempt, tokens.refresh_to_spend()?).await
     }
 }
 

@@ -114,6 +114,7 @@ pub(super) fn capabilities() -> Capabilities {
         surface: "vms",
         credential: ".password(..)",
         unattended: true,
+        same_account: true,
         spent_by_sign_in: false,
         named: true,
         renewal: Renewal::None,

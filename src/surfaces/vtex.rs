@@ -236,6 +236,7 @@ pub(super) fn exchanged_capabilities() -> Capabilities {
         surface: "vtex",
         credential: EXCHANGED,
         unattended: true,
+        same_account: true,
         spent_by_sign_in: false,
         named: true,
         renewal: Renewal::SignIn,

@@ -26,6 +26,7 @@ pub(super) fn capabilities() -> Capabilities {
         surface: "vtex",
         credential: METHOD,
         unattended: false,
+        same_account: true,
         spent_by_sign_in: false,
         named: true,
         renewal: Renewal::RefreshToken { rotates: true },

@@ -343,21 +343,20 @@ impl Tenant {
         Ok(done())
     }
 
-    /// A new secret, which takes the place of the last.
+    /// A new secret, which takes the place of the last: 16 letters and digits, as authenticator apps read them.
     fn totp_secret(&mut self, caller: &Caller<'_>) -> Outcome {
-        let secret = random()[..16].to_uppercase();
+        let secret = totp_rs::Secret::from(&random().as_bytes()[..10]).to_base32();
         self.told.insert(secret.clone());
         self.find_mut(caller.user)?.totp = Some(secret.clone());
         Ok(ok(&json!({ "secret": secret })))
     }
 
-    /// Any six digits are right: the fake cannot look at an app.
+    /// The code must be the one that an app shows now, or showed or will show half a minute away.
     fn totp_configure(&mut self, ask: &Ask<'_>, caller: &Caller<'_>) -> Outcome {
         let body = object(ask)?;
         let (secret, code) = (text(&body, "secret")?, text(&body, "code")?);
         let user = self.find_mut(caller.user)?;
-        if user.totp.as_deref() != Some(secret) || code.len() != 6 || !code.bytes().all(|digit| digit.is_ascii_digit())
-        {
+        if user.totp.as_deref() != Some(secret) || !is_shown(secret, code, ask.now) {
             return Err(refusal(400, "The code is not right"));
         }
         user.record["mfa"] = json!(true);
@@ -370,6 +369,13 @@ impl Tenant {
         user.record["mfa"] = json!(false);
         Ok(done())
     }
+}
+
+/// Whether an authenticator app that knows this secret shows this code. Ours are shorter than RFC 4226 wants them.
+fn is_shown(secret: &str, code: &str, now: SystemTime) -> bool {
+    let secret = totp_rs::Secret::try_from_base32(secret);
+    let app = secret.map(|secret| totp_rs::Builder::new().with_secret(secret).build_noncompliant());
+    app.is_ok_and(|app| app.check(code, calendar::epoch(now)).is_some())
 }
 
 /// Modules.

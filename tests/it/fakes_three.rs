@@ -458,8 +458,13 @@ mod orderingstack {
             let config = json!({ "secret": secret, "code": code });
             status(with(&fake, 1, Method::POST, "/auth-api/api/totp").json(&config).send())
         };
+        let app = totp_rs::Secret::try_from_base32(secret.as_str().expect("is a text")).expect("is base32");
+        let app = totp_rs::Builder::new().with_secret(app).build_noncompliant();
+        let now = keyway::Clock::wall(&keyway::SystemClock).duration_since(std::time::SystemTime::UNIX_EPOCH);
+        let now = now.expect("is after 1970").as_secs();
         assert_eq!(configure("12345").await, 400);
-        assert_eq!(configure("123456").await, 200);
+        assert_eq!(configure(&app.generate(now + 3600).to_string()).await, 400);
+        assert_eq!(configure(&app.generate(now).to_string()).await, 200);
         assert_eq!(body(by_password(&fake).send().await).await["MFA"], "T");
         assert_eq!(status(with(&fake, 1, Method::DELETE, "/auth-api/api/totp").send()).await, 200);
         assert_eq!(body(by_password(&fake).send().await).await["MFA"], "F");

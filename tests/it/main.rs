@@ -13,6 +13,7 @@ mod hardening;
 mod laws;
 mod middleware;
 mod orderingstack;
+mod orderingstack_grants;
 mod outage;
 mod scale;
 mod shared;

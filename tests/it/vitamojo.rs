@@ -2,8 +2,9 @@
 
 use crate::{TENANT, vitamojo_client};
 use keyway::{
-    ErrorKind, Expiry, SignOut,
+    ErrorKind, Expiry, FileStore, MemoryStore, Secret, SignOut,
     testing::{FakeVitaMojo, Fault, ManualClock, RefreshDialect},
+    vitamojo::{Client, ClientBuilder},
 };
 use std::time::Duration;
 
@@ -202,5 +203,132 @@ async fn a_torn_renewal_is_tried_once_more_and_not_a_third_time() {
             assert!(error.is_temporary() && client.session().lease().await.unwrap_err().is_local(), "{error}");
             assert_eq!(fake.count("refresh_token"), counts.0);
         }
+    }
+}
+
+/// A refresh token as another program would have it, and a client that begins with it.
+async fn seed(fake: &FakeVitaMojo) -> Secret {
+    let client = Client::builder(fake.uri()).password(FakeVitaMojo::EMAIL, FakeVitaMojo::PASSWORD).build().unwrap();
+    let call = client.api().auth().body_map(|body| body.email(FakeVitaMojo::EMAIL).password(FakeVitaMojo::PASSWORD));
+    call.send().await.unwrap().payload.token.refresh.clone().unwrap()
+}
+
+fn seeded(fake: &FakeVitaMojo, clock: &ManualClock, seed: &Secret) -> ClientBuilder {
+    Client::builder(fake.uri()).refresh_token(seed.clone()).clock(clock.clone())
+}
+
+/// Sign-ins by password (the one that made the seed), and renewals.
+fn counts(fake: &FakeVitaMojo) -> (usize, usize) {
+    (fake.count("auth"), fake.count("refresh_token"))
+}
+
+#[tokio::test]
+async fn a_refresh_token_begins_a_session_in_either_dialect_and_with_odd_characters() {
+    for (dialect, methods) in [
+        (RefreshDialect::PutOk, &["PUT", "PUT", "PUT"][..]),
+        (RefreshDialect::PostCreated, &["PUT", "POST", "POST", "POST"]),
+    ] {
+        let (fake, clock) = start(|b| b.refresh_dialect(dialect).rotating(true).odd_tokens(true)).await;
+        let client = seeded(&fake, &clock, &seed(&fake).await).tenant(TENANT).build().unwrap();
+        for counter in 1..=3 {
+            assert_eq!(client.session().lease().await.unwrap().generation().counter(), counter);
+            clock.advance(11 * MINUTE);
+        }
+        let renewals: Vec<_> = fake.saw().into_iter().filter(|seen| seen.operation == "refresh_token").collect();
+        assert!(renewals.iter().map(|seen| seen.method.as_str()).eq(methods.iter().copied()));
+        assert!(renewals.iter().all(|seen| seen.tenant.as_deref() == Some(TENANT)));
+        assert_eq!((fake.count("auth"), fake.reuses()), (1, 0));
+        assert_eq!(client.session().profile().unwrap().facts()["email"], FakeVitaMojo::EMAIL);
+    }
+}
+
+#[tokio::test]
+async fn the_store_counts_for_more_than_the_same_seed_and_a_new_seed_begins_another_lineage() {
+    let (fake, clock) = start(|b| b.rotating(true)).await;
+    let home = tempfile::tempdir().unwrap();
+    let client = |seed: &Secret| {
+        seeded(&fake, &clock, seed).profile("till-7").store(FileStore::at(home.path())).build().unwrap()
+    };
+    let (first, second) = (seed(&fake).await, seed(&fake).await);
+    let begun = client(&first).session().lease().await.unwrap().generation();
+    assert_eq!(client(&first).session().lease().await.unwrap().generation(), begun);
+    clock.advance(11 * MINUTE);
+    assert_eq!(client(&first).session().lease().await.unwrap().generation().counter(), 2);
+    assert_eq!((counts(&fake), fake.reuses()), ((2, 2), 0));
+
+    let another = client(&second).session().lease().await.unwrap().generation();
+    assert_eq!((another.counter(), counts(&fake), fake.reuses()), (1, (2, 3), 0));
+    clock.advance(11 * MINUTE);
+    assert_eq!(client(&second).session().lease().await.unwrap().generation().counter(), 2);
+    assert_eq!((counts(&fake), fake.reuses()), ((2, 4), 0));
+}
+
+#[tokio::test]
+async fn a_dead_refresh_token_is_refused_once_and_not_sent_again() {
+    let (fake, clock) = start(|b| b).await;
+    // As a seed: the credentials are wrong.
+    let client = seeded(&fake, &clock, &Secret::from("long dead")).build().unwrap();
+    for _ in 0..3 {
+        let error = client.session().lease().await.unwrap_err();
+        assert_eq!((error.kind(), error.code()), (ErrorKind::InvalidCredentials, Some("US-04")));
+        assert!(error.to_string().contains(".refresh_token(..)"), "{error}");
+        clock.advance(60 * MINUTE);
+    }
+    assert_eq!(counts(&fake), (0, 1));
+    // As the successor of one: a new one is needed.
+    let client = seeded(&fake, &clock, &seed(&fake).await).build().unwrap();
+    client.session().lease().await.unwrap();
+    fake.revoke_refresh_tokens();
+    clock.advance(11 * MINUTE);
+    for _ in 0..3 {
+        assert_eq!(client.session().lease().await.unwrap_err().kind(), ErrorKind::SignInRequired);
+        clock.advance(60 * MINUTE);
+    }
+    assert_eq!(counts(&fake), (1, 3));
+    // Where there is a password, it signs in; and if that fails too, the dead token stays discarded.
+    let client = vitamojo_client(&fake, &clock).build().unwrap();
+    client.session().lease().await.unwrap();
+    fake.revoke_refresh_tokens();
+    fake.next("auth", Fault::Html(503));
+    clock.advance(11 * MINUTE);
+    assert_eq!(client.session().lease().await.unwrap_err().kind(), ErrorKind::Outage);
+    clock.advance(MINUTE);
+    client.session().lease().await.unwrap();
+    assert_eq!(counts(&fake), (4, 4));
+}
+
+#[tokio::test]
+async fn without_a_tenant_none_is_sent_and_the_vendor_may_refuse_that() {
+    let (fake, clock) = start(|b| b).await;
+    let client =
+        || Client::builder(fake.uri()).password(FakeVitaMojo::EMAIL, FakeVitaMojo::PASSWORD).clock(clock.clone());
+    let without = client().build().unwrap();
+    without.http().get("/order/v1/orders").send().await.unwrap();
+    clock.advance(11 * MINUTE);
+    without.http().get("/order/v1/orders").send().await.unwrap();
+    assert!(fake.saw().iter().all(|seen| seen.tenant.is_none()));
+    assert_eq!((counts(&fake), fake.count("other")), ((1, 1), 2));
+
+    let (fake, clock) = start(|b| b.require_tenant(TENANT)).await;
+    let client = Client::builder(fake.uri()).password(FakeVitaMojo::EMAIL, FakeVitaMojo::PASSWORD).clock(clock);
+    let error = client.clone().build().unwrap().session().lease().await.unwrap_err();
+    assert_eq!((error.kind(), error.status()), (ErrorKind::InvalidCredentials, Some(400)));
+    client.tenant(TENANT).build().unwrap().session().lease().await.unwrap();
+    assert_eq!(counts(&fake), (2, 0));
+}
+
+#[test]
+fn a_refresh_token_names_nobody_so_that_a_store_needs_a_name_for_it() {
+    let client = || Client::builder("https://vmos.example").refresh_token("hunter2");
+    client().build().unwrap();
+    client().store(MemoryStore::new()).profile("till-7").build().unwrap();
+    for (client, word) in [
+        (client().store(MemoryStore::new()), ".profile(..)"),
+        (Client::builder("https://vmos.example").refresh_token(""), "empty secret"),
+        (client().password("till@example.org", "hunter2"), "two credentials"),
+    ] {
+        let error = client.build().unwrap_err();
+        assert!(error.kind() == ErrorKind::Config && error.to_string().contains(word), "{error}");
+        assert!(!error.to_string().contains("hunter2"), "{error}");
     }
 }

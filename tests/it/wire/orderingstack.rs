@@ -7,8 +7,9 @@ use super::{
 };
 use crate::TENANT;
 use keyway::{
-    Error, ErrorKind, Retry,
-    orderingstack::{Client, types},
+    Answer, DeviceCode, Error, ErrorKind, Responder, Retry,
+    orderingstack::{Client, ClientBuilder, types},
+    testing::ManualClock,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -21,13 +22,14 @@ impl Surface for OrderingStack {
     type Client = Client;
     const DOCUMENT: &'static str = include_str!("../../../specs/orderingstack.json");
     const TENANT: Option<&'static str> = Some(TENANT);
-    const ROLES: &'static [&'static str] = &["user", "service"];
+    const ROLES: &'static [&'static str] = &["user", "service", "module"];
 
     fn client(uri: &str, role: &str) -> Client {
         let builder = Client::builder(uri).tenant(TENANT).client("till", "hunter2").retry(Retry::never());
         let builder = match role {
             "user" => builder.password("cashier", "hunter2"),
             "service" => builder.client_credentials(),
+            "module" => device(builder, &ManualClock::new()),
             other => panic!("no builder makes a session of the role {other}"),
         };
         builder.build().unwrap()
@@ -35,7 +37,11 @@ impl Surface for OrderingStack {
 
     fn session() -> Vec<Route> {
         let token = json!({ "access_token": "the-access-token", "refresh_token": "the-refresh-token" });
-        vec![Route { method: "POST", path: "/auth-oauth2/oauth/token", status: 200, body: token }]
+        let code = json!({ "device_code": "the-device-code", "user_code": "WDJB-MJHT", "verification_uri": "https://x.example" });
+        vec![
+            Route { method: "POST", path: "/auth-oauth2/oauth/token", status: 200, body: token },
+            Route { method: "POST", path: "/auth-oauth2/oauth/device", status: 200, body: code },
+        ]
     }
 
     fn session_headers(_role: &str) -> Vec<(&'static str, &'static str)> {
@@ -155,11 +161,27 @@ impl Surface for OrderingStack {
     fn means(operation: &str, status: u16, body: &Value) -> Option<ErrorKind> {
         let refuses =
             matches!(body["error"].as_str(), Some("invalid_grant" | "invalid_client" | "unauthorized_client"));
-        (operation == "issue_token" && matches!(status, 400 | 401) && refuses).then_some(ErrorKind::InvalidCredentials)
+        let grants = operation == "issue_token" || (operation == "start_device" && body["error"] != "invalid_grant");
+        (grants && matches!(status, 400 | 401) && refuses).then_some(ErrorKind::InvalidCredentials)
     }
 
     fn telling(_operation: &str, status: u16) -> &'static [&'static str] {
         if matches!(status, 400 | 401) { &["/error"] } else { &[] }
+    }
+}
+
+/// A module's session, for which no time has to pass.
+fn device(builder: ClientBuilder, clock: &ManualClock) -> ClientBuilder {
+    builder.device("kiosk-1").clock(clock.clone()).responder(Screen(clock.clone()))
+}
+
+/// Shows the code, and lets the time pass that is waited before the vendor is asked.
+struct Screen(ManualClock);
+
+impl Responder for Screen {
+    async fn device_code(&self, device: DeviceCode) -> Option<()> {
+        self.0.advance(device.interval());
+        Some(())
     }
 }
 
@@ -291,4 +313,81 @@ async fn a_code_is_six_digits_whatever_the_sample_says() {
     assert!(stage::calls(&server).await.is_empty());
     client.api().totp_configure().body_map(|body| body.secret("stringstri").code("123456")).send().await.unwrap();
     assert_eq!(stage::calls(&server).await, ["POST /auth-oauth2/oauth/token", "POST /auth-api/api/totp"]);
+}
+
+/// The forms of the vendor's own clients.
+#[tokio::test]
+async fn every_way_in_sends_the_form_of_its_grant() {
+    let clock = ManualClock::new();
+    let begin = |uri: &str| Client::builder(uri).tenant(TENANT).client("till", "hunter2").clock(clock.clone());
+    let of_device = "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Adevice_code&device_code=the-device-code";
+    let refresh = "grant_type=refresh_token&refresh_token=the-refresh-token";
+    type Way = fn(ClientBuilder, &ManualClock) -> ClientBuilder;
+    let ways: [(Way, &[&str]); 9] = [
+        (
+            |b, _| b.password("ann", "a b&c=ü"),
+            &["grant_type=password&username=ann&password=a+b%26c%3D%C3%BC&scope=read", refresh],
+        ),
+        (
+            |b, _| b.password("ann", "x").scope("a b"),
+            &["grant_type=password&username=ann&password=x&scope=a+b", refresh],
+        ),
+        (|b, _| b.anonymous(), &["grant_type=password&username=anonymous&password=&scope=read", refresh]),
+        (|b, _| b.client_credentials(), &["grant_type=client_credentials", "grant_type=client_credentials"]),
+        (
+            |b, _| b.client_credentials().scope("a"),
+            &["grant_type=client_credentials&scope=a", "grant_type=client_credentials&scope=a"],
+        ),
+        (device, &["module=kiosk-1&scope=pos+role.MENU", of_device, refresh]),
+        (|b, clock| device(b, clock).scope("pos"), &["module=kiosk-1&scope=pos", of_device, refresh]),
+        (|b, _| b.refresh_token("s/e+d"), &["grant_type=refresh_token&refresh_token=s%2Fe%2Bd", refresh]),
+        (
+            |b, _| b.password_from("ann", || async { Ok::<_, Error>("x".into()) }),
+            &["grant_type=password&username=ann&password=x&scope=read", refresh],
+        ),
+    ];
+    for (way, forms) in ways {
+        let server = stage::server(OrderingStack::session()).await;
+        let client = way(begin(&server.uri()), &clock).build().unwrap();
+        client.session().lease().await.unwrap();
+        client.session().renew().await.unwrap();
+        let seen = server.received_requests().await.unwrap();
+        let sent: Vec<_> = seen.iter().map(|request| std::str::from_utf8(&request.body).unwrap()).collect();
+        assert_eq!(sent, forms);
+        for request in &seen {
+            let header = |name: &str| request.headers.get(name).map(|value| value.to_str().unwrap());
+            assert_eq!((header("authorization"), header("x-tenant")), (Some("Basic dGlsbDpodW50ZXIy"), Some(TENANT)));
+            assert_eq!(header("content-type"), Some("application/x-www-form-urlencoded"));
+        }
+    }
+}
+
+/// Some servers answer a poll with a 200 that has an error in it.
+#[tokio::test]
+async fn a_poll_is_judged_by_its_error_whatever_its_status() {
+    for (status, body, kind) in [
+        (200, json!({ "error": "access_denied" }), ErrorKind::Declined),
+        (403, json!({ "error": "access_denied" }), ErrorKind::Declined),
+        (401, json!({ "error": "invalid_client" }), ErrorKind::InvalidCredentials),
+        (400, json!({ "error": "unsupported_grant_type" }), ErrorKind::Api),
+        (400, json!({ "message": "what?" }), ErrorKind::Api),
+        (404, json!(null), ErrorKind::Api),
+        (200, json!({ "token": "x" }), ErrorKind::Protocol),
+        (200, json!("<html>"), ErrorKind::Protocol),
+    ] {
+        let mut routes = OrderingStack::session();
+        routes.insert(0, Route { method: "POST", path: "/auth-oauth2/oauth/token", status, body: body.clone() });
+        let server = stage::server(routes).await;
+        let clock = ManualClock::new();
+        let builder = Client::builder(server.uri()).tenant(TENANT).client("till", "hunter2");
+        let client = builder.device("kiosk-1").clock(clock.clone()).build().unwrap();
+        let resume = client.session().lease().await.unwrap_err().resume().unwrap();
+        let waiting = tokio::spawn(async move { resume.answer(Answer::DeviceCode).await.map(drop) });
+        clock.until_sleeping(2).await;
+        clock.advance(std::time::Duration::from_secs(5));
+        let error = waiting.await.unwrap().unwrap_err();
+        assert_eq!(error.kind(), kind, "{status} {body}: {error}");
+        assert!(!format!("{error} {error:?}").contains("the-device-code"), "{error}");
+        assert_eq!(stage::calls(&server).await.len(), 2, "{status} {body}");
+    }
 }

@@ -1,0 +1,302 @@
+//! OrderingStack's token service: one address, and a way in for users with and without an account, services, modules, and
+//! for whoever has a refresh token already.
+
+use super::{Capabilities, Issued, Issuer, Placement, Polled, Prose, Renewal};
+use crate::{
+    Error, ErrorKind, Secret,
+    credential::Credential,
+    http::transport::{AuthCall, AuthClient, Reply},
+    session::{
+        Attempt, Profile,
+        questions::DeviceCode,
+        tokens::{Life, Tokens, Told, jwt_expiry, present},
+    },
+};
+use serde::Deserialize;
+use serde_json::Value;
+use std::time::Duration;
+
+pub(super) const PASSWORD: &str = ".password(..)";
+pub(super) const ANONYMOUS: &str = ".anonymous()";
+pub(super) const CLIENT_CREDENTIALS: &str = ".client_credentials()";
+pub(super) const DEVICE: &str = ".device(..)";
+pub(super) const REFRESH_TOKEN: &str = ".refresh_token(..)";
+
+const DEVICE_GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
+/// What the vendor's own clients ask for, for a user and for a module.
+const USER_SCOPE: &str = "read";
+const MODULE_SCOPE: &str = "pos role.MENU";
+/// How long a device code is polled for where its life is not told. The vendor says by itself when it has ended.
+const DEVICE_LIFE: Duration = Duration::from_secs(10 * 60);
+
+/// How the credential of this builder method behaves.
+pub(super) fn capabilities(method: &'static str) -> Capabilities {
+    let user = Capabilities {
+        surface: "orderingstack",
+        credential: PASSWORD,
+        unattended: true,
+        same_account: true,
+        spent_by_sign_in: false,
+        named: true,
+        renewal: Renewal::RefreshToken { rotates: true },
+        default_life: None,
+        budget: None,
+        placement: Placement::Bearer,
+        prose: Prose {
+            expiry: "`expires_in`, number or text; else the JWT's `exp`; else unknown",
+            revocable: "no",
+            unauthorized: "the token ended: renewed, sent again once",
+            failed_sign_in: "400 `invalid_grant`; 401 for the client",
+            budget: "unknown: refused credentials are not tried again",
+        },
+    };
+    let prose = user.prose;
+    match method {
+        ANONYMOUS => Capabilities {
+            credential: ANONYMOUS,
+            same_account: false,
+            prose: Prose { failed_sign_in: "401 `invalid_client`", ..prose },
+            ..user
+        },
+        CLIENT_CREDENTIALS => Capabilities {
+            credential: CLIENT_CREDENTIALS,
+            renewal: Renewal::SignIn,
+            prose: Prose {
+                unauthorized: "the token ended: a new one, sent again once",
+                failed_sign_in: "401 `invalid_client`",
+                ..prose
+            },
+            ..user
+        },
+        DEVICE => Capabilities {
+            credential: DEVICE,
+            unattended: false,
+            prose: Prose {
+                revocable: "with `logout_module`, by another session",
+                failed_sign_in: "`access_denied`, `expired_token`; 404 for the module; 401 for the client",
+                ..prose
+            },
+            ..user
+        },
+        REFRESH_TOKEN => Capabilities {
+            credential: REFRESH_TOKEN,
+            unattended: false,
+            spent_by_sign_in: true,
+            prose: Prose { failed_sign_in: "400 `invalid_grant`: a new one is needed; 401 for the client", ..prose },
+            ..user
+        },
+        _ => user,
+    }
+}
+
+/// Asks the token service for tokens.
+pub(super) struct TokenService {
+    pub(super) auth: AuthClient,
+    pub(super) client: (String, Secret),
+    /// The user's name, or the module's id.
+    pub(super) name: String,
+    /// The user's password, or the refresh token.
+    pub(super) secret: Credential,
+    pub(super) scope: Option<String>,
+    pub(super) capabilities: Capabilities,
+}
+
+/// No more of the answer than a session needs. What may be of any type is read as any JSON.
+#[derive(Deserialize)]
+struct TokenAnswer {
+    access_token: Secret,
+    #[serde(default)]
+    refresh_token: Value,
+    #[serde(default)]
+    expires_in: Value,
+}
+
+/// What an answer says about whom the token stands for.
+const ABOUT: [&str; 5] = ["UUID", "TENANT", "TRUST", "MFA", "scope"];
+
+#[derive(Deserialize)]
+struct DeviceAnswer {
+    device_code: Secret,
+    #[serde(default)]
+    user_code: String,
+    #[serde(default)]
+    verification_uri: String,
+    #[serde(default)]
+    verification_uri_complete: Option<String>,
+    #[serde(default)]
+    interval: Value,
+    #[serde(default)]
+    expires_in: Value,
+}
+
+impl TokenService {
+    async fn begin(&self, attempt: &Attempt) -> Result<Issued, Error> {
+        if self.capabilities.credential == PASSWORD {
+            let password = attempt.credential(&self.secret).await?;
+            return self.by_password(attempt, &self.name, &password).await;
+        }
+        if self.capabilities.credential == REFRESH_TOKEN {
+            let seed = attempt.credential(&self.secret).await?;
+            return self.by_seed(attempt, &seed).await;
+        }
+        // The only credential of the rest.
+        attempt.present(&self.client.1)?;
+        match self.capabilities.credential {
+            ANONYMOUS => self.by_password(attempt, "anonymous", &Secret::from("")).await,
+            DEVICE => Err(self.ask_person(attempt).await?),
+            _ => self.as_service(attempt).await,
+        }
+    }
+
+    async fn by_password(&self, attempt: &Attempt, user: &str, password: &Secret) -> Result<Issued, Error> {
+        let scope = self.scope.as_deref().unwrap_or(USER_SCOPE);
+        let fields =
+            [("grant_type", "password"), ("username", user), ("password", password.expose()), ("scope", scope)];
+        self.issued(attempt, &fields).await
+    }
+
+    async fn as_service(&self, attempt: &Attempt) -> Result<Issued, Error> {
+        let scope = self.scope.as_deref().map(|scope| ("scope", scope));
+        let fields: Vec<_> = [("grant_type", "client_credentials")].into_iter().chain(scope).collect();
+        self.issued(attempt, &fields).await
+    }
+
+    /// The first use of the refresh token that the builder was given.
+    async fn by_seed(&self, attempt: &Attempt, seed: &Secret) -> Result<Issued, Error> {
+        let issued = self.exchanged(attempt, seed).await.map_err(|error| match refuses_the_token(&error) {
+            true => error
+                .with_kind(ErrorKind::InvalidCredentials)
+                .message("the vendor refused the refresh token: it has ended or was used before")
+                .advice("give .refresh_token(..) a new one; this one is not tried again until sign_in() is called"),
+            false => error,
+        })?;
+        Ok(Issued { tokens: issued.tokens.keeping(Some(seed)), ..issued })
+    }
+
+    async fn continue_with(&self, attempt: &Attempt, tokens: &Tokens) -> Result<Issued, Error> {
+        let refresh = tokens.refresh_to_spend()?;
+        self.exchanged(attempt, refresh).await.map_err(|error| match refuses_the_token(&error) {
+            true => error.with_kind(ErrorKind::SignInRequired),
+            false => error,
+        })
+    }
+
+    async fn exchanged(&self, attempt: &Attempt, refresh: &Secret) -> Result<Issued, Error> {
+        self.issued(attempt, &[("grant_type", "refresh_token"), ("refresh_token", refresh.expose())]).await
+    }
+
+    async fn issued(&self, attempt: &Attempt, fields: &[(&str, &str)]) -> Result<Issued, Error> {
+        let reply = self.auth.spend(attempt, self.call("issue_token")?.form(fields)).await?;
+        self.tokens(&reply, attempt)
+    }
+
+    fn call(&self, operation: &str) -> Result<AuthCall, Error> {
+        let (id, secret) = &self.client;
+        self.auth.call(operation)?.basic(id, secret)
+    }
+
+    fn tokens(&self, reply: &Reply, attempt: &Attempt) -> Result<Issued, Error> {
+        let answer: TokenAnswer = reply.json()?;
+        let date = reply.date();
+        let told = Told::seconds(&answer.expires_in).or(|| jwt_expiry(&answer.access_token));
+        let life = Life::ingest(told, self.capabilities.default_life, attempt.now(), date);
+        let refresh = present(answer.refresh_token.as_str().map(Secret::from));
+        let profile = Some(Profile::of(&reply.value(), &ABOUT));
+        Ok(Issued { tokens: Tokens { access: answer.access_token, refresh, life, date }, profile })
+    }
+}
+
+/// A device that waits for a person (RFC 8628).
+impl TokenService {
+    /// Asks for the codes with which a person lets this module in: the question that stops the sign-in.
+    async fn ask_person(&self, attempt: &Attempt) -> Result<Error, Error> {
+        let scope = self.scope.as_deref().unwrap_or(MODULE_SCOPE);
+        let call = self.call("start_device")?.form(&[("module", &self.name), ("scope", scope)]);
+        let reply = self.auth.spend(attempt, call).await?;
+        let answer: DeviceAnswer = reply.json().map_err(|error| unknown_module(error, &reply))?;
+        Ok(Error::device_code_required(answer.code()?).at("start_device"))
+    }
+
+    async fn ask_again(&self, attempt: &Attempt, device: &DeviceCode) -> Result<Polled, Error> {
+        let fields = [("grant_type", DEVICE_GRANT), ("device_code", device.device_code().expose())];
+        // A lost answer must lead to a slower pace, which is the engine's; so nothing is tried again in here.
+        let reply = self.auth.ask(self.call("issue_token")?.form(&fields)).await?;
+        let declined = |message: &'static str| {
+            let error = reply.failure().with_kind(ErrorKind::Declined);
+            error.message(message).advice("the next call asks for a new device code")
+        };
+        match reply.value().get("error").and_then(Value::as_str) {
+            Some("authorization_pending") => Ok(Polled::Pending),
+            Some("slow_down") => Ok(Polled::SlowDown),
+            Some("access_denied") => Err(declined("the person did not let this device in")),
+            Some("expired_token") => Err(declined("the device code ended before a person let this device in")),
+            Some("invalid_grant") => Err(declined("the vendor takes this device code no longer")),
+            _ => self.tokens(&reply, attempt).map(Polled::Issued),
+        }
+    }
+}
+
+impl DeviceAnswer {
+    fn code(self) -> Result<DeviceCode, Error> {
+        if self.user_code.is_empty() && self.verification_uri_complete.is_none() {
+            return Err(Error::protocol("the answer holds no code that a person could enter"));
+        }
+        let life = seconds(&self.expires_in).unwrap_or(DEVICE_LIFE);
+        let code = DeviceCode::new(self.device_code, self.user_code, self.verification_uri, life);
+        let code = code.with_interval(seconds(&self.interval).unwrap_or_default());
+        Ok(self.verification_uri_complete.into_iter().fold(code, DeviceCode::with_complete_uri))
+    }
+}
+
+/// A positive number of seconds; anything else counts as not told.
+fn seconds(value: &Value) -> Option<Duration> {
+    match Told::seconds(value) {
+        Told::Seconds(seconds) => u64::try_from(seconds).ok().filter(|seconds| *seconds > 0).map(Duration::from_secs),
+        _ => None,
+    }
+}
+
+fn unknown_module(error: Error, reply: &Reply) -> Error {
+    match reply.status() {
+        // From the vendor, and not from a server that has no such address.
+        404 if reply.value().is_object() => {
+            error.message("the vendor knows no such module").advice("check the id given to .device(..)")
+        }
+        _ => error,
+    }
+}
+
+/// The same answer refuses a password and a refresh token; only the question tells them apart.
+fn refuses_the_token(error: &Error) -> bool {
+    match (error.kind(), error.code()) {
+        (ErrorKind::InvalidCredentials, Some("invalid_grant")) => true,
+        (_, Some("invalid_token")) => error.status() == Some(401),
+        _ => false,
+    }
+}
+
+impl Issuer for TokenService {
+    fn describe(&self) -> Capabilities {
+        self.capabilities.clone()
+    }
+
+    fn seed(&self) -> Option<&Secret> {
+        match self.capabilities.credential {
+            CLIENT_CREDENTIALS => Some(&self.client.1),
+            // What a person let in, and who has no account, is not another one when the client's secret changes.
+            _ => self.secret.given(),
+        }
+    }
+
+    async fn sign_in(&self, attempt: &Attempt) -> Result<Issued, Error> {
+        self.begin(attempt).await
+    }
+
+    async fn renew(&self, attempt: &Attempt, tokens: &Tokens) -> Result<Issued, Error> {
+        self.continue_with(attempt, tokens).await
+    }
+
+    async fn poll(&self, attempt: &Attempt, device: &DeviceCode) -> Result<Polled, Error> {
+        self.ask_again(attempt, device).await
+    }
+}
