@@ -14,6 +14,7 @@
 
 use std::{future::Future, pin::Pin};
 
+mod chance;
 mod clock;
 mod credential;
 mod error;
@@ -30,6 +31,7 @@ pub mod telemetry;
 mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod tls;
 
 pub use clock::{Clock, SystemClock};
 pub use credential::{CredentialSource, SourceError};
@@ -52,6 +54,8 @@ pub use session::{
     tokens::Expiry,
     windows::Windows,
 };
+#[cfg(feature = "redis")]
+pub use store::RedisStore;
 pub use store::{FileStore, Generation, Key, LeasedLock, MemoryStore, Record, Store, StoreError, StoreLock};
 
 pub use surfaces::custom;

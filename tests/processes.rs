@@ -2,27 +2,22 @@
 //! process. The clock is the machine's, because the operating system's locks and files are what is tested.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "tests")]
 
+#[path = "children/mod.rs"]
+mod children;
+
+use children::{Job, PATIENCE, Process, generations, start, tell};
 use keyway::{
-    BoxFuture, Clock, FileStore, Http, Record, Session, Store, SystemClock, orderingstack,
+    FileStore, Record, Store,
     testing::{self, FakeOrderingStack, FakeVitaMojo, FakeVms},
-    vitamojo, vms,
 };
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::HashSet,
     env, fs,
     hash::{BuildHasher, RandomState},
-    io::{BufRead, BufReader, Write},
     path::Path,
-    process::{Child, ChildStdin, Command, Stdio},
-    sync::mpsc,
     thread,
-    time::{Duration, SystemTime},
+    time::Duration,
 };
-
-const TENANT: &str = "c36578d8-ffa6-4a5e-a808-400ee422028a";
-
-/// No process may be silent for longer than this.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Where there is no session the operation that signs in is asked for once.
 #[tokio::test]
@@ -117,17 +112,17 @@ fn processes_that_are_killed_while_they_save_or_lock_lose_nothing_and_hold_up_no
         let mut victim = Process::start(&job);
         let dice = random.hash_one(kill);
         for _ in 0..1 + dice % 8 {
-            newest = newest.max(victim.saved());
+            newest = newest.max(saved(&mut victim));
         }
         // Somewhere in the middle of whatever it does next.
         thread::sleep(Duration::from_micros(dice / 8 % 4000));
         victim.kill();
-        newest = newest.max(victim.last_saved().unwrap_or(0));
+        newest = newest.max(victim.last_words().last().map_or(0, |last| last.parse().unwrap()));
         // The raw file, so that nothing can have been healed in between.
         let text = fs::read_to_string(folder.path().join(format!("{key}.json"))).unwrap();
         let record = Record::from_json(&text).expect("a whole record");
         assert!(record.generation().counter() >= newest, "{} after {newest} was saved", record.generation());
-        newest = newest.max(bystander.next_saved_after(newest));
+        newest = newest.max(next_saved_after(&mut bystander, newest));
     }
     bystander.kill();
     runtime.block_on(async {
@@ -191,220 +186,16 @@ async fn ordering_stack() -> FakeOrderingStack {
     FakeOrderingStack::builder().rotating(true).start().await
 }
 
-/// What a process is to do.
-#[derive(Clone)]
-struct Job {
-    work: &'static str,
-    uri: String,
-    folder: String,
-    /// How far its clocks are ahead of the others'.
-    ahead: Duration,
-    umask: Option<&'static str>,
-}
-
-impl Job {
-    fn of(work: &'static str, uri: &str, folder: &Path) -> Self {
-        Self { work, uri: uri.into(), folder: folder.to_str().unwrap().into(), ahead: Duration::ZERO, umask: None }
-    }
-}
-
-/// A process that this one has started, and ends when it is dropped.
-struct Process {
-    child: Child,
-    stdin: ChildStdin,
-    heard: mpsc::Receiver<String>,
-}
-
-/// Starts processes, and waits until each of them is ready.
-fn start(count: usize, job: &Job) -> Vec<Process> {
-    let mut processes: Vec<_> = (0..count).map(|_| Process::start(job)).collect();
-    processes.iter_mut().for_each(|process| assert_eq!(process.hear(), "ready"));
-    processes
-}
-
-/// Has all of them call at once, and answers the tokens they called with.
-fn generations(processes: &mut [Process]) -> HashSet<String> {
-    processes.iter_mut().for_each(|process| process.say("call"));
-    let answers = processes.iter_mut().map(|process| process.hear());
-    answers.inspect(|answer| assert!(answer.starts_with("200 "), "{answer}")).collect()
-}
-
-impl Process {
-    fn start(job: &Job) -> Self {
-        let program = env::current_exe().unwrap();
-        let mut command = match job.umask {
-            None => Command::new(program),
-            Some(umask) => {
-                let mut shell = Command::new("sh");
-                shell.args(["-c", &format!("umask {umask}; exec \"$0\" \"$@\"")]).arg(program);
-                shell
-            }
-        };
-        command.args(["--exact", "child", "--nocapture", "--test-threads", "1"]);
-        command.env("KEYWAY_CHILD", job.work).env("KEYWAY_CHILD_URI", &job.uri);
-        command.env("KEYWAY_CHILD_FOLDER", &job.folder).env("KEYWAY_CHILD_AHEAD", job.ahead.as_secs().to_string());
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let (stdin, stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
-        let (tell, heard) = mpsc::channel();
-        thread::spawn(move || {
-            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                // The test harness writes lines of its own, and half a line before ours.
-                if let Some((_, said)) = line.split_once("@ ") {
-                    let _ = tell.send(said.to_owned());
-                }
-            }
-        });
-        Self { child, stdin, heard }
-    }
-
-    fn say(&mut self, line: &str) {
-        writeln!(self.stdin, "{line}").unwrap();
-    }
-
-    fn hear(&mut self) -> String {
-        self.heard.recv_timeout(PATIENCE).expect("a process is stuck or gone")
-    }
-
-    fn ask(&mut self, line: &str) -> String {
-        self.say(line);
-        self.hear()
-    }
-
-    fn saved(&mut self) -> u64 {
-        self.hear().parse().unwrap()
-    }
-
-    /// What it said before it ended.
-    fn last_saved(&mut self) -> Option<u64> {
-        self.heard.iter().last().map(|last| last.parse().unwrap())
-    }
-
-    fn next_saved_after(&mut self, counter: u64) -> u64 {
-        loop {
-            let saved = self.saved();
-            if saved > counter {
-                return saved;
-            }
-        }
-    }
-
-    fn kill(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        self.kill();
-    }
-}
-
 /// What every process but the first one runs. As a test of its own it does nothing.
 #[test]
 fn child() {
-    let Ok(work) = env::var("KEYWAY_CHILD") else { return };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
+    let Some(work) = children::work() else { return };
+    children::run(async {
         match work.as_str() {
             "churn" => churn().await,
-            surface => serve(surface).await,
+            surface => children::serve(surface, FileStore::at(children::place())).await,
         }
     });
-}
-
-fn tell(what: impl std::fmt::Display) {
-    println!("@ {what}");
-    std::io::stdout().flush().unwrap();
-}
-
-/// The machine's clocks, set ahead.
-struct Ahead(Duration);
-
-impl Clock for Ahead {
-    fn wall(&self) -> SystemTime {
-        SystemClock.wall() + self.0
-    }
-
-    fn monotonic(&self) -> Duration {
-        SystemClock.monotonic() + self.0
-    }
-
-    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
-        SystemClock.sleep(duration)
-    }
-}
-
-fn client(surface: &str) -> (Http, Session) {
-    let uri = env::var("KEYWAY_CHILD_URI").unwrap();
-    let store = FileStore::at(env::var("KEYWAY_CHILD_FOLDER").unwrap());
-    let clock = Ahead(Duration::from_secs(env::var("KEYWAY_CHILD_AHEAD").unwrap().parse().unwrap()));
-    match surface {
-        "vitamojo" => {
-            let builder = vitamojo::Client::builder(uri).tenant(TENANT);
-            let builder = builder.password(FakeVitaMojo::EMAIL, FakeVitaMojo::PASSWORD);
-            let client = builder.store(store).clock(clock).build().unwrap();
-            (client.http(), client.session().clone())
-        }
-        "orderingstack" => {
-            let builder = orderingstack::Client::builder(uri).tenant(FakeOrderingStack::TENANT);
-            let builder = builder.client(FakeOrderingStack::CLIENT_ID, FakeOrderingStack::CLIENT_SECRET);
-            let builder = builder.password(FakeOrderingStack::LOGIN, FakeOrderingStack::PASSWORD);
-            let client = builder.store(store).clock(clock).build().unwrap();
-            (client.http(), client.session().clone())
-        }
-        "vms" => {
-            let builder = vms::Client::builder(uri).password(FakeVms::LOGIN, FakeVms::PASSWORD);
-            let client = builder.store(store).clock(clock).build().unwrap();
-            (client.http(), client.session().clone())
-        }
-        other => panic!("no surface `{other}`"),
-    }
-}
-
-/// Does what it is told, line by line, until nobody is there to tell it.
-async fn serve(surface: &str) {
-    let (http, session) = client(surface);
-    let (told, mut lines) = tokio::sync::mpsc::unbounded_channel();
-    thread::spawn(move || std::io::stdin().lines().map_while(Result::ok).try_for_each(|line| told.send(line)));
-    tell("ready");
-    while let Some(line) = lines.recv().await {
-        match line.as_str() {
-            "call" => match call(&http).await {
-                Ok(()) => tell(format_args!("200 {}", session.lease().await.unwrap().generation())),
-                Err(what) => tell(what),
-            },
-            "sign out" => tell(format_args!("{:?}", session.sign_out().await)),
-            "calls" | "renew and call" => {
-                let (mut good, mut failed) = (0, BTreeMap::<String, u32>::new());
-                while lines.is_empty() {
-                    // About once a second; who comes second finds what the first one got.
-                    if line != "calls"
-                        && good % 40 == 0
-                        && let Err(error) = session.renew().await
-                    {
-                        *failed.entry(error.to_string()).or_default() += 1;
-                    }
-                    match call(&http).await {
-                        Ok(()) => good += 1,
-                        Err(what) => *failed.entry(what).or_default() += 1,
-                    }
-                    tokio::time::sleep(Duration::from_millis(20)).await;
-                }
-                lines.recv().await;
-                tell(format_args!("{good} good, failed {failed:?}"));
-            }
-            other => panic!("what is `{other}`?"),
-        }
-    }
-}
-
-async fn call(http: &Http) -> Result<(), String> {
-    match http.get("/some/service/v1/things").send().await {
-        Ok(answer) if answer.status() == 200 => Ok(()),
-        Ok(answer) => Err(answer.status().to_string()),
-        Err(error) => Err(format!("{:?}", error.kind())),
-    }
 }
 
 /// Long enough to be written in more than one piece.
@@ -418,7 +209,7 @@ fn churned(counter: u64) -> Record {
 
 /// Saves and saves, with the lock and without, and says each time what is safe now.
 async fn churn() {
-    let (store, key) = (FileStore::at(env::var("KEYWAY_CHILD_FOLDER").unwrap()), testing::key("churn"));
+    let (store, key) = (FileStore::at(children::place()), testing::key("churn"));
     for round in 0_u64.. {
         let lock = match round % 2 {
             0 => Some(store.lock(&key, PATIENCE).await.unwrap()),
@@ -430,5 +221,18 @@ async fn churn() {
             tell(next);
         }
         drop(lock);
+    }
+}
+
+fn saved(process: &mut Process) -> u64 {
+    process.hear().parse().unwrap()
+}
+
+fn next_saved_after(process: &mut Process, counter: u64) -> u64 {
+    loop {
+        let saved = saved(process);
+        if saved > counter {
+            return saved;
+        }
     }
 }

@@ -93,13 +93,20 @@ impl Attempt {
     /// An attempt that was counted stays counted.
     pub async fn spend(&self) -> Result<Leave, Error> {
         let leave = Leave(self.engine.budgeted().await?);
-        if !self.flight.still_locks().await {
+        if let Err(refused) = self.may_send().await {
+            self.refund(leave).await;
+            return Err(refused);
+        }
+        self.flight.sent.store(true, Ordering::Release);
+        Ok(leave)
+    }
+
+    async fn may_send(&self) -> Result<(), Error> {
+        if !self.flight.still_locks(self.engine.timeouts.request).await {
             return Err(Error::lock_lost());
         }
         // Last, so that nothing happens between it and the sending.
-        self.engine.state().check(&self.flight)?;
-        self.flight.sent.store(true, Ordering::Release);
-        Ok(leave)
+        self.engine.state().check(&self.flight)
     }
 
     /// What [`spend`](Self::spend) granted never reached the vendor.

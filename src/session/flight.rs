@@ -35,6 +35,10 @@ use tracing::Instrument;
 /// How often a flight takes the store's lock if it loses it again before it could send.
 const ROUNDS: u32 = 3;
 
+/// About how often those who wait for the store's lock look whether the token is there already, and how long one look may
+/// take.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// How many captchas, or access keys, one sign-in asks for before it gives up.
 const MOST_ANSWERS: u32 = 3;
 
@@ -169,11 +173,12 @@ impl Flight {
         drop(lock);
     }
 
-    /// Whether the lock this flight took is still its own. A flight that took none has nothing to lose.
-    pub(super) async fn still_locks(&self) -> bool {
+    /// Whether the lock this flight took is still its own, and will be for as long as is needed. A flight that took none
+    /// has nothing to lose.
+    pub(super) async fn still_locks(&self, needed: Duration) -> bool {
         let lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(StoreLock::share);
         match lock {
-            Some(lock) if !lock.extend().await => {
+            Some(lock) if !lock.extend(needed).await => {
                 self.lost_lock.store(true, Ordering::Release);
                 false
             }
@@ -392,7 +397,17 @@ impl Pilot {
     }
 
     async fn round_under_lock(&self, conversation: &Conversation) -> Result<(), Error> {
-        let unlocked = self.lock().await.map(|lock| self.flight.keep_lock(lock)).err();
+        if self.find(conversation).await {
+            return Ok(());
+        }
+        let unlocked = match self.lock(conversation).await {
+            Ok(Some(lock)) => {
+                self.flight.keep_lock(lock);
+                None
+            }
+            Ok(None) => return Ok(()),
+            Err(error) => Some(error),
+        };
         // Overtaken while it waited: whoever took its place has looked for the lock already and must find it free.
         let overtaken = self.engine.state().check(&self.flight).err();
         if let Some(beaten) = overtaken {
@@ -419,11 +434,8 @@ impl Pilot {
             Err(error) => self.without_store(&error)?,
         };
         if let Some(record) = &stored
-            && self.adopt(record)
+            && self.take_over(record, conversation).await
         {
-            if let Some(granted) = &conversation.granted {
-                self.give_back(&granted.tokens, false).await;
-            }
             return Ok(());
         }
         if let Some(granted) = conversation.granted.clone() {
@@ -440,12 +452,31 @@ impl Pilot {
         self.keep(issued, stored, renewed && had_refresh, conversation).await
     }
 
-    async fn lock(&self) -> Result<StoreLock, StoreError> {
+    /// Waits for the store's lock and looks meanwhile for what its holder obtains: with that nobody needs the lock any more,
+    /// and a fleet does not queue for it one by one. `None` if it was found.
+    async fn lock(&self, conversation: &Conversation) -> Result<Option<StoreLock>, StoreError> {
         let engine = &self.engine;
         let wait = engine.timeouts.store_lock;
-        match first(engine.store.lock(&engine.key, wait), engine.clock.sleep(wait)).await {
-            First::One(lock) => lock,
-            First::Other(()) => Err(StoreError::new("its lock was not free in time")),
+        let until = engine.now().monotonic.saturating_add(wait);
+        let mut lock = pin!(engine.store.lock(&engine.key, wait));
+        loop {
+            let left = until.saturating_sub(engine.now().monotonic);
+            let pause = LOOK.mul_f64(0.5 + engine.chance.share()).min(left);
+            match first(lock.as_mut(), engine.clock.sleep(pause)).await {
+                First::One(lock) => return lock.map(Some),
+                First::Other(()) if self.find(conversation).await => return Ok(None),
+                First::Other(()) if pause == left => return Err(StoreError::new("its lock was not free in time")),
+                First::Other(()) => {}
+            }
+        }
+    }
+
+    /// Looks, without the lock, whether somebody else has put a live token into the store, and takes it over.
+    async fn find(&self, conversation: &Conversation) -> bool {
+        let engine = &self.engine;
+        match first(engine.load(&engine.key), engine.clock.sleep(LOOK)).await {
+            First::One(Ok(Some(record))) => self.take_over(&record, conversation).await,
+            _ => false,
         }
     }
 
@@ -461,6 +492,15 @@ impl Pilot {
                 .advice("the session is not renewed without it, because its refresh token may only be spent once"));
         }
         Ok(None)
+    }
+
+    /// Adopts what is stored, if that is live. What the vendor handed out to this flight meanwhile is one session too many.
+    async fn take_over(&self, record: &Record, conversation: &Conversation) -> bool {
+        let adopted = self.adopt(record);
+        if adopted && let Some(granted) = &conversation.granted {
+            self.give_back(&granted.tokens, false).await;
+        }
+        adopted
     }
 
     /// Takes over a live token that somebody else has put into the store.

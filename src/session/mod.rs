@@ -2,7 +2,6 @@
 
 pub(crate) mod attempt;
 mod budget;
-pub(crate) mod chance;
 pub(crate) mod cooldown;
 pub(crate) mod decide;
 mod device;
@@ -19,13 +18,13 @@ pub(crate) use attempt::Attempt;
 
 use crate::{
     Error, ErrorKind, Secret,
+    chance::Chance,
     clock::{Clock, Now},
     store::{DynStore, Ends, Generation, Kept, Key, Record, StoreError, fingerprint},
     surfaces::{Capabilities, DynIssuer, Placement, Renewal},
     telemetry::Telemetry,
 };
 use arc_swap::ArcSwapOption;
-use chance::Chance;
 use cooldown::{Attempts, Cooldown};
 use decide::{Deadlines, Decision, Reason, Refusal, View, decide};
 use evict::Evict;
@@ -94,6 +93,8 @@ pub(crate) struct Settings {
 /// How long the engine waits for whom.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Patience {
+    /// With the vendor, for one request of a sign-in or renewal.
+    pub(crate) request: Duration,
     pub(crate) flight: Duration,
     pub(crate) store_lock: Duration,
     pub(crate) person: Duration,

@@ -3,8 +3,10 @@
 use super::{
     Generation, Key, Record, Store, StoreError, StoreLock,
     disk::{Disk, Local, close_to_others, is_open_to_others},
+    pauses::Pauses,
+    runtime,
 };
-use crate::{Error, Secret};
+use crate::{Error, Secret, chance::Chance};
 use etcetera::BaseStrategy;
 use std::{
     fmt,
@@ -19,7 +21,7 @@ use std::{
     },
     time::Duration,
 };
-use tokio::{runtime::Handle, sync::oneshot};
+use tokio::sync::oneshot;
 
 /// The first pause before a lock is tried again; it doubles.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
@@ -91,6 +93,7 @@ struct Folder {
     disk: Box<dyn Disk>,
     /// Whether it was told that others may enter the folder.
     told: AtomicBool,
+    chance: Chance,
 }
 
 impl FileStore {
@@ -122,7 +125,11 @@ impl FileStore {
 
     fn on(disk: impl Disk, folder: PathBuf) -> Self {
         let path = std::path::absolute(&folder).unwrap_or(folder);
-        Self(Arc::new(Folder { path, disk: Box::new(disk), told: AtomicBool::new(false) }))
+        Self(Arc::new(Folder { path, disk: Box::new(disk), told: AtomicBool::new(false), chance: Chance::new() }))
+    }
+
+    fn pauses(&self, bound: Duration) -> Pauses<'_> {
+        Pauses::new(FIRST_PAUSE, LONGEST_PAUSE, bound, &self.0.chance)
     }
 
     /// Does `work` while nobody else saves under this key.
@@ -131,7 +138,7 @@ impl FileStore {
         T: Send + 'static,
         W: FnOnce(&Folder, &Key) -> Result<T, StoreError> + Send + 'static,
     {
-        let mut pauses = Pauses::within(SAVES_OF_OTHERS);
+        let mut pauses = self.pauses(SAVES_OF_OTHERS);
         loop {
             let (folder, key) = (self.0.clone(), key.clone());
             work = match off_the_workers(move || folder.try_alone(&key, work)).await? {
@@ -200,10 +207,9 @@ impl Store for FileStore {
         self.alone(key, Folder::remove).await
     }
 
-    /// Tried again and again, since waiting for an operating system's lock cannot be called off. The pauses are real
-    /// time, whatever clock a client has: what is waited for are other processes.
+    /// Tried again and again, since waiting for an operating system's lock cannot be called off.
     async fn lock(&self, key: &Key, wait: Duration) -> Result<StoreLock, StoreError> {
-        let mut pauses = Pauses::within(wait);
+        let mut pauses = self.pauses(wait);
         loop {
             if let Some(held) = self.try_lock(key).await? {
                 return Ok(StoreLock::new(held));
@@ -386,36 +392,8 @@ impl Drop for Held {
     }
 }
 
-/// Growing pauses that end when their sum reaches the bound.
-struct Pauses {
-    next: Duration,
-    left: Duration,
-}
-
-impl Pauses {
-    fn within(bound: Duration) -> Self {
-        Self { next: FIRST_PAUSE, left: bound }
-    }
-
-    /// `false`, at once, when the time is used up.
-    async fn pause(&mut self) -> bool {
-        let pause = self.next.min(self.left);
-        self.left -= pause;
-        self.next = (self.next * 2).min(LONGEST_PAUSE);
-        if pause.is_zero() {
-            return false;
-        }
-        tokio::time::sleep(pause).await;
-        true
-    }
-}
-
 fn take<T>(counter: &Mutex<Option<T>>) -> Option<T> {
     counter.lock().unwrap_or_else(PoisonError::into_inner).take()
-}
-
-fn runtime() -> Result<Handle, StoreError> {
-    Handle::try_current().map_err(|_| StoreError::new("it was called outside a Tokio runtime"))
 }
 
 /// Runs what may wait for the disk where it holds up nobody.

@@ -3,21 +3,27 @@
 mod disk;
 mod file;
 mod memory;
+mod pauses;
 mod record;
+#[cfg(feature = "redis")]
+mod redis;
 
 pub use file::FileStore;
 pub use memory::MemoryStore;
 pub use record::Record;
 pub(crate) use record::{Ends, Kept};
+#[cfg(feature = "redis")]
+pub use redis::RedisStore;
 
 use crate::{BoxFuture, Secret};
 use sha2::{Digest, Sha256};
 use std::{fmt, future::Future, sync::Arc, time::Duration};
+use tokio::runtime::Handle;
 
 /// Keeps sessions between calls, and lets those who share it renew one at a time.
 ///
 /// [`MemoryStore`] is the default. It protects the tasks of one process; it cannot protect replicas. [`FileStore`] protects
-/// the processes of one user on one machine.
+/// the processes of one user on one machine, `RedisStore` (feature `redis`) those of many machines.
 pub trait Store: Send + Sync + 'static {
     /// What is kept under `key`.
     ///
@@ -129,20 +135,23 @@ pub struct StoreLock(Arc<dyn DynGuard>);
 
 /// A lock that may end by itself, such as a lease in a store on another machine.
 pub trait LeasedLock: Send + Sync + 'static {
-    /// Makes sure that the lock is still held, for long enough for one more request, and says whether it is. Asked before
-    /// everything that must not be done twice.
-    fn extend(&self) -> impl Future<Output = bool> + Send;
+    /// Makes sure that the lock is still held and will be for `needed` from when this returns, and says whether it is.
+    /// Asked before everything that must not be done twice; `needed` is how long that may take.
+    ///
+    /// # Cancel safety
+    /// A dropped call may have extended the lock.
+    fn extend(&self, needed: Duration) -> impl Future<Output = bool> + Send;
 }
 
 trait DynGuard: Send + Sync {
-    fn extend(&self) -> BoxFuture<'_, bool>;
+    fn extend(&self, needed: Duration) -> BoxFuture<'_, bool>;
 }
 
 /// A lock that lasts until it is dropped.
 struct Lasting<G>(#[allow(dead_code, reason = "held for its Drop")] G);
 
 impl<G: Send + Sync> DynGuard for Lasting<G> {
-    fn extend(&self) -> BoxFuture<'_, bool> {
+    fn extend(&self, _: Duration) -> BoxFuture<'_, bool> {
         Box::pin(async { true })
     }
 }
@@ -150,8 +159,8 @@ impl<G: Send + Sync> DynGuard for Lasting<G> {
 struct Leased<L>(L);
 
 impl<L: LeasedLock> DynGuard for Leased<L> {
-    fn extend(&self) -> BoxFuture<'_, bool> {
-        Box::pin(self.0.extend())
+    fn extend(&self, needed: Duration) -> BoxFuture<'_, bool> {
+        Box::pin(self.0.extend(needed))
     }
 }
 
@@ -171,9 +180,9 @@ impl StoreLock {
         Self(self.0.clone())
     }
 
-    /// Whether the lock is still held.
-    pub(crate) async fn extend(&self) -> bool {
-        self.0.extend().await
+    /// Whether the lock is still held, and will be for as long as is needed.
+    pub(crate) async fn extend(&self, needed: Duration) -> bool {
+        self.0.extend(needed).await
     }
 }
 
@@ -217,6 +226,10 @@ impl fmt::Display for StoreError {
 }
 
 impl std::error::Error for StoreError {}
+
+fn runtime() -> Result<Handle, StoreError> {
+    Handle::try_current().map_err(|_| StoreError::new("it was called outside a Tokio runtime"))
+}
 
 impl<S: Store> Store for Arc<S> {
     fn load(&self, key: &Key) -> impl Future<Output = Result<Option<Record>, StoreError>> + Send {

@@ -15,6 +15,7 @@ use crate::{
     retry::{Retry, Timeouts},
     session::{Patience, Settings, evict::Evict, interact::DynResponder, windows::Windows},
     store::{DynStore, Key, MemoryStore},
+    tls::need_provider,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::{fmt, sync::Arc, time::Duration};
@@ -131,18 +132,6 @@ impl Options {
         }
         let paths = Paths::new(surface.facts, &self.paths)?;
         Ok(Checked { options: self, root, also, paths, tenant: None, more: Vec::new() })
-    }
-}
-
-/// With the feature `rustls-no-provider` alone the provider is the user's to bring; without one reqwest panics.
-fn lacks_crypto_provider() -> bool {
-    #[cfg(all(feature = "rustls-no-provider", not(feature = "rustls")))]
-    {
-        rustls::crypto::CryptoProvider::get_default().is_none()
-    }
-    #[cfg(not(all(feature = "rustls-no-provider", not(feature = "rustls"))))]
-    {
-        false
     }
 }
 
@@ -263,10 +252,8 @@ impl Checked {
         }
         if let Some(configure) = &self.options.configure {
             builder = configure(builder);
-        } else if lacks_crypto_provider() {
-            return Err(Error::config("no crypto provider is installed for rustls").advice(
-                "install one before .build(), such as rustls::crypto::ring::default_provider().install_default()",
-            ));
+        } else {
+            need_provider()?;
         }
         builder = last(builder.redirect(reqwest::redirect::Policy::none()).referer(false));
         builder.build().map_err(|error| Error::from(error).advice("check what .http(..) sets on the client"))
@@ -306,7 +293,12 @@ impl Checked {
             responder,
             evict,
             windows,
-            timeouts: Patience { flight: timeouts.flight, store_lock: timeouts.store_lock, person: timeouts.person },
+            timeouts: Patience {
+                request: timeouts.sign_in,
+                flight: timeouts.flight,
+                store_lock: timeouts.store_lock,
+                person: timeouts.person,
+            },
             constant,
         });
         let origins = Origins::new(&self.root, &self.also, allow_http);

@@ -571,11 +571,12 @@ async fn a_store_that_never_answers_is_given_up_on_in_time() {
     let client = vms(&fake, &clock).store(store.clone()).build().unwrap();
     let session = client.session().clone();
     let waiting = tokio::spawn(async move { session.lease().await.map(|lease| lease.generation()) });
-    // The session's record first, then the ledger of attempts.
-    for _ in 0..2 {
+    let bound = Timeouts::default().store_lock;
+    // A look at the session's record, the record itself, then the ledger of attempts.
+    for wait in [Duration::from_secs(1), bound, bound] {
         store.asked.notified().await;
         clock.until_sleeping(2).await;
-        clock.advance(Timeouts::default().store_lock);
+        clock.advance(wait);
     }
     waiting.await.unwrap().expect("from memory");
     assert_eq!(fake.count("get_token"), 1);

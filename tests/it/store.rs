@@ -20,6 +20,9 @@ struct Moody {
     down: Arc<AtomicBool>,
     full: Arc<AtomicBool>,
     saves: Arc<AtomicUsize>,
+    locks: Arc<AtomicUsize>,
+    /// Its lock is never free.
+    stuck: bool,
 }
 
 impl Moody {
@@ -49,8 +52,43 @@ impl Store for Moody {
 
     async fn lock(&self, key: &Key, wait: Duration) -> Result<StoreLock, StoreError> {
         self.is_up()?;
+        self.locks.fetch_add(1, Ordering::SeqCst);
+        if self.stuck {
+            std::future::pending::<()>().await;
+        }
         self.inner.lock(key, wait).await
     }
+}
+
+#[tokio::test]
+async fn what_somebody_else_has_obtained_is_taken_over_without_the_lock() {
+    let clock = ManualClock::new();
+    let fake = FakeVitaMojo::builder().clock(clock.clone()).rotating(true).start().await;
+    let store = Moody::default();
+    let client = || vitamojo_client(&fake, &clock).store(store.clone()).build().unwrap();
+    let (one, two) = (client(), client());
+    for renewals in 0..3 {
+        let obtained = one.session().lease().await.unwrap().generation();
+        assert_eq!(two.session().lease().await.unwrap().generation(), obtained);
+        assert_eq!((store.locks.load(Ordering::SeqCst), fake.count("refresh_token")), (renewals + 1, renewals));
+        clock.advance(Duration::from_secs(11 * 60));
+    }
+}
+
+#[tokio::test]
+async fn who_waits_for_the_lock_finds_meanwhile_what_its_holder_has_saved() {
+    let clock = ManualClock::new();
+    let fake = FakeVitaMojo::builder().clock(clock.clone()).rotating(true).start().await;
+    let store = Moody::default();
+    let waits = Moody { stuck: true, ..store.clone() };
+    let waiting = vitamojo_client(&fake, &clock).store(waits.clone()).build().unwrap().session().clone();
+    let waiting = tokio::spawn(async move { waiting.lease().await.unwrap().generation() });
+    // Its own patience, and that with the lock.
+    clock.until_sleeping(2).await;
+    let client = vitamojo_client(&fake, &clock).store(store).build().unwrap();
+    let obtained = client.session().lease().await.unwrap().generation();
+    clock.advance(Duration::from_millis(1500));
+    assert_eq!((waiting.await.unwrap(), fake.count("auth")), (obtained, 1));
 }
 
 #[tokio::test]

@@ -1,0 +1,220 @@
+//! Sessions in Redis or Valkey, shared by processes on many machines.
+
+mod kept;
+mod lease;
+mod link;
+mod wire;
+
+use super::{Generation, Key, Record, Store, StoreError, StoreLock, pauses::Pauses};
+use crate::{Error, chance::Chance, tls::need_provider};
+use ::redis::{Client, ConnectionAddr, aio::ConnectionLike};
+use kept::Found;
+use lease::Lease;
+use link::Link;
+use std::{fmt, sync::Arc, time::Duration};
+use wire::Wire;
+
+/// The first pause before a lock is tried again; it doubles.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Longer than it takes to get from the lock to the first request; shorter than the wait for the lock.
+const LEASE: Duration = Duration::from_secs(25);
+const SHORTEST_LEASE: Duration = Duration::from_secs(1);
+const LONGEST_LEASE: Duration = Duration::from_secs(3600);
+
+/// How often others may change what stands there before this gives up.
+const TRIES: u32 = 5;
+
+/// Keeps sessions in Redis or Valkey, for processes on many machines (feature `redis`).
+///
+/// Whichever process signs in or renews first does it for all that use the same database and prefix.
+///
+/// ```no_run
+/// # fn example() -> Result<(), keyway::Error> {
+/// use keyway::{RedisStore, vms};
+///
+/// let vms = vms::Client::builder("https://vms.example")
+///     .password("operator@example.org", std::env::var("VMS_PASSWORD").unwrap_or_default())
+///     .store(RedisStore::connect("rediss://keyway:secret@redis.example/0")?)
+///     .build()?;
+/// # Ok(()) }
+/// ```
+///
+/// # What is in it
+///
+/// Of each session, named by its surface and a digest of whose it is:
+///
+/// | name | |
+/// |---|---|
+/// | `keyway:{…}:session` | two lines: which token of which session it is, with a number that no other save has; and the [`Record`] as JSON: access and refresh token, when they were issued and end, a digest of the credential. Member by member at [`Record::to_json`]. Never a password, never a captcha |
+/// | `keyway:{…}:lock` | a random word of whoever signs in or renews just now |
+///
+/// The attempts at a vendor that limits them are kept in the same way. Everything ends by itself:
+///
+/// | what | is kept for |
+/// |---|---|
+/// | a session that nothing renews | a day past its end |
+/// | one with a refresh token | 90 days past the end of its access token |
+/// | one whose end is not told | a year after it was saved |
+/// | a sign-out | 90 days |
+/// | attempts | 30 days after the last one |
+/// | a lock | 25 s, or longer if a request may take longer |
+///
+/// Tokens are not encrypted: whoever may read the database has the sessions. Give it a user of its own and TLS. An ACL that
+/// suffices is `~keyway:* +get +set +del +pexpire +evalsha +script|load`.
+///
+/// # What it can do, and what not
+///
+/// A save is one script that compares and writes, so no two processes save over each other. The lock is a lease: whoever
+/// holds it asks, before everything that must not be done twice, whether it is still its own, and extends it. One
+/// that was lost is no error to the caller: what its new holder obtained is looked for and taken over.
+///
+/// A process that stands still between that question and the sending, for longer than the lease, can spend a refresh token
+/// twice; so can a failover to a replica that has not heard of the last save. `docs/fleet.md` in the repository says what
+/// that means, and how many commands a fleet sends.
+///
+/// Redis must not evict these names (`maxmemory-policy noeviction`), and should persist them: where it forgets, everybody
+/// signs in anew. If it is down, valid tokens are served, sessions whose refresh token rotates are not renewed, and all
+/// others go on from memory; when it is back, so is everything, without a restart. One connection per store is made when
+/// it is first needed, and made anew when it is gone or silent.
+#[derive(Clone)]
+pub struct RedisStore {
+    wire: Arc<dyn Wire>,
+    who: Arc<str>,
+    prefix: Arc<str>,
+    lease: Duration,
+    chance: Arc<Chance>,
+}
+
+impl RedisStore {
+    /// The Redis or Valkey at `url`: `redis://[user][:password@]host[:port][/database]`, `rediss://…` with TLS,
+    /// `unix:///path?db=…`, as the `redis` crate reads them. It is connected to when it is first needed.
+    ///
+    /// For client certificates or a certificate authority of your own make a [`redis::Client`] and give it to [`from_client`](Self::from_client). With
+    /// rustls, the process must have one crypto provider, as for any use of rustls.
+    ///
+    /// # Errors
+    /// `ErrorKind::Config` if the URL cannot be read, or asks for TLS where no TLS feature is on or no crypto provider is installed.
+    pub fn connect(url: impl AsRef<str>) -> Result<Self, Error> {
+        // What is wrong is said by the library in words that may hold a part of the URL, and that may hold a password.
+        let client = Client::open(url.as_ref()).map_err(|_| {
+            Error::config("the URL given to RedisStore::connect(..) cannot be read")
+                .advice("give one such as redis://user:password@redis.example:6379/0, or rediss://… with one of our TLS features on")
+        })?;
+        if matches!(client.get_connection_info().addr(), ConnectionAddr::TcpTls { .. }) {
+            need_provider()?;
+        }
+        Ok(Self::from_client(client))
+    }
+
+    /// What this client of the `redis` crate connects to.
+    #[must_use]
+    pub fn from_client(client: Client) -> Self {
+        Self::over(Link::own(client))
+    }
+
+    /// An asynchronous connection of the `redis` crate that is there already: a
+    /// [`ConnectionManager`](redis::aio::ConnectionManager), a
+    /// [`MultiplexedConnection`](redis::aio::MultiplexedConnection), or that of a cluster. Whether it is made anew when it breaks is its own affair: a
+    /// `MultiplexedConnection` is not, a `ConnectionManager` is.
+    #[must_use]
+    pub fn from_connection(connection: impl ConnectionLike + Clone + Send + Sync + 'static) -> Self {
+        Self::over(Link::given(connection))
+    }
+
+    fn over(link: Link) -> Self {
+        let who = link.who().into();
+        Self { wire: Arc::new(link), who, prefix: "keyway:".into(), lease: LEASE, chance: Arc::new(Chance::new()) }
+    }
+
+    /// What every name begins with; default `keyway:`. Stores with different prefixes share nothing.
+    #[must_use]
+    pub fn prefix(self, prefix: impl Into<String>) -> Self {
+        Self { prefix: prefix.into().into(), ..self }
+    }
+
+    /// How long the lock of a process that has ended without leaving it keeps others waiting; default 25 s, at least one
+    /// second and at most an hour. It is extended by itself before each request to the vendor, to as long as that may
+    /// take. Let it be longer if a credential source takes longer to answer.
+    #[must_use]
+    pub fn lease(self, lease: Duration) -> Self {
+        Self { lease: lease.clamp(SHORTEST_LEASE, LONGEST_LEASE), ..self }
+    }
+
+    fn name(&self, key: &Key, what: &str) -> String {
+        // In braces, so that a cluster keeps what belongs together together.
+        format!("{}{{{key}}}:{what}", self.prefix)
+    }
+
+    /// What stands under this name, and as it was written. Damage is removed, and counts as absent.
+    async fn read(&self, key: &Key, name: &str) -> Result<Option<(Record, Vec<u8>)>, StoreError> {
+        for _ in 0..TRIES {
+            let Some(content) = self.wire.get(name).await? else { return Ok(None) };
+            let why = match kept::read(key, content.clone())? {
+                Found::Record(record) => return Ok(Some((record, content))),
+                Found::Damaged(why) => why,
+            };
+            // Unless somebody has put a whole one in its place meanwhile.
+            if self.wire.forget(name, &content).await? {
+                tracing::warn!(%key, %why, "keyway: a session in Redis was damaged and has been removed");
+                return Ok(None);
+            }
+        }
+        Err(self.busy("what is kept of a session changes and is damaged each time", "see who else writes there"))
+    }
+
+    fn busy(&self, what: &str, advice: &str) -> StoreError {
+        StoreError::new(format!("{what} in {}; {advice}", self.who))
+    }
+}
+
+impl fmt::Debug for RedisStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisStore").field("who", &self.who).field("prefix", &self.prefix).finish_non_exhaustive()
+    }
+}
+
+impl Store for RedisStore {
+    async fn load(&self, key: &Key) -> Result<Option<Record>, StoreError> {
+        let found = self.read(key, &self.name(key, "session")).await?;
+        Ok(found.map(|(record, _)| record))
+    }
+
+    async fn compare_and_swap(
+        &self,
+        key: &Key,
+        expected: Option<Generation>,
+        record: Record,
+    ) -> Result<bool, StoreError> {
+        let written = kept::write(&record, self.chance.next());
+        self.wire.swap(&self.name(key, "session"), expected, &written, kept::keep_for(&record)).await
+    }
+
+    async fn remove(&self, key: &Key) -> Result<(), StoreError> {
+        let name = self.name(key, "session");
+        for _ in 0..TRIES {
+            let Some((_, content)) = self.read(key, &name).await? else { return Ok(()) };
+            if self.wire.forget(&name, &content).await? {
+                return Ok(());
+            }
+        }
+        Err(self.busy("others keep saving a session that is to be removed", "end what uses it first"))
+    }
+
+    /// Tried again and again: what is waited for may end without telling anybody.
+    async fn lock(&self, key: &Key, wait: Duration) -> Result<StoreLock, StoreError> {
+        let owner = format!("{:016x}{:016x}", self.chance.next(), self.chance.next());
+        let mut lease = Lease::new(self.wire.clone(), self.name(key, "lock"), owner, self.lease);
+        let mut pauses = Pauses::new(FIRST_PAUSE, LONGEST_PAUSE, wait, &self.chance);
+        loop {
+            if lease.take().await? {
+                return Ok(StoreLock::leased(lease));
+            }
+            if !pauses.pause().await {
+                let what = format!("somebody else has held the lock for {} s", wait.as_secs_f64());
+                return Err(self.busy(&what, "it frees itself when its holder is gone; else see what hangs"));
+            }
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Real processes on one Redis.
+
+use crate::{
+    children::{self, GO_ON, Job, generations, start, tell},
+    server::Server,
+};
+use keyway::{
+    Generation, Key, Record, RedisStore, Store, StoreError, StoreLock,
+    testing::{FakeOrderingStack, FakeVitaMojo, FakeVms},
+};
+use std::{
+    collections::HashSet,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
+};
+
+/// The work of a child.
+pub(crate) async fn child(work: &str) {
+    let store = RedisStore::connect(children::place()).unwrap();
+    match work.strip_prefix("halting ") {
+        Some(surface) => children::serve(surface, Halting::new(store.lease(Duration::from_secs(1)))).await,
+        None => children::serve(work, store).await,
+    }
+}
+
+/// Halts when it holds the lock and has seen what is stored: all that is left is to ask whether the lock is still held, and to
+/// send.
+struct Halting {
+    store: RedisStore,
+    locked: AtomicBool,
+}
+
+impl Halting {
+    fn new(store: RedisStore) -> Self {
+        Self { store, locked: AtomicBool::new(false) }
+    }
+}
+
+impl Store for Halting {
+    async fn load(&self, key: &Key) -> Result<Option<Record>, StoreError> {
+        let seen = self.store.load(key).await;
+        if self.locked.swap(false, Ordering::SeqCst) {
+            tell("halted");
+            GO_ON.notified().await;
+        }
+        seen
+    }
+
+    async fn compare_and_swap(&self, key: &Key, old: Option<Generation>, new: Record) -> Result<bool, StoreError> {
+        self.store.compare_and_swap(key, old, new).await
+    }
+
+    async fn remove(&self, key: &Key) -> Result<(), StoreError> {
+        self.store.remove(key).await
+    }
+
+    async fn lock(&self, key: &Key, wait: Duration) -> Result<StoreLock, StoreError> {
+        let lock = self.store.lock(key, wait).await;
+        self.locked.store(true, Ordering::SeqCst);
+        lock
+    }
+}
+
+/// At a vendor whose refresh tokens rotate, and at one where each sign-in is a session.
+#[cfg(unix)]
+#[tokio::test]
+async fn redis_holders_that_are_stopped_past_their_lease_neither_spend_nor_save() {
+    let Some(server) = Server::start() else { return };
+    let ordering = FakeOrderingStack::builder().rotating(true).start().await;
+    let vms = FakeVms::start().await;
+    let day = Duration::from_secs(24 * 3600);
+    generations(&mut start(1, &Job::of("orderingstack", &ordering.uri(), server.url())));
+    for (halting, surface, uri) in
+        [("halting orderingstack", "orderingstack", ordering.uri()), ("halting vms", "vms", vms.uri())]
+    {
+        let job = |work| Job { ahead: day, ..Job::of(work, &uri, server.url()) };
+        let mut halted = start(1, &job(halting)).pop().unwrap();
+        halted.say("call");
+        assert_eq!(halted.hear(), "halted");
+        halted.signal("-STOP");
+        // Waits for the end of the lease, and for nothing else.
+        let others = generations(&mut start(1, &job(surface)));
+        halted.say("go on");
+        halted.signal("-CONT");
+        assert_eq!(HashSet::from([halted.hear()]), others, "{surface}: it took over what the other one had obtained");
+    }
+    assert_eq!((ordering.count("issue_token"), ordering.reuses()), (2, 0));
+    assert_eq!(vms.count("get_token"), 1);
+}
+
+/// Four processes at each of three vendors, for half a minute in which every token is renewed again and again, and Redis
+/// is killed and started anew in the middle.
+#[tokio::test]
+async fn redis_keeps_four_processes_at_three_vendors_one_session_each_also_through_a_restart() {
+    let Some(mut server) = Server::with(&["--appendonly yes", "--appendfsync always"]) else { return };
+    let vita = FakeVitaMojo::builder().rotating(true).start().await;
+    let ordering = FakeOrderingStack::builder().rotating(true).start().await;
+    let vms = FakeVms::start().await;
+    let mut fleet = Vec::new();
+    for (surface, uri, work) in [
+        ("vitamojo", vita.uri(), "renew and call"),
+        ("orderingstack", ordering.uri(), "renew and call"),
+        ("vms", vms.uri(), "calls"),
+    ] {
+        let mut processes = start(4, &Job::of(surface, &uri, server.url()));
+        assert_eq!(generations(&mut processes).len(), 1, "{surface}");
+        processes.iter_mut().for_each(|process| process.say(work));
+        fleet.push(processes);
+    }
+    thread::sleep(Duration::from_secs(14));
+    server.kill();
+    thread::sleep(Duration::from_secs(1));
+    server.restart();
+    thread::sleep(Duration::from_secs(15));
+    for process in fleet.iter_mut().flatten() {
+        let told = process.ask("stop");
+        let failed = told.split_once("failed ").unwrap().1;
+        // A renewal that was asked for while Redis was down says so; no call failed.
+        let only_renewals = failed.starts_with("{\"renewal: Store\": ") && !failed.contains(',');
+        assert!(failed == "{}" || only_renewals, "{told}");
+    }
+    assert_eq!((vita.reuses(), ordering.reuses()), (0, 0));
+    assert_eq!((vita.count("auth"), vms.count("get_token")), (1, 1));
+    let renewals = (vita.count("refresh_token"), ordering.count("issue_token") - 1);
+    assert!(renewals.0 >= 15 && renewals.1 >= 15, "only {renewals:?} renewals");
+    for processes in &mut fleet {
+        let lineages = generations(processes).into_iter().map(|answer| answer[..12].to_owned());
+        assert_eq!(lineages.collect::<HashSet<_>>().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn redis_holders_that_are_killed_hold_up_others_no_longer_than_their_lease() {
+    let Some(server) = Server::start() else { return };
+    let vms = FakeVms::start().await;
+    let mut killed = start(1, &Job::of("halting vms", &vms.uri(), server.url())).pop().unwrap();
+    killed.say("call");
+    assert_eq!(killed.hear(), "halted");
+    killed.kill();
+    generations(&mut start(2, &Job::of("vms", &vms.uri(), server.url())));
+    assert_eq!(vms.count("get_token"), 1);
+}

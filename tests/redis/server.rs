@@ -1,0 +1,125 @@
+//! A Redis of one's own, gone with the test.
+
+use std::{
+    fs,
+    io::{ErrorKind, Write},
+    net::TcpListener,
+    process::{Child, Command, Stdio},
+    sync::OnceLock,
+    thread,
+    time::{Duration, Instant},
+};
+
+/// No Redis takes longer to start.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A Redis on a port of its own, with a folder of its own. Ended, by its own process, when it is dropped.
+pub(crate) struct Server {
+    process: Option<Child>,
+    port: u16,
+    folder: tempfile::TempDir,
+    settings: Vec<String>,
+}
+
+impl Server {
+    /// `None` where no Redis is installed: that is said once, in one line.
+    pub(crate) fn start() -> Option<Self> {
+        Self::with(&[])
+    }
+
+    /// With further settings, each as on the command line: `--requirepass secret`.
+    pub(crate) fn with(settings: &[&str]) -> Option<Self> {
+        program()?;
+        let settings = settings.iter().map(|&setting| setting.to_owned()).collect();
+        let mut server = Self { process: None, port: 0, folder: tempfile::tempdir().unwrap(), settings };
+        // Somebody else may take a port that was free a moment ago.
+        for _ in 0..10 {
+            server.port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            if server.launch() {
+                return Some(server);
+            }
+        }
+        panic!("no Redis could be started: {}", server.log());
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}/0", self.port)
+    }
+
+    /// As after a loss of power.
+    pub(crate) fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill().unwrap();
+            process.wait().unwrap();
+        }
+    }
+
+    pub(crate) fn restart(&mut self) {
+        self.kill();
+        assert!(self.launch(), "{}", self.log());
+    }
+
+    /// Says whether it came up.
+    fn launch(&mut self) -> bool {
+        let log = fs::File::create(self.folder.path().join("log")).unwrap();
+        let mut command = Command::new(program().unwrap());
+        command.args(["--bind", "127.0.0.1", "--port", &self.port.to_string(), "--save", ""]);
+        command.arg("--dir").arg(self.folder.path());
+        command.args(self.settings.iter().flat_map(|setting| setting.split(' ')));
+        let mut process = command.stdin(Stdio::null()).stdout(log).stderr(Stdio::null()).spawn().unwrap();
+        let until = Instant::now() + PATIENCE;
+        while Instant::now() < until && process.try_wait().unwrap().is_none() {
+            if self.log().contains("Ready to accept connections") {
+                self.process = Some(process);
+                return true;
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        let _ = process.kill();
+        let _ = process.wait();
+        false
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    /// A word with it, over a connection of the moment.
+    pub(crate) fn ask<T: redis::FromRedisValue>(&self, words: &[&str]) -> T {
+        self.ask_as(&self.url(), words)
+    }
+
+    pub(crate) fn ask_as<T: redis::FromRedisValue>(&self, url: &str, words: &[&str]) -> T {
+        let mut connection = redis::Client::open(url).unwrap().get_connection().unwrap();
+        let mut command = redis::Cmd::new();
+        command.arg(words);
+        command.query(&mut connection).unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// The first of Redis and Valkey that is installed.
+fn program() -> Option<&'static str> {
+    static PROGRAM: OnceLock<Option<&str>> = OnceLock::new();
+    *PROGRAM.get_or_init(|| {
+        let found = ["redis-server", "valkey-server"].into_iter().find(|program| {
+            let asked = Command::new(program).arg("--version").stdout(Stdio::null()).status();
+            !asked.is_err_and(|error| error.kind() == ErrorKind::NotFound)
+        });
+        if found.is_none() {
+            // Not by `println!`, which is shown for failures only.
+            let line = "\nleft out: the tests of the Redis store, because no redis-server is installed (on Debian: apt-get install redis-server)\n";
+            std::io::stdout().write_all(line.as_bytes()).unwrap();
+        }
+        found
+    })
+}
