@@ -278,27 +278,24 @@ fn is_captcha_refused(reply: &Reply) -> bool {
 /// 419 and, by the page's other sentence, 429 mean the session limit if they list sessions. 422 refuses credentials
 /// only if it names them.
 fn judge(verdict: &Verdict<'_>) -> Option<Error> {
-    if verdict.facts.step != Step::SignIn {
-        return None;
-    }
     let limit = || verdict.body.as_ref().and_then(session_limit);
-    match verdict.status {
-        419 | 429 if limit().is_some() => {
+    match (verdict.facts.step, verdict.status) {
+        (Step::SignIn, 419 | 429) if limit().is_some() => {
             let error = Error::new(ErrorKind::SessionLimit, "the account has as many sessions as it may have");
             Some(verdict.dressed(error.with_session_limit(limit()?)))
         }
-        429 => {
+        (Step::SignIn | Step::Challenge, 429) => {
             let error = verdict.error();
-            // A throttle that names no time lasts as long as the window of the documented one.
+            // A throttle that names no time lasts as long as the window of the documented ones.
             let wait = error.retry_after().unwrap_or(BUDGET.within);
             Some(error.with_retry_after(Some(wait)).advice("nothing is sent to the vendor until then"))
         }
-        419 => {
+        (Step::SignIn, 419) => {
             let error = Error::protocol("the vendor answered 419 without a list of sessions")
                 .advice("that is no session limit; check the address given to the builder");
             Some(verdict.dressed(error))
         }
-        422 => {
+        (Step::SignIn, 422) => {
             let fields = verdict.validation()?;
             let captcha = fields.contains_key("captcha") || fields.contains_key("key");
             let refused = !captcha && (fields.contains_key("login") || fields.contains_key("password"));

@@ -15,6 +15,7 @@ mod middleware;
 mod orderingstack;
 mod orderingstack_grants;
 mod outage;
+mod people;
 mod scale;
 mod shared;
 mod shopmonkey;

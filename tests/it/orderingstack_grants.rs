@@ -9,7 +9,7 @@ use keyway::{
 use serde_json::json;
 use std::{
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -316,22 +316,6 @@ async fn a_session_that_arrives_after_the_sign_out_is_not_kept() {
     assert_eq!(counts(&fake), (1, 1));
 }
 
-#[tokio::test]
-async fn two_hundred_who_wait_are_one_code_on_one_screen() {
-    let (fake, _clock, client, asked) = attended().await;
-    let tasks: Vec<_> = (0..200)
-        .map(|_| {
-            let session = client.session().clone();
-            tokio::spawn(async move { session.lease().await.unwrap().generation() })
-        })
-        .collect();
-    let mut generations = std::collections::HashSet::new();
-    for task in tasks {
-        generations.insert(task.await.unwrap());
-    }
-    assert_eq!((generations.len(), asked.load(Ordering::SeqCst), counts(&fake)), (1, 1, (1, 1)));
-}
-
 /// Shows nothing.
 struct Blind;
 
@@ -350,56 +334,6 @@ async fn a_code_that_nobody_shows_is_not_asked_about() {
     assert!(fake.approve_device());
     clock.advance(5 * SECOND);
     waiting.await.unwrap().unwrap();
-    assert_eq!(counts(&fake), (1, 1));
-}
-
-/// A store that tells whether a lock is held.
-#[derive(Clone, Default)]
-struct Watched {
-    memory: MemoryStore,
-    key: Arc<Mutex<Option<Key>>>,
-}
-
-impl Store for Watched {
-    async fn load(&self, key: &Key) -> Result<Option<Record>, StoreError> {
-        self.memory.load(key).await
-    }
-
-    async fn compare_and_swap(&self, key: &Key, old: Option<Generation>, new: Record) -> Result<bool, StoreError> {
-        self.memory.compare_and_swap(key, old, new).await
-    }
-
-    async fn remove(&self, key: &Key) -> Result<(), StoreError> {
-        self.memory.remove(key).await
-    }
-
-    async fn lock(&self, key: &Key, wait: Duration) -> Result<StoreLock, StoreError> {
-        *self.key.lock().unwrap() = Some(key.clone());
-        self.memory.lock(key, wait).await
-    }
-}
-
-/// Looks at the store while it shows the code.
-struct Inspector(Watched, Butler, Arc<AtomicBool>);
-
-impl Responder for Inspector {
-    async fn device_code(&self, device: DeviceCode) -> Option<()> {
-        let key = self.0.key.lock().unwrap().clone().expect("it was locked before");
-        let free = self.0.memory.lock(&key, Duration::ZERO).await.is_ok();
-        self.2.store(free, Ordering::SeqCst);
-        self.1.device_code(device).await
-    }
-}
-
-#[tokio::test]
-async fn a_person_is_never_asked_under_the_stores_lock() {
-    let (fake, clock) = start(|b| b).await;
-    let (fake, store, free) = (Arc::new(fake), Watched::default(), Arc::<AtomicBool>::default());
-    let butler = Butler { fake: fake.clone(), clock: clock.clone(), asked: Arc::default() };
-    let inspector = Inspector(store.clone(), butler, free.clone());
-    let client = builder(&fake, &clock).device(FakeOrderingStack::MODULE).responder(inspector).store(store);
-    client.build().unwrap().session().lease().await.unwrap();
-    assert!(free.load(Ordering::SeqCst));
     assert_eq!(counts(&fake), (1, 1));
 }
 

@@ -156,6 +156,9 @@ async fn keys_are_made_listed_and_deleted() {
     client.api().delete_api_key().id(id).send().await.unwrap();
     let left = client.api_keys(|call| call).collect().await.unwrap();
     assert!(left.iter().all(|key| key.name.as_deref() != Some("till")));
+    // Nothing signs in for a key, and no list is asked for beyond its end.
+    let counts = ["create_api_key", "list_api_keys", "delete_api_key", "login"].map(|operation| fake.count(operation));
+    assert_eq!((counts, fake.saw().len()), ([1, 2, 1, 0], 4));
 }
 
 #[tokio::test]
@@ -181,6 +184,36 @@ async fn a_login_session_ends_at_the_vendor_and_a_lost_one_is_made_anew() {
     assert_eq!(client.http().get("/v3/order").send().await.unwrap().status(), 200);
     assert_eq!((fake.count("login"), fake.count("other")), (2, 2));
     assert_eq!(client.session().sign_out().await.unwrap(), SignOut::Revoked);
+    assert_eq!(fake.count("logout"), 1);
+    // A second sign-out has nothing to end, and a session that the vendor has forgotten counts as ended.
+    assert_eq!(client.session().sign_out().await.unwrap(), SignOut::LocalOnly);
+    client.session().sign_in().await.unwrap();
+    fake.revoke_sessions();
+    assert_eq!(client.session().sign_out().await.unwrap(), SignOut::Revoked);
+    assert_eq!((fake.count("login"), fake.count("logout")), (3, 2));
+}
+
+#[tokio::test]
+async fn the_typed_logout_ends_the_session_here_too_and_a_key_is_only_forgotten() {
+    let (fake, clock) = start(|b| b).await;
+    let client = login(&fake, &clock);
+    client.session().lease().await.unwrap();
+    client.api().logout().send().await.unwrap();
+    for _ in 0..3 {
+        assert_eq!(client.http().get("/v3/order").send().await.unwrap_err().kind(), ErrorKind::SignedOut);
+    }
+    assert_eq!((fake.count("login"), fake.count("logout"), fake.count("other")), (1, 1, 0));
+    client.session().sign_in().await.unwrap();
+    assert_eq!(client.http().get("/v3/order").send().await.unwrap().status(), 200);
+    assert_eq!((fake.count("login"), fake.count("logout"), fake.count("other")), (2, 1, 1));
+
+    let key = key(&fake, &clock);
+    key.session().lease().await.unwrap();
+    assert_eq!(key.session().sign_out().await.unwrap(), SignOut::LocalOnly);
+    assert_eq!(key.http().get("/v3/order").send().await.unwrap_err().kind(), ErrorKind::SignedOut);
+    key.session().sign_in().await.unwrap();
+    assert_eq!(key.http().get("/v3/order").send().await.unwrap().status(), 200);
+    assert_eq!((fake.count("login"), fake.count("logout"), fake.count("other")), (2, 1, 2));
 }
 
 #[tokio::test]

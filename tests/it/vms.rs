@@ -172,6 +172,89 @@ async fn a_person_who_declines_is_an_error_that_can_still_be_resumed() {
     error.resume().unwrap().answer(answer).await.unwrap();
 }
 
+/// The settings, the captchas and the sign-ins that were asked for.
+fn asked(fake: &FakeVms) -> [usize; 3] {
+    ["get_basic_static", "get_captcha", "get_token"].map(|operation| fake.count(operation))
+}
+
+#[tokio::test]
+async fn a_captcha_is_asked_for_only_when_the_settings_or_a_422_say_so() {
+    let refused = |field: &str| Fault::Json(422, json!({ "message": "x", "errors": { field: ["wrong"] } }));
+    for (settings, answer, expected) in [
+        (None, None, [1, 0, 1]),
+        (Some(Fault::Empty(404)), None, [1, 0, 1]),
+        (Some(Fault::Json(200, json!({}))), None, [1, 0, 1]),
+        (Some(Fault::Json(200, json!({ "is_captcha_available": null }))), None, [1, 0, 1]),
+        (Some(Fault::Json(200, json!({ "is_captcha_available": true }))), None, [1, 1, 1]),
+        (None, Some(refused("captcha")), [1, 1, 2]),
+        (None, Some(refused("key")), [1, 1, 2]),
+    ] {
+        let (fake, clock) = start(|b| b).await;
+        let about = format!("{settings:?}, {answer:?}");
+        settings.into_iter().for_each(|fault| fake.next("get_basic_static", fault));
+        answer.into_iter().for_each(|fault| fake.next("get_token", fault));
+        let client = vms_client(&fake, &clock).responder(reads(&fake)).build().unwrap();
+        client.session().lease().await.unwrap_or_else(|error| panic!("{about}: {error}"));
+        assert_eq!(asked(&fake), expected, "{about}");
+    }
+    // Settings that cannot be had are no leave to sign in.
+    let (fake, clock) = start(|b| b).await;
+    fake.next("get_basic_static", Fault::Html(500));
+    let client = vms_client(&fake, &clock).responder(reads(&fake)).build().unwrap();
+    assert_eq!(client.session().lease().await.unwrap_err().kind(), ErrorKind::Outage);
+    assert_eq!(asked(&fake), [1, 0, 0]);
+}
+
+#[tokio::test]
+async fn a_throttle_of_captchas_is_waited_for_too() {
+    for (told, wait) in [(true, 540), (false, 600)] {
+        let (fake, clock) = start(|b| b.captcha(true).captchas_per_address(1).retry_after(told)).await;
+        let client = vms_client(&fake, &clock).build().unwrap();
+        assert_eq!(client.session().lease().await.unwrap_err().kind(), ErrorKind::CaptchaRequired);
+        clock.advance(MINUTE);
+        for _ in 0..3 {
+            let error = client.session().sign_in().await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Throttled, "{error}");
+            assert_eq!(error.retry_after(), Some(Duration::from_secs(wait)), "{error}");
+        }
+        assert_eq!(asked(&fake), [2, 2, 0]);
+        clock.advance(Duration::from_secs(wait));
+        assert_eq!(client.session().lease().await.unwrap_err().kind(), ErrorKind::CaptchaRequired);
+        assert_eq!(asked(&fake), [3, 3, 0]);
+    }
+}
+
+#[tokio::test]
+async fn a_throttled_sign_in_is_waited_for_as_told_or_ten_minutes_and_counts_by_address_and_by_login() {
+    let second = |fake: &FakeVms, clock: &ManualClock| {
+        vms::Client::builder(fake.uri()).password("second@mail.com", "secret").clock(clock.clone()).build().unwrap()
+    };
+    type Change = fn(FakeVmsBuilder) -> FakeVmsBuilder;
+    // Of two logins, the second is refused if it is the address that counts.
+    for (limit, second_waits) in
+        [((|b| b.sign_ins_per_address(1)) as Change, true), (|b| b.sign_ins_per_login(1), false)]
+    {
+        for (told, wait) in [(true, 540), (false, 600)] {
+            let (fake, clock) = start(|b| limit(b.user("second@mail.com", "secret")).retry_after(told)).await;
+            let client = vms_client(&fake, &clock).build().unwrap();
+            client.session().lease().await.unwrap();
+            clock.advance(MINUTE);
+            assert_eq!(second(&fake, &clock).session().lease().await.is_err(), second_waits);
+            assert_eq!(fake.count("get_token"), 2);
+            fake.revoke_all();
+            for _ in 0..3 {
+                let error = cameras(&client).await.unwrap_err();
+                assert_eq!((error.kind(), error.status()), (ErrorKind::Throttled, Some(429)), "{error}");
+                assert_eq!(error.retry_after(), Some(Duration::from_secs(wait)), "{error}");
+                assert_eq!(client.session().sign_in().await.unwrap_err().kind(), ErrorKind::Throttled);
+            }
+            assert_eq!(fake.count("get_token"), 3);
+            clock.advance(Duration::from_secs(wait));
+            assert_eq!((cameras(&client).await.unwrap(), fake.count("get_token")), (200, 4));
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_419_with_sessions_is_the_session_limit() {
     let (fake, clock) = start(|b| b.session_limit(3).other_sessions(3)).await;
@@ -243,6 +326,97 @@ async fn a_limit_that_stays_exceeded_ends_in_an_error_and_not_in_a_loop() {
     let error = client.session().lease().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::SessionLimit);
     assert_eq!(fake.count("get_token"), 2);
+}
+
+#[tokio::test]
+async fn each_policy_ends_the_session_it_names_or_none() {
+    // As they are listed: in use, out of use for long, out of use for longer.
+    type Choice = fn() -> Evict;
+    let listed = |online: [bool; 3]| {
+        let sessions = ["busy", "recent", "old"].into_iter().zip(online).zip([9, 5, 1]);
+        let sessions = sessions
+            .map(|((id, online), last)| json!({ "id": id, "is_current": false, "online": online, "last": last }));
+        Fault::Json(419, json!({ "sessions": sessions.collect::<Vec<_>>(), "sessions_limit": 3, "sessions_count": 3 }))
+    };
+    let mixed = [true, false, false];
+    for (policy, online, ends) in [
+        ((|| Evict::Never) as Choice, mixed, false),
+        (|| Evict::OldestOffline, mixed, true),
+        (|| Evict::OldestOffline, [true; 3], false),
+        (|| Evict::Oldest, [true; 3], true),
+        (|| Evict::choose(|limit| Some(limit.sessions[1].id.clone())), mixed, true),
+        (|| Evict::choose(|_| None), mixed, false),
+        (|| Evict::choose(|_| Some("stranger".into())), mixed, false),
+    ] {
+        let (fake, clock) = start(|b| b).await;
+        let (policy, about) = (policy(), format!("{:?}", policy()));
+        fake.next("get_token", listed(online));
+        let client = vms_client(&fake, &clock).session_limit(policy).build().unwrap();
+        match client.session().lease().await {
+            Ok(_) => assert!(ends && fake.count("get_token") == 2, "{about}"),
+            Err(error) => {
+                assert!(
+                    !ends && error.kind() == ErrorKind::SessionLimit && error.resume().is_some(),
+                    "{about}: {error}"
+                );
+                assert_eq!((error.session_limit().unwrap().sessions.len(), fake.count("get_token")), (3, 1), "{about}");
+                assert_eq!(client.session().lease().await.unwrap_err().kind(), ErrorKind::SessionLimit);
+                assert_eq!(fake.count("get_token"), 1, "{about}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn which_session_a_policy_ends_is_seen_at_the_vendor() {
+    for (policy, ended) in [(Evict::OldestOffline, 1), (Evict::Oldest, 0)] {
+        let (fake, clock) = start(|b| b.session_limit(3)).await;
+        // Three others, begun one after the other; the first is in use all the time.
+        let others: Vec<_> = (0..3).map(|_| vms_client(&fake, &clock).build().unwrap()).collect();
+        for other in &others {
+            other.session().lease().await.unwrap();
+            clock.advance(4 * MINUTE);
+        }
+        let before: Vec<_> = fake.sessions().into_iter().map(|session| session.id).collect();
+        let first_is_in_use = ended == 1;
+        if first_is_in_use {
+            assert_eq!(cameras(&others[0]).await.unwrap(), 200);
+        }
+        let client = vms_client(&fake, &clock).session_limit(policy).build().unwrap();
+        client.session().lease().await.unwrap();
+        let after: Vec<_> = fake.sessions().into_iter().map(|session| session.id).collect();
+        let gone: Vec<_> = (0..3).filter(|at| !after.contains(&before[*at])).collect();
+        assert_eq!((gone, fake.count("get_token")), (vec![ended], 5));
+    }
+}
+
+#[tokio::test]
+async fn a_chosen_session_that_has_vanished_ends_nobody_elses() {
+    for place_is_free in [true, false] {
+        let (fake, clock) = start(|b| b.session_limit(2).other_sessions(2)).await;
+        let client = vms_client(&fake, &clock).build().unwrap();
+        let question = client.session().lease().await.unwrap_err();
+        let chosen = question.session_limit().unwrap().sessions[0].id.clone();
+        assert!(fake.end_session(chosen.as_str()));
+        if !place_is_free {
+            vms_client(&fake, &clock).build().unwrap().session().lease().await.unwrap();
+        }
+        let there: Vec<_> = fake.sessions().into_iter().map(|session| session.id).collect();
+        let outcome = question.resume().unwrap().answer(Answer::Session(chosen)).await;
+        let left: Vec<_> = fake.sessions().into_iter().map(|session| session.id).collect();
+        assert!(there.iter().all(|id| left.contains(id)), "{place_is_free}");
+        match outcome {
+            Ok(_) => assert!(place_is_free && fake.count("get_token") == 2),
+            Err(error) => {
+                // One session at most is ended per sign-in: who asks again may choose again.
+                assert!(!place_is_free && error.kind() == ErrorKind::SessionLimit, "{error}");
+                assert_eq!((error.session_limit().unwrap().sessions.len(), fake.count("get_token")), (2, 3));
+                let next = error.session_limit().unwrap().sessions[0].id.clone();
+                error.resume().unwrap().answer(Answer::Session(next)).await.unwrap();
+                assert_eq!(fake.count("get_token"), 4);
+            }
+        }
+    }
 }
 
 #[tokio::test]
