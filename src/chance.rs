@@ -14,6 +14,12 @@ impl Chance {
         Self(AtomicU64::new(RandomState::new().hash_one("keyway")))
     }
 
+    /// The same numbers each time, for simulations.
+    #[cfg(test)]
+    pub(crate) fn seeded(seed: u64) -> Self {
+        Self(AtomicU64::new(seed))
+    }
+
     /// splitmix64: small, and good enough to keep a fleet out of step.
     pub(crate) fn next(&self) -> u64 {
         let mut z = self.0.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);

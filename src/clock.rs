@@ -68,3 +68,31 @@ impl Now {
         Self { wall, monotonic }
     }
 }
+
+/// The clock of simulations: that of a runtime whose time is paused, and moves on whenever nobody has anything to do.
+#[cfg(all(test, feature = "redis"))]
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PausedClock(tokio::time::Instant);
+
+#[cfg(all(test, feature = "redis"))]
+impl PausedClock {
+    /// It begins now.
+    pub(crate) fn new() -> Self {
+        Self(tokio::time::Instant::now())
+    }
+}
+
+#[cfg(all(test, feature = "redis"))]
+impl Clock for PausedClock {
+    fn wall(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600) + self.monotonic()
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.0.elapsed()
+    }
+
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(tokio::time::sleep(duration))
+    }
+}

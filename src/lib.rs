@@ -18,6 +18,8 @@ mod chance;
 mod clock;
 mod credential;
 mod error;
+#[cfg(all(test, feature = "redis"))]
+mod fleet;
 mod generated;
 mod http;
 mod retry;

@@ -20,6 +20,7 @@ use crate::{
     Error, ErrorKind, Secret,
     chance::Chance,
     clock::{Clock, Now},
+    retry::Timeouts,
     store::{DynStore, Ends, Generation, Kept, Key, Record, StoreError, fingerprint},
     surfaces::{Capabilities, DynIssuer, Placement, Renewal},
     telemetry::Telemetry,
@@ -88,6 +89,7 @@ pub(crate) struct Settings {
     pub(crate) windows: Windows,
     pub(crate) timeouts: Patience,
     pub(crate) constant: HeaderMap,
+    pub(crate) chance: Chance,
 }
 
 /// How long the engine waits for whom.
@@ -98,6 +100,13 @@ pub(crate) struct Patience {
     pub(crate) flight: Duration,
     pub(crate) store_lock: Duration,
     pub(crate) person: Duration,
+}
+
+impl From<Timeouts> for Patience {
+    fn from(timeouts: Timeouts) -> Self {
+        let Timeouts { sign_in: request, flight, store_lock, person, .. } = timeouts;
+        Self { request, flight, store_lock, person }
+    }
 }
 
 #[derive(Default)]
@@ -273,8 +282,8 @@ const BURIALS: u32 = 10;
 
 impl Session {
     pub(crate) fn new(settings: Settings) -> Self {
-        let Settings { key, ledger, issuer, store, clock, responder, evict, windows, timeouts, constant } = settings;
-        let chance = Chance::new();
+        let Settings { key, ledger, issuer, store, clock, responder, evict, windows, timeouts, constant, chance } =
+            settings;
         let capabilities = issuer.describe();
         Self(Arc::new(Engine {
             key,

@@ -6,7 +6,7 @@ mod memory;
 mod pauses;
 mod record;
 #[cfg(feature = "redis")]
-mod redis;
+pub(crate) mod redis;
 
 pub use file::FileStore;
 pub use memory::MemoryStore;

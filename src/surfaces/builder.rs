@@ -3,6 +3,7 @@
 use super::DynIssuer;
 use crate::{
     Error, Session,
+    chance::Chance,
     clock::{Clock, SystemClock},
     credential::Credential,
     http::{
@@ -293,13 +294,9 @@ impl Checked {
             responder,
             evict,
             windows,
-            timeouts: Patience {
-                request: timeouts.sign_in,
-                flight: timeouts.flight,
-                store_lock: timeouts.store_lock,
-                person: timeouts.person,
-            },
+            timeouts: Patience::from(timeouts),
             constant,
+            chance: Chance::new(),
         });
         let origins = Origins::new(&self.root, &self.also, allow_http);
         let (root, tenant, paths) = (self.root, self.tenant, self.paths);

@@ -3,6 +3,8 @@
 mod kept;
 mod lease;
 mod link;
+#[cfg(test)]
+pub(crate) mod model;
 mod wire;
 
 use super::{Generation, Key, Record, Store, StoreError, StoreLock, pauses::Pauses};
@@ -126,6 +128,13 @@ impl RedisStore {
     fn over(link: Link) -> Self {
         let who = link.who().into();
         Self { wire: Arc::new(link), who, prefix: "keyway:".into(), lease: LEASE, chance: Arc::new(Chance::new()) }
+    }
+
+    /// The same store on what stands in the place of Redis.
+    #[cfg(test)]
+    pub(crate) fn simulated(model: Arc<model::Model>, chance: Chance) -> Self {
+        let who = "the model of a Redis".into();
+        Self { wire: model, who, prefix: "keyway:".into(), lease: LEASE, chance: Arc::new(chance) }
     }
 
     /// What every name begins with; default `keyway:`. Stores with different prefixes share nothing.

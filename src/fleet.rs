@@ -1,0 +1,331 @@
+//! A simulation of fleets: the engine and the Redis store as they are, for as many processes as it is told, in a time that
+//! moves on when nobody has anything to do. What stands in the place of Redis and of the vendor answers and counts.
+//!
+//! `docs/fleet.md` holds its figures, between two marks; this holds them together. `KEYWAY_BLESS=1` writes them anew.
+
+use crate::{
+    Error, Session,
+    chance::Chance,
+    clock::{Clock, PausedClock},
+    custom::{Attempt, Capabilities, Issued, Issuer, Renewal, Tokens},
+    retry::Timeouts,
+    session::{Patience, Settings, evict::Evict, tokens::Expiry, windows::Windows},
+    store::{Key, RedisStore, Store, redis::model::Model},
+};
+use http::HeaderMap;
+use std::{
+    collections::HashSet,
+    fmt::Write,
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
+use tokio::runtime::{Builder, Runtime};
+
+/// There and back, within one site.
+const TO_REDIS: Duration = Duration::from_millis(1);
+/// What a sign-in or renewal takes.
+const TO_VENDOR: Duration = Duration::from_millis(300);
+const LIFE: Duration = Duration::from_secs(600);
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A vendor whose refresh tokens rotate, and whose sessions end when a spent one comes again.
+struct Vendor {
+    clock: PausedClock,
+    ledger: Mutex<Ledger>,
+}
+
+#[derive(Default)]
+struct Ledger {
+    issued: u64,
+    /// The refresh token that is good now.
+    good: Option<String>,
+    spent: HashSet<String>,
+    sign_ins: u64,
+    renewals: u64,
+    reuses: u64,
+}
+
+impl Ledger {
+    fn issue(&mut self) -> Issued {
+        self.issued += 1;
+        let refresh = format!("refresh-{}", self.issued);
+        self.good = Some(refresh.clone());
+        Issued::new(format!("access-{}", self.issued)).with_refresh(refresh).lives_for(LIFE)
+    }
+
+    fn renew(&mut self, refresh: &str) -> Result<Issued, Error> {
+        self.renewals += 1;
+        if self.good.as_deref() == Some(refresh) {
+            self.spent.insert(refresh.to_owned());
+            return Ok(self.issue());
+        }
+        if self.spent.contains(refresh) {
+            self.reuses += 1;
+            self.good = None;
+        }
+        Err(Error::refresh_refused("it was spent before"))
+    }
+}
+
+impl Vendor {
+    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().expect("nobody panics here")
+    }
+
+    /// Half of the way there, half of it back.
+    async fn ask<T>(&self, act: impl FnOnce(&mut Ledger) -> T) -> T {
+        self.clock.sleep(TO_VENDOR / 2).await;
+        let answer = act(&mut self.ledger());
+        self.clock.sleep(TO_VENDOR / 2).await;
+        answer
+    }
+}
+
+struct Member(Arc<Vendor>);
+
+impl Issuer for Member {
+    fn describe(&self) -> Capabilities {
+        Capabilities::new("simulated", ".password(..)").renewal(Renewal::RefreshToken { rotates: true })
+    }
+
+    async fn sign_in(&self, attempt: &Attempt) -> Result<Issued, Error> {
+        let _leave = attempt.spend().await?;
+        let signed_in = |ledger: &mut Ledger| {
+            ledger.sign_ins += 1;
+            ledger.issue()
+        };
+        Ok(self.0.ask(signed_in).await)
+    }
+
+    async fn renew(&self, attempt: &Attempt, tokens: &Tokens) -> Result<Issued, Error> {
+        let refresh = tokens.refresh_to_spend()?.expose().to_owned();
+        let _leave = attempt.spend().await?;
+        self.0.ask(|ledger| ledger.renew(&refresh)).await
+    }
+}
+
+/// Processes that share nothing but Redis.
+struct Fleet {
+    clock: PausedClock,
+    vendor: Arc<Vendor>,
+    redis: Arc<Model>,
+    key: Key,
+    processes: Vec<Session>,
+    dice: Chance,
+}
+
+/// What a stretch of time came to.
+#[derive(Debug, PartialEq, Eq)]
+struct Figures {
+    sign_ins: u64,
+    renewals: u64,
+    reuses: u64,
+    commands: u64,
+    busiest: u64,
+    /// The longest that a call waited for its token.
+    longest: Duration,
+    failed: u64,
+}
+
+impl Fleet {
+    fn of(size: u64) -> Self {
+        let clock = PausedClock::new();
+        let vendor = Arc::new(Vendor { clock, ledger: Mutex::default() });
+        let redis = Arc::new(Model::new(Arc::new(clock), TO_REDIS));
+        let key = Key::new("simulated", &[]);
+        let processes = (0..size).map(|number| {
+            let store = RedisStore::simulated(redis.clone(), Chance::seeded(2 * number));
+            Session::new(Settings {
+                key: key.clone(),
+                ledger: Key::new("simulated", &[("attempts", "")]),
+                issuer: Arc::new(Member(vendor.clone())),
+                store: Arc::new(store),
+                clock: Arc::new(clock),
+                responder: None,
+                evict: Evict::Never,
+                windows: Windows::default(),
+                timeouts: Patience::from(Timeouts::default()),
+                constant: HeaderMap::new(),
+                chance: Chance::seeded(2 * number + 1),
+            })
+        });
+        let processes = processes.collect();
+        Self { clock, vendor, redis, key, processes, dice: Chance::seeded(0xdead) }
+    }
+
+    /// Every process makes `calls` calls, one each `pause`, the first within that. Then everything comes to rest.
+    async fn call(&self, calls: u32, pause: Duration) -> Figures {
+        let before = self.counted();
+        let _ = self.redis.count();
+        let tasks = self.processes.iter().map(|session| {
+            let (session, clock, first) = (session.clone(), self.clock, pause.mul_f64(self.dice.share()));
+            tokio::spawn(async move {
+                let (mut longest, mut failed) = (Duration::ZERO, 0);
+                clock.sleep(first).await;
+                for call in 0..calls {
+                    if call > 0 {
+                        clock.sleep(pause).await;
+                    }
+                    let began = clock.monotonic();
+                    failed += u64::from(session.lease().await.is_err());
+                    longest = longest.max(clock.monotonic() - began);
+                }
+                session.close().await;
+                (longest, failed)
+            })
+        });
+        let tasks = tasks.collect::<Vec<_>>();
+        let (mut longest, mut failed) = (Duration::ZERO, 0);
+        for task in tasks {
+            let (waited, failures) = task.await.expect("a process");
+            longest = longest.max(waited);
+            failed += failures;
+        }
+        // The locks that were left last are free a moment later.
+        self.clock.sleep(SECOND).await;
+        let (after, (commands, busiest)) = (self.counted(), self.redis.count());
+        let [sign_ins, renewals, reuses] = [0, 1, 2].map(|at: usize| after[at] - before[at]);
+        Figures { sign_ins, renewals, reuses, commands, busiest, longest, failed }
+    }
+
+    fn counted(&self) -> [u64; 3] {
+        let ledger = self.vendor.ledger();
+        [ledger.sign_ins, ledger.renewals, ledger.reuses]
+    }
+
+    /// Lets time pass until the token that everybody has lives for so long only.
+    async fn until_left(&self, left: Duration) {
+        let Expiry::At(end) = self.processes[0].lease().await.expect("a token").expiry() else { panic!("no end") };
+        let wait = end.duration_since(self.clock.wall() + left).unwrap_or_default();
+        self.clock.sleep(wait).await;
+    }
+
+    fn store(&self) -> RedisStore {
+        RedisStore::simulated(self.redis.clone(), Chance::seeded(0xbeef))
+    }
+}
+
+/// Begins to call a little before the window in which the token is renewed behind the calls, and goes on beyond that.
+async fn use_on(fleet: &Fleet) -> Figures {
+    fleet.until_left(SECOND * 150).await;
+    fleet.call(7, SECOND * 20).await
+}
+
+/// Everything that can happen to a fleet of this size while nothing goes wrong.
+async fn ordinary(size: u64) -> Vec<(&'static str, Figures)> {
+    let fleet = Fleet::of(size);
+    let start = fleet.call(1, SECOND * 60).await;
+    let renewal = use_on(&fleet).await;
+    fleet.clock.sleep(LIFE * 6).await;
+    let night = fleet.call(1, SECOND).await;
+    vec![
+        ("all start within a minute", start),
+        ("a renewal while all call", renewal),
+        ("all call within a second, the token ended", night),
+    ]
+}
+
+/// What goes wrong, for a thousand processes.
+async fn mishaps() -> Vec<(&'static str, Figures)> {
+    let fleet = Fleet::of(1000);
+    fleet.call(1, SECOND * 60).await;
+    fleet.clock.sleep(LIFE * 6).await;
+    // As a process that is killed the moment it has the lock.
+    std::mem::forget(Store::lock(&fleet.store(), &fleet.key, SECOND).await.expect("free"));
+    let killed = fleet.call(1, SECOND).await;
+
+    // Between the moment the window begins and that at which callers would wait.
+    fleet.until_left(SECOND * 150).await;
+    fleet.redis.shut(true);
+    let (down, ()) = tokio::join!(fleet.call(14, SECOND * 10), async {
+        fleet.clock.sleep(SECOND * 60).await;
+        fleet.redis.shut(false);
+    });
+
+    // One renews, and what it saved is lost before anybody else has seen it.
+    fleet.until_left(SECOND * 100).await;
+    let old = fleet.redis.names().clone();
+    fleet.processes[0].lease().await.expect("a token");
+    fleet.processes[0].close().await;
+    *fleet.redis.names() = old;
+    let lost = fleet.call(8, SECOND * 10).await;
+    vec![
+        ("the holder of the lock is killed, the token ended", killed),
+        ("Redis is down for a minute of the window", down),
+        ("a failover loses the save of a renewal", lost),
+    ]
+}
+
+fn paused() -> Runtime {
+    Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime")
+}
+
+fn table(rows: &[(String, Figures)]) -> String {
+    let mut table = String::from(
+        "| | sign-ins | renewals | refresh tokens spent twice | Redis commands | in the busiest second | longest wait of a call |\n|---|---|---|---|---|---|---|\n",
+    );
+    for (what, figures) in rows {
+        let Figures { sign_ins, renewals, reuses, commands, busiest, longest, .. } = figures;
+        let (commands, busiest, wait) = (thousands(*commands), thousands(*busiest), longest.as_secs_f64());
+        let _ =
+            writeln!(table, "| {what} | {sign_ins} | {renewals} | {reuses} | {commands} | {busiest} | {wait:.1} s |");
+    }
+    table
+}
+
+fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let parts = digits.as_bytes().rchunks(3).rev().map(|part| String::from_utf8_lossy(part).into_owned());
+    parts.collect::<Vec<_>>().join(",")
+}
+
+/// What stands between `<!-- name -->` and `<!-- /name -->` of the paper is this.
+fn compare(name: &str, table: &str) {
+    const PAPER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/fleet.md");
+    let paper = std::fs::read_to_string(PAPER).expect("docs/fleet.md");
+    let (begin, end) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->"));
+    let (before, rest) = paper.split_once(&begin).expect("the mark that begins it");
+    let (_, after) = rest.split_once(&end).expect("the mark that ends it");
+    let rendered = format!("{before}{begin}{table}{end}{after}");
+    if std::env::var_os("KEYWAY_BLESS").is_some() {
+        std::fs::write(PAPER, rendered).expect("written");
+    } else {
+        assert!(paper == rendered, "docs/fleet.md tells otherwise; KEYWAY_BLESS=1 writes it anew:\n{table}");
+    }
+}
+
+/// However large it is: one sign-in or renewal, nothing spent twice, no call that failed.
+fn is_as_written(name: &str, sizes: &[u64]) {
+    let mut rows = Vec::new();
+    for &size in sizes {
+        for (what, figures) in paused().block_on(ordinary(size)) {
+            assert_eq!((figures.reuses, figures.failed), (0, 0), "{size}: {what}: {figures:?}");
+            assert_eq!(figures.sign_ins + figures.renewals, 1, "{size}: {what}: {figures:?}");
+            rows.push((format!("{}: {what}", thousands(size)), figures));
+        }
+    }
+    compare(name, &table(&rows));
+}
+
+#[test]
+fn ten_processes_and_a_thousand_are_one_sign_in_and_one_renewal_each_time() {
+    is_as_written("small", &[10, 1_000]);
+}
+
+#[test]
+fn a_hundred_thousand_processes_are_one_sign_in_and_one_renewal_each_time() {
+    is_as_written("large", &[100_000]);
+}
+
+#[test]
+fn mishaps_cost_a_fleet_no_more_than_is_written() {
+    let rows = paused().block_on(mishaps());
+    for (what, figures) in &rows {
+        assert_eq!(figures.failed, 0, "{what}: {figures:?}");
+    }
+    let [killed, down, lost] = [&rows[0].1, &rows[1].1, &rows[2].1];
+    assert_eq!((killed.sign_ins, killed.renewals, killed.reuses), (0, 1, 0), "{killed:?}");
+    assert_eq!((down.sign_ins, down.renewals, down.reuses), (0, 1, 0), "{down:?}");
+    assert_eq!((lost.sign_ins, lost.renewals, lost.reuses), (1, 1, 1), "{lost:?}");
+    compare("mishaps", &table(&rows.into_iter().map(|(what, figures)| (what.to_owned(), figures)).collect::<Vec<_>>()));
+}
