@@ -115,7 +115,7 @@ struct Fleet {
 }
 
 /// What a stretch of time came to.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Figures {
     sign_ins: u64,
     renewals: u64,
@@ -295,26 +295,28 @@ fn compare(name: &str, table: &str) {
 }
 
 /// However large it is: one sign-in or renewal, nothing spent twice, no call that failed.
-fn is_as_written(name: &str, sizes: &[u64]) {
-    let mut rows = Vec::new();
-    for &size in sizes {
-        for (what, figures) in paused().block_on(ordinary(size)) {
-            assert_eq!((figures.reuses, figures.failed), (0, 0), "{size}: {what}: {figures:?}");
-            assert_eq!(figures.sign_ins + figures.renewals, 1, "{size}: {what}: {figures:?}");
-            rows.push((format!("{}: {what}", thousands(size)), figures));
-        }
-    }
-    compare(name, &table(&rows));
+fn rows_of(size: u64) -> Vec<(String, Figures)> {
+    let rows = paused().block_on(ordinary(size)).into_iter().map(|(what, figures)| {
+        assert_eq!((figures.reuses, figures.failed), (0, 0), "{size}: {what}: {figures:?}");
+        assert_eq!(figures.sign_ins + figures.renewals, 1, "{size}: {what}: {figures:?}");
+        (format!("{}: {what}", thousands(size)), figures)
+    });
+    rows.collect()
 }
 
 #[test]
 fn ten_processes_and_a_thousand_are_one_sign_in_and_one_renewal_each_time() {
-    is_as_written("small", &[10, 1_000]);
+    compare("small", &table(&[rows_of(10), rows_of(1_000)].concat()));
 }
 
+/// A hundred thousand take half a minute, or more where others want the processor: `.ci/long.d/fleet` has that patience.
 #[test]
-fn a_hundred_thousand_processes_are_one_sign_in_and_one_renewal_each_time() {
-    is_as_written("large", &[100_000]);
+fn a_large_fleet_is_one_sign_in_and_one_renewal_each_time() {
+    if std::env::var_os("KEYWAY_FLEET").is_some() {
+        compare("large", &table(&rows_of(100_000)));
+    } else {
+        rows_of(5_000);
+    }
 }
 
 #[test]

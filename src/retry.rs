@@ -51,7 +51,8 @@ pub struct Timeouts {
     pub sign_in: Duration,
     /// For a whole sign-in or renewal; after that the next caller starts another. Default 90 s.
     pub flight: Duration,
-    /// For the lock of a store that is shared. Default 30 s.
+    /// For the lock of a store that is shared. Default 30 s. Where the lock is a lease, as in Redis, that of a process that
+    /// was killed ends after `sign_in` and five seconds at the latest: let this be longer.
     pub store_lock: Duration,
     /// For a person to answer. Default 5 min.
     pub person: Duration,

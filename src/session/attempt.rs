@@ -85,6 +85,7 @@ impl Attempt {
 
     /// Asks leave to send a request that spends something: a token, an attempt. Refused when this attempt has been
     /// overtaken, when somebody signed out, when the store's lock was lost, and when the vendor's budget is used up.
+    /// The lock is made sure of for as long as [`Timeouts::sign_in`](crate::Timeouts::sign_in): the request must not take longer.
     ///
     /// # Errors
     /// `SignedOut`, `Timeout`, `Store` or `Throttled`, in this order of causes; return it as it is.

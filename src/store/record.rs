@@ -256,6 +256,23 @@ mod tests {
     }
 
     #[test]
+    fn every_member_that_is_written_is_documented() {
+        fn names(value: &serde_json::Value, found: &mut Vec<String>) {
+            for (name, value) in value.as_object().into_iter().flatten() {
+                found.push(name.clone());
+                names(value, found);
+            }
+        }
+        let mut found = Vec::new();
+        names(&serde_json::from_str(record(Ends::Never).to_json().expose()).expect("JSON"), &mut found);
+        let documentation: String = include_str!("record.rs").lines().filter(|line| line.contains("///")).collect();
+        assert_eq!(found.len(), 13);
+        for name in found {
+            assert!(documentation.contains(&format!("`{name}`")), "{name}");
+        }
+    }
+
+    #[test]
     fn a_tombstone_stays_one() {
         let tombstone = Record { session: None, ..record(Ends::Never) };
         assert!(read(&tombstone).is_tombstone());

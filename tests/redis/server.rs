@@ -1,7 +1,8 @@
 //! A Redis of one's own, gone with the test.
 
 use std::{
-    fs,
+    env, fs,
+    hash::{BuildHasher, RandomState},
     io::{ErrorKind, Write},
     net::TcpListener,
     process::{Child, Command, Stdio},
@@ -32,10 +33,11 @@ impl Server {
         program()?;
         let settings = settings.iter().map(|&setting| setting.to_owned()).collect();
         let mut server = Self { process: None, port: 0, folder: tempfile::tempdir().unwrap(), settings };
-        // Somebody else may take a port that was free a moment ago.
-        for _ in 0..10 {
-            server.port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-            if server.launch() {
+        // Somebody else may take a port that was free a moment ago. Below those that connections are given, so that none
+        // gets it while this Redis is down.
+        for attempt in 0..20 {
+            server.port = 20_000 + u16::try_from(RandomState::new().hash_one(attempt) % 10_000).unwrap();
+            if TcpListener::bind(("127.0.0.1", server.port)).is_ok() && server.launch() {
                 return Some(server);
             }
         }
@@ -107,19 +109,22 @@ impl Drop for Server {
     }
 }
 
-/// The first of Redis and Valkey that is installed.
+/// What `KEYWAY_REDIS_SERVER` names, or the first of Redis and Valkey that is installed.
 fn program() -> Option<&'static str> {
-    static PROGRAM: OnceLock<Option<&str>> = OnceLock::new();
-    *PROGRAM.get_or_init(|| {
-        let found = ["redis-server", "valkey-server"].into_iter().find(|program| {
+    static PROGRAM: OnceLock<Option<String>> = OnceLock::new();
+    let found = PROGRAM.get_or_init(|| {
+        let usual = || ["redis-server", "valkey-server"].map(str::to_owned).to_vec();
+        let programs = env::var("KEYWAY_REDIS_SERVER").map_or_else(|_| usual(), |wanted| vec![wanted]);
+        let found = programs.into_iter().find(|program| {
             let asked = Command::new(program).arg("--version").stdout(Stdio::null()).status();
             !asked.is_err_and(|error| error.kind() == ErrorKind::NotFound)
         });
-        if found.is_none() {
-            // Not by `println!`, which is shown for failures only.
+        // Once, although the crate's own tests start one as well. Not by `println!`, which is shown for failures only.
+        if found.is_none() && env!("CARGO_CRATE_NAME") == "redis" {
             let line = "\nleft out: the tests of the Redis store, because no redis-server is installed (on Debian: apt-get install redis-server)\n";
             std::io::stdout().write_all(line.as_bytes()).unwrap();
         }
         found
-    })
+    });
+    found.as_deref()
 }
