@@ -1,10 +1,7 @@
 //! Time, injected. The only place that asks the machine what time it is.
 
 use crate::BoxFuture;
-use std::{
-    sync::LazyLock,
-    time::{Duration, Instant, SystemTime},
-};
+use std::time::{Duration, SystemTime};
 
 /// Where Keyway takes the time from.
 ///
@@ -21,6 +18,11 @@ pub trait Clock: Send + Sync + 'static {
     fn now(&self) -> (SystemTime, Duration) {
         (self.wall(), self.monotonic())
     }
+    /// Whether the monotonic clock goes on while the machine sleeps. Then it alone tells whether a token is fresh, and a
+    /// lease looks at one clock instead of two. Asked once per session. Default: `false`.
+    fn counts_sleep(&self) -> bool {
+        false
+    }
     /// Completes after `duration` on this clock.
     ///
     /// # Cancel safety
@@ -28,15 +30,9 @@ pub trait Clock: Send + Sync + 'static {
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
 }
 
-/// The machine's own clocks.
+/// The machine's own clocks. On Linux and Android the monotonic one counts the time that the machine sleeps.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
-
-/// One second before the first look, so that "a moment ago" can be subtracted right after the start.
-static START: LazyLock<Instant> = LazyLock::new(|| {
-    let now = Instant::now();
-    now.checked_sub(Duration::from_secs(1)).unwrap_or(now)
-});
 
 impl Clock for SystemClock {
     #[inline]
@@ -46,13 +42,53 @@ impl Clock for SystemClock {
 
     #[inline]
     fn monotonic(&self) -> Duration {
-        START.elapsed()
+        machine::monotonic()
+    }
+
+    fn counts_sleep(&self) -> bool {
+        machine::COUNTS_SLEEP
     }
 
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
         Box::pin(tokio::time::sleep(duration))
     }
 }
+
+/// Time since the machine was started, the time it slept included.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod machine {
+    use rustix::time::{ClockId, clock_gettime};
+    use std::time::Duration;
+
+    pub(super) const COUNTS_SLEEP: bool = true;
+
+    #[inline]
+    pub(super) fn monotonic() -> Duration {
+        let time = clock_gettime(ClockId::Boottime);
+        // Neither is ever negative, and the nanoseconds are less than a second.
+        Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
+    }
+}
+
+/// Time since the first look.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+mod machine {
+    use std::{
+        sync::LazyLock,
+        time::{Duration, Instant},
+    };
+
+    pub(super) const COUNTS_SLEEP: bool = false;
+
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+    pub(super) fn monotonic() -> Duration {
+        START.elapsed()
+    }
+}
+
+/// Added to what a monotonic clock says, so that the age of any token can be subtracted however young the machine is.
+const LONG_AGO: Duration = Duration::from_secs(20 * 365 * 24 * 3600);
 
 /// Both clocks, read at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +101,33 @@ impl Now {
     #[inline]
     pub(crate) fn read(clock: &dyn Clock) -> Self {
         let (wall, monotonic) = clock.now();
-        Self { wall, monotonic }
+        Self { wall, monotonic: monotonic.saturating_add(LONG_AGO) }
+    }
+
+    /// The monotonic half alone.
+    #[inline]
+    pub(crate) fn monotonic(clock: &dyn Clock) -> Duration {
+        clock.monotonic().saturating_add(LONG_AGO)
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    /// What the kernel says in hundredths of a second, rounded down.
+    fn uptime() -> f64 {
+        let text = std::fs::read_to_string("/proc/uptime").expect("a kernel that tells");
+        text.split(' ').next().and_then(|seconds| seconds.parse().ok()).expect("seconds")
+    }
+
+    #[test]
+    fn the_monotonic_clock_counts_from_the_start_of_the_machine_and_while_it_sleeps() {
+        let before = uptime();
+        let now = SystemClock.monotonic().as_secs_f64();
+        let after = uptime();
+        assert!(before <= now && now <= after + 0.01, "{before} ≤ {now} ≤ {after}");
+        assert!(SystemClock.counts_sleep());
     }
 }
 

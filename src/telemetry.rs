@@ -36,6 +36,7 @@ type Labels<'a> = &'a [(&'static str, &'static str)];
 /// The numbers of one session. Empty calls without the feature.
 #[derive(Debug)]
 pub(crate) struct Telemetry {
+    #[cfg_attr(not(feature = "metrics"), allow(dead_code, reason = "read by the numbers only"))]
     surface: &'static str,
     /// Made once: leases are counted in the hot path.
     #[cfg(feature = "metrics")]

@@ -9,23 +9,30 @@ use crate::{Error, Lease};
 use http::{HeaderName, HeaderValue};
 use reqwest::Request;
 use std::net::IpAddr;
-use url::{Host, Origin, Url};
+use url::{Host, Url};
 
 /// Where credentials may go: the client's own origins, over https or within this machine.
 #[derive(Debug, Clone)]
 pub(crate) struct Origins {
-    own: Vec<Origin>,
+    own: Vec<Url>,
     plain_allowed: bool,
 }
 
 impl Origins {
     pub(crate) fn new(root: &Url, also: &[Url], plain_allowed: bool) -> Self {
-        Self { own: [root].into_iter().chain(also).map(Url::origin).collect(), plain_allowed }
+        Self { own: [root].into_iter().chain(also).cloned().collect(), plain_allowed }
     }
 
     fn include(&self, url: &Url) -> bool {
-        self.own.contains(&url.origin()) && (self.plain_allowed || is_private(url))
+        self.own.iter().any(|own| is_same_origin(own, url)) && (self.plain_allowed || is_private(url))
     }
+}
+
+/// Scheme, host and port. Every call is asked this, so nothing is copied for it; `own` is https or http.
+fn is_same_origin(own: &Url, url: &Url) -> bool {
+    own.scheme() == url.scheme()
+        && own.host_str() == url.host_str()
+        && own.port_or_known_default() == url.port_or_known_default()
 }
 
 /// Nobody in between can read along: https, or a loopback address.

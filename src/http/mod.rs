@@ -25,7 +25,7 @@ use facts::{Facts, Role};
 use http::{HeaderMap, HeaderName, HeaderValue, header::ACCEPT};
 use paths::Paths;
 use reqwest::{Request, Response};
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, pin::pin, sync::Arc, time::Duration};
 use transport::AuthClient;
 use url::Url;
 
@@ -128,7 +128,6 @@ impl Core {
     pub(crate) async fn call(&self, mut request: Request, facts: Option<&Facts>) -> Result<Response, Error> {
         tokio::runtime::Handle::try_current().map_err(|_| Error::no_runtime())?;
         let until = self.until(&request);
-        request.timeout_mut().get_or_insert(self.0.timeouts.request);
         prefer_json(&mut request);
         let lease = self.within(until, Error::not_in_time, self.authorize(&mut request, facts)).await?;
         self.within(until, Error::too_late, self.exchange(request, lease, facts, until)).await
@@ -141,10 +140,14 @@ impl Core {
         facts: Option<&Facts>,
         until: Option<Duration>,
     ) -> Result<Response, Error> {
-        let again = lease.as_ref().and_then(|_| request.try_clone());
-        let response = self.send(request, facts, until).await?;
-        match self.replayable(&response, lease, again, facts).await? {
-            Some(again) => self.send(again, facts, until).await,
+        // One copy, for whatever may have to be sent again.
+        let spare = request.try_clone();
+        let response = self.send(request, spare.as_ref(), facts, until).await?;
+        match self.replayable(&response, lease, spare, facts).await? {
+            Some(again) => {
+                let spare = again.try_clone();
+                self.send(again, spare.as_ref(), facts, until).await
+            }
             None => Ok(response),
         }
     }
@@ -156,6 +159,8 @@ impl Core {
         late: fn() -> Error,
         work: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
+        // Not moved: what a call holds is large.
+        let work = pin!(work);
         let Some(until) = until else { return work.await };
         match first(work, self.0.clock.sleep(self.left(until))).await {
             First::One(outcome) => outcome,
@@ -188,10 +193,10 @@ impl Core {
             // It may sleep in the store, or be a key that needs no sign-in.
             None => self.0.session.lease().await?,
         };
-        request.timeout_mut().get_or_insert(self.0.timeouts.request);
         self.settle_tenant(&mut request)?;
         self.carry(&mut request, &lease);
-        self.send(request, Some(facts), None).await
+        let spare = request.try_clone();
+        self.send(request, spare.as_ref(), Some(facts), None).await
     }
 
     fn facts(&self, id: &str) -> Result<&'static Facts, Error> {

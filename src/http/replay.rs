@@ -23,20 +23,19 @@ impl Core {
         Ok(self.authorize(&mut again, facts).await?.map(|_| again))
     }
 
-    /// Sends, and sends again what may be. A wait that would end after `until` (monotonic) is not begun.
+    /// Sends, and sends a copy of `spare` again where that may be. A wait that would end after `until` (monotonic) is not
+    /// begun.
     pub(super) async fn send(
         &self,
-        request: Request,
+        mut request: Request,
+        spare: Option<&Request>,
         facts: Option<&Facts>,
         until: Option<Duration>,
     ) -> Result<Response, Error> {
         let may_resend = facts.is_some_and(|facts| facts.resend);
-        let mut next = Some(request);
         let mut number = 1;
         loop {
-            let Some(mut request) = next.take() else { return Err(Error::protocol("a request vanished")) };
             self.hurry(&mut request, until);
-            next = request.try_clone();
             let outcome = self.0.client.execute(request).await;
             number += 1;
             let wait = match &outcome {
@@ -48,10 +47,11 @@ impl Core {
                 }
                 _ => None,
             };
-            match wait.filter(|wait| until.is_none_or(|until| *wait < self.left(until))) {
-                Some(wait) if next.is_some() => self.0.clock.sleep(wait).await,
-                _ => return outcome.map_err(Error::from),
-            }
+            let wait = wait.filter(|wait| until.is_none_or(|until| *wait < self.left(until)));
+            let again = wait.and_then(|wait| Some((wait, spare?.try_clone()?)));
+            let Some((wait, copy)) = again else { return outcome.map_err(Error::from) };
+            self.0.clock.sleep(wait).await;
+            request = copy;
         }
     }
 }

@@ -84,8 +84,17 @@ fn below(root: &Url, path: &str) -> Result<Url, Error> {
 /// A dot segment, also an encoded one, or a backslash: URLs are normalised, so the call would go to another path.
 fn climbs(path: &str) -> bool {
     let path = path.split(['?', '#']).next().unwrap_or_default();
-    let dots = |segment: &str| matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..");
-    path.contains('\\') || path.split('/').any(dots)
+    path.contains('\\') || path.split('/').any(|segment| matches!(dots(segment.as_bytes()), Some(1 | 2)))
+}
+
+/// How many dots a segment is, if it is nothing else.
+fn dots(mut segment: &[u8]) -> Option<usize> {
+    let mut dots = 0;
+    while let [b'.', rest @ ..] | [b'%', b'2', b'e' | b'E', rest @ ..] = segment {
+        segment = rest;
+        dots += 1;
+    }
+    segment.is_empty().then_some(dots)
 }
 
 /// A free call being built; its methods are a selection of reqwest's.

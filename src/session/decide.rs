@@ -58,10 +58,16 @@ impl Deadlines {
         Self { fresh: end, early: end, end }
     }
 
-    /// The hot path: one comparison per clock.
+    /// One comparison per clock.
     #[inline]
     pub(crate) fn is_fresh(&self, now: Now) -> bool {
         self.fresh.is_ahead_of(now)
+    }
+
+    /// The same by a monotonic clock that counts sleep: nothing that matters to a token escapes it.
+    #[inline]
+    pub(crate) fn is_fresh_by(&self, monotonic: Duration) -> bool {
+        monotonic < self.fresh.monotonic
     }
 
     pub(crate) fn is_valid(&self, now: Now) -> bool {

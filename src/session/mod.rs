@@ -63,6 +63,8 @@ pub(crate) struct Engine {
     telemetry: Telemetry,
     store: Arc<dyn DynStore>,
     clock: Arc<dyn Clock>,
+    /// Whether the monotonic clock alone tells if a token is fresh.
+    one_clock: bool,
     responder: Option<Arc<dyn DynResponder>>,
     evict: Evict,
     windows: Windows,
@@ -146,6 +148,8 @@ struct State {
 #[derive(Debug)]
 struct Held {
     headers: HeaderMap,
+    /// The one of them that carries the token.
+    header: HeaderValue,
     token: Option<Secret>,
     expiry: Expiry,
     generation: Generation,
@@ -161,8 +165,8 @@ struct Held {
 impl Held {
     /// How long ago its life began.
     #[inline]
-    fn age(&self, now: Now) -> Duration {
-        now.monotonic.saturating_sub(self.received.monotonic)
+    fn age(&self, monotonic: Duration) -> Duration {
+        monotonic.saturating_sub(self.received.monotonic)
     }
 }
 
@@ -177,6 +181,12 @@ impl Lease {
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
         &self.0.headers
+    }
+
+    /// The value of the header that carries the token, such as `Bearer …`. Marked sensitive.
+    #[must_use]
+    pub fn header(&self) -> &HeaderValue {
+        &self.0.header
     }
 
     /// The bare token, for what is not HTTP (streams, message brokers). `None` where a session is more than one value.
@@ -292,6 +302,7 @@ impl Session {
             capabilities,
             issuer,
             store,
+            one_clock: clock.counts_sleep(),
             clock,
             responder,
             evict,
@@ -478,7 +489,7 @@ impl Session {
         if state.rejected {
             return true;
         }
-        if held.evicted && held.age(now) < EVICTION_WAR {
+        if held.evicted && held.age(now.monotonic) < EVICTION_WAR {
             self.0.keep_the_peace(&mut state, now);
         }
         let age = now.monotonic.saturating_sub(held.published.monotonic);
@@ -552,10 +563,8 @@ impl Session {
     #[inline]
     fn fresh(&self) -> Option<Lease> {
         let held = self.0.current.load();
-        let (held, now) = (held.as_ref()?, self.0.now());
-        if !held.deadlines.is_fresh(now) {
-            return None;
-        }
+        let held = held.as_ref()?;
+        let now = self.0.fresh_at(&held.deadlines)?;
         self.0.telemetry.lent(held.age(now));
         Some(Lease(Arc::clone(held)))
     }
@@ -563,7 +572,7 @@ impl Session {
     async fn obtain(&self, needed: Duration) -> Result<Lease, Error> {
         let outcome = self.wait(needed).await;
         match &outcome {
-            Ok(lease) => self.0.telemetry.lent(lease.0.age(self.now())),
+            Ok(lease) => self.0.telemetry.lent(lease.0.age(Now::monotonic(&*self.0.clock))),
             Err(error) => self.0.telemetry.refused(error),
         }
         outcome
@@ -620,6 +629,18 @@ enum Next {
 impl Engine {
     fn now(&self) -> Now {
         Now::read(&*self.clock)
+    }
+
+    /// The monotonic time, if a token with these deadlines is fresh now. Clocks are most of what a lease costs, so no more
+    /// of them are read than it takes.
+    #[inline]
+    fn fresh_at(&self, deadlines: &Deadlines) -> Option<Duration> {
+        if self.one_clock {
+            let monotonic = Now::monotonic(&*self.clock);
+            return deadlines.is_fresh_by(monotonic).then_some(monotonic);
+        }
+        let now = self.now();
+        deadlines.is_fresh(now).then_some(now.monotonic)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -748,11 +769,12 @@ impl Engine {
                     .advice("if it was given to the builder, check it for a line break at its end")
             })?;
         value.set_sensitive(true);
-        headers.insert(name, value);
+        headers.insert(name, value.clone());
         // A header value allocates when it is cloned for the first time: not in a caller's hot path.
         let _ = headers.clone();
         Ok(Held {
             headers,
+            header: value,
             token: (!matches!(self.capabilities.placement, Placement::Pair { .. })).then(|| tokens.access.clone()),
             expiry: tokens.life.expiry(received),
             generation,

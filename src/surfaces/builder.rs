@@ -268,7 +268,8 @@ impl Checked {
         issuer: Arc<dyn DynIssuer>,
         grant: &Grant,
     ) -> Result<Core, Error> {
-        let client = self.reqwest(|builder| builder)?;
+        let request = self.options.timeouts.request;
+        let client = self.reqwest(|builder| builder.timeout(request))?;
         let constant = self.constant();
         let tenant = self.tenant.as_ref().and_then(|(_, value)| value.to_str().ok()).unwrap_or_default();
         let profile = self.options.profile.as_deref().unwrap_or_default();

@@ -12,6 +12,7 @@ mod goldens;
 mod hardening;
 mod laws;
 mod middleware;
+mod one_clock;
 mod orderingstack;
 mod orderingstack_grants;
 mod outage;

@@ -1,0 +1,58 @@
+//! What Keyway costs, each figure beside one of the same run that it cannot beat. The bounds are promises.
+//!
+//! ```sh
+//! cargo bench --bench performance                # every section, as a table
+//! cargo bench --bench performance -- lease calls # these only
+//! KEYWAY_BLESS=1 cargo bench --bench performance # and into docs/performance.md
+//! ```
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr, reason = "a bench")]
+
+mod acme;
+mod calls;
+mod herd;
+mod lease;
+mod paper;
+mod renewals;
+mod storm;
+mod vendor;
+
+use paper::Row;
+
+type Section = (&'static str, fn() -> Vec<Row>);
+
+/// Their names and what they measure.
+const SECTIONS: [Section; 5] = [
+    ("lease", lease::rows),
+    ("herd", herd::rows),
+    ("storm", storm::rows),
+    ("renewals", renewals::rows),
+    ("calls", calls::rows),
+];
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        // This program once more: the vendor, and what is measured in a process of its own.
+        ["serve"] => vendor::serve(),
+        ["count", what, times, address] => calls::run(what, times.parse().expect("a number"), address),
+        ["memory", what, address] => herd::measure_memory(what, address),
+        _ => report(&arguments),
+    }
+}
+
+fn report(wanted: &[&str]) {
+    let unknown: Vec<_> = wanted.iter().filter(|name| SECTIONS.iter().all(|(section, _)| section != *name)).collect();
+    assert!(unknown.is_empty(), "there is no section {unknown:?}: {:?}", SECTIONS.map(|(name, _)| name));
+    let chosen = SECTIONS.iter().filter(|(name, _)| wanted.is_empty() || wanted.contains(name));
+    let rows: Vec<Row> = chosen
+        .flat_map(|(name, measure)| {
+            eprintln!("measuring {name} …");
+            measure()
+        })
+        .collect();
+    println!("{}", paper::table(&rows));
+    if std::env::var_os("KEYWAY_BLESS").is_some() {
+        paper::bless(&rows);
+    }
+}

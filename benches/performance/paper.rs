@@ -1,0 +1,93 @@
+//! The figures as a table and as a picture, in `docs/performance.md`.
+
+use std::{fmt::Write, fs, path::Path};
+
+/// One figure beside the one it is measured against.
+pub(crate) struct Row {
+    pub(crate) what: String,
+    pub(crate) ours: String,
+    pub(crate) against: String,
+    /// What is promised about the figure, and how far it is used up: 1.0 is the bound itself.
+    pub(crate) promise: String,
+    pub(crate) used: Option<f64>,
+}
+
+impl Row {
+    /// A figure that is promised to be at most `most`.
+    pub(crate) fn new(what: impl Into<String>, ours: String, against: String) -> Self {
+        Self { what: what.into(), ours, against, promise: "none".to_owned(), used: None }
+    }
+
+    pub(crate) fn promised(self, promise: impl Into<String>, figure: f64, most: f64) -> Self {
+        Self { promise: promise.into(), used: Some(figure / most), ..self }
+    }
+}
+
+pub(crate) fn table(rows: &[Row]) -> String {
+    let mut table = "| what | Keyway | measured against | promised | |\n|---|---|---|---|---|\n".to_owned();
+    for Row { what, ours, against, promise, used } in rows {
+        let kept = match used {
+            Some(used) if *used <= 1.0 => "kept",
+            Some(_) => "**broken**",
+            None => "",
+        };
+        writeln!(table, "| {what} | {ours} | {against} | {promise} | {kept} |").unwrap();
+    }
+    table
+}
+
+const BEGIN: &str = "<!-- figures -->\n";
+const END: &str = "<!-- /figures -->";
+
+/// Writes the table and the picture into `docs/`.
+pub(crate) fn bless(rows: &[Row]) {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    let file = docs.join("performance.md");
+    let page = fs::read_to_string(&file).expect("docs/performance.md");
+    let (before, rest) = page.split_once(BEGIN).expect("a place for the figures");
+    let (_, after) = rest.split_once(END).expect("an end of the figures");
+    let machine = machine();
+    fs::write(&file, format!("{before}{BEGIN}Measured on {machine}.\n\n{}{END}{after}", table(rows))).expect("a page");
+    fs::write(docs.join("performance.svg"), picture(rows)).expect("a picture");
+}
+
+fn machine() -> String {
+    let cpus = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpus.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": ")).map(|(_, name)| name);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    format!("{} ({cores} cores, {})", model.unwrap_or("an unknown processor").trim(), std::env::consts::OS)
+}
+
+const LINE: usize = 26;
+const LABELS: usize = 420;
+const BAR: f64 = 300.0;
+
+/// How far each promise is used up, as bars; the line is the promise.
+fn picture(rows: &[Row]) -> String {
+    let bars: Vec<_> = rows.iter().filter_map(|row| Some((row, row.used?))).collect();
+    let (height, bound) = (bars.len() * LINE + 40, LABELS as f64 + BAR);
+    let width = LABELS + 420;
+    let mut svg = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" font-family=\"sans-serif\" font-size=\"12\">\n\
+         <rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n\
+         <text x=\"{bound}\" y=\"16\" text-anchor=\"middle\" fill=\"#555\">promised</text>\n"
+    );
+    for (number, (row, used)) in bars.iter().enumerate() {
+        let (top, text) = (number * LINE + 26, number * LINE + 40);
+        let length = (used * BAR).clamp(1.0, BAR + 40.0);
+        let fill = if *used <= 1.0 { "#2f7d5b" } else { "#b3372f" };
+        let what = row.what.replace('&', "&amp;").replace('<', "&lt;").replace('`', "");
+        writeln!(
+            svg,
+            "<text x=\"{}\" y=\"{text}\" text-anchor=\"end\">{what}</text>\n\
+             <rect x=\"{LABELS}\" y=\"{top}\" width=\"{length:.0}\" height=\"18\" fill=\"{fill}\"/>\n\
+             <text x=\"{:.0}\" y=\"{text}\">{}</text>",
+            LABELS - 8,
+            (LABELS as f64 + length + 6.0).max(bound + 6.0),
+            row.ours.replace('<', "&lt;"),
+        )
+        .unwrap();
+    }
+    writeln!(svg, "<line x1=\"{bound}\" x2=\"{bound}\" y1=\"22\" y2=\"{height}\" stroke=\"#555\"/>\n</svg>").unwrap();
+    svg
+}

@@ -1,0 +1,132 @@
+//! Tokens that end all the time, under 32 tasks that never stop asking for one.
+
+use crate::{acme::Acme, lease::Floor, paper::Row};
+use keyway::Windows;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::{runtime::Builder, task::JoinSet};
+
+const TASKS: usize = 32;
+const RENEWAL: Duration = Duration::from_millis(50);
+const RUN: Duration = Duration::from_secs(5);
+
+pub(crate) fn rows() -> Vec<Row> {
+    [Duration::from_millis(200), Duration::from_secs(1)].into_iter().flat_map(storm).collect()
+}
+
+/// What the gets took, in nanoseconds, as a histogram of powers of two with eight steps each, and the longest.
+struct Gets {
+    counts: Vec<u64>,
+    longest: Duration,
+    errors: u64,
+}
+
+impl Gets {
+    fn new() -> Self {
+        Self { counts: vec![0; 64 * 8], longest: Duration::ZERO, errors: 0 }
+    }
+
+    fn add(&mut self, took: Duration) {
+        let nanos = (took.as_nanos() as u64).max(8);
+        let power = nanos.ilog2();
+        let step = (nanos >> (power - 3)) & 7;
+        self.counts[power as usize * 8 + step as usize] += 1;
+        self.longest = self.longest.max(took);
+    }
+
+    fn join(&mut self, other: &Self) {
+        self.counts.iter_mut().zip(&other.counts).for_each(|(count, more)| *count += more);
+        self.longest = self.longest.max(other.longest);
+        self.errors += other.errors;
+    }
+
+    /// Microseconds that this share of the gets stayed below.
+    fn below(&self, share: f64) -> f64 {
+        let all: u64 = self.counts.iter().sum();
+        let mut left = (all as f64 * share) as u64;
+        for (at, count) in self.counts.iter().enumerate() {
+            if *count > left {
+                let (power, step) = (at / 8, at % 8);
+                return (8 + step + 1) as f64 * 2f64.powi(power as i32 - 3) / 1e3;
+            }
+            left -= count;
+        }
+        0.0
+    }
+}
+
+fn storm(usable: Duration) -> Vec<Row> {
+    // Three quarters of a life pass before the early window opens.
+    let acme = Acme::new(usable * 4 / 3, RENEWAL);
+    let windows = Windows {
+        early_share: 0.25,
+        early_min: Duration::ZERO,
+        late_share: 0.0,
+        late_min: Duration::from_millis(2),
+        jitter: 0.0,
+        ..Windows::default()
+    };
+    let session = acme.client().windows(windows).build().unwrap().session().clone();
+    let floor = Arc::new(Floor::new());
+    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let (gets, cached, lives) = runtime.block_on(async {
+        session.lease().await.unwrap();
+        let before = acme.issued();
+        let began = Instant::now();
+        let mut tasks: JoinSet<(Gets, Gets)> = (0..TASKS)
+            .map(|_| {
+                let (session, floor) = (session.clone(), floor.clone());
+                async move {
+                    let (mut gets, mut cached) = (Gets::new(), Gets::new());
+                    while began.elapsed() < RUN {
+                        let at = Instant::now();
+                        let outcome = session.lease().await;
+                        gets.add(at.elapsed());
+                        gets.errors += u64::from(outcome.is_err());
+                        let at = Instant::now();
+                        drop(floor.reach());
+                        cached.add(at.elapsed());
+                        tokio::task::yield_now().await;
+                    }
+                    (gets, cached)
+                }
+            })
+            .collect();
+        let (mut gets, mut cached) = (Gets::new(), Gets::new());
+        while let Some(done) = tasks.join_next().await {
+            let (more, also) = done.unwrap();
+            gets.join(&more);
+            cached.join(&also);
+        }
+        let lives = began.elapsed().as_secs_f64() / (usable + RENEWAL).as_secs_f64();
+        (gets, cached, (acme.issued() - before) as f64 / lives)
+    });
+    let name = format!("tokens usable for {} ms, 32 tasks", usable.as_millis());
+    let over = gets.below(0.999) - cached.below(0.999);
+    vec![
+        Row::new(
+            format!("{name}: p99.9 of a get"),
+            format!("{:.2} µs", gets.below(0.999)),
+            format!("{:.2} µs: a cached get among them", cached.below(0.999)),
+        )
+        .promised("at most 2 µs more", over.max(0.0), 2.0),
+        Row::new(
+            format!("{name}: the longest get"),
+            format!("{:.2} ms", gets.longest.as_secs_f64() * 1e3),
+            format!("{:.2} ms: the longest cached get among them", cached.longest.as_secs_f64() * 1e3),
+        )
+        .promised("at most 1 ms", gets.longest.as_secs_f64(), 1e-3),
+        Row::new(format!("{name}: renewals per life"), format!("{lives:.2}"), "1".into()).promised(
+            "at most 1.2",
+            lives,
+            1.2,
+        ),
+        Row::new(format!("{name}: errors"), gets.errors.to_string(), "0".into()).promised(
+            "0",
+            if gets.errors == 0 { 0.0 } else { 2.0 },
+            1.0,
+        ),
+    ]
+}
