@@ -9,18 +9,20 @@
 //! `KEYWAY_VMS_PASSWORD` it talks to a real VMS.
 #![allow(clippy::print_stdout, reason = "it is there to be read")]
 
+mod account;
+
+use account::Account;
 use keyway::{Error, testing::FakeVms, vms};
 use serde_json::{Value, json};
-use std::{env, time::Duration};
+use std::time::Duration;
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     let fake = FakeVms::builder().start().await;
-    let [url, login, password] = match ["URL", "LOGIN", "PASSWORD"].map(|name| env::var(format!("KEYWAY_VMS_{name}"))) {
-        [Ok(url), Ok(login), Ok(password)] => [url, login, password],
-        _ => [fake.uri(), FakeVms::LOGIN.to_owned(), FakeVms::PASSWORD.to_owned()],
-    };
-    let vms = vms::Client::builder(url).password(login, password).build()?;
+    let account = Account::of("VMS", fake.uri());
+    let vms = vms::Client::builder(account.url())
+        .password(account.get("LOGIN", FakeVms::LOGIN), account.get("PASSWORD", FakeVms::PASSWORD))
+        .build()?;
     let http = vms.http();
 
     // The first call signs in. What comes back is reqwest's own answer.

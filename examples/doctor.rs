@@ -9,11 +9,16 @@
 //! the variables for a real one are those of the `quickstart`.
 #![allow(clippy::print_stdout, reason = "it is there to be read")]
 
+mod account;
+mod person;
+
+use account::Account;
 use keyway::{
     Clock, Error, ErrorKind, Expiry, Session, SignOut, SystemClock, orderingstack, shopmonkey,
     testing::{FakeOrderingStack, FakeShopmonkey, FakeVitaMojo, FakeVms, FakeVtex},
     vitamojo, vms, vtex,
 };
+use person::Person;
 use std::{
     env,
     process::ExitCode,
@@ -49,74 +54,61 @@ async fn main() -> ExitCode {
 
 async fn vita_mojo() -> Result<Health, Error> {
     let fake = FakeVitaMojo::builder().start().await;
-    let Account { url, get } = account("VITAMOJO", fake.uri());
-    let mut builder = vitamojo::Client::builder(&url)
-        .password(get("EMAIL", FakeVitaMojo::EMAIL), get("PASSWORD", FakeVitaMojo::PASSWORD));
-    if let Ok(tenant) = env::var("KEYWAY_VITAMOJO_TENANT") {
+    let account = Account::of("VITAMOJO", fake.uri());
+    let mut builder = vitamojo::Client::builder(account.url())
+        .password(account.get("EMAIL", FakeVitaMojo::EMAIL), account.get("PASSWORD", FakeVitaMojo::PASSWORD));
+    if let Some(tenant) = account.maybe("TENANT") {
         builder = builder.tenant(tenant);
     }
     let client = builder.build()?;
     let who = async { client.api().check_token().send().await.map(drop) };
-    Ok(examine("Vita Mojo", &url, client.session(), "check_token", who).await)
+    Ok(examine("Vita Mojo", account.url(), client.session(), "check_token", who).await)
 }
 
 async fn ordering_stack() -> Result<Health, Error> {
     let fake = FakeOrderingStack::builder().start().await;
-    let Account { url, get } = account("ORDERINGSTACK", fake.uri());
-    let client = orderingstack::Client::builder(&url)
-        .tenant(get("TENANT", FakeOrderingStack::TENANT))
-        .client(get("CLIENT_ID", FakeOrderingStack::CLIENT_ID), get("CLIENT_SECRET", FakeOrderingStack::CLIENT_SECRET))
-        .password(get("USER", FakeOrderingStack::LOGIN), get("PASSWORD", FakeOrderingStack::PASSWORD))
+    let account = Account::of("ORDERINGSTACK", fake.uri());
+    let client = orderingstack::Client::builder(account.url())
+        .tenant(account.get("TENANT", FakeOrderingStack::TENANT))
+        .client(
+            account.get("CLIENT_ID", FakeOrderingStack::CLIENT_ID),
+            account.get("CLIENT_SECRET", FakeOrderingStack::CLIENT_SECRET),
+        )
+        .password(account.get("USER", FakeOrderingStack::LOGIN), account.get("PASSWORD", FakeOrderingStack::PASSWORD))
         .build()?;
     let who = async { client.api().get_self().send().await.map(drop) };
-    Ok(examine("OrderingStack", &url, client.session(), "get_self", who).await)
+    Ok(examine("OrderingStack", account.url(), client.session(), "get_self", who).await)
 }
 
 async fn shop_monkey() -> Result<Health, Error> {
     let fake = FakeShopmonkey::builder().start().await;
-    let Account { url, get } = account("SHOPMONKEY", fake.uri());
-    let client = shopmonkey::Client::builder(&url)
-        .password(get("EMAIL", FakeShopmonkey::EMAIL), get("PASSWORD", FakeShopmonkey::PASSWORD))
+    let account = Account::of("SHOPMONKEY", fake.uri());
+    let client = shopmonkey::Client::builder(account.url())
+        .password(account.get("EMAIL", FakeShopmonkey::EMAIL), account.get("PASSWORD", FakeShopmonkey::PASSWORD))
         .build()?;
     let who = async { client.api().list_api_keys().send().await.map(drop) };
-    Ok(examine("Shopmonkey", &url, client.session(), "list_api_keys", who).await)
+    Ok(examine("Shopmonkey", account.url(), client.session(), "list_api_keys", who).await)
 }
 
 async fn vms() -> Result<Health, Error> {
     let fake = FakeVms::builder().start().await;
-    let Account { url, get } = account("VMS", fake.uri());
-    let client = vms::Client::builder(&url)
-        .password(get("LOGIN", FakeVms::LOGIN), get("PASSWORD", FakeVms::PASSWORD))
+    let account = Account::of("VMS", fake.uri());
+    let client = vms::Client::builder(account.url())
+        .password(account.get("LOGIN", FakeVms::LOGIN), account.get("PASSWORD", FakeVms::PASSWORD))
+        .responder(Person::default())
         .build()?;
     let who = async { client.api().get_self().send().await.map(drop) };
-    Ok(examine("VMS", &url, client.session(), "get_self", who).await)
+    Ok(examine("VMS", account.url(), client.session(), "get_self", who).await)
 }
 
 async fn vtex() -> Result<Health, Error> {
     let fake = FakeVtex::builder().start().await;
-    let Account { url, get } = account("VTEX", fake.uri());
-    let client = vtex::Client::builder(&url)
-        .app_key(get("APPKEY", FakeVtex::APP_KEY), get("PASSWORD", FakeVtex::APP_TOKEN))
+    let account = Account::of("VTEX", fake.uri());
+    let client = vtex::Client::builder(account.url())
+        .app_key(account.get("APPKEY", FakeVtex::APP_KEY), account.get("PASSWORD", FakeVtex::APP_TOKEN))
         .build()?;
     let who = async { client.http().get("/api/license-manager/account").send().await.map(drop) };
-    Ok(examine("VTEX ID", &url, client.session(), "GET /api/license-manager/account", who).await)
-}
-
-/// Where to look, and what to be called there.
-struct Account<G> {
-    url: String,
-    /// A variable of this vendor, or the fake's own value where no account was given.
-    get: G,
-}
-
-fn account(vendor: &'static str, fake: String) -> Account<impl Fn(&str, &str) -> String> {
-    let real = env::var(format!("KEYWAY_{vendor}_URL")).ok();
-    let url = real.clone().unwrap_or(fake);
-    let get = move |what: &str, fakes: &str| match &real {
-        Some(_) => env::var(format!("KEYWAY_{vendor}_{what}")).unwrap_or_default(),
-        None => fakes.to_owned(),
-    };
-    Account { url, get }
+    Ok(examine("VTEX ID", account.url(), client.session(), "GET /api/license-manager/account", who).await)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -77,7 +77,8 @@ async fn sign_out(shop: &vitamojo::Client, video: &vms::Client) -> Result<(), Er
 /// The sums so far, drawn over one another where the output is a terminal.
 struct Screen {
     snapshotter: Snapshotter,
-    sums: BTreeMap<String, Sum>,
+    /// By name and labels.
+    sums: BTreeMap<(String, String), Sum>,
     drawn: usize,
 }
 
@@ -112,7 +113,7 @@ impl Screen {
         for (key, _, _, value) in self.snapshotter.snapshot().into_vec() {
             let (_, key) = key.into_parts();
             let labels: Vec<_> = key.labels().map(|label| format!("{}={}", label.key(), label.value())).collect();
-            let sum = self.sums.entry(format!("{:<26} {}", key.name(), labels.join(" ")));
+            let sum = self.sums.entry((key.name().to_owned(), labels.join(" ")));
             match value {
                 DebugValue::Counter(more) => {
                     sum.and_modify(|sum| sum.add(more as f64)).or_insert(Sum::Count(more));
@@ -134,11 +135,15 @@ impl Screen {
             page += &format!("\x1b[{}A", self.drawn);
         }
         page += &format!("\x1b[K\n\x1b[K{scene}\n\x1b[K\n");
-        for (name, sum) in &self.sums {
-            page += &format!("\x1b[K  {name:<90} {sum}\n");
+        for ((name, labels), sum) in &self.sums {
+            page += &format!("\x1b[K  {name:<25} {:<38} {labels}\n", sum.to_string());
         }
         self.drawn = self.sums.len() + 3;
-        let page = if io::stdout().is_terminal() { page } else { page.replace("\x1b[K", "") };
+        // What does not fit is cut off: a line that breaks would put all below it out of place.
+        let page = match io::stdout().is_terminal() {
+            true => format!("\x1b[?7l{page}\x1b[?7h"),
+            false => page.replace("\x1b[K", ""),
+        };
         print!("{page}");
         let _ = io::stdout().flush();
     }
@@ -161,11 +166,11 @@ impl Sum {
 impl std::fmt::Display for Sum {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Count(sum) => write!(f, "{sum:>8}"),
-            Self::Now(sum) => write!(f, "{sum:>8} now"),
+            Self::Count(sum) => write!(f, "{sum:>5}"),
+            Self::Now(sum) => write!(f, "{sum:>5} now"),
             Self::Times { how_many, total, longest } => {
                 let mean = total / (*how_many).max(1) as f64;
-                write!(f, "{how_many:>8}   mean {mean:.3} s   longest {longest:.3} s")
+                write!(f, "{how_many:>5}, mean {mean:.3} s, longest {longest:.3} s")
             }
         }
     }

@@ -13,11 +13,14 @@
 //! - `KEYWAY_VTEX_URL`, `…_APPKEY`, `…_PASSWORD` (the app token)
 #![allow(clippy::print_stdout, reason = "it is there to be read")]
 
+mod person;
+
 use keyway::{
     Captcha, Error, Evict, Expiry, Lease, Responder, Secret, orderingstack, shopmonkey,
     testing::{Fake, FakeOrderingStack, FakeShopmonkey, FakeVitaMojo, FakeVms, FakeVtex, ManualClock},
     vitamojo, vms, vtex,
 };
+use person::Person;
 use std::{env, sync::Arc, time::Duration};
 
 #[tokio::main]
@@ -157,7 +160,7 @@ async fn shop_monkey(account: Account) -> Result<Row, Error> {
 
 async fn call_shop_monkey(client: &shopmonkey::Client) -> Result<Lease, Error> {
     let keys = client.api_keys(|call| call).collect().await?;
-    println!("  typed calls: GET /v3/auth/api_key lists {} keys, page by page", keys.len());
+    println!("  typed calls: GET /v3/auth/api_key lists {} key(s), page by page", keys.len());
     let answer = client.http().get("/v3/order").send().await?;
     println!("  free call:   GET /v3/order answered {}", answer.status());
     client.session().lease().await
@@ -226,7 +229,7 @@ async fn vms(account: Account) -> Result<Row, Error> {
     println!("\nVMS ({})", account.url);
     let client = vms::Client::builder(account.url)
         .password(account.name, account.password)
-        .responder(AsksAtTheTerminal)
+        .responder(Person::default())
         .build()?;
     let lease = call_vms(&client).await?;
     let outcome = client.session().sign_out().await?;
@@ -255,19 +258,6 @@ impl Responder for ReadsTheCaptcha {
             captcha.expires_in()
         );
         Some(Secret::from(self.0.captcha_answer()))
-    }
-}
-
-/// Asks whoever sits here.
-struct AsksAtTheTerminal;
-
-impl Responder for AsksAtTheTerminal {
-    async fn captcha(&self, captcha: Captcha) -> Option<Secret> {
-        let file = env::temp_dir().join("keyway-captcha.png");
-        std::fs::write(&file, captcha.image()).ok()?;
-        println!("  what does {} say?", file.display());
-        let line = tokio::task::spawn_blocking(|| std::io::stdin().lines().next()).await.ok()??.ok()?;
-        Some(Secret::from(line.trim()))
     }
 }
 

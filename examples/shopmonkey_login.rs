@@ -8,28 +8,30 @@
 //! `KEYWAY_SHOPMONKEY_PASSWORD` it talks to a real one.
 #![allow(clippy::print_stdout, reason = "it is there to be read")]
 
-use keyway::{Error, shopmonkey::Client, testing::FakeShopmonkey};
-use std::env;
+mod account;
+mod person;
+
+use account::Account;
+use keyway::{Error, shopmonkey::Client, testing::FakeShopmonkey as Fake};
+use person::while_turning;
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
-    let variable = |name: &str| env::var(format!("KEYWAY_SHOPMONKEY_{name}")).ok();
-    if let (Some(url), Some(email), Some(password)) = (variable("URL"), variable("EMAIL"), variable("PASSWORD")) {
-        return visit(Client::builder(url).password(email, password).build()?).await;
-    }
-    println!("No account in the environment: a fake in this process answers.");
-    let fake = FakeShopmonkey::start().await;
-    let client = Client::builder(fake.uri()).password(FakeShopmonkey::EMAIL, FakeShopmonkey::PASSWORD).build()?;
-    visit(client.clone()).await?;
-    client.session().sign_in().await?;
-    fake.revoke_sessions();
-    println!("The vendor has ended the session. The next call notices, signs in again and is sent once more:");
-    visit(client).await
-}
+    let fake = Fake::start().await;
+    let account = Account::of("SHOPMONKEY", fake.uri());
+    let client = Client::builder(account.url())
+        .password(account.get("EMAIL", Fake::EMAIL), account.get("PASSWORD", Fake::PASSWORD))
+        .build()?;
 
-async fn visit(client: Client) -> Result<(), Error> {
+    while_turning("Signing in", client.session().sign_in()).await?;
+    println!("Signed in.");
+    if account.is_fake() {
+        fake.revoke_sessions();
+        println!("The vendor has ended the session. The next call notices, signs in again and is sent once more.");
+    }
     let orders = client.http().get("/v3/order").send().await?;
-    println!("  GET /v3/order answered {}", orders.status());
-    println!("  signed out: {:?}", client.session().sign_out().await?);
+    println!("GET /v3/order answered {}.", orders.status());
+    println!("Signed out: {:?}", client.session().sign_out().await?);
+    println!("\nWhat the session did:\n{}", client.session().report());
     Ok(())
 }

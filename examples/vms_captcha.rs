@@ -9,25 +9,31 @@
 //! `KEYWAY_VMS_LOGIN` and `KEYWAY_VMS_PASSWORD` it talks to a real VMS.
 #![allow(clippy::print_stdout, reason = "it is there to be read")]
 
+mod account;
 mod person;
 
+use account::Account;
 use keyway::{Error, SignOut, testing::FakeVms, vms};
 use person::{Person, while_turning};
-use std::env;
+use std::sync::Arc;
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     // Without an account: captchas are on, and all five sessions are taken.
-    let fake = FakeVms::builder().captcha(true).session_limit(5).other_sessions(5).start().await;
-    let [url, login, password] = match ["URL", "LOGIN", "PASSWORD"].map(|name| env::var(format!("KEYWAY_VMS_{name}"))) {
-        [Ok(url), Ok(login), Ok(password)] => [url, login, password],
-        _ => [fake.uri(), FakeVms::LOGIN.to_owned(), FakeVms::PASSWORD.to_owned()],
+    let fake = Arc::new(FakeVms::builder().captcha(true).session_limit(5).other_sessions(5).start().await);
+    let account = Account::of("VMS", fake.uri());
+    let person = match account.is_fake() {
+        true => Person::or(move || fake.captcha_answer()),
+        false => Person::default(),
     };
-
-    let vms = vms::Client::builder(&url).password(&login, password).responder(Person).build()?;
+    let login = account.get("LOGIN", FakeVms::LOGIN);
+    let vms = vms::Client::builder(account.url())
+        .password(&login, account.get("PASSWORD", FakeVms::PASSWORD))
+        .responder(person)
+        .build()?;
 
     match vms.session().sign_in().await {
-        Ok(lease) => println!("\nSigned in as {login}: {lease:?}"),
+        Ok(_) => println!("\nSigned in as {login}."),
         Err(error) => {
             println!("\nNot signed in: {error}");
             return Ok(());

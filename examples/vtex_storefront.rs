@@ -9,22 +9,21 @@
 //! `KEYWAY_VTEX_EMAIL` it talks to that store and asks at the terminal.
 #![allow(clippy::print_stdout, reason = "it is there to be read")]
 
+mod person;
+
 use keyway::{
-    AccessKey, Answer, Error, Responder, Secret,
+    Answer, Error, Secret,
     testing::{FakeVtex, ManualClock},
     vtex::Client,
 };
-use std::{
-    env,
-    io::{self, BufRead, IsTerminal, Write},
-    time::Duration,
-};
+use person::Person;
+use std::{env, time::Duration};
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     let variable = |name: &str| env::var(format!("KEYWAY_VTEX_{name}")).ok();
     if let (Some(account), Some(email)) = (variable("ACCOUNT"), variable("EMAIL")) {
-        return call(&Client::for_account(account).storefront(email).responder(Terminal).build()?).await;
+        return call(&Client::for_account(account).storefront(email).responder(Person::default()).build()?).await;
     }
     println!("No account in the environment: a fake in this process answers.");
     let clock = ManualClock::new();
@@ -51,27 +50,4 @@ async fn call(client: &Client) -> Result<(), Error> {
     let answer = client.http().get("/api/sessions").send().await?;
     println!("  GET /api/sessions answered {}", answer.status());
     Ok(())
-}
-
-/// Asks whoever sits here.
-struct Terminal;
-
-impl Responder for Terminal {
-    async fn access_key(&self, key: AccessKey) -> Option<Secret> {
-        let (sent_to, attempt) = (key.sent_to().to_owned(), key.attempt());
-        // Reading a terminal blocks, so it is done off Tokio's workers.
-        let line = tokio::task::spawn_blocking(move || ask(&sent_to, attempt)).await.ok()??;
-        Some(Secret::from(line.trim()))
-    }
-}
-
-fn ask(sent_to: &str, attempt: u32) -> Option<String> {
-    let again = if attempt > 1 { "That was not it. " } else { "" };
-    print!("{again}The key from the mail to {sent_to}: ");
-    // Into a file or a pipe: a line of its own.
-    if !io::stdout().is_terminal() {
-        println!();
-    }
-    io::stdout().flush().ok()?;
-    io::stdin().lock().lines().next()?.ok().filter(|line| !line.trim().is_empty())
 }

@@ -8,6 +8,9 @@
 //! `KEYWAY_VMS_LOGIN` and `KEYWAY_VMS_PASSWORD` it signs in to a real VMS.
 #![allow(clippy::print_stdout, reason = "it is there to be read")]
 
+mod account;
+
+use account::Account;
 use axum::{
     Form, Router,
     extract::State,
@@ -42,12 +45,11 @@ impl Service {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let fake = FakeVms::builder().captcha(true).start().await;
-    let [url, login, password] = match ["URL", "LOGIN", "PASSWORD"].map(|name| env::var(format!("KEYWAY_VMS_{name}"))) {
-        [Ok(url), Ok(login), Ok(password)] => [url, login, password],
-        _ => [fake.uri(), FakeVms::LOGIN.to_owned(), FakeVms::PASSWORD.to_owned()],
-    };
+    let account = Account::of("VMS", fake.uri());
     // No responder: a question comes back as an error that can be resumed.
-    let vms = vms::Client::builder(url).password(login, password).build()?;
+    let vms = vms::Client::builder(account.url())
+        .password(account.get("LOGIN", FakeVms::LOGIN), account.get("PASSWORD", FakeVms::PASSWORD))
+        .build()?;
 
     let pages = Router::new().route("/", get(cameras).post(answer)).route("/captcha.png", get(picture));
     let service = pages.with_state(Service { vms, open: Arc::default() });
@@ -65,8 +67,8 @@ fn port() -> u16 {
 async fn cameras(State(service): State<Service>) -> Response {
     match service.vms.http().get("/api/v1/cameras").send().await {
         Ok(answer) => match answer.json::<Vec<serde_json::Value>>().await {
-            Ok(cameras) => Html(format!("<h1>Signed in</h1><p>{} cameras</p>", cameras.len())).into_response(),
-            Err(_) => Html("<h1>The platform sent no list of cameras</h1>").into_response(),
+            Ok(cameras) => page(&format!("<h1>Signed in</h1><p>{} cameras are there.</p>", cameras.len())),
+            Err(_) => page("<h1>Signed in</h1><p>But the platform sent no list of cameras.</p>"),
         },
         Err(question) => ask(&service, question),
     }
@@ -90,17 +92,25 @@ async fn answer(State(service): State<Service>, Form(form): Form<Answered>) -> R
 fn ask(service: &Service, question: Error) -> Response {
     let Some(captcha) = question.captcha() else {
         service.note(None);
-        return Html(format!("<h1>Not signed in</h1><p>{}</p>", escaped(&question.to_string()))).into_response();
+        return page(&format!("<h1>Not signed in</h1><p>{}</p>", escaped(&question.to_string())));
     };
-    let page = format!(
-        "<h1>Who is there?</h1><img src='/captcha.png?{attempt}' alt='captcha'>\
-         <form method='post'><input name='captcha' autofocus autocomplete='off'><button>Sign in</button></form>\
-         <p>Number {attempt}, good for {} s.</p>",
-        captcha.expires_in().as_secs(),
-        attempt = captcha.attempt(),
-    );
+    let (attempt, seconds) = (captcha.attempt(), captcha.expires_in().as_secs());
+    let again = if attempt > 1 { "That was not it, or it came too late. " } else { "" };
+    let form = page(&format!(
+        "<h1>Who is there?</h1><p>{again}What does the picture say? It is good for {seconds} s.</p>\
+         <img src='/captcha.png?{attempt}' alt='captcha number {attempt}'>\
+         <form method='post'><input name='captcha' autofocus autocomplete='off'> <button>Sign in</button></form>"
+    ));
     service.note(Some(question));
-    Html(page).into_response()
+    form
+}
+
+fn page(body: &str) -> Response {
+    const STYLE: &str = "body { font: 1.1rem system-ui, sans-serif; max-width: 26rem; margin: 4rem auto; padding: 0 1rem } \
+        img { display: block; width: 15rem; image-rendering: pixelated; border: 1px solid #ccc; margin: 1rem 0 } \
+        input, button { font: inherit; padding: .3rem .6rem }";
+    let head = format!("<!doctype html><meta charset='utf-8'><title>Cameras</title><style>{STYLE}</style>");
+    Html(format!("{head}{body}")).into_response()
 }
 
 async fn picture(State(service): State<Service>) -> Response {

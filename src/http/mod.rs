@@ -36,6 +36,8 @@ pub(crate) struct Surface {
     pub(crate) facts: &'static [Facts],
     /// Reads a failure as the vendor means it, where the status alone does not say.
     pub(crate) judge: fn(&Verdict<'_>) -> Option<Error>,
+    /// The builder methods whose session has this role.
+    pub(crate) serves: fn(Role) -> &'static str,
 }
 
 /// Sends every call of one client: the typed ones and the free ones go through the same code.
@@ -210,7 +212,7 @@ impl Core {
         if facts.roles.is_empty() || facts.roles.contains(&self.0.role) {
             return Ok(());
         }
-        let serves: Vec<_> = facts.roles.iter().map(|role| role.served_by()).collect();
+        let serves: Vec<_> = facts.roles.iter().map(|role| (self.0.surface.serves)(*role)).collect();
         Err(Error::config(format!("this call needs another session than this client's {} session", self.0.role))
             .advice(format!("make a client with {}", serves.join(" or ")))
             .at(facts.operation))
@@ -232,18 +234,6 @@ impl Error {
     fn too_late() -> Self {
         Self::new(ErrorKind::Timeout, "the call did not end within its own timeout")
             .advice("give it more time; whether the vendor has acted on it is not known")
-    }
-}
-
-impl Role {
-    /// The builder methods whose session has this role.
-    fn served_by(self) -> &'static str {
-        match self {
-            Self::User => "a user's credentials (.password(..); at VTEX .user_token(..) or .storefront(..))",
-            Self::Service => ".client_credentials()",
-            Self::Module => ".device(..), a module's sign-in",
-            Self::Key => ".app_key_headers(..)",
-        }
     }
 }
 

@@ -51,7 +51,7 @@ pub use crate::session::{
     tokens::Tokens,
 };
 
-static SURFACE: Surface = Surface { name: "custom", facts: &[], judge: |_| None };
+static SURFACE: Surface = Surface { name: "custom", facts: &[], judge: |_| None, serves: |_| ".issuer(..)" };
 
 /// A client of a vendor of your own. Cheap to clone; clones share one session. There are no typed calls: nothing here
 /// knows the vendor's document.

@@ -90,7 +90,7 @@ fn page(answer: crate::ResponseValue<Vec<Value>>) -> Result<Page<Value>, Error> 
     Ok(Page { items: answer.into_inner(), more: None, total })
 }
 
-static SURFACE: Surface = Surface { name: "orderingstack", facts: FACTS, judge };
+static SURFACE: Surface = Surface { name: "orderingstack", facts: FACTS, judge, serves };
 
 /// The header that selects the tenant.
 const TENANT: &str = "x-tenant";
@@ -215,6 +215,14 @@ impl ClientBuilder {
         };
         let core = checked.assemble(&SURFACE, role, Arc::new(issuer), &grant)?;
         Ok(Client::from_core(core))
+    }
+}
+
+fn serves(role: Role) -> &'static str {
+    match role {
+        Role::Service | Role::Key => CLIENT_CREDENTIALS,
+        Role::Module => DEVICE,
+        Role::User => PASSWORD,
     }
 }
 

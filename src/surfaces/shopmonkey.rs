@@ -76,7 +76,7 @@ pub fn filter<T: Serialize + ?Sized>(condition: &T) -> Result<String, Error> {
     serde_json::to_string(condition).map_err(|_| Error::config("the filter cannot be written as JSON"))
 }
 
-static SURFACE: Surface = Surface { name: "shopmonkey", facts: FACTS, judge };
+static SURFACE: Surface = Surface { name: "shopmonkey", facts: FACTS, judge, serves: |_| ".password(..)" };
 
 /// Builds a [`Client`]. [`build`](Self::build) checks everything and contacts nobody.
 #[derive(Debug, Clone)]

@@ -46,7 +46,7 @@ surface_client! {
     crate::generated::vitamojo::Client
 }
 
-static SURFACE: Surface = Surface { name: "vitamojo", facts: FACTS, judge };
+static SURFACE: Surface = Surface { name: "vitamojo", facts: FACTS, judge, serves: |_| ".password(..)" };
 
 /// The header that selects the tenant.
 const TENANT: &str = "tenant";

@@ -47,7 +47,7 @@ surface_client! {
     crate::generated::vms::Client
 }
 
-static SURFACE: Surface = Surface { name: "vms", facts: FACTS, judge };
+static SURFACE: Surface = Surface { name: "vms", facts: FACTS, judge, serves: |_| ".password(..)" };
 
 /// The vendor allows ten tries in ten minutes, per address and per login. It does not say over which time the second
 /// one runs; the same is assumed.

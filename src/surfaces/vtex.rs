@@ -60,7 +60,7 @@ impl Client {
     }
 }
 
-static SURFACE: Surface = Surface { name: "vtex", facts: FACTS, judge };
+static SURFACE: Surface = Surface { name: "vtex", facts: FACTS, judge, serves };
 
 static USER_TOKEN: HeaderName = HeaderName::from_static("vtexidclientautcookie");
 static APP_KEY: HeaderName = HeaderName::from_static("x-vtex-api-appkey");
@@ -390,6 +390,13 @@ impl Issuer for Vtex {
 
     async fn sign_in(&self, attempt: &Attempt) -> Result<Issued, Error> {
         self.begin(attempt).await
+    }
+}
+
+fn serves(role: Role) -> &'static str {
+    match role {
+        Role::Key => HEADERS,
+        _ => ".user_token(..) or .storefront(..)",
     }
 }
 
