@@ -419,17 +419,23 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.message)?;
-        let status = self.0.status.map(|status| format!("HTTP {status}"));
-        let where_from = [self.0.operation, status.as_deref(), self.0.code.as_deref().filter(|code| is_plain(code))];
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        let status = self.status.map(|status| format!("HTTP {status}"));
+        let where_from = [self.operation, status.as_deref(), self.code.as_deref().filter(|code| is_plain(code))];
         let where_from: Vec<_> = where_from.into_iter().flatten().collect();
         if !where_from.is_empty() {
             write!(f, " ({})", where_from.join(", "))?;
         }
-        if let Some(advice) = &self.0.advice {
+        if let Some(advice) = &self.advice {
             write!(f, ": {advice}")?;
         }
-        if let Some(wait) = self.0.retry_after {
+        if let Some(wait) = self.retry_after {
             write!(f, "; try again in {} s", wait.as_secs_f64().ceil())?;
         }
         Ok(())
@@ -448,6 +454,18 @@ impl fmt::Debug for Error {
 }
 
 impl std::error::Error for Error {}
+
+/// Our own tests read every error that there ever was, when it goes.
+#[cfg(feature = "testing")]
+impl Drop for Inner {
+    fn drop(&mut self) {
+        crate::testing::witness::shown("an error", || {
+            let Self { code, request_id, validation, .. } = &*self;
+            let questions = (&self.captcha, &self.session_limit, &self.device_code, &self.access_key, &self.resume);
+            format!("{self} {:?} {code:?} {request_id:?} {validation:?} {questions:?}", self.kind)
+        });
+    }
+}
 
 impl From<reqwest::Error> for Error {
     /// The URL is dropped: it may hold a secret.

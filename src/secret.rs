@@ -24,6 +24,14 @@ use std::{cell::Cell, fmt};
 pub struct Secret(SecretString);
 
 impl Secret {
+    fn new(secret: SecretString) -> Self {
+        #[cfg(feature = "testing")]
+        if let Some(witness) = crate::testing::witness::witness() {
+            witness.secret(secret.expose_secret());
+        }
+        Self(secret)
+    }
+
     /// The secret itself. Whoever calls this answers for where it goes next.
     #[must_use]
     pub fn expose(&self) -> &str {
@@ -49,13 +57,13 @@ impl fmt::Debug for Secret {
 
 impl From<String> for Secret {
     fn from(secret: String) -> Self {
-        Self(secret.into())
+        Self::new(secret.into())
     }
 }
 
 impl From<&str> for Secret {
     fn from(secret: &str) -> Self {
-        Self(secret.into())
+        Self::new(secret.into())
     }
 }
 

@@ -601,6 +601,17 @@ impl Session {
     }
 }
 
+/// Our own tests read what every session would have told, when it goes.
+#[cfg(feature = "testing")]
+impl Drop for Engine {
+    fn drop(&mut self) {
+        crate::testing::witness::shown("a session", || {
+            let state = self.state();
+            format!("{} {} {} {:?}", self.key, self.ledger, state.report, state.profile)
+        });
+    }
+}
+
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session").field("key", &format_args!("{}", self.0.key)).finish_non_exhaustive()

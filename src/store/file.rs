@@ -363,7 +363,10 @@ impl Folder {
     }
 
     fn file(&self, key: &Key, what: &str) -> PathBuf {
-        self.path.join(format!("{key}.{what}"))
+        let path = self.path.join(format!("{key}.{what}"));
+        #[cfg(feature = "testing")]
+        crate::testing::witness::shown("a file's name", || path.display().to_string());
+        path
     }
 
     fn trouble(&self, what: &str, error: &io::Error) -> StoreError {

@@ -26,33 +26,38 @@ impl fmt::Debug for Account {
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct Accounts(Vec<Account>);
+pub(super) struct Accounts {
+    known: Vec<Account>,
+    /// Those whose secret is another one now.
+    former: Vec<Account>,
+}
 
 impl Accounts {
     /// The one that is always there.
     pub(super) fn with(name: &str, secret: &str) -> Self {
-        Self(vec![Account::new(name, secret)])
+        Self { known: vec![Account::new(name, secret)], former: Vec::new() }
     }
 
     pub(super) fn add(&mut self, name: &str, secret: &str) {
-        self.0.push(Account::new(name, secret));
+        self.known.push(Account::new(name, secret));
     }
 
     /// Gives this name, known or not, this secret instead of all others.
     pub(super) fn set(&mut self, name: &str, secret: &str) {
-        self.0.retain(|account| account.name != name);
+        self.former.extend(self.known.extract_if(.., |account| account.name == name));
         self.add(name, secret);
     }
 
     pub(super) fn know(&self, name: &str, secret: &str) -> bool {
-        self.0.iter().any(|account| account.is(name, secret))
+        self.known.iter().any(|account| account.is(name, secret))
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Account> {
-        self.0.iter()
+        self.known.iter()
     }
 
+    /// Those that are or were good.
     pub(super) fn secrets(&self) -> impl Iterator<Item = String> {
-        self.0.iter().map(|account| account.secret.clone())
+        self.known.iter().chain(&self.former).map(|account| account.secret.clone())
     }
 }

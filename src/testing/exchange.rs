@@ -15,6 +15,8 @@ pub(super) trait Vendor: Send + 'static {
     fn unauthorized(&self, ask: &Ask<'_>) -> Answer;
     /// The vendor's "429", for a fault.
     fn throttled(&self, ask: &Ask<'_>) -> Answer;
+    /// Every secret that the vendor knows, knew or ever gave out.
+    fn secrets(&self) -> Vec<String>;
     /// What to call this access token in the log, if it is one of ours: `token #2`.
     fn name_of(&self, token: &str) -> Option<String>;
 

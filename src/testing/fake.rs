@@ -9,13 +9,14 @@ use super::{
     gate::{Gate, Hold, PATIENCE},
     log::Seen,
     server::Server,
+    witness::{Exchange, witness},
 };
 use crate::{Clock, SystemClock};
 use std::{
     collections::HashMap,
     fmt,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicI64, Ordering},
     },
     thread,
@@ -29,13 +30,16 @@ use wiremock::{Request, Respond, ResponseTemplate};
 /// Operations are named as the typed methods are, `get_token` for `getToken`; what is no operation of the document is
 /// `other`. A name that the fake does not know panics: it would otherwise count as "never called".
 pub struct Fake {
-    name: &'static str,
     shared: Arc<Shared>,
+    vendor: Arc<Mutex<dyn Vendor>>,
     server: Server,
 }
 
 /// What the test and the server both look at.
 struct Shared {
+    name: &'static str,
+    /// Host and port, as soon as the server listens.
+    address: OnceLock<String>,
     document: Arc<Document>,
     clock: Time,
     /// How many seconds the vendor's clock is ahead of the world's.
@@ -64,6 +68,8 @@ impl Fake {
         vendor: Arc<Mutex<V>>,
     ) -> Self {
         let shared = Arc::new(Shared {
+            name,
+            address: OnceLock::new(),
             document,
             deliveries: Arc::new(Deliveries::new(clock.clone())),
             clock,
@@ -71,9 +77,10 @@ impl Fake {
             desk: Mutex::default(),
             answered: watch::Sender::new(0),
         });
-        let reception = Reception { shared: shared.clone(), vendor };
+        let reception = Reception { shared: shared.clone(), vendor: vendor.clone() };
         let server = Server::start(reception, shared.deliveries.clone()).await;
-        Self { name, shared, server }
+        let _ = shared.address.set(server.address.to_string()); // nobody else does
+        Self { shared, vendor, server }
     }
 
     /// The time at the vendor's.
@@ -85,6 +92,12 @@ impl Fake {
     #[must_use]
     pub fn uri(&self) -> String {
         format!("http://{}", self.server.address)
+    }
+
+    /// Every secret that this fake knows, knew or ever gave out, for tests that search logs for leaks.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<String> {
+        locked(&self.vendor).secrets()
     }
 
     /// All requests answered so far, in order, those among them whose answers are still held.
@@ -114,7 +127,10 @@ impl Fake {
         };
         if self.server.runtime.within(PATIENCE, wait).await != Some(true) {
             let count = self.count(operation);
-            panic!("{}: {times} requests for `{operation}` were awaited, but within 10 s only {count} came", self.name);
+            panic!(
+                "{}: {times} requests for `{operation}` were awaited, but within 10 s only {count} came",
+                self.shared.name
+            );
         }
     }
 
@@ -161,7 +177,7 @@ impl Fake {
             [] => "It saw nothing.".to_owned(),
             seen => seen.iter().fold("It saw:".to_owned(), |lines, seen| lines + &format!("\n  {seen}")),
         };
-        (!wrong.is_empty()).then(|| format!("{}: {}. {seen}", self.name, wrong.join("; ")))
+        (!wrong.is_empty()).then(|| format!("{}: {}. {seen}", self.shared.name, wrong.join("; ")))
     }
 
     /// Holds the answers to `operation` from now on, until the gate is opened or dropped.
@@ -204,6 +220,9 @@ impl Fake {
 
 impl Drop for Fake {
     fn drop(&mut self) {
+        if let Some(witness) = witness() {
+            witness.closed(&self.server.address.to_string(), self.secrets());
+        }
         match self.complaint() {
             // A second panic would abort the test, and hide the first.
             Some(complaint) if !thread::panicking() => panic!("{complaint}"),
@@ -214,7 +233,7 @@ impl Drop for Fake {
 
 impl fmt::Debug for Fake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct(self.name).field("uri", &self.uri()).field("saw", &self.shared.desk().seen).finish()
+        f.debug_struct(self.shared.name).field("uri", &self.uri()).field("saw", &self.shared.desk().seen).finish()
     }
 }
 
@@ -256,6 +275,7 @@ impl<V: Vendor> Respond for Reception<V> {
         let ask = Ask { request, found, now: self.shared.now() };
         let fault = self.shared.desk().faults.take(ask.operation());
         let (answer, seen) = self.answer(&ask, fault.as_ref());
+        self.show(&ask, &answer, fault.as_ref().is_some_and(Fault::is_told));
         let delivery = Delivery {
             gate: self.note(seen),
             delay: fault.as_ref().and_then(Fault::delay),
@@ -288,6 +308,27 @@ impl<V: Vendor> Reception<V> {
             self.shared.desk().complaints.push(format!("a fault of `{operation}` could not be done: {why}"));
         }
         answer
+    }
+
+    /// Shows the exchange to whoever wants to look at it.
+    fn show(&self, ask: &Ask<'_>, answer: &Answer, is_faulty: bool) {
+        let (Some(witness), Some(address)) = (witness(), self.shared.address.get()) else {
+            return;
+        };
+        let wrong = witness.exchange(&Exchange {
+            fake: self.shared.name,
+            address,
+            operation: ask.operation(),
+            method: ask.request.method.as_str(),
+            target: &ask.request.url[url::Position::BeforePath..],
+            headers: &ask.request.headers,
+            body: &ask.request.body,
+            is_faulty,
+            status: answer.status,
+            content_type: answer.content_type,
+            answer: &answer.body,
+        });
+        self.shared.desk().complaints.extend(wrong);
     }
 
     /// Writes the log, and asks whether the answer is to be held.
@@ -349,6 +390,6 @@ impl Time {
 }
 
 /// A panic in a test leaves a fake's state as it is: it is valid after every request.
-pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn locked<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

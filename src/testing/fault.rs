@@ -115,6 +115,11 @@ impl Fault {
         Ok(())
     }
 
+    /// Whether it is in what the answer says, not in how it is delivered.
+    pub(super) fn is_told(&self) -> bool {
+        !matches!(self, Self::Delay(_) | Self::SlowBody(_) | Self::CutAfter | Self::CutHalfway)
+    }
+
     pub(super) fn cut(&self) -> Option<Cut> {
         match self {
             Self::CutBefore | Self::CutAfter => Some(Cut::Everything),

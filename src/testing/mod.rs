@@ -132,6 +132,8 @@ mod units;
 mod vitamojo;
 mod vms;
 mod vtex;
+#[doc(hidden)]
+pub mod witness;
 
 pub use clock::ManualClock;
 pub use fake::Fake;

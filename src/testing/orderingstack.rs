@@ -2,7 +2,7 @@
 
 use super::{
     Fake, ManualClock,
-    account::Account,
+    account::{Account, Accounts},
     calendar,
     device::Devices,
     document::{Document, OTHER},
@@ -90,7 +90,7 @@ pub struct FakeOrderingStackBuilder {
 
 #[derive(Debug, Clone)]
 struct Rules {
-    client: Account,
+    client: Accounts,
     token_life: Duration,
     refresh_life: Option<Duration>,
     expires_in: ExpiresIn,
@@ -134,7 +134,7 @@ impl FakeOrderingStack {
     /// A platform that differs from that.
     pub fn builder() -> FakeOrderingStackBuilder {
         let rules = Rules {
-            client: Account::new(Self::CLIENT_ID, Self::CLIENT_SECRET),
+            client: Accounts::with(Self::CLIENT_ID, Self::CLIENT_SECRET),
             token_life: Duration::from_secs(3600),
             refresh_life: None,
             expires_in: ExpiresIn::default(),
@@ -212,7 +212,9 @@ impl FakeOrderingStack {
 
     /// Changes the client's secret.
     pub fn set_client_secret(&self, secret: &str) {
-        secret.clone_into(&mut locked(&self.platform).rules.client.secret);
+        let client = &mut locked(&self.platform).rules.client;
+        let id = client.iter().map(|client| client.name.clone()).next().unwrap_or_default();
+        client.set(&id, secret);
     }
 
     /// The access token that the log calls `token #<number>`: the how-many-th was given out, counted from 1.
@@ -222,15 +224,6 @@ impl FakeOrderingStack {
     #[must_use]
     pub fn token(&self, number: usize) -> String {
         locked(&self.platform).tokens.token(number)
-    }
-
-    /// Every secret that this fake knows or ever gave out, for tests that search logs for leaks.
-    #[must_use]
-    pub fn secrets(&self) -> Vec<String> {
-        let platform = locked(&self.platform);
-        let client = [platform.rules.client.secret.clone()].into_iter();
-        let tenants = platform.tenants.values().flat_map(Tenant::secrets);
-        client.chain(tenants).chain(platform.tokens.made()).chain(platform.devices.secrets()).collect()
     }
 }
 
@@ -252,7 +245,7 @@ impl FakeOrderingStackBuilder {
     /// Another client in the place of the usual one. In `Authorization: Basic`, id and secret are form-encoded, as
     /// OAuth wants it.
     pub fn client(mut self, id: &str, secret: &str) -> Self {
-        self.rules.client = Account::new(id, secret);
+        self.rules.client = Accounts::with(id, secret);
         self
     }
 
@@ -413,6 +406,11 @@ impl Vendor for Platform {
         Answer::empty(429)
     }
 
+    fn secrets(&self) -> Vec<String> {
+        let tenants = self.tenants.values().flat_map(Tenant::secrets);
+        self.rules.client.secrets().chain(tenants).chain(self.tokens.made()).chain(self.devices.secrets()).collect()
+    }
+
     fn name_of(&self, token: &str) -> Option<String> {
         self.tokens.number(token).map(|number| format!("token #{number}"))
     }
@@ -438,7 +436,7 @@ impl Platform {
 
     /// Client and tenant come first, whatever is asked for.
     fn check_client(&self, ask: &Ask<'_>) -> Result<String, Answer> {
-        let client = ask.basic().filter(|(id, secret)| self.rules.client.is(id, secret));
+        let client = ask.basic().filter(|(id, secret)| self.rules.client.know(id, secret));
         client.ok_or_else(|| self.unauthorized(ask))?;
         let tenant = ask.header("x-tenant").filter(|tenant| self.tenants.contains_key(*tenant));
         let tenant = tenant.ok_or_else(|| oauth_error(400, "invalid_request", "X-Tenant names no tenant"))?;

@@ -156,14 +156,6 @@ impl FakeShopmonkey {
     pub fn api_key(&self, number: usize) -> String {
         locked(&self.shop).key_mint.value(number).expect("there were so many API keys")
     }
-
-    /// Every secret that this fake knows or ever gave out, for tests that search logs for leaks.
-    #[must_use]
-    pub fn secrets(&self) -> Vec<String> {
-        let shop = locked(&self.shop);
-        let tokens = shop.sessions.made().chain(shop.key_mint.made());
-        shop.users.secrets().chain(tokens).chain(shop.others.made()).collect()
-    }
 }
 
 impl Deref for FakeShopmonkey {
@@ -309,6 +301,11 @@ impl Vendor for Shop {
 
     fn throttled(&self, _: &Ask<'_>) -> Answer {
         refusal(429, "API-429001", "Too many requests")
+    }
+
+    fn secrets(&self) -> Vec<String> {
+        let tokens = self.sessions.made().chain(self.key_mint.made());
+        self.users.secrets().chain(tokens).chain(self.others.made()).collect()
     }
 
     fn name_of(&self, token: &str) -> Option<String> {

@@ -25,7 +25,7 @@ pub(super) struct Tenant {
     properties: BTreeMap<(String, bool), Property>,
     /// What all modules of a type share.
     common_configs: BTreeMap<String, Value>,
-    /// Whatever else was told that is a secret: passwords for other ways to sign in, TOTP secrets.
+    /// Whatever was told that is a secret: passwords, also former ones and those for other ways to sign in, TOTP secrets.
     told: BTreeSet<String>,
     /// How long an account waits to be deleted. None: it is deleted at once.
     grace: Option<Duration>,
@@ -58,9 +58,8 @@ impl Tenant {
     }
 
     pub(super) fn add_user(&mut self, id: &str, login: &str, password: &str) {
-        let mut user = User::new(id, login);
-        password.clone_into(&mut user.password);
-        self.users.push(user);
+        self.users.push(User::new(id, login));
+        self.set_password(login, password);
     }
 
     pub(super) fn add_module(&mut self, id: &str, kind: &str, now: SystemTime) {
@@ -96,6 +95,7 @@ impl Tenant {
     }
 
     pub(super) fn set_password(&mut self, login: &str, password: &str) {
+        self.told.insert(password.to_owned());
         let known = self.users.iter_mut().find(|user| user.record["login"] == login);
         if let Some(user) = known {
             password.clone_into(&mut user.password);
@@ -111,7 +111,7 @@ impl Tenant {
     }
 
     pub(super) fn secrets(&self) -> impl Iterator<Item = String> {
-        self.users.iter().map(|user| user.password.clone()).chain(self.told.iter().cloned())
+        self.told.iter().cloned()
     }
 }
 
@@ -231,7 +231,8 @@ impl Tenant {
         let strategies = || body["authStrategies"].as_array().into_iter().flatten();
         strategies().for_each(|strategy| user.add_strategy(strategy));
         let record = user.record.clone();
-        self.told.extend(strategies().filter_map(|strategy| strategy["password"].as_str().map(str::to_owned)));
+        let passwords = strategies().chain([body]).filter_map(|told| told["password"].as_str());
+        self.told.extend(passwords.map(str::to_owned));
         Ok(record)
     }
 

@@ -172,13 +172,6 @@ impl FakeVms {
     pub fn token(&self, number: usize) -> String {
         locked(&self.platform).tokens.value(number).expect("so many tokens were given out")
     }
-
-    /// Every secret that this fake knows or ever gave out, for tests that search logs for leaks.
-    #[must_use]
-    pub fn secrets(&self) -> Vec<String> {
-        let platform = locked(&self.platform);
-        platform.users.secrets().chain(platform.tokens.made()).chain(platform.captchas.secrets()).collect()
-    }
 }
 
 impl Deref for FakeVms {
@@ -326,6 +319,10 @@ impl Vendor for Platform {
 
     fn throttled(&self, _: &Ask<'_>) -> Answer {
         if self.rules.empty_429 { Answer::empty(429) } else { Answer::message(429, "Too Many Attempts.") }
+    }
+
+    fn secrets(&self) -> Vec<String> {
+        self.users.secrets().chain(self.tokens.made()).chain(self.captchas.secrets()).collect()
     }
 
     fn name_of(&self, token: &str) -> Option<String> {

@@ -207,14 +207,6 @@ impl FakeVtex {
     pub fn app_token(&self, number: usize) -> String {
         locked(&self.vtex).app_tokens.value(number).expect("there were so many app tokens")
     }
-
-    /// Every secret that this fake knows or ever gave out, for tests that search logs for leaks.
-    #[must_use]
-    pub fn secrets(&self) -> Vec<String> {
-        let vtex = locked(&self.vtex);
-        let tokens = vtex.tokens.made().chain(vtex.app_tokens.made());
-        tokens.chain(vtex.providers.secrets()).chain(vtex.storefront.secrets()).collect()
-    }
 }
 
 impl Deref for FakeVtex {
@@ -368,6 +360,11 @@ impl Vendor for Vtex {
     /// Nothing is known of it.
     fn throttled(&self, _: &Ask<'_>) -> Answer {
         Answer::empty(429)
+    }
+
+    fn secrets(&self) -> Vec<String> {
+        let tokens = self.tokens.made().chain(self.app_tokens.made());
+        tokens.chain(self.providers.secrets()).chain(self.storefront.secrets()).collect()
     }
 
     fn name_of(&self, token: &str) -> Option<String> {

@@ -29,7 +29,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 mod clock {
     use super::*;
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn advancing_moves_all_hands_and_wakes_those_who_are_due() {
         let clock = ManualClock::new();
         let (wall, monotonic, world) = (clock.wall(), clock.monotonic(), clock.world());
@@ -47,14 +47,14 @@ mod clock {
         later.await.expect("the second sleeper wakes");
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn it_starts_where_its_documentation_says() {
         let clock = ManualClock::new();
         assert_eq!(clock.wall(), SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600));
         assert_eq!(ManualClock::at(SystemTime::UNIX_EPOCH).wall(), SystemTime::UNIX_EPOCH);
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn a_jump_of_the_wall_clock_moves_nothing_else() {
         let clock = ManualClock::new();
         let (wall, monotonic, world) = (clock.wall(), clock.monotonic(), clock.world());
@@ -67,7 +67,7 @@ mod clock {
         assert_eq!((clock.wall(), clock.monotonic(), clock.world()), (wall, monotonic, world));
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn a_sleeping_machine_loses_monotonic_time_and_wakes_nobody() {
         let clock = ManualClock::new();
         let (wall, monotonic) = (clock.wall(), clock.monotonic());
@@ -83,7 +83,7 @@ mod clock {
         assert_eq!(sleep.as_mut().poll(&mut context), Poll::Ready(()));
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn a_sleeper_counts_from_its_first_poll_to_its_end() {
         let clock = ManualClock::new();
         let mut context = Context::from_waker(Waker::noop());
@@ -103,7 +103,7 @@ mod clock {
 mod every_fake {
     use super::*;
 
-    #[test]
+    #[apply(hunted!)]
     fn the_test_in_the_documentation_is_that_of_the_example() {
         let page = include_str!("../../src/testing/mod.rs").lines().filter_map(|line| line.strip_prefix("//!"));
         let mut page = page.map(str::trim);
@@ -119,7 +119,7 @@ mod every_fake {
         }
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn it_outlives_the_runtime_that_started_it_and_ends_with_its_handle() {
         let fake = block_on(FakeVms::start());
         let settings = format!("{}/api/v1/static/basic", fake.uri());
@@ -129,7 +129,7 @@ mod every_fake {
         assert!(refused.is_connect());
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn a_connection_serves_one_request_after_another() {
         let fake = FakeVms::start().await;
         let address = fake.uri().replace("http://", "");
@@ -145,7 +145,7 @@ mod every_fake {
         }
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn the_date_of_an_answer_is_the_vendors() {
         let clock = ManualClock::new();
         let fake = FakeVms::builder().clock(clock.clone()).start().await;
@@ -155,7 +155,7 @@ mod every_fake {
         assert_eq!(fake.saw()[0].at, clock.world());
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn a_gate_holds_the_answers_of_one_operation_in_order() {
         let fake = FakeVitaMojo::start().await;
         let gate = fake.hold("auth");
@@ -175,7 +175,7 @@ mod every_fake {
         assert_eq!(status(vita_sign_in(&fake).send()).await, 201); // held no more
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn a_dropped_gate_is_open() {
         let fake = FakeVitaMojo::start().await;
         let gate = fake.hold("auth");
@@ -185,7 +185,7 @@ mod every_fake {
         assert_eq!(status(async { sign_in.await.expect("runs") }).await, 201);
     }
 
-    #[tokio::test(flavor = "multi_thread")]
+    #[apply(hunted_on_threads!)]
     async fn many_callers_can_be_held_at_once() {
         let fake = FakeVms::start().await;
         let gate = fake.hold("get_basic_static");
@@ -199,7 +199,7 @@ mod every_fake {
         }
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn until_completes_when_the_call_was_answered() {
         let fake = FakeVitaMojo::start().await;
         let sign_in = vita_sign_in(&fake).send();
@@ -208,7 +208,7 @@ mod every_fake {
         fake.until("auth", 1).await;
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn a_fault_instead_of_the_vendor_spends_nothing() {
         let fake = FakeVms::builder().session_limit(100).start().await;
         let faults = [
@@ -230,7 +230,7 @@ mod every_fake {
         assert!(fake.sessions().is_empty());
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn a_fault_after_the_vendor_loses_only_the_answer() {
         let fake = FakeVms::start().await;
         fake.next("get_token", Fault::CutAfter);
@@ -250,7 +250,7 @@ mod every_fake {
         assert!(fake.saw().iter().all(|seen| seen.status == Some(200)));
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn a_huge_answer_is_64_mib_longer() {
         let fake = FakeVms::start().await;
         fake.next("get_basic_static", Fault::Huge);
@@ -259,7 +259,7 @@ mod every_fake {
         assert_eq!(serde_json::from_str::<Value>(&huge).expect("is JSON")["is_captcha_available"], false);
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn a_delay_passes_on_the_fakes_clock() {
         let clock = ManualClock::new();
         let fake = FakeVms::builder().clock(clock.clone()).start().await;
@@ -272,7 +272,7 @@ mod every_fake {
         assert_eq!(status(async { delayed.await.expect("runs") }).await, 200);
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn a_slow_body_begins_at_once_and_ends_later() {
         let clock = ManualClock::new();
         let fake = FakeVms::builder().clock(clock.clone()).start().await;
@@ -286,7 +286,7 @@ mod every_fake {
         assert_eq!(body.await.expect("runs").expect("is whole")["is_captcha_available"], false);
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn a_redirect_leads_where_it_was_told_to() {
         let (fake, other) = (FakeVms::start().await, FakeVms::start().await);
         let elsewhere = format!("{}/api/v1/token", other.uri());
@@ -299,7 +299,7 @@ mod every_fake {
         assert_eq!((fake.sessions().len(), other.saw().len()), (0, 0));
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn a_member_can_be_another_be_added_or_be_missing() {
         let fake = FakeVms::builder().sign_ins_per_login(99).sign_ins_per_address(99).start().await;
         let whole = body(vms_sign_in(&fake, json!({})).send().await).await;
@@ -320,7 +320,7 @@ mod every_fake {
         fake.verify();
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn a_member_that_cannot_be_found_is_told_without_a_value() {
         let fake = FakeVms::start().await;
         fake.next("get_token", Fault::WithoutMember("/token".to_owned()));
@@ -341,7 +341,7 @@ mod every_fake {
         assert!(!told.contains("vms-") && !told.contains(FakeVms::LOGIN), "{told}");
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn a_skewed_clock_is_wrong_in_all_that_the_vendor_tells_and_does() {
         let clock = ManualClock::new();
         let fake = FakeVitaMojo::builder().clock(clock.clone()).jwt(true).start().await;
@@ -362,7 +362,7 @@ mod every_fake {
         assert_eq!(clock.sleepers(), 0);
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn faults_queue_up_and_standing_ones_stay_until_healed() {
         let fake = FakeVms::start().await;
         let settings = || status(call(&fake, Method::GET, "/api/v1/static/basic").send());
@@ -376,7 +376,7 @@ mod every_fake {
         assert_eq!(settings().await, 200);
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn an_expectation_that_is_not_met_is_told_in_a_sentence() {
         let fake = FakeVitaMojo::start().await;
         fake.expect("auth", 1);
@@ -398,7 +398,7 @@ FakeVitaMojo: `refresh_token` was to be called 2 times, but was never called. It
         assert_eq!(complaint(|| drop(fake)), told);
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn an_expectation_of_a_fake_that_saw_nothing_says_so() {
         let fake = FakeVms::start().await;
         fake.expect("get_token", 1);
@@ -406,14 +406,14 @@ FakeVitaMojo: `refresh_token` was to be called 2 times, but was never called. It
         assert_eq!(complaint(|| drop(fake)), told);
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn a_mistyped_operation_does_not_count_as_never_called() {
         let fake = FakeVitaMojo::start().await;
         let sentence = "this fake knows no operation `sign_in`, only auth, check_token, other, refresh_token";
         assert_eq!(complaint(|| fake.expect("sign_in", 0)), sentence);
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn no_secret_shows_in_what_a_fake_prints() {
         let fake = FakeVitaMojo::builder().odd_tokens(true).start().await;
         let tokens = body(vita_sign_in(&fake).send().await).await["payload"]["token"].clone();
@@ -434,7 +434,7 @@ FakeVitaMojo: `refresh_token` was to be called 2 times, but was never called. It
 mod vitamojo {
     use super::*;
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn a_sign_in_replays_the_vendors_example_with_tokens_of_its_own() {
         let fake = FakeVitaMojo::start().await;
         let answer = vita_sign_in(&fake).header("tenant", "t-1").send().await.expect("answers");
@@ -451,7 +451,7 @@ mod vitamojo {
         assert_eq!((seen.status, seen.tenant.as_deref(), &seen.bearer), (Some(201), Some("t-1"), &None));
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn a_failed_sign_in_is_400_in_the_shape_of_the_live_service() {
         let fake = FakeVitaMojo::builder().clock(ManualClock::new()).start().await;
         for (email, password) in [(FakeVitaMojo::EMAIL, "wrong"), ("nobody@example.org", FakeVitaMojo::PASSWORD)] {
@@ -472,7 +472,7 @@ mod vitamojo {
         assert_eq!(body(partial).await["message"][0]["value"], "password");
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn a_tenant_may_be_required() {
         let fake = FakeVitaMojo::builder().require_tenant("t-1").start().await;
         assert_eq!(status(vita_sign_in(&fake).send()).await, 400);
@@ -485,7 +485,7 @@ mod vitamojo {
         assert_eq!(answer, json!({ "ok": true, "path": "/order/v1/orders", "tenant": "t-1" }));
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn an_access_token_ends_after_its_life_on_the_fakes_clock() {
         let clock = ManualClock::new();
         let fake = FakeVitaMojo::builder().clock(clock.clone()).start().await;
@@ -500,7 +500,7 @@ mod vitamojo {
         assert_eq!(status(call(&fake, Method::GET, "/order/v1/orders").send()).await, 401);
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn a_renewal_keeps_the_refresh_token_unless_it_rotates() {
         let fake = FakeVitaMojo::start().await;
         let refresh = refresh_token(&body(vita_sign_in(&fake).send().await).await);
@@ -516,7 +516,7 @@ mod vitamojo {
         }
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn reuse_of_a_rotated_refresh_token_revokes_its_whole_family() {
         let fake = FakeVitaMojo::builder().rotating(true).start().await;
         let first = refresh_token(&body(vita_sign_in(&fake).send().await).await);
@@ -535,7 +535,7 @@ mod vitamojo {
         assert_eq!(status(renew(&fake, Method::PUT, &other_family).send()).await, 200);
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn each_dialect_answers_the_other_with_404_and_no_vendor_code() {
         for (dialect, right, wrong, ok) in [
             (RefreshDialect::PutOk, Method::PUT, Method::POST, 200),
@@ -551,7 +551,7 @@ mod vitamojo {
         }
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn an_odd_refresh_token_works_once_it_is_encoded() {
         let fake = FakeVitaMojo::builder().odd_tokens(true).rotating(true).start().await;
         let refresh = refresh_token(&body(vita_sign_in(&fake).send().await).await);
@@ -561,7 +561,7 @@ mod vitamojo {
         assert_eq!(status(renew(&fake, Method::PUT, &refresh).send()).await, 200);
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn a_jwt_tells_when_it_ends() {
         let clock = ManualClock::new();
         let fake = FakeVitaMojo::builder().jwt(true).token_life(MINUTE).clock(clock.clone()).start().await;
@@ -577,7 +577,7 @@ mod vitamojo {
         assert_eq!(check().await, 401);
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn tokens_can_be_revoked_and_passwords_changed() {
         let fake = FakeVitaMojo::builder().user("second@example.org", "second").start().await;
         let refresh = refresh_token(&body(vita_sign_in(&fake).send().await).await);
@@ -599,7 +599,7 @@ mod vitamojo {
 mod vms {
     use super::*;
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn a_sign_in_replays_the_vendors_example_with_a_session_of_its_own() {
         let fake = FakeVms::start().await;
         let answer = body(vms_sign_in(&fake, json!({ "session_id": null })).send().await).await;
@@ -613,7 +613,7 @@ mod vms {
         assert_eq!(body(with_token(&fake, Method::GET, "/api/v1/users/self").await).await, expected["user"]);
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn a_token_may_come_with_its_scheme() {
         let fake = FakeVms::builder().prefixed_token(true).start().await;
         let answer = body(vms_sign_in(&fake, json!({})).send().await).await;
@@ -623,7 +623,7 @@ mod vms {
         assert_eq!(status(twice.send()).await, 401);
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn the_session_limit_is_419_and_a_chosen_session_makes_room() {
         let clock = ManualClock::new();
         let fake = FakeVms::builder().session_limit(2).other_sessions(2).clock(clock.clone()).start().await;
@@ -649,7 +649,7 @@ mod vms {
         assert_eq!(status(vms_sign_in(&fake, json!({})).send()).await, 419);
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn a_wrong_password_ends_no_session() {
         let fake = FakeVms::builder().session_limit(1).other_sessions(1).start().await;
         let wrong = json!({ "session_id": "other-1", "password": "wrong" });
@@ -659,7 +659,7 @@ mod vms {
         assert_eq!(fake.sessions().len(), 1);
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn a_captcha_counts_once_and_for_a_minute() {
         let clock = ManualClock::new();
         let fake = FakeVms::builder().captcha(true).sign_ins_per_login(99).sign_ins_per_address(99);
@@ -688,7 +688,7 @@ mod vms {
         assert_eq!(field_blamed(vms_sign_in(&fake, late)).await, "captcha");
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn a_captcha_can_be_needed_after_some_sign_ins() {
         let fake = FakeVms::builder().captcha_after(2).start().await;
         let available = || async {
@@ -704,7 +704,7 @@ mod vms {
         assert_eq!(status(vms_sign_in(&fake, answer).send()).await, 200);
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn after_a_session_limit_the_same_captcha_counts_again_for_two_minutes() {
         let clock = ManualClock::new();
         let fake =
@@ -726,7 +726,7 @@ mod vms {
         assert_eq!(field_blamed(vms_sign_in(&fake, request)).await, "captcha");
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn a_captcha_has_a_picture_and_twenty_are_enough() {
         let clock = ManualClock::new();
         let fake = FakeVms::builder().clock(clock.clone()).start().await;
@@ -744,7 +744,7 @@ mod vms {
         assert_eq!(status(vms(&fake, Method::GET, "/api/v1/captcha").send()).await, 200);
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn every_attempt_counts_and_the_eleventh_is_429() {
         let clock = ManualClock::new();
         let fake = FakeVms::builder().session_limit(1).clock(clock.clone()).start().await;
@@ -763,7 +763,7 @@ mod vms {
         assert_eq!(sign_in(json!({})).await, 419);
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn the_throttles_count_by_address_and_by_login() {
         let fake = FakeVms::builder().sign_ins_per_login(2).session_limit(9).user("second", "pw");
         let fake = fake.retry_after(true).empty_429(true).clock(ManualClock::new()).start().await;
@@ -782,7 +782,7 @@ mod vms {
         assert_eq!(status(sign_in("second", "192.0.2.2")).await, 422);
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn sessions_are_listed_ended_and_signed_out() {
         let fake = FakeVms::builder().other_sessions(2).start().await;
         status(vms_sign_in(&fake, json!({})).send()).await;
@@ -801,7 +801,7 @@ mod vms {
         assert!(fake.sessions().is_empty());
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn a_session_ends_with_its_life_or_when_it_is_revoked() {
         let clock = ManualClock::new();
         let fake = FakeVms::builder().token_life(MINUTE).session_limit(1).clock(clock.clone()).start().await;
@@ -816,7 +816,7 @@ mod vms {
         assert_eq!(status(cameras.send()).await, 401);
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn a_password_can_be_changed_by_who_knows_it() {
         let fake = FakeVms::start().await;
         status(vms_sign_in(&fake, json!({})).send()).await;
@@ -833,7 +833,7 @@ mod vms {
         assert_eq!(status(vms_sign_in(&fake, json!({ "password": "new" })).send()).await, 200);
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn who_does_not_ask_for_json_is_taken_for_a_browser() {
         let fake = FakeVms::builder().session_limit(1).start().await;
         let http = Client::builder().redirect(Policy::none()).build().expect("a client");

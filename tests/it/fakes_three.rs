@@ -20,19 +20,19 @@ const START: u64 = 1_767_225_600;
 mod every_document {
     use super::*;
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn every_status_of_orderingstack_can_be_had() {
         let fake = FakeOrderingStack::start().await;
         assert_eq!(all_statuses(&fake, document("orderingstack")).await, (44, 94));
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn every_status_of_shopmonkey_can_be_had() {
         let fake = FakeShopmonkey::start().await;
         assert_eq!(all_statuses(&fake, document("shopmonkey")).await, (5, 12));
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn every_status_of_vtex_can_be_had() {
         let fake = FakeVtex::start().await;
         assert_eq!(all_statuses(&fake, document("vtex")).await, (17, 53));
@@ -81,7 +81,7 @@ mod orderingstack {
 
     const OTHER_TENANT: &str = "11111111-2222-4333-8444-555555555555";
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn a_password_gives_both_tokens_and_an_expiry_as_a_number() {
         let fake = Os::start().await;
         let answer = by_password(&fake).send().await.expect("answers");
@@ -100,7 +100,7 @@ mod orderingstack {
         assert_eq!((fake.count("issue_token"), fake.count("get_self")), (1, 1));
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn anonymous_users_and_services_get_no_refresh_token() {
         let fake = Os::start().await;
         let anonymous = [("grant_type", "password"), ("username", "anonymous"), ("password", ""), ("scope", "read")];
@@ -116,7 +116,7 @@ mod orderingstack {
         assert_eq!(status(with(&fake, 1, Method::GET, "/menu-api/api/menus").send()).await, 200);
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn the_clients_id_and_secret_are_form_encoded_before_they_are_basic() {
         let (id, secret) = ("web shop:1", "p%ss+w&rd é");
         let fake = Os::builder().client(id, secret).start().await;
@@ -136,7 +136,7 @@ mod orderingstack {
         assert_eq!(refused(other_way.bearer_auth("another")).await.0, 401);
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn a_token_is_refused_in_the_words_of_oauth() {
         let fake = Os::start().await;
         let form = |body: &str| fake_form(&fake, "/auth-oauth2/oauth/token").body(body.to_owned());
@@ -163,7 +163,7 @@ mod orderingstack {
         assert_eq!((fake.count("issue_token"), fake.count("get_user")), (10, 1));
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn refresh_tokens_rotate_and_a_spent_one_takes_its_family_with_it() {
         let fake = Os::start().await;
         let first = sign_in(&fake).await;
@@ -180,7 +180,7 @@ mod orderingstack {
         assert_eq!((fake.reuses(), fake.count("issue_token")), (1, 6));
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn a_renewal_may_leave_the_refresh_token_out_or_repeat_it() {
         let keeps = Os::builder().keeps_refresh_token(true).start().await;
         let refresh = sign_in(&keeps).await;
@@ -197,7 +197,7 @@ mod orderingstack {
         assert_eq!((keeps.reuses(), repeats.reuses(), never.reuses()), (0, 0, 0));
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn a_refresh_token_is_good_for_its_tenant_and_its_time() {
         let clock = ManualClock::new();
         let fake = Os::builder().tenant(OTHER_TENANT).refresh_life(DAY).clock(clock.clone()).start().await;
@@ -215,7 +215,7 @@ mod orderingstack {
         assert_eq!(refused(renew(&fake, &revoked)).await, (400, "invalid_grant".to_owned()));
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn the_expiry_is_told_in_three_dialects() {
         for (dialect, told) in
             [(ExpiresIn::Number, json!(90)), (ExpiresIn::Text, json!("90")), (ExpiresIn::Absent, Value::Null)]
@@ -226,7 +226,7 @@ mod orderingstack {
         }
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn an_access_token_ends_with_its_life_or_when_it_is_revoked() {
         let clock = ManualClock::new();
         let fake = Os::builder().token_life(MINUTE).jwt(true).clock(clock.clone()).start().await;
@@ -246,7 +246,7 @@ mod orderingstack {
         assert_eq!(status(call(&fake, Method::GET, "/menu-api/api/menus").send()).await, 401);
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn a_device_waits_for_a_person_and_gets_one_token() {
         let clock = ManualClock::new();
         let fake = Os::builder().clock(clock.clone()).start().await;
@@ -276,7 +276,7 @@ mod orderingstack {
         assert_eq!((fake.count("start_device"), fake.count("issue_token")), (1, 6));
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn a_device_is_turned_away_or_comes_too_late() {
         let clock = ManualClock::new();
         let fake = Os::builder().device_life(MINUTE).device_interval(SECOND).clock(clock.clone()).start().await;
@@ -298,7 +298,7 @@ mod orderingstack {
         assert_eq!(unknown.json::<Value>().await.expect("is JSON")["description"], "Cannot determine module");
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn a_token_of_the_wrong_kind_is_403_and_modules_are_told_apart() {
         let fake = Os::start().await;
         sign_in(&fake).await; // 1: a user
@@ -327,7 +327,7 @@ mod orderingstack {
         assert_eq!(status(with(&fake, 2, Method::GET, &catalog_user).send()).await, 400); // wants the tenant
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn users_keep_to_their_tenant_and_services_choose_one() {
         let fake = Os::builder().tenant(OTHER_TENANT).start().await;
         sign_in(&fake).await;
@@ -355,7 +355,7 @@ mod orderingstack {
         assert_eq!((named(Os::TENANT), named(OTHER_TENANT)), (4, 5));
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn users_are_made_changed_listed_and_deleted() {
         let fake = Os::start().await;
         sign_in(&fake).await;
@@ -400,7 +400,7 @@ mod orderingstack {
         assert_eq!((fake.count("get_user_list"), fake.count("create_user"), fake.count("create_user_sync")), (2, 2, 1));
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn users_are_found_by_contact_and_by_other_ways_to_sign_in() {
         let fake = Os::start().await;
         sign_in(&fake).await;
@@ -421,7 +421,7 @@ mod orderingstack {
         assert_eq!((fake.count("by_auth_strategy"), fake.count("get_user")), (4, 0));
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn the_signed_in_user_changes_and_deletes_himself() {
         let fake = Os::start().await;
         sign_in(&fake).await;
@@ -448,7 +448,7 @@ mod orderingstack {
         assert_eq!(status(with(&patient, 1, Method::GET, "/auth-api/api/me").send()).await, 200);
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn a_second_factor_is_set_up_and_shows_at_sign_in() {
         let fake = Os::start().await;
         sign_in(&fake).await;
@@ -470,7 +470,7 @@ mod orderingstack {
         assert_eq!(body(by_password(&fake).send().await).await["MFA"], "F");
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn properties_are_public_or_private_and_may_be_hidden() {
         let fake = Os::start().await;
         sign_in(&fake).await;
@@ -501,7 +501,7 @@ mod orderingstack {
         assert_eq!((fake.count("get_public_tenant_config"), fake.count("delete_tenant_property")), (3, 2));
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn modules_are_managed_and_signed_out() {
         let fake = Os::start().await;
         sign_in_as_service(&fake).await;
@@ -542,7 +542,7 @@ mod orderingstack {
         assert_eq!((fake.count("logout_module"), fake.count("get_module_config")), (2, 2));
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn roles_are_granted_by_login_and_taken_from_everybody_else() {
         let fake = Os::builder().user("ann", "pw").user("bob", "pw").start().await;
         sign_in(&fake).await;
@@ -562,7 +562,7 @@ mod orderingstack {
         assert_eq!(users[0]["roles"][0], json!({ "role": "ROLE_SU", "venue": "v-1" }));
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn no_secret_shows_in_what_it_prints() {
         let builder = Os::builder().client("id", "a client's secret").user("ann", "a password");
         let printed = format!("{builder:?}");
@@ -658,7 +658,7 @@ mod shopmonkey {
     use super::*;
     use FakeShopmonkey as Shop;
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn a_login_replays_the_vendors_example_with_a_session_of_its_own() {
         let fake = Shop::start().await;
         let mut answer = body(login(&fake, json!({ "audience": "shop" })).send().await).await;
@@ -673,7 +673,7 @@ mod shopmonkey {
         assert_eq!((fake.count("login"), fake.count("other")), (1, 1));
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn a_refused_login_is_an_envelope_with_a_status_or_inside_a_200() {
         let fake = Shop::start().await;
         let forbidden = Shop::builder().refused_login(403).start().await;
@@ -693,7 +693,7 @@ mod shopmonkey {
         assert_eq!(status(login(&fake, json!({ "password": "new" })).send()).await, 200);
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn a_whole_profile_has_what_the_table_calls_required() {
         let fake = Shop::builder().whole_profile(true).user("ann@shop.example", "pw").start().await;
         let answer = body(login(&fake, json!({ "email": "ann@shop.example", "password": "pw" })).send().await).await;
@@ -707,7 +707,7 @@ mod shopmonkey {
         assert!(fake.secrets().iter().any(|secret| secret == nats));
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn a_session_ends_with_its_life_when_revoked_and_when_signed_out() {
         let clock = ManualClock::new();
         let fake = Shop::builder().token_life(MINUTE).jwt(true).clock(clock.clone()).start().await;
@@ -730,7 +730,7 @@ mod shopmonkey {
         assert_eq!(serde_json::from_slice::<Value>(&claims).expect("is JSON")["exp"], START + 120);
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn api_keys_are_made_listed_deleted_and_end_after_days() {
         let clock = ManualClock::new();
         let fake = Shop::builder().clock(clock.clone()).start().await;
@@ -777,7 +777,7 @@ mod shopmonkey {
         assert_eq!((fake.count("create_api_key"), fake.count("delete_api_key")), (6, 3));
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn an_api_key_that_is_signed_out_is_dead() {
         let fake = Shop::builder().api_key("second", "sm-api-key-second").start().await;
         assert_eq!(fake.api_key(2), "sm-api-key-second");
@@ -788,7 +788,7 @@ mod shopmonkey {
         assert_eq!(status(with(&fake, "sm-api-key-second", Method::GET, "/v3/order").send()).await, 401);
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn a_page_has_a_hundred_at_most_and_the_next_one_goes_on() {
         let fake = with_many_keys(Shop::builder(), 205).await;
         let page = |query: &str| with(&fake, Shop::API_KEY, Method::GET, &format!("/v3/auth/api_key?{query}")).send();
@@ -808,7 +808,7 @@ mod shopmonkey {
         assert_eq!(status(page("limit=many")).await, 400);
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn pages_may_lack_their_meta_or_repeat_for_ever() {
         let bare = with_many_keys(Shop::builder().without_meta(true), 3).await;
         let list = |fake: &Shop, query: &str| {
@@ -822,7 +822,7 @@ mod shopmonkey {
         assert_eq!((&first, &first["meta"]), (&second, &json!({ "hasMore": true, "total": 4 })));
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn lists_are_filtered_by_json_and_ordered_by_id() {
         let fake = with_many_keys(Shop::builder(), 4).await;
         let list =
@@ -848,7 +848,7 @@ mod shopmonkey {
         assert_eq!(body(list(&two).await).await["meta"]["total"], 2);
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn each_token_has_its_calls_per_minute() {
         for (date, told) in [(false, "31"), (true, "Thu, 01 Jan 2026 00:01:00 GMT")] {
             let clock = ManualClock::new();
@@ -869,7 +869,7 @@ mod shopmonkey {
         }
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn every_answer_has_a_request_id_even_a_fault() {
         let fake = Shop::start().await;
         fake.next("list_api_keys", Fault::Html(403)); // the firewall in front
@@ -884,7 +884,7 @@ mod shopmonkey {
         assert_eq!(seen, ["req-1", "req-2", "req-3", "req-4"]);
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn no_secret_shows_in_what_it_prints() {
         let builder = Shop::builder().api_key("second", "a second key").user("ann", "a password");
         let printed = format!("{builder:?}");
@@ -922,7 +922,7 @@ mod vtex {
     const LOGIN: &str = "/api/vtexid/apptoken/login";
     const REFRESH: &str = "/api/vtexid/refreshtoken/webstore";
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn an_app_key_is_traded_for_a_token_that_ends_at_a_point_in_time() {
         let clock = ManualClock::new();
         let fake = Vtex::builder().clock(clock.clone()).start().await;
@@ -940,13 +940,13 @@ mod vtex {
         assert_eq!((fake.count("generate_authentication_token"), fake.count("other")), (1, 2));
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn the_expiry_may_count_from_now() {
         let fake = Vtex::builder().expires_in_seconds(true).token_life(90 * SECOND).start().await;
         assert_eq!(body(login(&fake, Vtex::APP_TOKEN).send().await).await["expires"], 90);
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn a_refused_sign_in_is_a_200_without_success_or_a_401() {
         for (builder, expected) in [(Vtex::builder(), 200), (Vtex::builder().refusals_in_401(true), 401)] {
             let fake = builder.start().await;
@@ -962,7 +962,7 @@ mod vtex {
         }
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn calls_are_made_with_a_token_in_header_or_cookie_or_with_a_pair() {
         let fake = Vtex::builder().app_key("second", "app-token-of-second").start().await;
         let token = fake.new_user_token(MINUTE);
@@ -992,7 +992,7 @@ mod vtex {
         assert_eq!((status(pair("second", "another").send()).await, fake.app_token(3).as_str()), (200, "another"));
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn the_account_is_named_by_the_host_or_by_an() {
         let fake = Vtex::builder().account("mystore").start().await;
         let by = |host: &str, query: &str| {
@@ -1022,7 +1022,7 @@ mod vtex {
         assert_eq!((&check["account"], &check["authStatus"]), (&json!("mystore"), &json!("Success")));
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn a_providers_token_is_exchanged_for_minutes() {
         let clock = ManualClock::new();
         let fake = Vtex::builder().provider_token("GoogleID", "g-1").clock(clock.clone()).start().await;
@@ -1038,7 +1038,7 @@ mod vtex {
         assert_eq!((orders(1).await, orders(2).await), (401, 200));
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn a_token_is_validated_in_the_body_of_a_call_without_a_session() {
         let clock = ManualClock::new();
         let fake = Vtex::builder().clock(clock.clone()).start().await;
@@ -1056,7 +1056,7 @@ mod vtex {
         assert_eq!(fake.saw().iter().filter(|seen| seen.bearer.is_some()).count(), 0);
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn users_are_looked_up_each_way_with_its_own_credential() {
         let fake = Vtex::builder().user("john@mail.com", "John").start().await;
         let token = fake.new_user_token(MINUTE);
@@ -1079,7 +1079,7 @@ mod vtex {
         assert_eq!((fake.count("get_user_id_by_email"), fake.count("get_storefront_user")), (3, 3));
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn an_app_token_is_renewed_in_two_steps() {
         let clock = ManualClock::new();
         let fake = Vtex::builder().clock(clock.clone()).start().await;
@@ -1102,7 +1102,7 @@ mod vtex {
         assert_eq!((fake.count("start_token_renewal"), fake.count("finish_token_renewal")), (3, 3));
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn a_shopper_signs_in_with_the_key_from_a_mail() {
         let clock = ManualClock::new();
         let fake = Vtex::builder().clock(clock.clone()).start().await;
@@ -1162,7 +1162,7 @@ mod vtex {
         assert_eq!((fake.count("send_access_key"), fake.count("validate_access_key")), (5, 5));
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn a_storefront_session_is_renewed_by_cookies_that_replace_each_other() {
         let clock = ManualClock::new();
         let fake = Vtex::builder().clock(clock.clone()).start().await;
@@ -1191,7 +1191,7 @@ mod vtex {
         assert_eq!((fake.reuses(), fake.count("refresh_storefront_token")), (1, 3));
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn a_renewal_wants_both_cookies_the_fingerprint_and_time() {
         let clock = ManualClock::new();
         let fake = Vtex::builder().refresh_life(DAY).storefront_life(60 * MINUTE).clock(clock.clone()).start().await;
@@ -1216,7 +1216,7 @@ mod vtex {
         assert_eq!(fake.reuses(), 0);
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn the_settings_of_a_unit_are_read_set_switched_and_deleted() {
         let fake = Vtex::start().await;
         let path = "/api/vtexid/organization-units/{unitId}/settings";
@@ -1252,7 +1252,7 @@ mod vtex {
         assert_eq!(counts, [4, 3, 3, 2]);
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn each_operation_says_401_in_words_of_its_own() {
         let fake = Vtex::start().await;
         for (operation, method, path, expected) in [
@@ -1267,7 +1267,7 @@ mod vtex {
         }
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn passwords_are_ruled_and_made_to_expire() {
         let fake = Vtex::start().await;
         let rules = "/api/vtexid/pub/providers/setup/password/webstore/password";
@@ -1284,7 +1284,7 @@ mod vtex {
         assert_eq!(fake.expired_passwords(), ["a+b@example.com"]);
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn no_secret_shows_in_what_it_prints() {
         let builder = Vtex::builder().app_key("second", "an app token").provider_token("p", "a provider's token");
         let printed = format!("{builder:?}");

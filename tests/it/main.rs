@@ -1,6 +1,13 @@
 //! Keyway against its fakes, as a user would use it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "tests")]
 
+#[macro_use]
+extern crate macro_rules_attribute;
+
+#[macro_use]
+#[path = "../hunter/mod.rs"]
+mod hunter;
+
 mod bad_input;
 mod calls;
 mod cancel;
@@ -10,6 +17,7 @@ mod fakes_three;
 mod flight;
 mod goldens;
 mod hardening;
+mod hunting;
 mod laws;
 mod middleware;
 mod one_clock;

@@ -153,7 +153,10 @@ impl RedisStore {
 
     fn name(&self, key: &Key, what: &str) -> String {
         // In braces, so that a cluster keeps what belongs together together.
-        format!("{}{{{key}}}:{what}", self.prefix)
+        let name = format!("{}{{{key}}}:{what}", self.prefix);
+        #[cfg(feature = "testing")]
+        crate::testing::witness::shown("a key in Redis", || name.clone());
+        name
     }
 
     /// What stands under this name, and as it was written. Damage is removed, and counts as absent.

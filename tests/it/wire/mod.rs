@@ -5,7 +5,6 @@
 //! forgotten: it is run, or the table is told to be incomplete.
 
 mod broken;
-pub(crate) mod document;
 mod input;
 mod lenient;
 mod orderingstack;
@@ -16,6 +15,8 @@ mod statuses;
 mod vitamojo;
 mod vms;
 mod vtex;
+
+pub(crate) use crate::hunter::document;
 
 use document::{Document, Operation};
 use keyway::{Error, ErrorKind};

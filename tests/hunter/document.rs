@@ -20,7 +20,8 @@ pub(crate) struct Answer<'d> {
     pub(crate) key: &'d str,
     /// The statuses that stand for it in a test.
     pub(crate) statuses: Vec<u16>,
-    /// `None`: no body is documented.
+    /// Media type and description of the body. `None`: no body is documented.
+    pub(crate) content: Option<(&'d str, &'d Value)>,
     pub(crate) schema: Option<&'d Value>,
     pub(crate) examples: Vec<&'d Value>,
 }
@@ -136,11 +137,21 @@ impl<'d> Operation<'d> {
         self.value["x-session-step"].as_str()
     }
 
+    /// A secret stands in its address.
+    pub(crate) fn has_secret_url(&self) -> bool {
+        self.value["x-secret-url"] == true
+    }
+
+    /// The security schemes, each of which alone opens it.
+    pub(crate) fn schemes(&self) -> Vec<&'d str> {
+        list(&self.value["security"]).iter().flat_map(members).map(|(scheme, _)| scheme).collect()
+    }
+
     /// Whose session may call it, in the document's order; empty = no session is sent.
     pub(crate) fn roles(&self) -> Vec<&'d str> {
         let schemes = &self.document.root["components"]["securitySchemes"];
         let mut roles = Vec::new();
-        for (scheme, _) in list(&self.value["security"]).iter().flat_map(members) {
+        for scheme in self.schemes() {
             let role = schemes[scheme]["x-role"].as_str().expect("an x-role");
             if !roles.contains(&role) {
                 roles.push(role);
@@ -164,6 +175,10 @@ impl<'d> Operation<'d> {
     pub(crate) fn body(&self) -> Option<(&'d str, &'d Value)> {
         let body = self.document.resolve(&self.value["requestBody"]);
         members(&body["content"]).next()
+    }
+
+    pub(crate) fn requires_body(&self) -> bool {
+        self.document.resolve(&self.value["requestBody"])["required"] == true
     }
 
     /// The vendor's first example of a request body.
@@ -208,10 +223,11 @@ impl<'d> Operation<'d> {
 
     fn answer(&self, key: &'d str, response: &'d Value) -> Answer<'d> {
         let response = self.document.resolve(response);
-        let content = members(&response["content"]).map(|(_, content)| content).next();
-        let schema = content.map(|content| &content["schema"]);
-        let named = content.into_iter().flat_map(|content| members(&content["examples"]));
-        let examples = content.and_then(|content| content.get("example")).into_iter();
+        let content = members(&response["content"]).next();
+        let described = content.map(|(_, described)| described);
+        let schema = described.map(|described| &described["schema"]);
+        let named = described.into_iter().flat_map(|described| members(&described["examples"]));
+        let examples = described.and_then(|described| described.get("example")).into_iter();
         let examples = examples.chain(named.map(|(_, example)| &example["value"])).collect();
         let is_taken = |status: &u16| self.value["responses"].get(status.to_string()).is_some();
         let mut statuses = statuses_of(key);
@@ -222,7 +238,7 @@ impl<'d> Operation<'d> {
         if schema.is_some_and(|schema| !self.document.is_anything(schema)) {
             statuses.retain(|status| *status != 204 || key == "204");
         }
-        Answer { key, statuses, schema, examples }
+        Answer { key, statuses, content, schema, examples }
     }
 }
 

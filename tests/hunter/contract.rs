@@ -1,0 +1,479 @@
+//! Every exchange with a fake, held against the vendor's document: what Keyway asks, and what the fake answers.
+
+use super::document::{Answer, Document, Operation, list, members};
+use jsonschema::{Draft, Validator};
+use keyway::testing::witness::Exchange;
+use percent_encoding::percent_decode_str;
+use serde_json::{Map, Value, json};
+use std::{
+    collections::HashMap,
+    sync::{Arc, LazyLock, Mutex, PoisonError},
+};
+use url::form_urlencoded;
+
+/// What a fake does and its document does not say.
+struct OnPurpose {
+    fake: &'static str,
+    /// The operations; none: all.
+    operations: &'static [&'static str],
+    /// What the answer says, or the beginning of it.
+    says: &'static [&'static str],
+    #[expect(dead_code, reason = "it is there to be read")]
+    why: &'static str,
+}
+
+const ON_PURPOSE: &[OnPurpose] = &[
+    OnPurpose {
+        fake: "FakeVitaMojo",
+        operations: &["refresh_token"],
+        says: &["is 400, which is not documented", "is 404, which is not documented"],
+        why: "a dead refresh token is a 400 on the live service; 404 is what its framework says where it has no route, \
+              in the dialect that renews by POST",
+    },
+    OnPurpose {
+        fake: "FakeOrderingStack",
+        operations: &[],
+        says: &[
+            "is 400, which is not documented",
+            "is 401, which is not documented",
+            "is 403, which is not documented",
+            "is 404, which is not documented",
+        ],
+        why: "the vendor's page documents no refusal; these are those of the framework that made the page",
+    },
+    OnPurpose {
+        fake: "FakeShopmonkey",
+        operations: &["login"],
+        says: &["is 200, whose `/data` ", "is 200, whose `/data/user` "],
+        why: "the vendor's example lacks much of what its tables call required; `whole_profile` has all of it",
+    },
+    OnPurpose {
+        fake: "FakeShopmonkey",
+        operations: &[],
+        says: &["is 200, whose `` \"data\"", "is 200, whose `/message` is not", "is 200, whose `/code` is not"],
+        why: "`failures_in_200` puts a failure's envelope into a 200, as `success` suggests",
+    },
+    OnPurpose {
+        fake: "FakeShopmonkey",
+        operations: &["logout"],
+        says: &["is 400, which is not documented", "is 401, which is not documented"],
+        why: "every write must have a body of JSON, if only `{}`; and a session that has ended cannot be ended",
+    },
+    OnPurpose {
+        fake: "FakeVms",
+        operations: &["get_token"],
+        says: &["is 429 as ``"],
+        why: "`empty_429`: the body of a throttle is not documented upstream",
+    },
+    OnPurpose {
+        fake: "FakeVms",
+        operations: &[],
+        says: &["is 419 as `text/html", "is 302, which is not documented"],
+        why: "who does not ask for JSON is taken for a browser, as by the vendor's framework",
+    },
+    OnPurpose {
+        fake: "FakeVtex",
+        operations: &[],
+        says: &["is 400, which is not documented"],
+        why: "the account is another's, or a parameter is missing: what is said then is not documented",
+    },
+    OnPurpose {
+        fake: "FakeVtex",
+        operations: &["generate_authentication_token", "exchange_oauth_access_token"],
+        says: &["is 401, which is not documented"],
+        why: "`refusals_in_401`: how a refusal is told is not documented",
+    },
+    OnPurpose {
+        fake: "FakeVtex",
+        operations: &["exchange_oauth_access_token"],
+        says: &["is 200, whose `/authStatus` is not documented"],
+        why: "how a refusal is told is not documented; its sibling tells it so",
+    },
+    OnPurpose {
+        fake: "FakeVtex",
+        operations: &["expire_user_password"],
+        says: &["is 401, which is not documented"],
+        why: "a call without a session is refused",
+    },
+    OnPurpose {
+        fake: "FakeVtex",
+        operations: &["get_storefront_user"],
+        says: &["is 404, which is not documented"],
+        why: "what is said of an unknown user is not documented",
+    },
+    OnPurpose {
+        fake: "FakeVms",
+        operations: &["logout"],
+        says: &["is 401, which is not documented"],
+        why: "a session that has ended cannot be ended, and its framework says so",
+    },
+];
+
+/// What any HTTP client sends, and the two headers by which platforms tell their tenants apart: a session sends its own with
+/// every call, since the vendors' services behind the documented ones want it, whether a page says so or not.
+const USUAL_HEADERS: [&str; 10] = [
+    "accept",
+    "accept-encoding",
+    "authorization",
+    "content-length",
+    "content-type",
+    "cookie",
+    "host",
+    "tenant",
+    "user-agent",
+    "x-tenant",
+];
+
+struct Contract {
+    document: Document,
+    /// The schemas as JSON Schema has them.
+    components: Value,
+}
+
+static CONTRACTS: LazyLock<HashMap<&str, Contract>> = LazyLock::new(|| {
+    HashMap::from([
+        ("FakeVitaMojo", Contract::of(include_str!("../../specs/vitamojo.json"))),
+        ("FakeOrderingStack", Contract::of(include_str!("../../specs/orderingstack.json"))),
+        ("FakeShopmonkey", Contract::of(include_str!("../../specs/shopmonkey.json"))),
+        ("FakeVms", Contract::of(include_str!("../../specs/vms.json"))),
+        ("FakeVtex", Contract::of(include_str!("../../specs/vtex.json"))),
+    ])
+});
+
+/// Whether the document says that a secret stands in the address.
+pub(crate) fn has_secret_url(exchange: &Exchange<'_>) -> bool {
+    operation_of(exchange).is_some_and(|operation| operation.has_secret_url())
+}
+
+/// What is wrong with an exchange, in sentences.
+pub(crate) fn breaches(exchange: &Exchange<'_>) -> Vec<String> {
+    let Some(operation) = operation_of(exchange).filter(|operation| operation.method() == exchange.method) else {
+        return Vec::new(); // beside the document
+    };
+    let contract = &CONTRACTS[exchange.fake];
+    let mut breaches = Vec::new();
+    if exchange.headers.get("user-agent").is_some_and(|agent| agent.as_bytes().starts_with(b"keyway/")) {
+        let request = Request { contract, operation, exchange };
+        breaches.extend(
+            request.breaches().into_iter().map(|what| format!("the request for `{}` {what}", exchange.operation)),
+        );
+    }
+    if !exchange.is_faulty {
+        let answer = contract.answer(operation, exchange).into_iter().filter(|what| !is_on_purpose(exchange, what));
+        breaches.extend(answer.map(|what| format!("the answer to `{}` {what}", exchange.operation)));
+    }
+    breaches
+}
+
+fn is_on_purpose(exchange: &Exchange<'_>, what: &str) -> bool {
+    ON_PURPOSE.iter().any(|on_purpose| {
+        let OnPurpose { fake, operations, says, .. } = on_purpose;
+        *fake == exchange.fake
+            && (operations.is_empty() || operations.contains(&exchange.operation))
+            && says.iter().any(|begins| what.starts_with(begins))
+    })
+}
+
+/// The schema of a documented answer.
+pub(crate) fn answer_schema(fake: &str, operation: &str, key: &str) -> &'static Value {
+    documented(fake, operation, key).schema.expect("it has a body")
+}
+
+/// The vendor's example of an answer.
+pub(crate) fn example(fake: &str, operation: &str, key: &str) -> Value {
+    documented(fake, operation, key).examples[0].clone()
+}
+
+/// What is wrong with an answer of this schema.
+pub(crate) fn wrong(fake: &str, schema: &'static Value, body: &Value) -> Vec<String> {
+    CONTRACTS[fake].check(schema, body, "it is")
+}
+
+fn documented(fake: &str, operation: &str, key: &str) -> Answer<'static> {
+    let operations = CONTRACTS[fake].document.operations();
+    let operation = operations.into_iter().find(|known| known.id() == operation).expect("an operation");
+    operation.answers().into_iter().find(|answer| answer.key == key).expect("an answer")
+}
+
+fn operation_of(exchange: &Exchange<'_>) -> Option<Operation<'static>> {
+    let operations = CONTRACTS.get(exchange.fake)?.document.operations();
+    operations.into_iter().find(|operation| operation.id() == exchange.operation)
+}
+
+impl Contract {
+    fn of(text: &str) -> Self {
+        let document = Document::parse(text);
+        let components = json_schema(&document.root["components"]);
+        Self { document, components }
+    }
+
+    fn answer(&self, operation: Operation<'static>, exchange: &Exchange<'_>) -> Vec<String> {
+        let status = exchange.status;
+        let answers = operation.answers();
+        let fits = |key: &str| key == status.to_string() || key == format!("{}XX", status / 100);
+        let Some(answer) = answers.iter().find(|answer| fits(answer.key)) else {
+            return vec![format!("is {status}, which is not documented")];
+        };
+        let Some((media_type, content)) = answer.content else {
+            let is_empty = exchange.answer.is_empty();
+            return if is_empty {
+                Vec::new()
+            } else {
+                vec![format!("is {status} with a body, and none is documented")]
+            };
+        };
+        if exchange.answer.is_empty() && self.document.is_anything(&content["schema"]) {
+            return Vec::new();
+        }
+        if essence(exchange.content_type) != media_type {
+            return vec![format!("is {status} as `{}`, documented is `{media_type}`", exchange.content_type)];
+        }
+        match serde_json::from_slice(exchange.answer) {
+            Ok(body) => self.check(&content["schema"], &body, &format!("is {status}")),
+            Err(_) => vec![format!("is {status} without JSON")],
+        }
+    }
+
+    /// What is wrong with a value, without quoting it.
+    fn check(&self, schema: &'static Value, value: &Value, what: &str) -> Vec<String> {
+        let validator = self.validator(schema);
+        let wrong = validator.iter_errors(value);
+        let mut wrong: Vec<_> =
+            wrong.map(|error| format!("{what}, whose `{}` {}", error.instance_path(), error.masked())).collect();
+        self.find_unknown(schema, value, "", &mut |at| wrong.push(format!("{what}, whose `{at}` is not documented")));
+        wrong
+    }
+
+    /// Made once for each schema: there are few, and making one takes longer than using it.
+    fn validator(&self, schema: &'static Value) -> Arc<Validator> {
+        static MADE: LazyLock<Mutex<HashMap<usize, Arc<Validator>>>> = LazyLock::new(Mutex::default);
+        let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+        let make = || {
+            let mut root = json_schema(schema);
+            root["components"] = self.components.clone();
+            let options = jsonschema::options().with_draft(Draft::Draft202012).should_validate_formats(true);
+            Arc::new(options.build(&root).expect("the document's schemas are schemas"))
+        };
+        made.entry(std::ptr::from_ref(schema).addr()).or_insert_with(make).clone()
+    }
+
+    /// Members that the schema does not name, where it names any.
+    fn find_unknown(&self, schema: &Value, value: &Value, at: &str, tell: &mut impl FnMut(&str)) {
+        let schema = self.document.resolve(schema);
+        for (index, item) in list(value).iter().enumerate() {
+            self.find_unknown(&schema["items"], item, &format!("{at}/{index}"), tell);
+        }
+        let named = self.document.members(schema);
+        for (name, member) in members(value) {
+            let at = format!("{at}/{name}");
+            match named.iter().find(|(known, _)| *known == name) {
+                Some((_, schema)) => self.find_unknown(schema, member, &at, tell),
+                None if named.is_empty() || schema.get("additionalProperties").is_some() => {}
+                None => tell(&at),
+            }
+        }
+    }
+}
+
+struct Request<'e> {
+    contract: &'static Contract,
+    operation: Operation<'static>,
+    exchange: &'e Exchange<'e>,
+}
+
+impl Request<'_> {
+    fn breaches(&self) -> Vec<String> {
+        let (path, query) = self.exchange.target.split_once('?').unwrap_or((self.exchange.target, ""));
+        let mut wrong = self.path(path);
+        wrong.extend(self.query(query));
+        wrong.extend(self.headers());
+        wrong.extend(self.cookies());
+        wrong.extend(self.security());
+        wrong.extend(self.body());
+        wrong
+    }
+
+    fn path(&self, path: &str) -> Vec<String> {
+        let template = self.operation.path();
+        let parts = template.split('/').zip(path.split('/'));
+        let given = parts.filter_map(|(name, value)| {
+            let name = name.strip_prefix('{')?.strip_suffix('}')?;
+            Some((name.to_owned(), percent_decode_str(value).decode_utf8_lossy().into_owned()))
+        });
+        self.parameters("path", given.collect())
+    }
+
+    fn query(&self, query: &str) -> Vec<String> {
+        self.parameters("query", form_urlencoded::parse(query.as_bytes()).into_owned().collect())
+    }
+
+    /// Headers that are documented must be right; no others may come but those that every client sends and those that
+    /// carry a session or its tenant.
+    fn headers(&self) -> Vec<String> {
+        let documented = self.operation.parameters("header");
+        let names = documented.iter().filter_map(|header| header["name"].as_str());
+        let names: Vec<_> = names.map(str::to_ascii_lowercase).collect();
+        let is_usual = |name: &str| USUAL_HEADERS.contains(&name) && !names.iter().any(|known| known == name);
+        let is_session = |name: &str| self.security_headers().iter().any(|known| known.eq_ignore_ascii_case(name));
+        let given =
+            self.exchange.headers.iter().filter(|(name, _)| !is_usual(name.as_str()) && !is_session(name.as_str()));
+        let given =
+            given.map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
+        self.parameters("header", given.collect())
+    }
+
+    fn cookies(&self) -> Vec<String> {
+        let lines = self.exchange.headers.get_all("cookie").iter().filter_map(|line| line.to_str().ok());
+        let pairs = lines.flat_map(|line| line.split("; ")).filter_map(|pair| pair.split_once('='));
+        self.parameters("cookie", pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+    }
+
+    /// Each documented one that is required is there, each that is there is documented, and all are of their schemas.
+    fn parameters(&self, place: &str, given: Vec<(String, String)>) -> Vec<String> {
+        let documented = self.documented(place);
+        let same = |documented: &str, given: &str| match place {
+            "header" => documented.eq_ignore_ascii_case(given),
+            // The account's id and name stand in their names.
+            "cookie" => documented.split("{{").next().is_some_and(|start| given.starts_with(start)),
+            _ => documented == given,
+        };
+        let mut wrong = Vec::new();
+        for (name, schema, is_required) in &documented {
+            let values: Vec<_> =
+                given.iter().filter(|(given, _)| same(name, given)).map(|(_, value)| value.as_str()).collect();
+            if values.is_empty() && *is_required {
+                wrong.push(format!("lacks the {place} parameter `{name}`"));
+            }
+            if !values.is_empty() {
+                let value = self.typed(schema, &values);
+                wrong.extend(self.contract.check(schema, &value, &format!("has the {place} parameter `{name}`")));
+            }
+        }
+        let unknown = given.iter().filter(|(given, _)| !documented.iter().any(|(name, ..)| same(name, given)));
+        wrong.extend(unknown.map(|(name, _)| format!("has the {place} parameter `{name}`, which is not documented")));
+        wrong
+    }
+
+    /// Name, schema, and whether it is required; an object in the query stands for its members.
+    fn documented(&self, place: &str) -> Vec<(&'static str, &'static Value, bool)> {
+        let document = &self.contract.document;
+        let of_parameter = |parameter: &'static Value| {
+            let (schema, is_required) = (&parameter["schema"], parameter["required"] == true);
+            let below = document.members(schema);
+            match below.is_empty() {
+                true => vec![(parameter["name"].as_str().expect("a name"), schema, is_required)],
+                false => below.into_iter().map(|(name, schema)| (name, schema, false)).collect(),
+            }
+        };
+        self.operation.parameters(place).into_iter().flat_map(of_parameter).collect()
+    }
+
+    /// The value that these texts stand for.
+    fn typed(&self, schema: &Value, texts: &[&str]) -> Value {
+        let schema = self.contract.document.resolve(schema);
+        let of_text = |kind: Option<&str>, text: &str| match kind {
+            Some("integer" | "number" | "boolean") => serde_json::from_str(text).unwrap_or_else(|_| json!(text)),
+            _ => json!(text),
+        };
+        match schema["type"].as_str() {
+            Some("array") => {
+                let item = self.contract.document.resolve(&schema["items"])["type"].as_str();
+                texts.iter().map(|text| of_text(item, text)).collect()
+            }
+            kind => of_text(kind, texts[0]),
+        }
+    }
+
+    /// Whatever the document lets a session travel in.
+    fn security_headers(&self) -> Vec<&'static str> {
+        let schemes = &self.contract.document.root["components"]["securitySchemes"];
+        let names = self.operation.schemes().into_iter().map(|scheme| match schemes[scheme]["name"].as_str() {
+            Some("X-VTEX-API-AppToken") => vec!["X-VTEX-API-AppToken", "X-VTEX-API-AppKey"],
+            Some(name) => vec![name],
+            None => vec!["authorization"],
+        });
+        names.flatten().collect()
+    }
+
+    /// A call that needs a session has one, and no other carries any.
+    fn security(&self) -> Option<String> {
+        let wanted = self.security_headers();
+        let has = |name: &str| self.exchange.headers.contains_key(name);
+        let bearer =
+            self.exchange.headers.get("authorization").is_some_and(|value| value.as_bytes().starts_with(b"Bearer"));
+        match wanted.is_empty() {
+            false if !wanted.iter().any(|name| has(name)) => Some("comes without a session".to_owned()),
+            true if bearer => Some("carries a session, and needs none".to_owned()),
+            _ => None,
+        }
+    }
+
+    fn body(&self) -> Vec<String> {
+        let body = self.exchange.body;
+        let Some((media_type, content)) = self.operation.body() else {
+            return if body.is_empty() { Vec::new() } else { vec!["has a body, and none is documented".to_owned()] };
+        };
+        if body.is_empty() {
+            let is_required = self.operation.requires_body();
+            return if is_required { vec!["lacks its body".to_owned()] } else { Vec::new() };
+        }
+        let sent = self.exchange.headers.get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        if essence(sent) != media_type {
+            return vec![format!("has a body of `{sent}`, documented is `{media_type}`")];
+        }
+        let schema = &content["schema"];
+        let body = match media_type {
+            "application/json" => serde_json::from_slice(body).ok(),
+            "multipart/form-data" => Some(self.fields(schema, parts(sent, body))),
+            _ => Some(self.fields(schema, form_urlencoded::parse(body).into_owned().collect())),
+        };
+        match body {
+            Some(body) => self.contract.check(schema, &body, "has a body"),
+            None => vec!["has a body without JSON".to_owned()],
+        }
+    }
+
+    /// The fields of a form, as the members of an object.
+    fn fields(&self, schema: &Value, fields: Vec<(String, String)>) -> Value {
+        let members = self.contract.document.members(schema);
+        let typed = fields.into_iter().map(|(name, text)| {
+            let schema = members.iter().find(|(known, _)| *known == name).map_or(&Value::Null, |(_, schema)| schema);
+            let value = self.typed(schema, &[text.as_str()]);
+            (name, value)
+        });
+        Value::Object(typed.collect::<Map<_, _>>())
+    }
+}
+
+/// The fields of a `multipart/form-data` body.
+fn parts(content_type: &str, body: &[u8]) -> Vec<(String, String)> {
+    let boundary = content_type.split_once("boundary=").map_or("", |(_, boundary)| boundary.trim_matches('"'));
+    let body = String::from_utf8_lossy(body);
+    let boundary = format!("--{boundary}");
+    let parts = body.split(&boundary).filter_map(|part| part.split_once("\r\n\r\n"));
+    let named = parts.filter_map(|(head, value)| {
+        let name = head.split_once("name=\"")?.1.split_once('"')?.0;
+        Some((name.to_owned(), value.strip_suffix("\r\n").unwrap_or(value).to_owned()))
+    });
+    named.collect()
+}
+
+/// A media type without its parameters.
+fn essence(media_type: &str) -> &str {
+    media_type.split(';').next().unwrap_or_default().trim()
+}
+
+/// A schema of OpenAPI 3.0 as one of JSON Schema: the two differ in how they say `null`.
+fn json_schema(schema: &Value) -> Value {
+    match schema {
+        Value::Array(items) => items.iter().map(json_schema).collect(),
+        Value::Object(members) => {
+            let schema: Map<_, _> = members.iter().map(|(name, value)| (name.clone(), json_schema(value))).collect();
+            match schema.get("nullable") {
+                Some(Value::Bool(true)) => json!({ "anyOf": [{ "type": "null" }, schema] }),
+                _ => Value::Object(schema),
+            }
+        }
+        other => other.clone(),
+    }
+}

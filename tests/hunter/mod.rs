@@ -1,0 +1,311 @@
+//! Nearly every test starts here. When it has ended, every secret that a fake gave out or that the test typed is
+//! searched for wherever others could have read it, and every exchange with a fake is held against the vendor's document.
+//!
+//! Searched for, as they are and percent-encoded, in base64, in JSON and in a `Debug` text: what fakes gave out and were
+//! told, and whatever became a [`keyway::Secret`] while the test ran.
+//!
+//! Searched through, from the beginning of the test to its end:
+//!
+//! | what | how it comes here |
+//! |---|---|
+//! | `Display` and `Debug` of every error, its code, request id and fields, and the question that it carries | when the error is dropped |
+//! | a session's key, report and profile | when the session is dropped |
+//! | panics, also those that a test catches | a hook |
+//! | logs at TRACE of Keyway, reqwest and hyper's pool and connector | a global subscriber; hyper itself tells only under `--cfg hyper_unstable_tracing` |
+//! | names of files, and keys in Redis | the stores |
+//! | URLs | the fakes; operations whose document says `x-secret-url` have a secret in theirs |
+//! | every other origin | a secret that one fake knows must not be sent to a fake that does not |
+//!
+//! An error has no `source()`: what caused it is in its text. Its `body()` is not searched: that is the vendor's own answer,
+//! handed over to whoever asks for it, and none of a call that hands out tokens. What else can be printed, leases, clients and the types of
+//! answers, is printed by the law L12 and the tests of each surface.
+//!
+//! Where several tests share a process, secrets tell them apart: fakes give out values that exist nowhere else. What came to
+//! be on another test's own thread, a secret or a line, is left to that test; the rest is everybody's.
+
+pub(crate) mod contract;
+#[allow(dead_code, reason = "some tests need all of it, others little")]
+pub(crate) mod document;
+pub(crate) mod needles;
+
+use keyway::testing::{
+    Fake,
+    witness::{self, Exchange, Witness},
+};
+use needles::Needles;
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    io,
+    panic::{self, AssertUnwindSafe},
+    sync::{Arc, Mutex, MutexGuard, Once, PoisonError},
+    thread,
+};
+use tracing_subscriber::{filter::LevelFilter, fmt::MakeWriter, prelude::*};
+
+/// Makes a test of a function without arguments, sync or async: `#[apply(hunted!)]`.
+macro_rules! hunted {
+    ($(#[$about:meta])* async fn $name:ident() $body:block) => {
+        $(#[$about])*
+        #[test]
+        fn $name() {
+            #[tokio::main(flavor = "current_thread")]
+            async fn test() $body
+            $crate::hunter::hunted(test);
+        }
+    };
+    ($(#[$about:meta])* fn $name:ident() $body:block) => {
+        $(#[$about])*
+        #[test]
+        fn $name() {
+            fn test() $body
+            $crate::hunter::hunted(test);
+        }
+    };
+}
+
+/// The same on a runtime of four threads: `#[apply(hunted_on_threads!)]`.
+macro_rules! hunted_on_threads {
+    ($(#[$about:meta])* async fn $name:ident() $body:block) => {
+        $(#[$about])*
+        #[test]
+        fn $name() {
+            #[tokio::main(flavor = "multi_thread", worker_threads = 4)]
+            async fn test() $body
+            $crate::hunter::hunted(test);
+        }
+    };
+}
+
+/// Runs a test, and then looks for what it made secret.
+pub(crate) fn hunted(test: impl FnOnce()) {
+    let hunt = Hunt::begin();
+    let outcome = panic::catch_unwind(AssertUnwindSafe(test));
+    let leaks = hunt.end();
+    match outcome {
+        Err(panic) => panic::resume_unwind(panic),
+        Ok(()) => assert!(leaks.is_empty(), "{}", leaks.join("\n")),
+    }
+}
+
+/// Something that came to pass while tests ran.
+enum Entry {
+    Secret {
+        thread: Option<String>,
+        secret: String,
+    },
+    /// Others can read this.
+    Shown {
+        what: &'static str,
+        thread: Option<String>,
+        text: String,
+    },
+    /// This was sent to this address.
+    Sent {
+        address: String,
+        text: String,
+    },
+    /// The fake at this address has gone; these may be sent to it.
+    Closed {
+        address: String,
+        secrets: Vec<String>,
+    },
+    /// The test lets what others know be sent to this address.
+    Trusted(String),
+}
+
+/// The test says that credentials of others may be sent to this fake, because a client was told so.
+pub(crate) fn trusts(fake: &Fake) {
+    COLLECTOR.note(Entry::Trusted(fake.uri().trim_start_matches("http://").to_owned()));
+}
+
+/// All that came to pass and that a test in progress may still want to look through.
+#[derive(Default)]
+struct Diary {
+    /// How many entries were thrown away.
+    forgotten: usize,
+    entries: VecDeque<Arc<Entry>>,
+    /// The hunts in progress, each with its first entry.
+    hunts: BTreeMap<usize, usize>,
+    hunts_begun: usize,
+    /// The names of threads that are tests.
+    tests: BTreeSet<String>,
+}
+
+struct Collector(Mutex<Diary>);
+
+static COLLECTOR: Collector = Collector(Mutex::new(Diary {
+    forgotten: 0,
+    entries: VecDeque::new(),
+    hunts: BTreeMap::new(),
+    hunts_begun: 0,
+    tests: BTreeSet::new(),
+}));
+
+impl Collector {
+    fn diary(&self) -> MutexGuard<'_, Diary> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, entry: Entry) {
+        let mut diary = self.diary();
+        if !diary.hunts.is_empty() {
+            diary.entries.push_back(Arc::new(entry));
+        }
+    }
+}
+
+impl Witness for Collector {
+    fn secret(&self, secret: &str) {
+        self.note(Entry::Secret { thread: thread_name(), secret: secret.to_owned() });
+    }
+
+    fn shown(&self, what: &'static str, text: &str) {
+        self.note(Entry::Shown { what, thread: thread_name(), text: text.to_owned() });
+    }
+
+    fn exchange(&self, exchange: &Exchange<'_>) -> Vec<String> {
+        let mut text = format!("{} {}\n", exchange.method, exchange.target);
+        for (name, value) in exchange.headers {
+            text += &format!("{name}: {}\n", String::from_utf8_lossy(value.as_bytes()));
+        }
+        text += &String::from_utf8_lossy(exchange.body);
+        self.note(Entry::Sent { address: exchange.address.to_owned(), text });
+        if !contract::has_secret_url(exchange) {
+            self.shown("a URL", exchange.target);
+        }
+        contract::breaches(exchange)
+    }
+
+    fn closed(&self, address: &str, secrets: Vec<String>) {
+        secrets.iter().for_each(|secret| self.secret(secret));
+        self.note(Entry::Closed { address: address.to_owned(), secrets });
+    }
+}
+
+fn thread_name() -> Option<String> {
+    thread::current().name().map(str::to_owned)
+}
+
+/// A line of the log.
+struct Line;
+
+impl io::Write for Line {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        COLLECTOR.shown("a log", &String::from_utf8_lossy(line));
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Line {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        Self
+    }
+}
+
+fn listen() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        witness::tell(&COLLECTOR);
+        let lines = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(Line);
+        // The server of the fakes and stages may tell what it likes: it is the vendor.
+        let ours = tracing_subscriber::filter::filter_fn(|about| !about.target().starts_with("wiremock"));
+        tracing_subscriber::registry().with(lines.with_filter(ours).with_filter(LevelFilter::TRACE)).init();
+        let print = panic::take_hook();
+        panic::set_hook(Box::new(move |panic| {
+            COLLECTOR.shown("a panic", &panic.to_string());
+            print(panic);
+        }));
+    });
+}
+
+pub(crate) struct Hunt {
+    number: usize,
+    test: Option<String>,
+}
+
+impl Hunt {
+    pub(crate) fn begin() -> Self {
+        listen();
+        let test = thread_name();
+        let mut diary = COLLECTOR.diary();
+        diary.hunts_begun += 1;
+        let (number, first) = (diary.hunts_begun, diary.forgotten + diary.entries.len());
+        diary.hunts.insert(number, first);
+        diary.tests.extend(test.clone());
+        Self { number, test }
+    }
+
+    /// What was found, in sentences.
+    pub(crate) fn end(self) -> Vec<String> {
+        let (entries, tests) = self.take();
+        let is_anothers = |thread: &Option<String>| {
+            thread.as_ref().is_some_and(|thread| Some(thread) != self.test.as_ref() && tests.contains(thread))
+        };
+        let secrets = entries.iter().filter_map(|entry| match &**entry {
+            Entry::Secret { thread, secret } if !is_anothers(thread) => Some(secret.as_str()),
+            _ => None,
+        });
+        let needles = Needles::of(secrets);
+        let mut leaks = BTreeMap::new();
+        for entry in &entries {
+            if let Entry::Shown { what, thread, text } = &**entry
+                && !is_anothers(thread)
+            {
+                for found in needles.found_in(text) {
+                    let leak = || {
+                        format!("{what} shows the secret `{}` {}: {}", found.secret, found.form, found.excerpt(text))
+                    };
+                    leaks.entry((*what, found.secret)).or_insert_with(leak);
+                }
+            }
+        }
+        leaks.into_values().chain(strays(&entries, &needles)).collect()
+    }
+
+    /// The entries since the hunt began, and the tests there are. Forgets what no other hunt wants.
+    fn take(&self) -> (Vec<Arc<Entry>>, BTreeSet<String>) {
+        let mut diary = COLLECTOR.diary();
+        let first = diary.hunts.remove(&self.number).unwrap_or_default();
+        let entries = diary.entries.iter().skip(first - diary.forgotten).cloned().collect();
+        let wanted = diary.hunts.values().min().copied().unwrap_or(diary.forgotten + diary.entries.len());
+        let over = wanted - diary.forgotten;
+        diary.entries.drain(..over);
+        diary.forgotten = wanted;
+        (entries, diary.tests.clone())
+    }
+}
+
+/// Secrets that were sent to a fake which does not know them, while another one does.
+fn strays(entries: &[Arc<Entry>], needles: &Needles<'_>) -> BTreeSet<String> {
+    let mut homes: HashMap<&str, BTreeSet<&str>> = HashMap::new();
+    let (mut closed, mut trusted) = (BTreeSet::new(), BTreeSet::new());
+    for entry in entries {
+        match &**entry {
+            Entry::Closed { address, secrets } => {
+                closed.insert(address.as_str());
+                secrets.iter().for_each(|secret| _ = homes.entry(secret).or_default().insert(address));
+            }
+            Entry::Trusted(address) => _ = trusted.insert(address.as_str()),
+            _ => {}
+        }
+    }
+    let mut strays = BTreeSet::new();
+    for entry in entries {
+        let Entry::Sent { address, text } = &**entry else { continue };
+        // What an open fake knows is not known.
+        if !closed.contains(address.as_str()) || trusted.contains(address.as_str()) {
+            continue;
+        }
+        let is_at_home = |secret: &str| homes.get(secret).is_none_or(|homes| homes.contains(address.as_str()));
+        let astray = needles.found_in(text).filter(|found| !is_at_home(found.secret));
+        strays
+            .extend(astray.map(|found| format!("the secret `{}` was sent to another origin, {address}", found.secret)));
+    }
+    strays
+}
