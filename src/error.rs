@@ -468,20 +468,22 @@ impl Drop for Inner {
 }
 
 impl From<reqwest::Error> for Error {
-    /// The URL is dropped: it may hold a secret.
+    /// The URL is dropped: it may hold a secret. Unless the connection was never there, the vendor may have acted.
     fn from(error: reqwest::Error) -> Self {
         let error = error.without_url();
+        // A body that ends too early is called a failure of decoding too.
+        let is_no_json = error.is_decode() && source_of::<serde_json::Error>(&error);
         let (kind, what) = match () {
             () if error.is_timeout() => (ErrorKind::Timeout, "no answer in time"),
             () if error.is_connect() => (ErrorKind::Outage, "the vendor cannot be reached"),
             () if error.is_builder() => (ErrorKind::Config, "the request cannot be built"),
-            () if error.is_decode() => (ErrorKind::Protocol, "the answer cannot be decoded"),
+            () if is_no_json => (ErrorKind::Protocol, "the answer cannot be decoded"),
             () if error.is_status() => (ErrorKind::Api, "the vendor answered with a failure"),
             () => (ErrorKind::Outage, "the connection broke before the answer was complete"),
         };
         // serde's text quotes values, so the cause of a decoding failure stays out.
         let message = match root_cause(&error) {
-            Some(cause) if !error.is_decode() && !error.is_builder() => format!("{what}: {cause}"),
+            Some(cause) if !is_no_json && !error.is_builder() => format!("{what}: {cause}"),
             _ => what.to_owned(),
         };
         let made = Self::new(kind, message);
@@ -489,11 +491,16 @@ impl From<reqwest::Error> for Error {
             ErrorKind::Outage | ErrorKind::Timeout => made.advice("check the address and the network, or try later"),
             _ => made,
         };
+        let made = if error.is_connect() || error.is_builder() { made } else { made.with_unknown_outcome() };
         match error.status() {
             Some(status) => made.with_status(status.as_u16()),
             None => made,
         }
     }
+}
+
+fn source_of<T: std::error::Error + 'static>(error: &dyn std::error::Error) -> bool {
+    error.source().is_some_and(|cause| cause.is::<T>())
 }
 
 /// The innermost cause: the operating system's words, on one line.

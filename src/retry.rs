@@ -49,7 +49,8 @@ pub struct Timeouts {
     pub request: Duration,
     /// For one request of a sign-in or renewal. Default 20 s.
     pub sign_in: Duration,
-    /// For a whole sign-in or renewal; after that the next caller starts another. Default 90 s.
+    /// For a sign-in or renewal without a sign of life; after that the next caller starts another. It is counted from its
+    /// start and anew from each request it sends, so it must be longer than `sign_in`. Default 90 s.
     pub flight: Duration,
     /// For the lock of a store that is shared. Default 30 s. Where the lock is a lease, as in Redis, that of a process that
     /// was killed ends after `sign_in` and five seconds at the latest: let this be longer.

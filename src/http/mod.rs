@@ -22,7 +22,7 @@ use crate::{
 use answer::{Answer, Verdict};
 use authorize::Origins;
 use facts::{Facts, Role};
-use http::{HeaderMap, HeaderName, HeaderValue, header::ACCEPT};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::ACCEPT};
 use paths::Paths;
 use reqwest::{Request, Response};
 use std::{fmt, pin::pin, sync::Arc, time::Duration};
@@ -119,11 +119,13 @@ impl Core {
         };
         let response = response.map_err(|error| error.at(facts.operation))?;
         let answer = Answer::read(response).await.map_err(|error| error.at(facts.operation))?;
-        let answer = answer.judged(self.0.surface, facts, self.0.clock.wall())?;
-        if facts.step == facts::Step::SignOut {
+        // A session that shall end and that the vendor does not know has ended.
+        let unknown = answer.status == StatusCode::UNAUTHORIZED;
+        let answer = answer.judged(self.0.surface, facts, self.0.clock.wall());
+        if facts.step == facts::Step::SignOut && (unknown || answer.is_ok()) {
             self.0.session.ended().await?;
         }
-        Ok(answer)
+        answer
     }
 
     /// Any call: credentials, retries, and one replay after a 401.

@@ -55,8 +55,11 @@ impl Attempt {
 
     /// The secret of a credential, asked anew from its source. One that the vendor has refused is not tried again.
     pub(crate) async fn credential(&self, credential: &Credential) -> Result<Secret, Error> {
-        let wait = self.engine.timeouts.person;
-        let secret = match first(credential.get(), self.engine.clock.sleep(wait)).await {
+        let (wait, flight) = (self.engine.timeouts.person, self.engine.timeouts.flight);
+        self.flight.stay_patient(self.engine.now(), wait.saturating_add(flight));
+        let secret = first(credential.get(), self.engine.clock.sleep(wait)).await;
+        self.flight.be_patient(self.engine.now(), flight);
+        let secret = match secret {
             First::One(secret) => secret?,
             First::Other(()) => {
                 return Err(Error::new(ErrorKind::Timeout, "the credential source did not answer in time"));
@@ -94,20 +97,25 @@ impl Attempt {
     /// An attempt that was counted stays counted.
     pub async fn spend(&self) -> Result<Leave, Error> {
         let leave = Leave(self.engine.budgeted().await?);
-        if let Err(refused) = self.may_send().await {
+        if let Err(error) = self.cleared_to_send().await {
             self.refund(leave).await;
-            return Err(refused);
+            return Err(error);
         }
-        self.flight.sent.store(true, Ordering::Release);
         Ok(leave)
     }
 
-    async fn may_send(&self) -> Result<(), Error> {
+    /// Whether nobody took this flight's place or its lock. Nobody does while its request is out, unless it is silent for
+    /// longer than a request may take.
+    async fn cleared_to_send(&self) -> Result<(), Error> {
         if !self.flight.still_locks(self.engine.timeouts.request).await {
             return Err(Error::lock_lost());
         }
         // Last, so that nothing happens between it and the sending.
-        self.engine.state().check(&self.flight)
+        let state = self.engine.state();
+        state.check(&self.flight)?;
+        self.flight.stay_patient(self.engine.now(), self.engine.timeouts.flight);
+        self.flight.sent.store(true, Ordering::Release);
+        Ok(())
     }
 
     /// What [`spend`](Self::spend) granted never reached the vendor.

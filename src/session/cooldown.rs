@@ -33,11 +33,6 @@ impl Cooldown {
         self.failure(now).is_some_and(|(error, _)| error.kind() == ErrorKind::Throttled)
     }
 
-    /// Whether the last attempt failed, be it cooled down or not.
-    pub(crate) fn has_failed(&self) -> bool {
-        self.last.is_some()
-    }
-
     pub(crate) fn cooling(&self) -> Option<Cooling> {
         self.last.as_ref().map(|(_, cooling)| *cooling)
     }

@@ -1,6 +1,6 @@
 //! The decision: serve, renew or refuse. Pure: everything it depends on is an argument.
 
-use super::{tokens::Life, windows::Windows};
+use super::{course::Token, tokens::Life, windows::Windows};
 use crate::clock::Now;
 use std::time::{Duration, SystemTime};
 
@@ -72,6 +72,15 @@ impl Deadlines {
 
     pub(crate) fn is_valid(&self, now: Now) -> bool {
         self.end.is_ahead_of(now)
+    }
+
+    /// What the token is good for.
+    pub(crate) fn token(&self, now: Now) -> Token {
+        match () {
+            () if self.is_fresh(now) => Token::Fresh,
+            () if self.is_valid(now) => Token::Aging,
+            () => Token::Ended,
+        }
     }
 
     /// Time left until the end.

@@ -7,6 +7,7 @@
 use super::{
     Engine, Held, Lease, Profile, Session, SignOut, State,
     attempt::Attempt,
+    course::{self, Beaten, Course, Fate, Known, Overtaken, Sight, Source, Stored, course, fate, overtaken},
     decide::Reason,
     interact::{About, Answer, Conversation, Question, Resume},
     report::What,
@@ -33,11 +34,21 @@ use tokio::sync::watch;
 use tracing::Instrument;
 
 /// How often a flight takes the store's lock if it loses it again before it could send.
-const ROUNDS: u32 = 3;
+pub(super) const ROUNDS: u32 = 3;
 
 /// About how often those who wait for the store's lock look whether the token is there already, and how long one look may
 /// take.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// How often it looks into the store under one lock: again after a refresh token was refused, after a torn answer, and
+/// when somebody signed out meanwhile.
+pub(super) const LOOKS: u32 = 4;
+
+/// How often a token is offered to a store that keeps changing.
+pub(super) const SAVES: u32 = 3;
+
+/// A token with less than this is of no use to anybody: asking for one after the other would never end.
+const SHORTEST: Duration = Duration::from_secs(1);
 
 /// How many captchas, or access keys, one sign-in asks for before it gives up.
 const MOST_ANSWERS: u32 = 3;
@@ -59,6 +70,8 @@ pub(crate) struct Flight {
     patience: AtomicU64,
     /// Whether it has sent something that spends a token or an attempt.
     pub(super) sent: AtomicBool,
+    /// Whether it has come to signing in.
+    signs_in: AtomicBool,
     /// The store's lock ended before something was to be sent.
     lost_lock: AtomicBool,
     /// The store's lock while a round is under way: here, so that whoever takes this flight's place can let go of it.
@@ -80,17 +93,33 @@ pub(super) struct Boarding {
 }
 
 impl State {
+    /// Whether there is a flight to join.
+    pub(super) fn is_flying(&self, now: Now) -> bool {
+        self.flight.as_ref().is_some_and(|flight| !flight.is_silent(now))
+    }
+
     /// Whether this flight may still act.
     pub(super) fn check(&self, flight: &Flight) -> Result<(), Error> {
+        self.beaten(flight).map_or(Ok(()), |beaten| Err(beaten.error()))
+    }
+
+    fn beaten(&self, flight: &Flight) -> Option<Beaten> {
         if self.epoch != flight.epoch {
-            return Err(Error::signed_out());
+            return Some(Beaten::BySignOut);
         }
-        if self.flight.as_ref().is_none_or(|current| current.id != flight.id) {
-            return Err(
+        let replaced = self.flight.as_ref().is_none_or(|current| current.id != flight.id);
+        replaced.then_some(Beaten::BySuccessor)
+    }
+}
+
+impl Beaten {
+    fn error(self) -> Error {
+        match self {
+            Self::BySignOut => Error::signed_out(),
+            Self::BySuccessor => {
                 Error::new(ErrorKind::Timeout, "this renewal took too long and another one took its place").local()
-            );
+            }
         }
-        Ok(())
     }
 }
 
@@ -103,11 +132,13 @@ impl Engine {
         conversation: Conversation,
     ) -> Result<Boarding, Error> {
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| Error::no_runtime())?;
+        // Nobody else gets the lock in between: what the silent flight has obtained may not be in the store yet.
+        let mut lock = None;
         if let Some(flight) = state.flight.clone() {
-            if !flight.patience_left(self.now()).is_zero() {
+            if !flight.is_silent(self.now()) {
                 return Ok(Boarding { flight, started: false });
             }
-            state.give_up(&flight);
+            lock = flight.take_lock();
         }
         state.flights += 1;
         let started = self.now();
@@ -121,8 +152,9 @@ impl Engine {
             waiting: AtomicUsize::new(0),
             patience: AtomicU64::new(0),
             sent: AtomicBool::new(false),
+            signs_in: AtomicBool::new(false),
             lost_lock: AtomicBool::new(false),
-            lock: Mutex::new(None),
+            lock: Mutex::new(lock),
         });
         flight.be_patient(started, self.timeouts.flight);
         state.flight = Some(flight.clone());
@@ -132,7 +164,7 @@ impl Engine {
         Ok(Boarding { flight, started: true })
     }
 
-    /// Waits for a flight's outcome; `None` when it is lost or silent for too long, and out of the way.
+    /// Waits for a flight's outcome; `None` when it is lost, or silent for so long that the next one may take its place.
     pub(super) async fn outcome(&self, flight: &Arc<Flight>) -> Option<Result<Lease, Error>> {
         let _told = self.telemetry.waiting();
         let _waiting = Waiting::for_outcome(flight);
@@ -145,19 +177,9 @@ impl Engine {
             }
             let patience = flight.patience_left(self.now());
             if patience.is_zero() {
-                self.state().give_up(flight);
                 return None;
             }
             let _ = first(signal.changed(), self.clock.sleep(patience)).await;
-        }
-    }
-}
-
-impl State {
-    fn give_up(&mut self, flight: &Flight) {
-        if self.flight.as_ref().is_some_and(|current| current.id == flight.id) {
-            self.flight = None;
-            flight.unlock();
         }
     }
 }
@@ -167,17 +189,28 @@ impl Flight {
         *self.lock.lock().unwrap_or_else(PoisonError::into_inner) = Some(lock);
     }
 
-    /// Lets go of the store's lock. A flight that lost its place checks that before it sends and before it saves.
+    /// Lets go of the store's lock.
     pub(super) fn unlock(&self) {
-        let lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
-        drop(lock);
+        drop(self.take_lock());
+    }
+
+    /// For whoever takes this flight's place. It checks that before it sends and before it saves.
+    fn take_lock(&self) -> Option<StoreLock> {
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn share_lock(&self) -> Option<StoreLock> {
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(StoreLock::share)
+    }
+
+    fn has_lock(&self) -> bool {
+        self.share_lock().is_some()
     }
 
     /// Whether the lock this flight took is still its own, and will be for as long as is needed. A flight that took none
     /// has nothing to lose.
     pub(super) async fn still_locks(&self, needed: Duration) -> bool {
-        let lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(StoreLock::share);
-        match lock {
+        match self.share_lock() {
             Some(lock) if !lock.extend(needed).await => {
                 self.lost_lock.store(true, Ordering::Release);
                 false
@@ -187,12 +220,20 @@ impl Flight {
     }
 
     pub(super) fn be_patient(&self, now: Now, wait: Duration) {
-        let until = now.monotonic.saturating_add(wait).as_millis();
-        self.patience.store(u64::try_from(until).unwrap_or(u64::MAX), Ordering::Release);
+        self.patience.store(until(now, wait), Ordering::Release);
+    }
+
+    /// A sign of life: it is waited for at least this much longer.
+    pub(super) fn stay_patient(&self, now: Now, wait: Duration) {
+        self.patience.fetch_max(until(now, wait), Ordering::AcqRel);
     }
 
     fn patience_left(&self, now: Now) -> Duration {
         Duration::from_millis(self.patience.load(Ordering::Acquire)).saturating_sub(now.monotonic)
+    }
+
+    fn is_silent(&self, now: Now) -> bool {
+        self.patience_left(now).is_zero()
     }
 
     /// Whether somebody waits for the outcome. Whoever waits for the end, whatever it is, does not.
@@ -204,6 +245,10 @@ impl Flight {
         let mut signal = self.signal.subscribe();
         let _ = signal.wait_for(|signal| !matches!(signal, Signal::Flying)).await;
     }
+}
+
+fn until(now: Now, wait: Duration) -> u64 {
+    u64::try_from(now.monotonic.saturating_add(wait).as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Somebody who waits for the outcome of a flight, as long as this lives.
@@ -241,7 +286,7 @@ impl Drop for Pilot {
             .advice("see the panic's own message; the next call tries anew");
             self.land(Err(error));
         } else {
-            self.engine.state().give_up(&self.flight);
+            self.engine.state().flight.take_if(|current| current.id == self.flight.id);
             self.flight.signal.send_replace(Signal::Lost);
         }
     }
@@ -258,7 +303,7 @@ impl Pilot {
     fn land(&self, mut outcome: Result<Lease, Error>) {
         let engine = &self.engine;
         let now = engine.now();
-        {
+        let replaced = {
             let mut state = engine.state();
             let current = state.flight.as_ref().is_some_and(|current| current.id == self.flight.id);
             if current {
@@ -266,15 +311,21 @@ impl Pilot {
                 match &mut outcome {
                     Ok(_) => {
                         state.skip_refresh = false;
+                        state.renewal_failed = false;
                         state.cooldown.succeeded();
                         state.presented = None;
                     }
                     Err(error) => *error = self.failed(&mut state, error.clone(), now),
                 }
             }
-        }
+            !current && state.epoch == self.flight.epoch
+        };
         self.tell(&outcome, now);
-        self.flight.signal.send_replace(Signal::Landed(outcome));
+        self.flight.signal.send_replace(match outcome {
+            // Those who waited for it wait for whoever took its place.
+            Err(_) if replaced => Signal::Lost,
+            outcome => Signal::Landed(outcome),
+        });
     }
 
     /// Lets the failure cool down, and has it say until when.
@@ -285,6 +336,7 @@ impl Pilot {
         {
             state.refused = Some((mark, error.clone()));
         }
+        state.renewal_failed = !self.flight.signs_in.load(Ordering::Acquire);
         let given = self.engine.issuer.seed().is_some();
         state.cooldown.failed(&error, now, self.engine.chance.share(), given);
         let took = now.monotonic.saturating_sub(self.flight.started.monotonic);
@@ -392,22 +444,32 @@ impl Pilot {
                 return outcome;
             }
             tracing::warn!(key = %self.engine.key, "keyway: the store's lock was lost; looking again");
+            self.engine.state().unsaved.iter_mut().for_each(|unsaved| unsaved.lock = None);
         }
         self.round_under_lock(conversation).await
     }
 
+    /// The lock that was kept together with a token the store has not taken.
+    fn shares_lock(&self) -> bool {
+        let kept = self.engine.state().unsaved.as_ref().and_then(|unsaved| unsaved.lock.as_ref().map(StoreLock::share));
+        kept.map(|lock| self.flight.keep_lock(lock)).is_some()
+    }
+
     async fn round_under_lock(&self, conversation: &Conversation) -> Result<(), Error> {
-        if self.find(conversation).await {
-            return Ok(());
-        }
-        let unlocked = match self.lock(conversation).await {
-            Ok(Some(lock)) => {
-                self.flight.keep_lock(lock);
-                None
+        // From the flight whose place this one took, or with the token that is not saved yet.
+        let mut unlocked = None;
+        if !self.flight.has_lock() && !self.shares_lock() {
+            if self.find(conversation).await {
+                return Ok(());
             }
-            Ok(None) => return Ok(()),
-            Err(error) => Some(error),
-        };
+            match self.lock(conversation).await {
+                Ok(Some(lock)) => {
+                    self.flight.keep_lock(lock);
+                }
+                Ok(None) => return Ok(()),
+                Err(error) => unlocked = Some(error),
+            }
+        }
         // Overtaken while it waited: whoever took its place has looked for the lock already and must find it free.
         let overtaken = self.engine.state().check(&self.flight).err();
         if let Some(beaten) = overtaken {
@@ -422,34 +484,50 @@ impl Pilot {
     /// Looks whether somebody else was faster, else asks the vendor, and keeps what comes. `unlocked` says why the
     /// store's lock could not be had.
     async fn locked_round(&self, conversation: &Conversation, unlocked: Option<StoreError>) -> Result<(), Error> {
-        let engine = &self.engine;
-        let stored = engine.load(&engine.key).await;
-        let stored = match stored {
-            Ok(stored) => stored,
-            // Without a refresh token there is nothing that could be spent twice.
-            Err(error) if !self.would_spend_a_refresh_token(None) => {
-                tracing::warn!(key = %engine.key, %error, "keyway: the store failed");
-                None
+        let (mut torn, mut refused) = (false, None);
+        for _ in 0..LOOKS {
+            let look = self.look(unlocked.as_ref()).await;
+            let settled = match (course(&look.sight), &conversation.granted) {
+                (Course::Adopt, _) => {
+                    self.take_over(look, conversation).await?;
+                    Settled::Served
+                }
+                (Course::Salvage, granted) => {
+                    let settled = self.salvage(&look).await?;
+                    if let Some(granted) = granted {
+                        self.give_back(&granted.tokens).await;
+                    }
+                    settled
+                }
+                (_, Some(granted)) => self.keep(granted.clone(), self.new_session(), &look, conversation).await?,
+                (Course::Refuse, None) => return Err(look.refusal()),
+                (Course::Renew { with, next }, None) => {
+                    let tokens = look.tokens(with).ok_or_else(Error::signed_out)?;
+                    match self.renew(&tokens).await {
+                        Ok(issued) => self.keep(issued, Place::after(next), &look, conversation).await?,
+                        Err(error) if error.kind() == ErrorKind::SignInRequired => {
+                            self.remember_refused(&tokens);
+                            refused = Some(error);
+                            Settled::LookAgain
+                        }
+                        // The vendor may have rotated the token or not: one further try tells.
+                        Err(error) if error.is_outcome_unknown() && self.rotates() && !torn => {
+                            torn = true;
+                            Settled::LookAgain
+                        }
+                        Err(error) => return Err(error),
+                    }
+                }
+                (Course::SignIn, None) => {
+                    let issued = self.sign_in(conversation, &look, refused.take()).await?;
+                    self.keep(issued, self.new_session(), &look, conversation).await?
+                }
+            };
+            if let Settled::Served = settled {
+                return Ok(());
             }
-            Err(error) => self.without_store(&error)?,
-        };
-        if let Some(record) = &stored
-            && self.take_over(record, conversation).await
-        {
-            return Ok(());
         }
-        if let Some(granted) = conversation.granted.clone() {
-            return self.keep(granted, stored, false, conversation).await;
-        }
-        if let Some(error) = &unlocked
-            && self.would_spend_a_refresh_token(stored.as_ref())
-        {
-            self.without_store::<()>(error)?;
-        }
-        let refresh = self.tokens_to_renew(stored.as_ref());
-        let had_refresh = refresh.is_some();
-        let (issued, renewed) = self.issue(conversation, refresh, stored.as_ref()).await?;
-        self.keep(issued, stored, renewed && had_refresh, conversation).await
+        Err(Error::new(ErrorKind::Store, "others keep changing what is stored").advice("try again").local())
     }
 
     /// Waits for the store's lock and looks meanwhile for what its holder obtains: with that nobody needs the lock any more,
@@ -465,7 +543,7 @@ impl Pilot {
             match first(lock.as_mut(), engine.clock.sleep(pause)).await {
                 First::One(lock) => return lock.map(Some),
                 First::Other(()) if self.find(conversation).await => return Ok(None),
-                First::Other(()) if pause == left => return Err(StoreError::new("its lock was not free in time")),
+                First::Other(()) if pause == left => return Err(StoreError::not_in_time()),
                 First::Other(()) => {}
             }
         }
@@ -474,113 +552,102 @@ impl Pilot {
     /// Looks, without the lock, whether somebody else has put a live token into the store, and takes it over.
     async fn find(&self, conversation: &Conversation) -> bool {
         let engine = &self.engine;
-        match first(engine.load(&engine.key), engine.clock.sleep(LOOK)).await {
-            First::One(Ok(Some(record))) => self.take_over(&record, conversation).await,
-            _ => false,
-        }
+        let First::One(Ok(Some(record))) = first(engine.load(&engine.key), engine.clock.sleep(LOOK)).await else {
+            return false;
+        };
+        let look = self.see(Some(record), None);
+        course(&look.sight) == Course::Adopt && self.take_over(look, conversation).await.is_ok()
     }
 
-    fn would_spend_a_refresh_token(&self, stored: Option<&Record>) -> bool {
-        self.engine.capabilities.spent_by_sign_in || self.tokens_to_renew(stored).is_some()
-    }
-
-    /// A token that rotates must not be spent without the store: two processes would spend the same one.
-    fn without_store<T>(&self, error: &StoreError) -> Result<Option<T>, Error> {
-        tracing::warn!(key = %self.engine.key, %error, "keyway: the store failed");
-        if self.engine.capabilities.renewal.rotates() {
-            return Err(Error::new(ErrorKind::Store, format!("the session store failed: {error}"))
-                .advice("the session is not renewed without it, because its refresh token may only be spent once"));
-        }
-        Ok(None)
-    }
-
-    /// Adopts what is stored, if that is live. What the vendor handed out to this flight meanwhile is one session too many.
-    async fn take_over(&self, record: &Record, conversation: &Conversation) -> bool {
-        let adopted = self.adopt(record);
-        if adopted && let Some(granted) = &conversation.granted {
-            self.give_back(&granted.tokens, false).await;
-        }
-        adopted
-    }
-
-    /// Takes over a live token that somebody else has put into the store.
-    fn adopt(&self, record: &Record) -> bool {
+    /// Looks into the store, and at what this client has at that moment.
+    async fn look(&self, unlocked: Option<&StoreError>) -> Look {
         let engine = &self.engine;
-        let now = engine.now();
-        if !engine.is_ours(record) {
-            return false;
+        let (record, trouble) = match engine.load(&engine.key).await {
+            Ok(record) => (record, unlocked.cloned()),
+            Err(error) => (None, Some(error)),
+        };
+        if let Some(error) = &trouble {
+            tracing::warn!(key = %engine.key, %error, "keyway: the store failed");
         }
-        let mut state = engine.state();
-        let known = state.held.as_ref().map(|held| held.generation);
-        if state.is_replaced(Some(record.generation)) || state.is_ahead_of(record) {
-            return false;
-        }
-        if known == Some(record.generation) || (known.is_none() && self.flight.reason == Reason::Asked) {
-            return false;
-        }
-        let Some((tokens, received)) = record.tokens(now) else { return false };
-        let Ok(held) = engine.hold(&tokens, record.generation, received, Born::Elsewhere) else { return false };
-        let held = Held { evicted: record.session.as_ref().is_some_and(|kept| kept.evicted), ..held };
-        if !held.deadlines.is_fresh(now) || state.check(&self.flight).is_err() {
-            return false;
-        }
-        engine.note(&mut state, now, What::Adopted { generation: record.generation.to_string() });
-        engine.publish(&mut state, held, tokens);
-        true
+        self.see(record, trouble)
     }
 
-    /// The tokens to renew, with their refresh token: the store's, unless the store went back to older ones than ours.
-    fn tokens_to_renew(&self, stored: Option<&Record>) -> Option<Tokens> {
+    fn see(&self, record: Option<Record>, trouble: Option<StoreError>) -> Look {
         let engine = &self.engine;
-        if !engine.capabilities.renewal.has_refresh_token() {
-            return None;
-        }
         let now = engine.now();
         let state = engine.state();
-        if state.skip_refresh {
-            return None;
-        }
-        let tokens = match (&state.unsaved, stored) {
-            (Some(unsaved), _) => unsaved.record.tokens(now)?.0,
-            (None, Some(record)) if state.is_ahead_of(record) => state.tokens.clone()?,
-            (None, Some(record)) if engine.is_ours(record) => record.tokens(now)?.0,
-            (None, Some(_)) => return None,
-            (None, None) => state.tokens.clone()?,
+        let found = record.as_ref().map(|record| engine.read(&state, record));
+        let unsaved = state.unsaved.clone().zip(state.unsaved.as_ref().and_then(|unsaved| {
+            let known = engine.read(&state, &unsaved.record).stored;
+            if let Stored::Session(known) = known { Some(known) } else { None }
+        }));
+        let sight = Sight {
+            stored: found.as_ref().map(|found| found.stored),
+            held: state.held.as_ref().map(|held| Known {
+                generation: held.generation,
+                token: if state.rejected { course::Token::Ended } else { held.deadlines.token(now) },
+                refresh: state.tokens.as_ref().is_some_and(|tokens| state.may_present(engine.salt, tokens)),
+            }),
+            unsaved: unsaved.as_ref().map(|(unsaved, known)| course::Unsaved { known: *known, over: unsaved.over }),
+            ended: state.ended,
+            asked: self.flight.reason == Reason::Asked,
+            may_refresh: engine.capabilities.renewal.has_refresh_token() && !state.skip_refresh,
+            may_spend: trouble.is_none() || !self.rotates(),
+            sign_in_spends: engine.capabilities.spent_by_sign_in,
         };
-        let spent = state.spent.as_ref() == Some(&fingerprint(engine.salt, tokens.refresh()?));
-        (!spent).then_some(tokens)
+        let held = state.tokens.clone();
+        Look { at: now, sight, record, found, held, unsaved: unsaved.map(|(unsaved, _)| unsaved), trouble }
     }
 
-    /// Asks the vendor. `true` if the answer continues the session, `false` if it begins a new one.
-    async fn issue(
-        &self,
-        conversation: &Conversation,
-        tokens: Option<Tokens>,
-        stored: Option<&Record>,
-    ) -> Result<(Issued, bool), Error> {
+    fn rotates(&self) -> bool {
+        self.engine.capabilities.renewal.rotates()
+    }
+
+    /// Adopts what is stored. What the vendor handed out to this flight meanwhile is one session too many.
+    async fn take_over(&self, look: Look, conversation: &Conversation) -> Result<(), Error> {
+        self.adopt(look)?;
+        if let Some(granted) = &conversation.granted {
+            self.give_back(&granted.tokens).await;
+        }
+        Ok(())
+    }
+
+    fn adopt(&self, look: Look) -> Result<(), Error> {
         let engine = &self.engine;
-        if let Some(tokens) = tokens {
-            match self.renew(&tokens).await {
-                Err(refused) if refused.kind() == ErrorKind::SignInRequired => {
-                    tracing::info!(key = %engine.key, "keyway: the vendor refused the refresh token");
-                    engine.state().spent = tokens.refresh().map(|refresh| fingerprint(engine.salt, refresh));
-                    if engine.capabilities.spent_by_sign_in {
-                        return Err(refused);
-                    }
-                }
-                outcome => return outcome.map(|issued| (issued, true)),
-            }
+        let Some(Found { held: Some(held), tokens: Some(tokens), .. }) = look.found else {
+            return Err(Error::protocol("a stored token vanished"));
+        };
+        let mut state = engine.state();
+        state.check(&self.flight)?;
+        // Whatever was not saved of ours, the session goes on with theirs.
+        state.unsaved = None;
+        engine.note(&mut state, look.at, What::Adopted { generation: held.generation.to_string() });
+        engine.publish(&mut state, held, tokens);
+        Ok(())
+    }
+
+    /// Asks the vendor for a new session.
+    async fn sign_in(&self, conversation: &Conversation, look: &Look, refused: Option<Error>) -> Result<Issued, Error> {
+        let engine = &self.engine;
+        if engine.capabilities.spent_by_sign_in
+            && let Some(refused) = refused
+        {
+            return Err(refused);
         }
         if self.can_wait() {
             return Err(Error::used_to_its_end());
         }
-        if engine.capabilities.spent_by_sign_in && self.seed_is_spent(stored) {
-            return Err(Error::seed_spent(engine.capabilities.credential));
+        if engine.capabilities.spent_by_sign_in {
+            if self.seed_is_spent(look.record.as_ref()) {
+                return Err(Error::seed_spent(engine.capabilities.credential));
+            }
         }
+        self.flight.signs_in.store(true, Ordering::Release);
         let attempt = Attempt::new(engine.clone(), self.flight.clone(), conversation.clone());
         let outcome = engine.issuer.sign_in(&attempt).await;
         engine.telemetry.signed_in(self.flight.reason, outcome.as_ref().err());
-        outcome.map(|issued| (issued, false))
+        engine.state().seed_spent |= outcome.is_ok();
+        outcome
     }
 
     /// Where a sign-in takes a person, or leads to another account, none is made while the old token is still good.
@@ -597,110 +664,311 @@ impl Pilot {
         stored.is_some_and(|record| record.seed.is_some() && engine.is_ours(record)) || engine.state().seed_spent
     }
 
-    /// If the answer was torn, the vendor may have rotated the token or not: one further try tells.
     async fn renew(&self, tokens: &Tokens) -> Result<Issued, Error> {
-        let engine = &self.engine;
-        let attempt = Attempt::new(engine.clone(), self.flight.clone(), Conversation::default());
-        let ask = async || {
-            let outcome = engine.issuer.renew(&attempt, tokens).await;
-            engine.telemetry.renewed(self.flight.reason, outcome.as_ref().err());
-            outcome
-        };
-        let outcome = match ask().await {
+        let attempt = Attempt::new(self.engine.clone(), self.flight.clone(), Conversation::default());
+        let outcome = self.engine.issuer.renew(&attempt, tokens).await;
+        self.engine.telemetry.renewed(self.flight.reason, outcome.as_ref().err());
+        let outcome = outcome.map_err(|error| match error.kind() {
             // Whatever is wrong with the values, it is nothing a person typed.
-            Err(refused) if refused.kind() == ErrorKind::Validation => Err(refused.with_kind(ErrorKind::Api)),
-            Err(torn) if torn.is_outcome_unknown() && engine.capabilities.renewal.rotates() => ask().await,
-            outcome => outcome,
-        };
+            ErrorKind::Validation => error.with_kind(ErrorKind::Api),
+            _ => error,
+        });
         outcome.map(|issued| Issued { tokens: issued.tokens.keeping(tokens.refresh()), ..issued })
     }
 
-    /// Saved before it is served. A store that fails now costs nobody a sign-in: the token is kept in memory.
+    fn remember_refused(&self, tokens: &Tokens) {
+        let engine = &self.engine;
+        tracing::info!(key = %engine.key, "keyway: the vendor refused the refresh token");
+        engine.state().spent = tokens.refresh().map(|refresh| fingerprint(engine.salt, refresh));
+    }
+
+    fn new_session(&self) -> Place {
+        Place { generation: Generation::first(self.engine.chance.next()), renewed: false }
+    }
+
+    /// Makes of what the vendor issued something that can be saved and served.
     async fn keep(
         &self,
         issued: Issued,
-        stored: Option<Record>,
-        renewed: bool,
+        place: Place,
+        look: &Look,
         conversation: &Conversation,
-    ) -> Result<(), Error> {
+    ) -> Result<Settled, Error> {
         let engine = &self.engine;
         let now = engine.now();
         let Issued { tokens, profile } = issued;
-        let expected = stored.as_ref().map(Record::generation);
-        let generation = engine.next_generation(expected, renewed);
         let evicted = conversation.end_session().is_some();
-        let record = engine.record(&tokens, generation, now, evicted);
-        let born = if self.flight.reason == Reason::Rejected { Born::OfRejection } else { Born::Here };
-        // First, so that a token no header can carry is neither saved nor served.
-        let held = Held { evicted, ..engine.hold(&tokens, generation, now, born)? };
-        let overtaken = engine.state().check(&self.flight).err();
-        if let Some(beaten) = overtaken {
-            self.give_back(&tokens, renewed).await;
-            return Err(beaten);
-        }
-        let saved = matches!(engine.swap(&engine.key, expected, record.clone()).await, Ok(true));
-        let arrived_dead = !held.deadlines.is_valid(now);
-        let unsaved = (!saved).then_some(Unsaved { record, over: expected });
-        let beaten = {
-            let mut state = engine.state();
-            match state.check(&self.flight) {
-                Ok(()) => {
-                    self.serve(&mut state, Kept { held, tokens, profile, unsaved, renewed }, now);
-                    return if arrived_dead { Err(Error::dead_on_arrival()) } else { Ok(()) };
-                }
-                Err(beaten) => beaten,
-            }
+        let record = engine.record(&tokens, place.generation, now, evicted);
+        let born = match self.flight.reason {
+            Reason::Rejected => Born::OfRejection,
+            Reason::TooShort => Born::OfNeed,
+            _ => Born::Here,
         };
-        self.give_back(&tokens, renewed).await;
-        if saved && engine.state().signed_out {
-            // The sign-out looked into the store before this was in it.
-            let _ = engine.bury().await;
-        }
-        Err(beaten)
+        // First, so that a token no header can carry is neither saved nor served.
+        let held = Held { evicted, ..engine.hold(&tokens, place.generation, now, born)? };
+        let Place { renewed, .. } = place;
+        let obtained = Obtained { record, held, tokens, profile, renewed, replaces: look.held_generation() };
+        self.settle(obtained, look.stored_generation()).await
     }
 
-    /// Publishes what was obtained. A token that is dead on arrival displaces none that is alive.
-    fn serve(&self, state: &mut State, kept: Kept, now: Now) {
+    /// A flight that was lost had obtained this, and had not come to saving or serving it.
+    async fn salvage(&self, look: &Look) -> Result<Settled, Error> {
         let engine = &self.engine;
-        let Kept { held, tokens, profile, unsaved, renewed } = kept;
-        let (generation, saved) = (held.generation, unsaved.is_none());
-        if held.evicted {
-            engine.note(state, now, What::Evicted);
+        let obtained = look.unsaved.as_ref().and_then(|unsaved| {
+            let found = engine.read(&engine.state(), &unsaved.record);
+            let held = Held { born: Born::Here, ..found.held? };
+            let (record, replaces) = (unsaved.record.clone(), look.held_generation());
+            let tokens = found.tokens?;
+            Some(Obtained { record, held, tokens, profile: None, renewed: unsaved.renewed, replaces })
+        });
+        let obtained = obtained.ok_or_else(|| Error::protocol("an unsaved token vanished"))?;
+        self.settle(obtained, look.stored_generation()).await
+    }
+
+    /// Saved before it is served. A store that fails now costs nobody a sign-in: the token is kept in memory.
+    async fn settle(&self, obtained: Obtained, mut expected: Option<Generation>) -> Result<Settled, Error> {
+        let engine = &self.engine;
+        for _ in 0..SAVES {
+            self.put_aside(&obtained, expected).await?;
+            match engine.swap(&engine.key, expected, obtained.record.clone()).await {
+                Ok(true) => return self.serve_saved(obtained).await,
+                Ok(false) => {}
+                Err(_) => return self.serve_unsaved(obtained, expected).await,
+            }
+            let look = self.look(None).await;
+            if look.trouble.is_some() {
+                return self.serve_unsaved(obtained, expected).await;
+            }
+            match overtaken(obtained.generation(), obtained.renewed, obtained.replaces, look.sight.stored) {
+                Overtaken::SaveOver(there) => expected = there,
+                Overtaken::Keep => return self.serve_unsaved(obtained, expected).await,
+                Overtaken::Adopt { end_ours } => {
+                    self.drop_aside(&obtained);
+                    let adopted = self.adopt(look);
+                    if end_ours {
+                        self.give_back(&obtained.tokens).await;
+                    }
+                    return adopted.map(|()| Settled::Served);
+                }
+                Overtaken::Withdraw => {
+                    self.drop_aside(&obtained);
+                    self.give_back(&obtained.tokens).await;
+                    return Ok(Settled::LookAgain);
+                }
+            }
         }
+        self.serve_unsaved(obtained, expected).await
+    }
+
+    /// Until it is saved or served, whoever flies next finds it here: a runtime may end at any await. A flight whose place
+    /// was taken may still save what nobody can obtain again: what it was obtained with is spent.
+    async fn put_aside(&self, obtained: &Obtained, over: Option<Generation>) -> Result<(), Error> {
+        let (beaten, ends) = {
+            let mut state = self.engine.state();
+            let beaten = state.beaten(&self.flight);
+            let ends = beaten.is_some_and(|beaten| self.fate(beaten, obtained.renewed, false) == Fate::Withdraw);
+            let needless = beaten.is_some() && state.knows_better_than(obtained.generation());
+            if !ends && !needless {
+                let record = obtained.record.clone();
+                state.unsaved = Some(Unsaved { record, over, renewed: obtained.renewed, lock: None });
+                return Ok(());
+            }
+            (beaten, ends)
+        };
+        if ends {
+            self.give_back(&obtained.tokens).await;
+        }
+        beaten.map_or(Ok(()), |beaten| Err(beaten.error()))
+    }
+
+    fn fate(&self, beaten: Beaten, renewed: bool, saved: bool) -> Fate {
+        // Whether another one can be had with what this one was obtained with.
+        let replaceable = !renewed && !self.engine.capabilities.spent_by_sign_in;
+        fate(beaten, replaceable, saved)
+    }
+
+    fn drop_aside(&self, obtained: &Obtained) {
+        self.engine.state().unsaved.take_if(|unsaved| unsaved.generation() == obtained.generation());
+    }
+
+    async fn serve_saved(&self, obtained: Obtained) -> Result<Settled, Error> {
+        self.drop_aside(&obtained);
+        let (generation, tokens, renewed) = (obtained.generation(), obtained.tokens.clone(), obtained.renewed);
+        let beaten = match self.serve(obtained, None) {
+            Ok(outcome) => return outcome.map(|()| Settled::Served),
+            Err(beaten) => beaten,
+        };
+        if self.fate(beaten, renewed, true) == Fate::Withdraw {
+            self.withdraw(&tokens, generation).await;
+        }
+        Err(beaten.error())
+    }
+
+    async fn serve_unsaved(&self, obtained: Obtained, over: Option<Generation>) -> Result<Settled, Error> {
+        // What it replaces is spent and still stands in the store: nobody else may find it there.
+        let lock = self.flight.share_lock().filter(|_| obtained.renewed && self.rotates());
+        let unsaved = Unsaved { record: obtained.record.clone(), over, renewed: obtained.renewed, lock };
+        let (generation, tokens, renewed) = (obtained.generation(), obtained.tokens.clone(), obtained.renewed);
+        let beaten = match self.serve(obtained, Some(unsaved)) {
+            Ok(outcome) => return outcome.map(|()| Settled::Served),
+            Err(beaten) => beaten,
+        };
+        // A save whose outcome is not known may have been made.
+        let saved = self.is_there(generation).await;
+        if self.fate(beaten, renewed, saved) == Fate::Withdraw {
+            self.engine.state().unsaved.take_if(|aside| aside.generation() == generation);
+            self.withdraw(&tokens, generation).await;
+        }
+        Err(beaten.error())
+    }
+
+    /// Publishes what was obtained, unless this flight is beaten: that is the outer error. A token that is dead on arrival
+    /// displaces none that is alive.
+    fn serve(&self, obtained: Obtained, unsaved: Option<Unsaved>) -> Result<Result<(), Error>, Beaten> {
+        let engine = &self.engine;
+        let now = engine.now();
+        let Obtained { held, tokens, profile, renewed, .. } = obtained;
+        let mut state = engine.state();
+        if let Some(beaten) = state.beaten(&self.flight) {
+            return Err(beaten);
+        }
+        if held.evicted {
+            engine.note(&mut state, now, What::Evicted);
+        }
+        state.note_success(engine, &self.flight, held.generation, renewed, unsaved.is_none(), now);
         state.unsaved.clone_from(&unsaved);
-        state.seed_spent |= !renewed;
         if let Some(unsaved) = unsaved {
             engine.save_later(unsaved);
         }
-        state.note_success(engine, &self.flight, generation, renewed, saved, now);
         if profile.is_some() {
             state.profile = profile;
         }
-        if held.deadlines.is_valid(now) || state.usable(now).is_none() {
-            engine.publish(state, held, tokens);
-        } else {
-            state.tokens = Some(tokens);
+        let dead = held.deadlines.left(now) < SHORTEST;
+        if !dead || state.usable(now).is_none() {
+            engine.publish(&mut state, held, tokens);
         }
+        Ok(if dead { Err(Error::dead_on_arrival()) } else { Ok(()) })
     }
 
-    /// A token that came too late: the vendor is told, so that no session is left behind. One that was renewed
-    /// continues a session that somebody else may be using by now, unless that was signed out.
-    async fn give_back(&self, tokens: &Tokens, renewed: bool) {
-        let signed_out = self.engine.state().epoch != self.flight.epoch;
-        if (signed_out || !renewed) && !matches!(self.engine.issuer.sign_out(tokens).await, Ok(SignOut::Revoked)) {
+    async fn is_there(&self, generation: Generation) -> bool {
+        let stored = self.engine.load(&self.engine.key).await;
+        stored.is_ok_and(|stored| stored.is_some_and(|record| record.generation == generation))
+    }
+
+    /// Ends what was obtained, also in the store: a sign-out may have looked there before this was in it.
+    async fn withdraw(&self, tokens: &Tokens, generation: Generation) {
+        let _ = self.engine.bury(Some(generation)).await;
+        self.give_back(tokens).await;
+    }
+
+    /// The vendor is told of a token that nobody will use, so that no session is left behind.
+    async fn give_back(&self, tokens: &Tokens) {
+        if !matches!(self.engine.issuer.sign_out(tokens).await, Ok(SignOut::Revoked)) {
             tracing::warn!(key = %self.engine.key, "keyway: a token that came too late could not be revoked");
         }
     }
 }
 
-/// What a round obtained, on its way to being served.
-struct Kept {
+/// What a flight has found in the store, and what this client had at that moment.
+struct Look {
+    at: Now,
+    sight: Sight,
+    record: Option<Record>,
+    found: Option<Found>,
+    /// The held token with its refresh token.
+    held: Option<Tokens>,
+    unsaved: Option<Unsaved>,
+    /// Why the store cannot be relied on.
+    trouble: Option<StoreError>,
+}
+
+impl Look {
+    fn held_generation(&self) -> Option<Generation> {
+        self.sight.held.map(|held| held.generation)
+    }
+
+    fn stored_generation(&self) -> Option<Generation> {
+        self.sight.stored.map(|stored| stored.generation())
+    }
+
+    fn tokens(&self, source: Source) -> Option<Tokens> {
+        match source {
+            Source::Held => self.held.clone(),
+            Source::Stored => self.found.as_ref()?.tokens.clone(),
+            Source::Unsaved => self.unsaved.as_ref()?.record.tokens(self.at).map(|(tokens, _)| tokens),
+        }
+    }
+
+    /// A token that rotates must not be spent without the store: two processes would spend the same one.
+    fn refusal(&self) -> Error {
+        let what = self.trouble.as_ref().map(ToString::to_string).unwrap_or_default();
+        Error::new(ErrorKind::Store, format!("the session store failed: {what}"))
+            .advice("the session is not renewed without it, because its refresh token may only be spent once")
+    }
+}
+
+/// A record as this client sees it.
+pub(super) struct Found {
+    pub(super) stored: Stored,
+    /// Ready to be served, if it is a session of ours.
+    held: Option<Held>,
+    tokens: Option<Tokens>,
+}
+
+impl Engine {
+    /// What a record is to this client.
+    pub(super) fn read(&self, state: &State, record: &Record) -> Found {
+        let (generation, now) = (record.generation, self.now());
+        let nothing = |stored| Found { stored, held: None, tokens: None };
+        let Some((tokens, received)) = record.tokens(now) else { return nothing(Stored::Tombstone(generation)) };
+        if !self.is_ours(record) {
+            return nothing(Stored::Foreign(generation));
+        }
+        let evicted = record.session.as_ref().is_some_and(|kept| kept.evicted);
+        let held = self.hold(&tokens, generation, received, Born::Elsewhere).ok();
+        let held = held.map(|held| Held { evicted, ..held });
+        // A token that no header can carry may still have a refresh token.
+        let token = held.as_ref().map_or(course::Token::Ended, |held| held.deadlines.token(now));
+        let known = Known { generation, token, refresh: state.may_present(self.salt, &tokens) };
+        Found { stored: Stored::Session(known), held, tokens: Some(tokens) }
+    }
+}
+
+/// Where a token belongs.
+struct Place {
+    generation: Generation,
+    /// Whether it continues a session.
+    renewed: bool,
+}
+
+impl Place {
+    fn after(generation: Generation) -> Self {
+        Self { generation, renewed: true }
+    }
+}
+
+/// What a flight obtained, on its way to being saved and served.
+struct Obtained {
+    record: Record,
     held: Held,
     tokens: Tokens,
     profile: Option<Profile>,
-    /// If the store did not take it.
-    unsaved: Option<Unsaved>,
     renewed: bool,
+    /// What was held when it was asked for.
+    replaces: Option<Generation>,
+}
+
+impl Obtained {
+    fn generation(&self) -> Generation {
+        self.held.generation
+    }
+}
+
+/// How it ended for what was obtained.
+enum Settled {
+    Served,
+    /// It is of no use any more.
+    LookAgain,
 }
 
 impl Error {
@@ -716,7 +984,7 @@ impl Error {
     }
 
     fn dead_on_arrival() -> Self {
-        Self::protocol("the vendor issued a token that had already expired")
+        Self::protocol("the vendor issued a token that ends at once, or had ended before")
             .advice("check this machine's clock and the vendor's")
     }
 }
@@ -744,10 +1012,17 @@ impl State {
         }
     }
 
-    /// Whether the store has gone back to an earlier token of our session, as a restored backup does.
-    fn is_ahead_of(&self, record: &Record) -> bool {
+    /// Whether this refresh token, if it is one, has not been refused.
+    fn may_present(&self, salt: u64, tokens: &Tokens) -> bool {
+        let refresh = tokens.refresh().map(|refresh| fingerprint(salt, refresh));
+        refresh.is_some() && refresh != self.spent
+    }
+
+    /// Whether what is held or not saved yet makes this one needless.
+    fn knows_better_than(&self, generation: Generation) -> bool {
         let held = self.held.as_ref().map(|held| held.generation);
-        held.is_some_and(|held| held.lineage == record.generation.lineage && held.counter > record.generation.counter)
+        let unsaved = self.unsaved.as_ref().map(Unsaved::generation);
+        held.into_iter().chain(unsaved).any(|known| !generation.is_after(known))
     }
 
     fn held_lease(&self) -> Option<Lease> {
@@ -761,6 +1036,8 @@ pub(super) enum Born {
     Here,
     /// Because the vendor answered 401 to its predecessor.
     OfRejection,
+    /// Because somebody needed a token for longer than its predecessor would live.
+    OfNeed,
     /// Put into the store by somebody else.
     Elsewhere,
 }

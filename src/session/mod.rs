@@ -3,11 +3,14 @@
 pub(crate) mod attempt;
 mod budget;
 pub(crate) mod cooldown;
+pub(crate) mod course;
 pub(crate) mod decide;
 mod device;
 pub(crate) mod evict;
 pub(crate) mod flight;
 pub(crate) mod interact;
+#[cfg(test)]
+mod model;
 pub(crate) mod questions;
 pub(crate) mod report;
 mod save;
@@ -21,7 +24,7 @@ use crate::{
     chance::Chance,
     clock::{Clock, Now},
     retry::Timeouts,
-    store::{DynStore, Ends, Generation, Kept, Key, Record, StoreError, fingerprint},
+    store::{DynStore, Ends, Generation, Kept, Key, Record, StoreError, StoreLock, fingerprint},
     surfaces::{Capabilities, DynIssuer, Placement, Renewal},
     telemetry::Telemetry,
 };
@@ -132,7 +135,11 @@ struct State {
     spent: Option<String>,
     /// The next flight signs in, whatever refresh token there is.
     skip_refresh: bool,
+    /// The last flight failed before it came to signing in.
+    renewal_failed: bool,
     signed_out: bool,
+    /// The lineage that was signed out last: it may still stand in the store.
+    ended: Option<u64>,
     /// The seed credential has begun a session.
     seed_spent: bool,
     /// A session for which another one had been ended was lost again at once: whoever lost theirs takes it back.
@@ -287,6 +294,9 @@ const EVICTION_WAR: Duration = Duration::from_secs(10 * 60);
 /// How long a refused static key is not sent again.
 const STATIC_401: Duration = Duration::from_secs(30);
 
+/// How often a sign-in that was asked for sees a renewal fail before it takes what comes.
+const SIGN_INS: u32 = 2;
+
 /// How often a sign-out meets a newer token in the store before it gives up.
 const BURIALS: u32 = 10;
 
@@ -337,6 +347,8 @@ impl Session {
 
     /// A token that lives for at least `needed` from now, renewing at most once.
     ///
+    /// Where a new token costs another session, none is made while the old one is good.
+    ///
     /// # Errors
     /// As [`lease`](Self::lease); a failed renewal is an error here even if a shorter-lived token is at hand.
     /// `ErrorKind::Config` if the vendor's tokens do not live that long, or if nobody knows how long they live.
@@ -345,25 +357,19 @@ impl Session {
     /// As [`lease`](Self::lease).
     pub async fn lease_for(&self, needed: Duration) -> Result<Lease, Error> {
         let lease = self.obtain(needed).await?;
-        let now = self.now();
+        let left = lease.0.deadlines.left(self.now());
         match lease.expiry() {
             Expiry::Never => Ok(lease),
             Expiry::Unknown => Err(Error::config("nobody knows how long this vendor's tokens live")
                 .advice("use lease() and be ready for a 401")),
-            Expiry::At(_) if lease.0.deadlines.left(now) >= needed => Ok(lease),
-            Expiry::At(_) => {
-                let lives = lease.0.deadlines.left(now).as_secs();
-                Err(Error::config(format!(
-                    "a token that lives {} s was asked for, and a new one of this vendor has {lives} s left",
-                    needed.as_secs()
-                ))
-                .advice("ask for less, or renew during the work"))
-            }
+            Expiry::At(_) if left >= needed => Ok(lease),
+            Expiry::At(_) => Err(lease.0.too_short(needed, left)),
         }
     }
 
     /// Makes sure that there is a session, also after a sign-out or after the vendor refused the credentials: those are
-    /// forgotten. A session that is live is not replaced.
+    /// forgotten. A session that is live is not replaced, and one that can still be renewed is; if that fails, a new one
+    /// begins.
     ///
     /// # Errors
     /// As [`lease`](Self::lease).
@@ -371,17 +377,14 @@ impl Session {
     /// # Cancel safety
     /// As [`lease`](Self::lease).
     pub async fn sign_in(&self) -> Result<Lease, Error> {
-        {
-            let now = self.now();
-            let mut state = self.0.state();
-            state.signed_out = false;
-            state.refused = None;
-            state.lost_what_was_evicted = false;
-            // A refresh token whose renewal failed, for whatever reason, must not stand in the way of another way in.
-            let another_way = !self.0.capabilities.spent_by_sign_in;
-            let failed = state.cooldown.has_failed();
-            state.skip_refresh = another_way && failed && state.usable(now).is_none() && state.tokens.is_some();
-            state.cooldown.forgive();
+        for _ in 0..SIGN_INS {
+            self.0.forgive();
+            let outcome = self.lease().await;
+            match &outcome {
+                // A renewal was under way, or was tried first, and has failed: what was asked for is a sign-in.
+                Err(error) if error.kind() != ErrorKind::SignedOut && self.0.another_way_in() => {}
+                _ => return outcome,
+            }
         }
         self.lease().await
     }
@@ -410,7 +413,7 @@ impl Session {
                 if state.signed_out {
                     return Err(Error::signed_out());
                 }
-                if state.flight.is_none() && state.cooldown.failure(self.now()).is_some() {
+                if !state.is_flying(self.now()) && state.cooldown.failure(self.now()).is_some() {
                     return Err(state.cooling_error(self.now()));
                 }
                 self.0.board(&mut state, Reason::Asked, Conversation::default())?
@@ -430,20 +433,24 @@ impl Session {
     /// # Cancel safety
     /// Once polled, the sign-out goes on even if this future is dropped.
     pub async fn sign_out(&self) -> Result<SignOut, Error> {
-        let runtime = tokio::runtime::Handle::try_current().map_err(|_| Error::no_runtime())?;
-        let tokens = self.0.forget();
-        let engine = self.0.clone();
-        let task = runtime.spawn(async move { engine.end(tokens, true).await });
-        task.await.unwrap_or_else(|_| Err(Error::protocol("the sign-out was cut off").advice("call sign_out() again")))
+        self.end(true).await
     }
 
     /// The session ended at the vendor by a call of the user's own: forget it here.
     pub(crate) async fn ended(&self) -> Result<(), Error> {
-        let tokens = self.0.forget();
-        self.0.end(tokens, false).await.map(|_| ())
+        self.end(false).await.map(|_| ())
     }
 
-    /// Waits until no renewal is under way, for an orderly end of the program. It does not sign out.
+    async fn end(&self, tell_vendor: bool) -> Result<SignOut, Error> {
+        let runtime = tokio::runtime::Handle::try_current().map_err(|_| Error::no_runtime())?;
+        let forgotten = self.0.forget();
+        let engine = self.0.clone();
+        let task = runtime.spawn(async move { engine.end(forgotten, tell_vendor).await });
+        task.await.unwrap_or_else(|_| Err(Error::protocol("the sign-out was cut off").advice("call sign_out() again")))
+    }
+
+    /// Waits until no renewal is under way, and offers the store once more what it has not taken: for an orderly end of
+    /// the program. It does not sign out.
     ///
     /// # Cancel safety
     /// Dropping the future ends the wait and nothing else.
@@ -453,7 +460,7 @@ impl Session {
         }
         loop {
             let flight = self.0.state().flight.clone();
-            let Some(flight) = flight else { return };
+            let Some(flight) = flight else { return self.0.save_now().await };
             let patience = self.0.clock.sleep(self.0.timeouts.flight);
             if let First::Other(()) = first(flight.landed(), patience).await {
                 return;
@@ -518,7 +525,7 @@ impl Session {
                     return Ok(lease);
                 }
                 // A person's answer does not shorten it. The question stays open: the answer can be given again.
-                if state.flight.is_none() && state.cooldown.is_throttled(self.now()) {
+                if !state.is_flying(self.now()) && state.cooldown.is_throttled(self.now()) {
                     return Err(state.cooling_error(self.now()));
                 }
                 // Within the critical section, so that whoever comes second finds the first one's flight.
@@ -532,13 +539,16 @@ impl Session {
             let given_up = conversation.shown.is_some().then_some(Reopen(answered));
             let outcome = self.0.outcome(&boarding.flight).await;
             std::mem::forget(given_up);
+            // A flight that was under way before the answer came cannot have known it: it can be given again.
+            let unheard = !boarding.started && !matches!(outcome, Some(Ok(_)));
+            if unheard || outcome.is_none() {
+                answered.store(false, Ordering::Release);
+            }
             match outcome {
-                // A flight that was under way before the answer came cannot have known it.
-                Some(Err(error)) if !boarding.started && error.resume().is_some() => {}
+                Some(Err(error)) if unheard && error.resume().is_some() => {}
                 Some(outcome) => return outcome,
                 None => {}
             }
-            answered.store(false, Ordering::Release);
         }
     }
 
@@ -582,11 +592,12 @@ impl Session {
         loop {
             match self.0.next_step(needed)? {
                 Next::Serve(lease) => return Ok(lease),
-                Next::Wait { flight, meanwhile: None } => {
-                    if let Some(outcome) = self.0.outcome(&flight).await {
-                        return outcome;
-                    }
-                }
+                Next::Wait { flight, meanwhile: None } => match self.0.outcome(&flight).await {
+                    // What was found in the store may be near its end: it is looked at like any other.
+                    Some(Ok(lease)) if lease.0.born == Born::Elsewhere => {}
+                    Some(outcome) => return outcome,
+                    None => {}
+                },
                 Next::Wait { flight, meanwhile: Some((lease, patience)) } => {
                     let outcome = first(self.0.outcome(&flight), self.0.clock.sleep(patience)).await;
                     match outcome {
@@ -680,6 +691,15 @@ impl Engine {
         self.in_time(self.store.compare_and_swap(key, expected, record)).await
     }
 
+    /// The store's lock of this session. The wait ends by our own clock too.
+    async fn lock(&self) -> Result<StoreLock, StoreError> {
+        let wait = self.timeouts.store_lock;
+        match first(self.store.lock(&self.key, wait), self.clock.sleep(wait)).await {
+            First::One(lock) => lock,
+            First::Other(()) => Err(StoreError::not_in_time()),
+        }
+    }
+
     async fn in_time<T>(&self, answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
         match first(answer, self.clock.sleep(self.timeouts.store_lock)).await {
             First::One(answer) => answer,
@@ -692,13 +712,14 @@ impl Engine {
         let now = self.now();
         let mut state = self.state();
         let held = state.held.clone();
+        let needed = if self.may_last(&state, needed) { needed } else { Duration::ZERO };
         let decision = decide(&View {
             now,
             held: held.as_ref().map(|held| &held.deadlines),
             rejected: state.rejected,
             signed_out: state.signed_out,
             // Joining a flight that is under way asks nobody anything.
-            cooling: state.cooldown.cooling().filter(|_| state.flight.is_none()),
+            cooling: state.cooldown.cooling().filter(|_| !state.is_flying(now)),
             needed,
         });
         match (decision, held) {
@@ -723,30 +744,38 @@ impl Engine {
         }
     }
 
+    /// Whether a renewal could make a token that lives so long: not where none is made while this one is good, and not if
+    /// this one was made for the same need.
+    fn may_last(&self, state: &State, needed: Duration) -> bool {
+        let (Some(held), Some(tokens)) = (&state.held, &state.tokens) else { return false };
+        let made_for_it = held.born == Born::OfNeed && held.life() < needed;
+        matches!(held.expiry, Expiry::At(_)) && self.renews_quietly(tokens) && !made_for_it
+    }
+
+    /// What an explicit sign-in forgets.
+    fn forgive(&self) {
+        let now = self.now();
+        let mut state = self.state();
+        state.signed_out = false;
+        state.refused = None;
+        state.lost_what_was_evicted = false;
+        state.cooldown.forgive();
+        // A refresh token whose renewal failed, for whatever reason, must not stand in the way of another way in.
+        let another_way = state.renewal_failed && !self.capabilities.spent_by_sign_in;
+        state.skip_refresh = another_way && state.usable(now).is_none();
+    }
+
+    /// Whether a sign-in may work where a renewal has failed.
+    fn another_way_in(&self) -> bool {
+        !self.capabilities.spent_by_sign_in && self.state().renewal_failed
+    }
+
     /// Whether a stored session began with the credential this client has.
     fn is_ours(&self, record: &Record) -> bool {
         match (self.issuer.seed(), &record.seed) {
             (Some(seed), Some(stored)) => fingerprint(record.generation.lineage, seed) == *stored,
             // The same account, whose secret comes from a source on one side at least: its name is in the key.
             _ => true,
-        }
-    }
-
-    /// A renewal continues the lineage it renewed, counting on from the newest token of it; a sign-in begins a new one.
-    fn next_generation(&self, stored: Option<Generation>, renewed: bool) -> Generation {
-        let (held, replaces) = {
-            let state = self.state();
-            (state.held.as_ref().map(|held| held.generation), state.is_replaced(stored))
-        };
-        let newest = match (stored, held) {
-            (_, Some(held)) if replaces => Some(held),
-            (Some(stored), Some(held)) if stored.lineage == held.lineage && held.counter > stored.counter => Some(held),
-            (Some(stored), _) => Some(stored),
-            (None, held) => held,
-        };
-        match newest {
-            Some(newest) if renewed => newest.next(),
-            _ => Generation::first(self.chance.next()),
         }
     }
 
@@ -844,27 +873,25 @@ impl Engine {
     }
 
     /// The local half of a sign-out: from now on nobody is served and no flight may keep what it gets.
-    fn forget(&self) -> Option<Tokens> {
+    fn forget(&self) -> Forgotten {
         let now = self.now();
         let mut state = self.state();
         state.signed_out = true;
         state.epoch += 1;
-        if let Some(flight) = state.flight.take() {
-            flight.unlock();
-        }
+        state.ended = state.held.as_ref().map(|held| held.generation.lineage).or(state.ended);
         state.held = None;
-        state.unsaved = None;
         state.profile = None;
         state.rejected = false;
         self.current.store(None);
         self.note(&mut state, now, What::SignedOut);
-        state.tokens.take()
+        Forgotten { tokens: state.tokens.take(), flight: state.flight.take(), _unsaved: state.unsaved.take() }
     }
 
     /// The rest of a sign-out: the store's tombstone first, then the vendor.
-    async fn end(&self, tokens: Option<Tokens>, tell_vendor: bool) -> Result<SignOut, Error> {
-        let (told, stored) = self.bury().await;
-        let tokens = tokens.or_else(|| stored?.tokens(self.now()).map(|(tokens, _)| tokens));
+    async fn end(&self, mut forgotten: Forgotten, tell_vendor: bool) -> Result<SignOut, Error> {
+        let (told, stored) = self.bury(None).await;
+        let tokens = forgotten.tokens.take().or_else(|| stored?.tokens(self.now()).map(|(tokens, _)| tokens));
+        drop(forgotten);
         let outcome = match tokens {
             Some(tokens) if tell_vendor => match self.issuer.sign_out(&tokens).await {
                 Ok(outcome) => outcome,
@@ -879,27 +906,69 @@ impl Engine {
     }
 
     /// Puts a tombstone in the place of the stored session, and answers what was there. Without the store's lock: a
-    /// renewal that holds it must not hold up a sign-out, and finds the tombstone when it wants to save.
-    async fn bury(&self) -> (Result<(), Error>, Option<Record>) {
+    /// renewal that holds it must not hold up a sign-out, and finds the tombstone when it wants to save. `only`: nothing but
+    /// this token.
+    async fn bury(&self, only: Option<Generation>) -> (Result<(), Error>, Option<Record>) {
         let failed = |error| {
             Error::new(ErrorKind::Store, format!("the session store failed: {error}"))
                 .advice("this client has forgotten the session, but others that share the store may still use it")
         };
+        let mut lineage = None;
         for _ in 0..BURIALS {
             let stored = match self.load(&self.key).await {
                 Ok(Some(record)) if !record.is_tombstone() => record,
                 Ok(_) => return (Ok(()), None),
                 Err(error) => return (Err(failed(error)), None),
             };
+            // What somebody has begun since is another session.
+            let another = *lineage.get_or_insert(stored.generation.lineage) != stored.generation.lineage;
+            if another || only.is_some_and(|only| only != stored.generation) {
+                return (Ok(()), None);
+            }
+            self.state().ended = Some(stored.generation.lineage);
             let tombstone = Record { generation: stored.generation.next(), session: None, ..stored.clone() };
             match self.swap(&self.key, Some(stored.generation), tombstone).await {
                 Ok(true) => return (Ok(()), Some(stored)),
-                // Somebody saved a newer token in between: that one is to be buried.
+                // Somebody saved a newer token of it in between: that one is to be buried.
                 Ok(false) => {}
                 Err(error) => return (Err(failed(error)), Some(stored)),
             }
         }
         (Err(failed(StoreError::new("others keep saving newer tokens"))), None)
+    }
+}
+
+/// What a sign-out took away. The store's lock is left once the tombstone is there, so that nobody renews in between what
+/// the beaten flight may be renewing.
+struct Forgotten {
+    tokens: Option<Tokens>,
+    flight: Option<Arc<Flight>>,
+    /// May hold the lock as well.
+    _unsaved: Option<Unsaved>,
+}
+
+impl Drop for Forgotten {
+    fn drop(&mut self) {
+        if let Some(flight) = &self.flight {
+            flight.unlock();
+        }
+    }
+}
+
+impl Held {
+    /// How long it lived, or lives, in all.
+    fn life(&self) -> Duration {
+        self.deadlines.left(self.received)
+    }
+
+    fn too_short(&self, needed: Duration, left: Duration) -> Error {
+        let (needed, left, life) = (needed.as_secs(), left.as_secs(), self.life().as_secs());
+        if life < needed {
+            let what = format!("a token that lives {needed} s was asked for, and this vendor's live {life} s");
+            return Error::config(what).advice("ask for less, or renew during the work");
+        }
+        let what = format!("a token that lives {needed} s was asked for, and this session has {left} s left");
+        Error::config(what).advice("it is not renewed before its end: sign_out() and sign_in() make a new one")
     }
 }
 
@@ -913,11 +982,6 @@ impl State {
             Some((question, _)) => question.clone().local(),
             None => Error::new(ErrorKind::Throttled, "a failure is cooling down").local(),
         }
-    }
-
-    /// Whether what is stored is only there because the store did not take its successor from us.
-    fn is_replaced(&self, stored: Option<Generation>) -> bool {
-        stored.is_some() && self.unsaved.as_ref().is_some_and(|unsaved| unsaved.over == stored)
     }
 
     fn still_holds(&self, lease: &Lease) -> bool {

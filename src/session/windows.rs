@@ -65,6 +65,9 @@ impl Windows {
         if self.early_min > self.early_max || self.late_min > self.late_max {
             return Some("a minimum must not be above its maximum");
         }
+        if self.late_share > self.early_share || self.late_min > self.early_max {
+            return Some("the late window must lie within the early one");
+        }
         None
     }
 }

@@ -114,7 +114,7 @@ impl Store for MemoryStore {
             return Ok(StoreLock::new(held));
         }
         let held = tokio::time::timeout(wait, lock.hold()).await;
-        held.map(StoreLock::new).map_err(|_| StoreError::new("its lock was not free in time"))
+        held.map(StoreLock::new).map_err(|_| StoreError::not_in_time())
     }
 }
 

@@ -107,6 +107,11 @@ impl Generation {
         Self { counter: self.counter + 1, ..self }
     }
 
+    /// Whether this is a newer token of the same session.
+    pub(crate) fn is_after(self, other: Self) -> bool {
+        self.lineage == other.lineage && self.counter > other.counter
+    }
+
     /// How many tokens this session has had, this one included.
     #[must_use]
     pub fn counter(&self) -> u64 {
@@ -203,6 +208,10 @@ impl StoreError {
     /// Says what happened, in one line.
     pub fn new(what: impl fmt::Display) -> Self {
         Self { what: what.to_string().into(), newer: false }
+    }
+
+    pub(crate) fn not_in_time() -> Self {
+        Self::new("its lock was not free in time")
     }
 
     pub(crate) fn newer() -> Self {

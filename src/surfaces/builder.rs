@@ -128,6 +128,11 @@ impl Options {
         if [connect, request, sign_in, flight, store_lock, person].contains(&Duration::ZERO) {
             return Err(Error::config(".timeouts(..) cannot work: a timeout of zero ends everything before it begins"));
         }
+        if flight <= sign_in {
+            return Err(Error::config(
+                ".timeouts(..) cannot work: a `flight` must outlast a `sign_in` request, or the next one would spend its token again",
+            ));
+        }
         if self.retry.attempts == 0 {
             return Err(Error::config(".retry(..) cannot work: `attempts` counts the first one, so it is at least 1"));
         }

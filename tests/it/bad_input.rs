@@ -1,7 +1,12 @@
 //! What cannot work is told before anything is sent, naming the builder method.
 
 use keyway::{Error, ErrorKind, Retry, Secret, Timeouts, Windows, vitamojo, vms};
-use std::time::Duration;
+use std::{
+    future::Future,
+    pin::pin,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
 
 fn refused(built: Result<impl std::fmt::Debug, Error>, method: &str) {
     let error = built.expect_err("must be refused");
@@ -77,9 +82,27 @@ fn settings_that_cannot_be_meant_are_refused() {
     let upside_down =
         Windows { early_min: Duration::from_secs(9), early_max: Duration::from_secs(1), ..Windows::default() };
     refused(builder().windows(upside_down).build(), ".windows(..)");
+    let late_first = Windows { early_share: 0.1, late_share: 0.2, ..Windows::default() };
+    refused(builder().windows(late_first).build(), ".windows(..)");
+    let minute = Duration::from_secs(60);
+    let late_above_early =
+        Windows { early_max: minute, late_min: 2 * minute, late_max: 3 * minute, ..Windows::default() };
+    refused(builder().windows(late_above_early).build(), ".windows(..)");
+    for share in [f64::NAN, f64::INFINITY, -0.1] {
+        refused(builder().windows(Windows { early_share: share, ..Windows::default() }).build(), ".windows(..)");
+    }
+    // Another flight would start while the request of the first is out, and spend the same token.
+    refused(
+        builder().timeouts(Timeouts { flight: minute, sign_in: minute, ..Timeouts::default() }).build(),
+        ".timeouts(..)",
+    );
     refused(builder().timeouts(Timeouts { request: Duration::ZERO, ..Timeouts::default() }).build(), ".timeouts(..)");
     refused(builder().retry(Retry { attempts: 0, ..Retry::default() }).build(), ".retry(..)");
-    refused(builder().also_origin("cdn.example").build(), ".also_origin(..)");
+    for origin in
+        ["cdn.example", "http://cdn.example", "https://me:hunter2@cdn.example", "https://cdn.example?key=hunter2"]
+    {
+        refused(builder().also_origin(origin).build(), ".also_origin(..)");
+    }
 }
 
 #[tokio::test]
@@ -95,18 +118,36 @@ async fn a_header_that_holds_a_line_break_is_refused_before_anything_is_sent() {
     assert!(fake.saw().is_empty());
 }
 
+/// What a future is at its first poll, with no runtime around.
+fn at_once<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(outcome) => outcome,
+        Poll::Pending => panic!("it waits for what cannot come"),
+    }
+}
+
 #[test]
 fn outside_a_runtime_a_call_is_an_error_and_no_panic() {
     let client = at("http://127.0.0.1:1").unwrap();
-    let mut call = Box::pin(client.session().lease());
-    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-    let std::task::Poll::Ready(Err(error)) = call.as_mut().poll(&mut context) else {
-        panic!("must be refused at once")
-    };
-    assert_eq!(error.kind(), ErrorKind::Config);
-    let mut call = Box::pin(client.http().get("/x").send());
-    let std::task::Poll::Ready(Err(error)) = call.as_mut().poll(&mut context) else {
-        panic!("must be refused at once")
-    };
-    assert!(error.to_string().contains("Tokio"), "{error}");
+    let (session, http, api) = (client.session(), client.http(), client.api());
+    let request = || reqwest::Request::new(reqwest::Method::GET, "http://127.0.0.1:1/x".parse().unwrap());
+    let errors = [
+        at_once(session.lease()).unwrap_err(),
+        at_once(session.lease_for(Duration::from_secs(60))).unwrap_err(),
+        at_once(session.sign_in()).unwrap_err(),
+        at_once(session.sign_out()).unwrap_err(),
+        at_once(http.get("/x").send()).unwrap_err(),
+        at_once(http.get("/x").timeout(Duration::from_secs(1)).send()).unwrap_err(),
+        at_once(http.execute(request())).unwrap_err(),
+        at_once(api.list_sessions().send()).unwrap_err(),
+        at_once(api.get_token().body_map(|body| body.login("operator").password("hunter2")).send()).unwrap_err(),
+        at_once(api.logout().body_map(|body| body).send()).unwrap_err(),
+    ];
+    let vita = vitamojo::Client::builder("http://127.0.0.1:1").password("a@b.example", "hunter2").build().unwrap();
+    let errors = errors.into_iter().chain([at_once(vita.session().renew()).unwrap_err()]);
+    for error in errors {
+        assert!(error.kind() == ErrorKind::Config && error.to_string().contains("Tokio"), "{error}");
+    }
+    at_once(session.close());
+    assert!(session.profile().is_none() && session.report().is_empty());
 }

@@ -72,6 +72,66 @@ async fn a_body_is_replayed_after_a_401_and_a_stream_is_not() {
     assert_eq!(fake.count("get_token"), 3);
 }
 
+#[tokio::test]
+async fn a_streamed_body_is_sent_once_and_whole_and_never_again_after_a_failure() {
+    let (fake, clock) = (FakeVms::start().await, ManualClock::new());
+    // The default retries: a stream is not among what can be sent again.
+    let client = vms_client(&fake, &clock).build().unwrap();
+    let (mut writer, reader) = tokio::io::duplex(64);
+    let upload =
+        tokio::spawn(client.http().post("/api/v1/marks").body(reqwest::Body::wrap_stream(chunks(reader))).send());
+    for _ in 0..1000 {
+        tokio::io::AsyncWriteExt::write_all(&mut writer, b"one frame of many").await.unwrap();
+    }
+    drop(writer);
+    assert_eq!(upload.await.unwrap().unwrap().status(), 200);
+    assert_eq!(fake.count("other"), 1);
+
+    fake.next("other", Fault::CutAfter);
+    let body = reqwest::Body::wrap_stream(chunks(&b"one frame"[..]));
+    let error = client.http().post("/api/v1/marks").body(body).send().await.unwrap_err();
+    assert_eq!((error.kind(), fake.count("other"), clock.sleepers()), (ErrorKind::Outage, 2, 0));
+}
+
+#[tokio::test]
+async fn a_redirect_to_an_origin_that_was_named_is_not_followed_either() {
+    let (fake, clock) = (FakeVms::start().await, ManualClock::new());
+    let other = FakeVms::start().await;
+    let client = vms_client(&fake, &clock).also_origin(other.uri()).build().unwrap();
+    fake.always("other", Fault::Empty(307));
+    other.always("other", Fault::Empty(308));
+    for (root, status) in [(&fake, 307), (&other, 308)] {
+        let answer = client.http().get(format!("{}/api/v1/marks", root.uri())).send().await.unwrap();
+        assert_eq!(answer.status(), status);
+    }
+    assert_eq!((fake.count("other"), other.count("other"), fake.count("get_token")), (1, 1, 1));
+    assert!(other.saw()[0].header("referer").is_none());
+}
+
+#[tokio::test]
+async fn a_401_of_an_origin_that_was_named_renews_the_session_like_one_of_our_own() {
+    let (fake, clock) = (FakeVms::start().await, ManualClock::new());
+    let other = FakeVms::start().await;
+    let client = vms_client(&fake, &clock).also_origin(other.uri()).build().unwrap();
+    other.next("other", Fault::Unauthorized);
+    // The other fake knows none of the tokens: what matters is that both came with one, and that it was another one.
+    let answer = client.http().get(format!("{}/api/v1/marks", other.uri())).send().await.unwrap();
+    assert_eq!((answer.status().as_u16(), other.count("other"), fake.count("get_token")), (401, 2, 2));
+    assert!(other.saw().iter().all(|seen| seen.bearer.is_some()));
+}
+
+#[tokio::test]
+async fn a_typed_sign_in_with_a_wrong_password_leaves_the_session_alone() {
+    let (fake, _clock, client) = vms().await;
+    let first = client.session().lease().await.unwrap().generation();
+    let sign_in = client.api().get_token().body_map(|body| body.login(FakeVms::LOGIN).password("wrong"));
+    assert_eq!(sign_in.send().await.unwrap_err().kind(), ErrorKind::InvalidCredentials);
+    assert_eq!(fake.saw().last().unwrap().bearer, None);
+    assert_eq!(client.session().lease().await.unwrap().generation(), first);
+    assert_eq!(client.http().get("/api/v1/cameras").send().await.unwrap().status(), 200);
+    assert_eq!((fake.count("get_token"), fake.count("get_basic_static")), (2, 1));
+}
+
 fn chunks(
     reader: impl tokio::io::AsyncRead + Unpin + Send + 'static,
 ) -> impl futures_util::Stream<Item = std::io::Result<Vec<u8>>> + Send {

@@ -1,6 +1,7 @@
 //! What every surface keeps to, whatever is peculiar to it: one suite, one test per law and surface.
 //!
-//! A further surface is named once at the end of this file, and gets all of them: one that the crate does not know, too.
+//! A further surface is named once at the end of this file, and gets all of them, and every other test that is made for
+//! every surface: one that the crate does not know, too.
 
 use keyway::{
     AccessKey, Clock, ErrorKind, Expiry, FileStore, Generation, Http, Key, MemoryStore, Record, Responder, Secret,
@@ -21,28 +22,44 @@ use std::{
 };
 use tokio::sync::watch;
 
-/// A surface as the laws see it.
-trait Surface: Sized + Send + Sync + 'static {
+/// A surface as the laws see it, and every other test that all of them must pass.
+pub(crate) trait Surface: Sized + Send + Sync + 'static {
     /// The operations that obtain tokens.
     const OBTAIN: &'static [&'static str];
     /// How long a token is told to live; `None` where the vendor does not tell.
     const LIFE: Option<Duration>;
     /// Whether the next token can be had while this one is still good. If not, it is used to its end.
     const RENEWS_QUIETLY: bool = true;
+    /// Whether the next token costs a refresh token, which is spent by that.
+    const RENEWS_BY_ROTATION: bool = Self::OBTAIN.len() > 1;
+    /// Whether it believes a wait that a vendor asks for with `Retry-After`.
+    const READS_RETRY_AFTER: bool = true;
     /// A path that wants a session, and the operation it is to the fake.
     const PATH: &'static str = "/some/service/v1/things";
 
     async fn start(clock: &ManualClock, life: Option<Duration>) -> Self;
     fn fake(&self) -> &Fake;
-    /// A client whose password, if it is asked for, makes the asking task panic while `panics` is set.
+    /// A client of the platform at `root`. Its password, if it is asked for, makes the asking task panic while `panics`
+    /// is set.
+    fn client_at(
+        &self,
+        root: &str,
+        clock: &ManualClock,
+        store: &(impl Store + Clone),
+        panics: Option<Arc<AtomicBool>>,
+    ) -> (Http, Session);
     fn client(
         &self,
         clock: &ManualClock,
         store: &(impl Store + Clone),
         panics: Option<Arc<AtomicBool>>,
-    ) -> (Http, Session);
+    ) -> (Http, Session) {
+        self.client_at(&self.fake().uri(), clock, store, panics)
+    }
     /// The vendor forgets every access token.
     fn forget(&self);
+    /// The vendor forgets every refresh token, where it has them.
+    fn forget_refresh(&self) {}
     fn secrets(&self) -> Vec<String>;
 }
 
@@ -57,9 +74,9 @@ fn source(
     }
 }
 
-/// A store in memory that can be slow to save, or refuse to.
+/// A store in memory that can be slow to save sessions, or refuse to. Attempts are counted whatever the door does.
 #[derive(Clone)]
-struct Shelf {
+pub(crate) struct Shelf {
     memory: MemoryStore,
     door: Arc<watch::Sender<Door>>,
 }
@@ -92,6 +109,9 @@ impl Store for Shelf {
         expected: Option<Generation>,
         record: Record,
     ) -> Result<bool, StoreError> {
+        if record.is_tombstone() {
+            return self.memory.compare_and_swap(key, expected, record).await;
+        }
         self.door.send_if_modified(|door| std::mem::replace(door, door.knocked()) != *door);
         let mut door = self.door.subscribe();
         let door = *door.wait_for(|door| matches!(door, Door::Open | Door::Broken)).await.unwrap();
@@ -144,46 +164,46 @@ impl Store for Written {
     }
 }
 
-struct Stage<S> {
-    surface: Arc<S>,
-    clock: ManualClock,
-    store: Shelf,
+pub(crate) struct Stage<S> {
+    pub(crate) surface: Arc<S>,
+    pub(crate) clock: ManualClock,
+    pub(crate) store: Shelf,
 }
 
 impl<S: Surface> Stage<S> {
-    async fn set() -> Self {
+    pub(crate) async fn set() -> Self {
         Self::with_life(S::LIFE).await
     }
 
-    async fn with_life(life: Option<Duration>) -> Self {
+    pub(crate) async fn with_life(life: Option<Duration>) -> Self {
         let clock = ManualClock::new();
         let surface = Arc::new(S::start(&clock, life).await);
         Self { surface, clock, store: Shelf::new() }
     }
 
-    fn client(&self) -> (Http, Session) {
+    pub(crate) fn client(&self) -> (Http, Session) {
         self.surface.client(&self.clock, &self.store, None)
     }
 
-    fn fake(&self) -> &Fake {
+    pub(crate) fn fake(&self) -> &Fake {
         self.surface.fake()
     }
 
     /// How often tokens were asked for.
-    fn asked(&self) -> usize {
+    pub(crate) fn asked(&self) -> usize {
         S::OBTAIN.iter().map(|operation| self.fake().count(operation)).sum()
     }
 
-    fn all(&self, fault: &Fault) {
+    pub(crate) fn all(&self, fault: &Fault) {
         S::OBTAIN.iter().for_each(|operation| self.fake().always(operation, fault.clone()));
     }
 
-    fn heal(&self) {
+    pub(crate) fn heal(&self) {
         S::OBTAIN.iter().for_each(|operation| self.fake().heal(operation));
     }
 
     /// The operation that a client without a session signs in by.
-    fn sign_in(&self) -> &'static str {
+    pub(crate) fn sign_in(&self) -> &'static str {
         S::OBTAIN[0]
     }
 }
@@ -595,7 +615,7 @@ async fn l18_a_token_that_is_dead_on_arrival_never_spins<S: Surface>() {
     assert_eq!(stage.asked(), 1);
 }
 
-struct VitaMojo(FakeVitaMojo);
+pub(crate) struct VitaMojo(FakeVitaMojo);
 
 impl Surface for VitaMojo {
     const OBTAIN: &'static [&'static str] = &["auth", "refresh_token"];
@@ -610,13 +630,14 @@ impl Surface for VitaMojo {
         &self.0
     }
 
-    fn client(
+    fn client_at(
         &self,
+        root: &str,
         clock: &ManualClock,
         store: &(impl Store + Clone),
         panics: Option<Arc<AtomicBool>>,
     ) -> (Http, Session) {
-        let builder = keyway::vitamojo::Client::builder(self.0.uri()).tenant(crate::TENANT).clock(clock.clone());
+        let builder = keyway::vitamojo::Client::builder(root).tenant(crate::TENANT).clock(clock.clone());
         let builder = builder.password_from(FakeVitaMojo::EMAIL, source(FakeVitaMojo::PASSWORD, panics));
         let client = builder.store(store.clone()).build().unwrap();
         (client.http(), client.session().clone())
@@ -626,15 +647,20 @@ impl Surface for VitaMojo {
         self.0.revoke_access_tokens();
     }
 
+    fn forget_refresh(&self) {
+        self.0.revoke_refresh_tokens();
+    }
+
     fn secrets(&self) -> Vec<String> {
         self.0.secrets()
     }
 }
 
-struct OrderingStack(FakeOrderingStack);
+pub(crate) struct OrderingStack(FakeOrderingStack);
 
 impl Surface for OrderingStack {
     const OBTAIN: &'static [&'static str] = &["issue_token"];
+    const RENEWS_BY_ROTATION: bool = true;
     const LIFE: Option<Duration> = Some(Duration::from_secs(3600));
 
     async fn start(clock: &ManualClock, life: Option<Duration>) -> Self {
@@ -646,13 +672,14 @@ impl Surface for OrderingStack {
         &self.0
     }
 
-    fn client(
+    fn client_at(
         &self,
+        root: &str,
         clock: &ManualClock,
         store: &(impl Store + Clone),
         panics: Option<Arc<AtomicBool>>,
     ) -> (Http, Session) {
-        let client = keyway::orderingstack::Client::builder(self.0.uri())
+        let client = keyway::orderingstack::Client::builder(root)
             .tenant(FakeOrderingStack::TENANT)
             .client(FakeOrderingStack::CLIENT_ID, FakeOrderingStack::CLIENT_SECRET)
             .password_from(FakeOrderingStack::LOGIN, source(FakeOrderingStack::PASSWORD, panics))
@@ -667,12 +694,16 @@ impl Surface for OrderingStack {
         self.0.revoke_access_tokens();
     }
 
+    fn forget_refresh(&self) {
+        self.0.revoke_refresh_tokens();
+    }
+
     fn secrets(&self) -> Vec<String> {
         self.0.secrets()
     }
 }
 
-struct Shopmonkey(FakeShopmonkey);
+pub(crate) struct Shopmonkey(FakeShopmonkey);
 
 impl Surface for Shopmonkey {
     const OBTAIN: &'static [&'static str] = &["login"];
@@ -688,13 +719,14 @@ impl Surface for Shopmonkey {
         &self.0
     }
 
-    fn client(
+    fn client_at(
         &self,
+        root: &str,
         clock: &ManualClock,
         store: &(impl Store + Clone),
         panics: Option<Arc<AtomicBool>>,
     ) -> (Http, Session) {
-        let builder = keyway::shopmonkey::Client::builder(self.0.uri()).clock(clock.clone()).store(store.clone());
+        let builder = keyway::shopmonkey::Client::builder(root).clock(clock.clone()).store(store.clone());
         let source = source(FakeShopmonkey::PASSWORD, panics);
         let client = builder.password_from(FakeShopmonkey::EMAIL, source).build().unwrap();
         (client.http(), client.session().clone())
@@ -709,7 +741,7 @@ impl Surface for Shopmonkey {
     }
 }
 
-struct Vms(FakeVms);
+pub(crate) struct Vms(FakeVms);
 
 impl Surface for Vms {
     const OBTAIN: &'static [&'static str] = &["get_token"];
@@ -723,13 +755,14 @@ impl Surface for Vms {
         &self.0
     }
 
-    fn client(
+    fn client_at(
         &self,
+        root: &str,
         clock: &ManualClock,
         store: &(impl Store + Clone),
         panics: Option<Arc<AtomicBool>>,
     ) -> (Http, Session) {
-        let builder = keyway::vms::Client::builder(self.0.uri()).clock(clock.clone()).store(store.clone());
+        let builder = keyway::vms::Client::builder(root).clock(clock.clone()).store(store.clone());
         let client = builder.password_from(FakeVms::LOGIN, source(FakeVms::PASSWORD, panics)).build().unwrap();
         (client.http(), client.session().clone())
     }
@@ -743,7 +776,7 @@ impl Surface for Vms {
     }
 }
 
-struct Vtex(FakeVtex);
+pub(crate) struct Vtex(FakeVtex);
 
 impl Surface for Vtex {
     const OBTAIN: &'static [&'static str] = &["generate_authentication_token"];
@@ -757,13 +790,14 @@ impl Surface for Vtex {
         &self.0
     }
 
-    fn client(
+    fn client_at(
         &self,
+        root: &str,
         clock: &ManualClock,
         store: &(impl Store + Clone),
         panics: Option<Arc<AtomicBool>>,
     ) -> (Http, Session) {
-        let builder = keyway::vtex::Client::builder(self.0.uri()).clock(clock.clone()).store(store.clone());
+        let builder = keyway::vtex::Client::builder(root).clock(clock.clone()).store(store.clone());
         let client = builder.app_key_from(FakeVtex::APP_KEY, source(FakeVtex::APP_TOKEN, panics)).build().unwrap();
         (client.http(), client.session().clone())
     }
@@ -778,7 +812,7 @@ impl Surface for Vtex {
 }
 
 /// A shopper of a VTEX store, who reads every mail at once.
-struct Shopper(Arc<FakeVtex>);
+pub(crate) struct Shopper(Arc<FakeVtex>);
 
 struct Mailbox {
     fake: Arc<FakeVtex>,
@@ -805,13 +839,14 @@ impl Surface for Shopper {
         &self.0
     }
 
-    fn client(
+    fn client_at(
         &self,
+        root: &str,
         clock: &ManualClock,
         store: &(impl Store + Clone),
         panics: Option<Arc<AtomicBool>>,
     ) -> (Http, Session) {
-        let builder = keyway::vtex::Client::builder(self.0.uri()).clock(clock.clone()).store(store.clone());
+        let builder = keyway::vtex::Client::builder(root).clock(clock.clone()).store(store.clone());
         let mailbox = Mailbox { fake: self.0.clone(), panics };
         let builder = builder.account(FakeVtex::ACCOUNT).storefront(FakeVtex::EMAIL).responder(mailbox);
         let client = builder.build().unwrap();
@@ -822,13 +857,17 @@ impl Surface for Shopper {
         self.0.revoke_tokens();
     }
 
+    fn forget_refresh(&self) {
+        self.0.revoke_refresh_tokens();
+    }
+
     fn secrets(&self) -> Vec<String> {
         self.0.secrets()
     }
 }
 
 /// A vendor that this crate does not know: an issuer written as a user writes one. Its platform happens to be Vita Mojo's.
-struct Acme(FakeVitaMojo, Option<Duration>);
+pub(crate) struct Acme(FakeVitaMojo, Option<Duration>);
 
 struct AcmeIssuer {
     root: String,
@@ -874,6 +913,7 @@ impl Issuer for AcmeIssuer {
 
 impl Surface for Acme {
     const OBTAIN: &'static [&'static str] = VitaMojo::OBTAIN;
+    const READS_RETRY_AFTER: bool = false;
     const LIFE: Option<Duration> = VitaMojo::LIFE;
 
     async fn start(clock: &ManualClock, life: Option<Duration>) -> Self {
@@ -884,15 +924,15 @@ impl Surface for Acme {
         &self.0
     }
 
-    fn client(
+    fn client_at(
         &self,
+        root: &str,
         clock: &ManualClock,
         store: &(impl Store + Clone),
         panics: Option<Arc<AtomicBool>>,
     ) -> (Http, Session) {
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        let root = self.0.uri();
-        let issuer = AcmeIssuer { root: root.clone(), http, life: self.1, panics };
+        let issuer = AcmeIssuer { root: root.to_owned(), http, life: self.1, panics };
         let builder = keyway::custom::Client::builder(root).issuer(issuer).principal(FakeVitaMojo::EMAIL);
         let client = builder.clock(clock.clone()).store(store.clone()).build().unwrap();
         (client.http(), client.session().clone())
@@ -902,53 +942,62 @@ impl Surface for Acme {
         self.0.revoke_access_tokens();
     }
 
+    fn forget_refresh(&self) {
+        self.0.revoke_refresh_tokens();
+    }
+
     fn secrets(&self) -> Vec<String> {
         self.0.secrets()
     }
 }
 
-macro_rules! laws {
-    ($($name:ident: $surface:ident;)*) => {$(
+/// Makes these tests for every surface, each surface in a module of its own.
+macro_rules! for_every_surface {
+    ($($test:ident)*) => {
+        crate::laws::for_every_surface! { @surfaces [$($test)*]
+            vitamojo: VitaMojo;
+            orderingstack: OrderingStack;
+            shopmonkey: Shopmonkey;
+            vms: Vms;
+            vtex: Vtex;
+            vtex_shopper: Shopper;
+            outside: Acme;
+        }
+    };
+    (@surfaces $tests:tt $($name:ident: $surface:ident;)*) => {$(
         mod $name {
-            use super::$surface;
-            laws!(@ $surface
-                l1_n_callers_are_one_sign_in_and_one_renewal
-                l2_dropping_every_caller_loses_nothing
-                l3_a_failure_is_shared_and_then_cools_down
-                l4_a_late_401_to_an_older_token_renews_nothing
-                l5_inside_the_early_window_nobody_waits
-                l6_in_the_late_window_a_caller_waits_with_a_deadline
-                l7_a_valid_token_survives_a_failed_renewal
-                l8_what_is_served_can_be_found_in_the_store
-                l9_two_processes_are_one_sign_in_and_one_renewal
-                l10_a_sleep_and_a_jump_of_either_clock_are_noticed
-                l11_a_sign_out_beats_the_sign_in_that_is_under_way
-                l12_nothing_that_can_be_printed_holds_a_secret
-                l13_credentials_go_to_the_own_origin_only
-                l14_a_throttle_is_waited_for_even_by_an_explicit_sign_in
-                l15_a_panic_in_a_sign_in_wedges_nobody
-                l16_a_dead_runtime_wedges_nobody
-                l17_two_sessions_never_mix
-                l18_a_token_that_is_dead_on_arrival_never_spins
-            );
+            use crate::laws::$surface;
+            crate::laws::for_every_surface! { @tests $surface $tests }
         }
     )*};
-    (@ $surface:ident $($law:ident)*) => {$(
+    (@tests $surface:ident [$($test:ident)*]) => {$(
         #[tokio::test]
-        async fn $law() {
-            super::$law::<$surface>().await;
+        async fn $test() {
+            super::$test::<$surface>().await;
         }
     )*};
 }
+pub(crate) use for_every_surface;
 
-laws! {
-    vitamojo: VitaMojo;
-    orderingstack: OrderingStack;
-    shopmonkey: Shopmonkey;
-    vms: Vms;
-    vtex: Vtex;
-    vtex_shopper: Shopper;
-    outside: Acme;
+for_every_surface! {
+    l1_n_callers_are_one_sign_in_and_one_renewal
+    l2_dropping_every_caller_loses_nothing
+    l3_a_failure_is_shared_and_then_cools_down
+    l4_a_late_401_to_an_older_token_renews_nothing
+    l5_inside_the_early_window_nobody_waits
+    l6_in_the_late_window_a_caller_waits_with_a_deadline
+    l7_a_valid_token_survives_a_failed_renewal
+    l8_what_is_served_can_be_found_in_the_store
+    l9_two_processes_are_one_sign_in_and_one_renewal
+    l10_a_sleep_and_a_jump_of_either_clock_are_noticed
+    l11_a_sign_out_beats_the_sign_in_that_is_under_way
+    l12_nothing_that_can_be_printed_holds_a_secret
+    l13_credentials_go_to_the_own_origin_only
+    l14_a_throttle_is_waited_for_even_by_an_explicit_sign_in
+    l15_a_panic_in_a_sign_in_wedges_nobody
+    l16_a_dead_runtime_wedges_nobody
+    l17_two_sessions_never_mix
+    l18_a_token_that_is_dead_on_arrival_never_spins
 }
 
 /// The laws look at the clock the way the crate does.

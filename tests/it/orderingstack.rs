@@ -54,6 +54,23 @@ async fn an_answer_without_a_refresh_token_keeps_the_old_one() {
 }
 
 #[tokio::test]
+async fn neither_does_an_empty_one_or_null_take_its_place() {
+    for unnamed in [json!(null), json!("")] {
+        let (fake, clock) = start(|b| b.rotating(true).token_life(HOUR)).await;
+        let client = user(&fake, &clock);
+        client.session().lease().await.unwrap();
+        clock.advance(2 * HOUR);
+        let answer = json!({ "access_token": "one of its own", "expires_in": 3600, "refresh_token": unnamed });
+        fake.next("issue_token", Fault::Json(200, answer));
+        assert_eq!(client.session().lease().await.unwrap().generation().counter(), 2);
+        clock.advance(2 * HOUR);
+        // That answer did not come from the fake, so the first refresh token is still unused.
+        assert_eq!(client.session().lease().await.unwrap().generation().counter(), 3);
+        assert_eq!((fake.count("issue_token"), fake.reuses()), (3, 0), "{unnamed}");
+    }
+}
+
+#[tokio::test]
 async fn expires_in_is_a_number_a_text_or_absent() {
     for (dialect, jwt, told) in [
         (ExpiresIn::Number, false, true),

@@ -1,9 +1,9 @@
 //! Twenty seconds in which the vendor refuses, resets, tears and declines, then recovers: the same client goes on.
 
-use crate::vitamojo_client_at;
+use crate::laws::{Surface, for_every_surface};
 use keyway::{
-    ErrorKind,
-    testing::{FakeVitaMojo, ManualClock},
+    Clock, Error, ErrorKind, Http, MemoryStore, Session,
+    testing::{Fake, Fault, ManualClock},
 };
 use std::{
     net::SocketAddr,
@@ -51,7 +51,7 @@ struct Road {
 }
 
 impl Road {
-    async fn to(fake: &FakeVitaMojo) -> Self {
+    async fn to(fake: &Fake) -> Self {
         let place = socket();
         place.bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = place.local_addr().unwrap();
@@ -59,12 +59,6 @@ impl Road {
         let mut road = Self { address, vendor, _place: place, weather: None, lost: Arc::default() };
         road.turns(Weather::Fine).await;
         road
-    }
-
-    fn client(&self, clock: &ManualClock) -> keyway::vitamojo::Client {
-        let client = vitamojo_client_at(&format!("http://{}", self.address), clock);
-        // Every request has a connection of its own, so that each is met by the weather of its time.
-        client.http(|http| http.pool_max_idle_per_host(0)).build().unwrap()
     }
 
     async fn turns(&mut self, weather: Weather) {
@@ -141,88 +135,132 @@ async fn read_request(guest: &mut TcpStream) -> std::io::Result<()> {
     }
 }
 
-async fn start() -> (FakeVitaMojo, ManualClock, Road, keyway::vitamojo::Client) {
-    let clock = ManualClock::new();
-    let fake = FakeVitaMojo::builder().clock(clock.clone()).rotating(true).start().await;
-    let road = Road::to(&fake).await;
-    let client = road.client(&clock);
-    (fake, clock, road, client)
+/// A client at the end of a road to its vendor. No fake keeps a connection, so each request is met by the weather of its
+/// time.
+struct Stage<S> {
+    surface: S,
+    clock: ManualClock,
+    road: Road,
+    http: Http,
+    session: Session,
 }
 
-/// A refused connection is tried three times; lets the waits between them pass. `others` sleep beside it.
-async fn pass_waits(clock: &ManualClock, weather: Weather, others: usize) {
-    if weather == Weather::Refused {
-        for wait in [200, 400] {
-            clock.until_sleeping(others + 1).await;
-            clock.advance(Duration::from_millis(wait));
+impl<S: Surface> Stage<S> {
+    async fn set() -> Self {
+        let clock = ManualClock::new();
+        let surface = S::start(&clock, S::LIFE).await;
+        let road = Road::to(surface.fake()).await;
+        let (http, session) = surface.client_at(&format!("http://{}", road.address), &clock, &MemoryStore::new(), None);
+        Self { surface, clock, road, http, session }
+    }
+
+    /// The requests that have reached the vendor: calls, and those that obtain tokens.
+    fn arrived(&self) -> (usize, Vec<usize>) {
+        let fake = self.surface.fake();
+        (fake.count("other"), S::OBTAIN.iter().map(|operation| fake.count(operation)).collect())
+    }
+
+    async fn call(&self) -> Result<u16, Error> {
+        self.http.get(S::PATH).send().await.map(|answer| answer.status().as_u16())
+    }
+
+    /// One kind of trouble after the other, each for as long as the failure before it cools down: 23 s at least. In
+    /// between a hundred callers are answered from memory. Tells how many requests each kind has cost.
+    async fn sit_out(&mut self) -> Vec<usize> {
+        let began = self.clock.monotonic();
+        let mut cost = Vec::new();
+        for weather in OUTAGE {
+            self.road.turns(weather).await;
+            let session = self.session.clone();
+            let caller = tokio::spawn(async move { session.lease().await.unwrap_err() });
+            // The caller's own patience with the flight is a sleeper too.
+            let error = pass_waits(&self.clock, caller, 1).await;
+            assert_eq!((error.kind(), error.is_temporary()), (ErrorKind::Outage, true), "{weather:?}: {error}");
+            for _ in 0..100 {
+                assert!(self.session.lease().await.unwrap_err().is_local());
+            }
+            cost.push(self.road.lost());
+            self.clock.advance(error.retry_after().unwrap());
+        }
+        assert!(self.clock.monotonic() - began >= 20 * SECOND);
+        self.road.turns(Weather::Fine).await;
+        cost
+    }
+}
+
+/// A connection that was refused is tried for again, twice at most; lets the waits before that pass. `others` sleep
+/// beside it.
+async fn pass_waits<T>(clock: &ManualClock, mut task: JoinHandle<T>, others: usize) -> T {
+    for wait in [200, 400] {
+        tokio::select! {
+            biased;
+            done = &mut task => return done.unwrap(),
+            () = clock.until_sleeping(others + 1) => clock.advance(Duration::from_millis(wait)),
         }
     }
+    task.await.unwrap()
 }
 
 const SECOND: Duration = Duration::from_secs(1);
 
-#[tokio::test]
-async fn calls_go_on_after_an_outage_of_twenty_seconds() {
-    let (fake, clock, mut road, client) = start().await;
-    client.session().lease().await.unwrap();
+async fn calls_go_on_after_an_outage_of_twenty_seconds<S: Surface>() {
+    let mut stage = Stage::<S>::set().await;
+    stage.session.lease().await.unwrap();
+    let before = stage.arrived();
     for weather in OUTAGE {
-        road.turns(weather).await;
+        stage.road.turns(weather).await;
         for _ in 0..4 {
-            let call = tokio::spawn(client.http().get("/order/v1/orders").send());
-            pass_waits(&clock, weather, 0).await;
-            match (weather, call.await.unwrap()) {
+            let call = tokio::spawn(stage.http.get(S::PATH).send());
+            match (weather, pass_waits(&stage.clock, call, 0).await) {
                 (Weather::Unavailable, answer) => assert_eq!(answer.unwrap().status(), 503),
                 (Weather::HalfBody, answer) => assert!(answer.unwrap().bytes().await.is_err()),
                 (_, answer) => assert_eq!(answer.unwrap_err().kind(), ErrorKind::Outage, "{weather:?}"),
             }
-            clock.advance(SECOND);
+            stage.clock.advance(SECOND);
         }
-        assert_eq!(road.lost(), if weather == Weather::Refused { 0 } else { 4 }, "{weather:?}");
+        assert_eq!(stage.road.lost(), if weather == Weather::Refused { 0 } else { 4 }, "{weather:?}");
     }
-    road.turns(Weather::Fine).await;
-    assert_eq!(client.http().get("/order/v1/orders").send().await.unwrap().status(), 200);
-    assert_eq!((fake.count("other"), fake.count("auth"), fake.count("refresh_token")), (1, 1, 0));
+    stage.road.turns(Weather::Fine).await;
+    assert_eq!(stage.call().await.unwrap(), 200);
+    assert_eq!(stage.arrived(), (before.0 + 1, before.1));
 }
 
-/// One kind of trouble after the other, each for as long as the failure before it cools down: 23 s at least. In between
-/// a hundred callers are answered from memory. Tells how many requests each kind has cost.
-async fn sit_out(clock: &ManualClock, road: &mut Road, client: &keyway::vitamojo::Client) -> Vec<usize> {
-    let began = keyway::Clock::monotonic(clock);
-    let mut cost = Vec::new();
-    for weather in OUTAGE {
-        road.turns(weather).await;
-        let session = client.session().clone();
-        let caller = tokio::spawn(async move { session.lease().await.unwrap_err() });
-        // The caller's own patience with the flight is a sleeper too.
-        pass_waits(clock, weather, 1).await;
-        let error = caller.await.unwrap();
-        assert_eq!((error.kind(), error.is_temporary()), (ErrorKind::Outage, true), "{weather:?}: {error}");
-        for _ in 0..100 {
-            assert!(client.session().lease().await.unwrap_err().is_local());
-        }
-        cost.push(road.lost());
-        clock.advance(error.retry_after().unwrap());
+async fn a_sign_in_works_after_an_outage_of_twenty_seconds<S: Surface>() {
+    let mut stage = Stage::<S>::set().await;
+    assert_eq!(stage.sit_out().await, [0, 1, 1, 1, 1]);
+    assert_eq!(stage.call().await.unwrap(), 200);
+    let mut once = vec![0; S::OBTAIN.len()];
+    once[0] = 1;
+    assert_eq!(stage.arrived(), (1, once));
+}
+
+async fn a_renewal_works_after_an_outage_of_twenty_seconds<S: Surface>() {
+    let mut stage = Stage::<S>::set().await;
+    stage.session.lease().await.unwrap();
+    end_the_token(&stage).await;
+    let (calls, before) = stage.arrived();
+    // Where a token rotates and nobody knows whether it was spent, one further try is made.
+    let torn = if S::RENEWS_BY_ROTATION { 2 } else { 1 };
+    assert_eq!(stage.sit_out().await, [0, torn, torn, torn, 1]);
+    assert_eq!(stage.call().await.unwrap(), 200);
+    let (calls, after) = (stage.arrived().0 - calls, stage.arrived().1);
+    assert_eq!((calls, after.iter().sum::<usize>()), (1, before.iter().sum::<usize>() + 1));
+    assert_eq!(after.last(), before.last().map(|renewals| renewals + 1).as_ref());
+}
+
+/// By the clock; where nobody knows when a token ends, by a 401, at a time when no other one is to be had.
+async fn end_the_token<S: Surface>(stage: &Stage<S>) {
+    if let Some(life) = S::LIFE {
+        return stage.clock.advance(2 * life);
     }
-    assert!(keyway::Clock::monotonic(clock) - began >= 20 * SECOND);
-    road.turns(Weather::Fine).await;
-    cost
+    stage.surface.forget();
+    S::OBTAIN.iter().for_each(|operation| stage.surface.fake().next(operation, Fault::Empty(503)));
+    let error = stage.call().await.unwrap_err();
+    stage.clock.advance(error.retry_after().unwrap());
 }
 
-#[tokio::test]
-async fn a_sign_in_works_after_an_outage_of_twenty_seconds() {
-    let (fake, clock, mut road, client) = start().await;
-    assert_eq!(sit_out(&clock, &mut road, &client).await, [0, 1, 1, 1, 1]);
-    assert_eq!(client.http().get("/order/v1/orders").send().await.unwrap().status(), 200);
-    assert_eq!((fake.count("auth"), fake.count("refresh_token")), (1, 0));
-}
-
-#[tokio::test]
-async fn a_renewal_works_after_an_outage_of_twenty_seconds() {
-    let (fake, clock, mut road, client) = start().await;
-    client.session().lease().await.unwrap();
-    clock.advance(Duration::from_secs(11 * 60));
-    // Where nobody knows whether the token was spent, one further try is made.
-    assert_eq!(sit_out(&clock, &mut road, &client).await, [0, 2, 2, 2, 1]);
-    assert_eq!(client.http().get("/order/v1/orders").send().await.unwrap().status(), 200);
-    assert_eq!((fake.count("auth"), fake.count("refresh_token"), fake.reuses()), (1, 1, 0));
+for_every_surface! {
+    calls_go_on_after_an_outage_of_twenty_seconds
+    a_sign_in_works_after_an_outage_of_twenty_seconds
+    a_renewal_works_after_an_outage_of_twenty_seconds
 }

@@ -1,13 +1,21 @@
 //! What the crate tells through `tracing`: little, and never a secret.
 
-use crate::vitamojo_client;
+use crate::{
+    laws::{Stage, Surface, for_every_surface},
+    vitamojo_client,
+};
 use keyway::testing::{FakeVitaMojo, Fault, ManualClock};
 use std::{
     io::Write,
     sync::{Arc, Mutex},
     time::Duration,
 };
-use tracing_subscriber::fmt::MakeWriter;
+use tracing::{Event, Level, Subscriber, span};
+use tracing_subscriber::{
+    Layer,
+    fmt::MakeWriter,
+    layer::{Context, SubscriberExt},
+};
 
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
@@ -87,4 +95,101 @@ fn a_renewal_tells_two_lines_a_failure_one_more_and_a_served_token_none() {
             }
         });
     });
+}
+
+/// Counts what this crate tells on this thread.
+#[derive(Clone, Default)]
+struct Counter(Arc<Mutex<Told>>);
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Told {
+    spans: usize,
+    debug: usize,
+    /// INFO and above: what people see by default.
+    loud: usize,
+}
+
+impl<S: Subscriber> Layer<S> for Counter {
+    fn on_new_span(&self, attributes: &span::Attributes<'_>, _: &span::Id, _: Context<'_, S>) {
+        if attributes.metadata().name() == "keyway.renewal" {
+            self.0.lock().unwrap().spans += 1;
+        }
+    }
+
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        if !event.metadata().target().starts_with("keyway") {
+            return;
+        }
+        let mut told = self.0.lock().unwrap();
+        match *event.metadata().level() {
+            Level::TRACE => {}
+            Level::DEBUG => told.debug += 1,
+            _ => told.loud += 1,
+        }
+    }
+}
+
+impl Counter {
+    fn listen() -> (Self, tracing::subscriber::DefaultGuard) {
+        let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry());
+        let counter = Self::default();
+        let subscriber = tracing_subscriber::registry().with(counter.clone());
+        (counter, tracing::subscriber::set_default(subscriber))
+    }
+
+    fn take(&self) -> Told {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+/// One span and two quiet events for each token that is obtained, one loud one for each failure; nothing for a call.
+async fn a_token_is_two_quiet_lines_and_a_failure_one_loud_one<S: Surface>() {
+    let (counter, _guard) = Counter::listen();
+    let stage = Stage::<S>::set().await;
+    let (http, session) = stage.client();
+    session.lease().await.unwrap();
+    let quiet = Told { spans: 1, debug: 2, loud: 0 };
+    assert_eq!(counter.take(), quiet);
+
+    for _ in 0..100 {
+        assert_eq!(http.get(S::PATH).send().await.unwrap().status(), 200);
+    }
+    assert_eq!(counter.take(), Told::default());
+
+    stage.surface.forget();
+    assert_eq!(http.get(S::PATH).send().await.unwrap().status(), 200);
+    assert_eq!(counter.take(), quiet);
+
+    stage.surface.forget();
+    stage.clock.advance(Duration::from_secs(3600));
+    stage.clock.advance(S::LIFE.unwrap_or_default());
+    stage.all(&Fault::Html(503));
+    for _ in 0..100 {
+        http.get(S::PATH).send().await.unwrap_err();
+    }
+    assert_eq!(counter.take(), Told { spans: 1, debug: 1, loud: 1 });
+}
+
+/// It tells by itself: whoever waited for it may be gone.
+async fn a_failure_is_told_although_nobody_waits_for_it<S: Surface>() {
+    let (counter, _guard) = Counter::listen();
+    let stage = Stage::<S>::set().await;
+    let (_, session) = stage.client();
+    stage.all(&Fault::Html(503));
+    let gate = stage.fake().hold(stage.sign_in());
+    let caller = {
+        let session = session.clone();
+        tokio::spawn(async move { session.lease().await })
+    };
+    gate.arrived(1).await;
+    caller.abort();
+    assert!(caller.await.unwrap_err().is_cancelled());
+    gate.open();
+    session.close().await;
+    assert_eq!(counter.take(), Told { spans: 1, debug: 1, loud: 1 });
+}
+
+for_every_surface! {
+    a_token_is_two_quiet_lines_and_a_failure_one_loud_one
+    a_failure_is_told_although_nobody_waits_for_it
 }

@@ -6,6 +6,7 @@ use keyway::{
     testing::{FakeVitaMojo, Fault, ManualClock, RefreshDialect},
     vitamojo::{Client, ClientBuilder},
 };
+use serde_json::json;
 use std::time::Duration;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -163,6 +164,24 @@ async fn the_typed_check_answers_and_a_sign_out_is_local() {
     assert_eq!(error.kind(), ErrorKind::SignedOut);
     client.session().sign_in().await.unwrap();
     assert_eq!(fake.count("auth"), 2);
+}
+
+#[tokio::test]
+async fn a_renewal_that_names_no_refresh_token_keeps_the_old_one() {
+    for unnamed in [json!({}), json!({ "refresh": null }), json!({ "refresh": "" }), json!({ "refresh": 7 })] {
+        let (fake, clock) = start(|b| b.rotating(true)).await;
+        let client = vitamojo_client(&fake, &clock).build().unwrap();
+        client.session().lease().await.unwrap();
+        clock.advance(11 * MINUTE);
+        let mut token = unnamed.clone();
+        token["value"] = "an access token of its own".into();
+        fake.next("refresh_token", Fault::Json(200, json!({ "payload": { "token": token } })));
+        assert_eq!(client.session().lease().await.unwrap().generation().counter(), 2);
+        clock.advance(11 * MINUTE);
+        // That answer did not come from the fake, so the first refresh token is still unused.
+        assert_eq!(client.session().lease().await.unwrap().generation().counter(), 3);
+        assert_eq!((fake.count("auth"), fake.count("refresh_token"), fake.reuses()), (1, 2, 0), "{unnamed}");
+    }
 }
 
 async fn start(

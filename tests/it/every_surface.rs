@@ -1,0 +1,148 @@
+//! What else holds for every surface, whatever is peculiar to it.
+
+use crate::laws::{Stage, Surface, for_every_surface};
+use keyway::{Clock, ErrorKind, Expiry, testing::Fault};
+use std::{collections::HashSet, time::Duration};
+
+const DAY: i64 = 86_400;
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// Five hundred calls are out with a token that the vendor has forgotten.
+async fn a_401_to_many_calls_at_once_is_one_renewal<S: Surface>() {
+    let stage = Stage::<S>::set().await;
+    let (http, session) = stage.client();
+    session.lease().await.unwrap();
+    let gate = stage.fake().hold("other");
+    stage.surface.forget();
+    let calls: Vec<_> = (0..CALLS).map(|_| tokio::spawn(http.get(S::PATH).send())).collect();
+    gate.arrived(CALLS).await;
+    gate.open();
+    for call in calls {
+        assert_eq!(call.await.unwrap().unwrap().status(), 200);
+    }
+    assert_eq!((stage.asked(), stage.fake().count("other")), (2, 2 * CALLS));
+}
+
+const CALLS: usize = 500;
+
+/// Whoever has a wrong clock is told how long a token lives, or takes it for that long.
+async fn a_clock_that_is_a_day_wrong_does_no_harm<S: Surface>() {
+    for wrong in [-DAY, DAY] {
+        let stage = Stage::<S>::set().await;
+        stage.clock.jump_wall(wrong);
+        let (http, session) = stage.client();
+        let life = S::LIFE.unwrap_or(HOUR);
+        for _ in 0..3 {
+            assert_eq!(http.get(S::PATH).send().await.unwrap().status(), 200);
+            stage.clock.advance(life / 4);
+        }
+        assert_eq!(stage.asked(), 1, "{wrong}");
+        if let Expiry::At(end) = session.lease().await.unwrap().expiry() {
+            let left = end.duration_since(stage.clock.wall()).unwrap();
+            assert!(left.abs_diff(life / 4) <= Duration::from_secs(1), "{wrong}: {left:?}");
+        }
+        stage.clock.advance(life);
+        assert_eq!(http.get(S::PATH).send().await.unwrap().status(), 200);
+        assert_eq!(stage.asked(), if S::LIFE.is_some() { 2 } else { 1 }, "{wrong}");
+    }
+}
+
+/// A minute, ten seconds, one second: each token is used before it is renewed, and nothing spins.
+async fn a_short_life_is_used_and_asks_for_no_more_tokens_than_there_are_lives<S: Surface>() {
+    if S::LIFE.is_none() {
+        return;
+    }
+    for life in [60, 10, 1].map(Duration::from_secs) {
+        let stage = Stage::<S>::with_life(Some(life)).await;
+        let (_, session) = stage.client();
+        for lives in 1..=3 {
+            let first = session.lease().await.unwrap().generation();
+            for _ in 0..20 {
+                assert_eq!(session.lease().await.unwrap().generation(), first, "{life:?}");
+            }
+            session.close().await;
+            assert_eq!(stage.asked(), lives, "{life:?}");
+            stage.clock.advance(life);
+        }
+    }
+}
+
+/// Only the vendor's own refusal discards a refresh token.
+async fn whatever_else_a_renewal_fails_with_the_refresh_token_is_kept<S: Surface>() {
+    if !S::RENEWS_BY_ROTATION {
+        return;
+    }
+    let throttled = Fault::TooManyRequests { retry_after: Some("7".to_owned()) };
+    let faults = [403, 408, 500, 502].map(Fault::Html).into_iter();
+    for fault in faults.chain([Fault::Empty(408), Fault::Empty(503), throttled, Fault::CutBefore]) {
+        let stage = Stage::<S>::set().await;
+        let (_, session) = stage.client();
+        let renewal = S::OBTAIN[S::OBTAIN.len() - 1];
+        let first = session.lease().await.unwrap().generation();
+        stage.clock.advance(S::LIFE.unwrap_or(HOUR) * 2);
+        stage.fake().always(renewal, fault.clone());
+        let error = session.lease().await.unwrap_err();
+        assert!(
+            !matches!(error.kind(), ErrorKind::SignInRequired | ErrorKind::InvalidCredentials),
+            "{fault:?}: {error}"
+        );
+        stage.fake().heal(renewal);
+        stage.clock.advance(HOUR);
+        let second = session.lease().await.unwrap().generation();
+        assert_eq!((first.counter(), second.counter()), (1, 2), "{fault:?}: the session was begun anew");
+    }
+}
+
+/// A vendor's wait is believed, up to an hour, and in whatever way it is told.
+async fn a_throttle_is_waited_for_as_long_as_it_says_and_no_longer<S: Surface>() {
+    let date = "Thu, 01 Jan 2026 00:02:00 GMT"; // two minutes from where the clock begins
+    for (told, wait) in [("30", 30), ("90", 90), (date, 120), ("999999999", 3600)] {
+        let stage = Stage::<S>::set().await;
+        let (_, session) = stage.client();
+        S::OBTAIN.iter().for_each(|operation| {
+            stage.fake().next(operation, Fault::TooManyRequests { retry_after: Some(told.to_owned()) });
+        });
+        let error = session.lease().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Throttled, "{told}: {error}");
+        if S::READS_RETRY_AFTER {
+            assert_eq!(error.retry_after(), Some(Duration::from_secs(wait)), "{told}");
+            stage.clock.advance(Duration::from_secs(wait) - Duration::from_millis(1));
+            assert!(session.lease().await.unwrap_err().is_local(), "{told}");
+            stage.clock.advance(Duration::from_millis(1));
+        } else {
+            stage.clock.advance(error.retry_after().unwrap());
+        }
+        session.lease().await.unwrap();
+        assert_eq!(stage.asked(), 2, "{told}");
+    }
+}
+
+/// A refused renewal takes its refresh token with it, and nothing else: the next token comes of a sign-in, at once.
+async fn a_refresh_token_that_the_vendor_refuses_is_not_presented_again<S: Surface>() {
+    if !S::RENEWS_BY_ROTATION {
+        return;
+    }
+    let stage = Stage::<S>::set().await;
+    let (_, session) = stage.client();
+    let first = session.lease().await.unwrap().generation();
+    stage.surface.forget_refresh();
+    stage.clock.advance(S::LIFE.unwrap_or(HOUR) * 2);
+    let second = session.lease().await.unwrap().generation();
+    assert_eq!((first == second, second.counter(), stage.asked()), (false, 1, 3));
+    let mut seen = HashSet::new();
+    for _ in 0..10 {
+        seen.insert(session.lease().await.unwrap().generation());
+        stage.clock.advance(MINUTE / 60);
+    }
+    assert_eq!((seen.len(), stage.asked()), (1, 3));
+}
+
+for_every_surface! {
+    a_401_to_many_calls_at_once_is_one_renewal
+    a_clock_that_is_a_day_wrong_does_no_harm
+    a_short_life_is_used_and_asks_for_no_more_tokens_than_there_are_lives
+    whatever_else_a_renewal_fails_with_the_refresh_token_is_kept
+    a_throttle_is_waited_for_as_long_as_it_says_and_no_longer
+    a_refresh_token_that_the_vendor_refuses_is_not_presented_again
+}

@@ -1,0 +1,206 @@
+//! A store in memory that does what a test tells it to.
+
+use keyway::{Generation, Key, LeasedLock, MemoryStore, Record, Store, StoreError, StoreLock};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use tokio::sync::watch;
+
+/// A store that is pulled by strings: each pull is for one operation. Saves of sessions alone: attempts are counted
+/// whatever happens.
+#[derive(Clone, Default)]
+pub(crate) struct Puppet {
+    inner: MemoryStore,
+    strings: Arc<Mutex<Strings>>,
+    saves: Arc<watch::Sender<usize>>,
+}
+
+#[derive(Default)]
+struct Strings {
+    loads: VecDeque<Pull>,
+    saves: VecDeque<Pull>,
+    /// How often a lock turns out to have ended when it is to be extended.
+    lost_locks: usize,
+    /// Everybody gets the lock.
+    open: bool,
+    /// Nothing can be saved.
+    full: bool,
+}
+
+impl Strings {
+    fn next_save(&mut self) -> Option<Pull> {
+        if self.full { Some(Pull::Fail) } else { self.saves.pop_front() }
+    }
+}
+
+enum Pull {
+    Fail,
+    /// Waits, before or after the deed.
+    Hold(Hold, When),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum When {
+    Before,
+    After,
+}
+
+/// An operation that is held until the test lets it go.
+#[derive(Clone)]
+pub(crate) struct Hold(Arc<watch::Sender<Stand>>);
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd)]
+enum Stand {
+    Awaited,
+    Arrived,
+    Released,
+}
+
+impl Hold {
+    fn new() -> Self {
+        Self(Arc::new(watch::Sender::new(Stand::Awaited)))
+    }
+
+    pub(crate) async fn arrived(&self) {
+        let _ = self.0.subscribe().wait_for(|stand| *stand >= Stand::Arrived).await;
+    }
+
+    pub(crate) fn release(&self) {
+        self.0.send_replace(Stand::Released);
+    }
+
+    async fn pass(&self) {
+        self.0.send_if_modified(|stand| {
+            *stand == Stand::Awaited && std::mem::replace(stand, Stand::Arrived) == Stand::Awaited
+        });
+        let _ = self.0.subscribe().wait_for(|stand| *stand == Stand::Released).await;
+    }
+}
+
+impl Puppet {
+    /// What `memory` keeps, by strings of its own.
+    pub(crate) fn over(memory: &MemoryStore) -> Self {
+        Self { inner: memory.clone(), ..Self::default() }
+    }
+
+    pub(crate) fn fail_loads(&self, times: usize) {
+        self.strings.lock().unwrap().loads.extend(std::iter::repeat_with(|| Pull::Fail).take(times));
+    }
+
+    pub(crate) fn fail_saves(&self, times: usize) {
+        self.strings.lock().unwrap().saves.extend(std::iter::repeat_with(|| Pull::Fail).take(times));
+    }
+
+    /// Every save fails from now on.
+    pub(crate) fn fill(&self) {
+        self.strings.lock().unwrap().full = true;
+    }
+
+    /// The next load waits before it looks.
+    pub(crate) fn hold_load(&self) -> Hold {
+        let hold = Hold::new();
+        self.strings.lock().unwrap().loads.push_back(Pull::Hold(hold.clone(), When::Before));
+        hold
+    }
+
+    /// The next load waits after it has looked.
+    pub(crate) fn hold_after_load(&self) -> Hold {
+        let hold = Hold::new();
+        self.strings.lock().unwrap().loads.push_back(Pull::Hold(hold.clone(), When::After));
+        hold
+    }
+
+    /// The next save waits before it is made.
+    pub(crate) fn hold_save(&self) -> Hold {
+        let hold = Hold::new();
+        self.strings.lock().unwrap().saves.push_back(Pull::Hold(hold.clone(), When::Before));
+        hold
+    }
+
+    /// The next save waits after it was made.
+    pub(crate) fn hold_after_save(&self) -> Hold {
+        let hold = Hold::new();
+        self.strings.lock().unwrap().saves.push_back(Pull::Hold(hold.clone(), When::After));
+        hold
+    }
+
+    pub(crate) fn lose_locks(&self, times: usize) {
+        self.strings.lock().unwrap().lost_locks = times;
+    }
+
+    /// Whoever comes through this handle gets the lock, whoever holds it.
+    pub(crate) fn open_locks(&self) {
+        self.strings.lock().unwrap().open = true;
+    }
+
+    /// Completes when so many saves have succeeded.
+    pub(crate) async fn saved(&self, times: usize) {
+        let _ = self.saves.subscribe().wait_for(|saves| *saves >= times).await;
+    }
+}
+
+struct Lease {
+    strings: Arc<Mutex<Strings>>,
+    _lock: Option<StoreLock>,
+}
+
+impl LeasedLock for Lease {
+    async fn extend(&self, _: Duration) -> bool {
+        let mut strings = self.strings.lock().unwrap();
+        let lost = strings.lost_locks > 0;
+        strings.lost_locks = strings.lost_locks.saturating_sub(1);
+        !lost
+    }
+}
+
+impl Store for Puppet {
+    async fn load(&self, key: &Key) -> Result<Option<Record>, StoreError> {
+        let pull = self.strings.lock().unwrap().loads.pop_front();
+        match pull {
+            None => self.inner.load(key).await,
+            Some(Pull::Fail) => Err(StoreError::new("it was told to fail")),
+            Some(Pull::Hold(hold, When::Before)) => {
+                hold.pass().await;
+                self.inner.load(key).await
+            }
+            Some(Pull::Hold(hold, When::After)) => {
+                let loaded = self.inner.load(key).await;
+                hold.pass().await;
+                loaded
+            }
+        }
+    }
+
+    async fn compare_and_swap(&self, key: &Key, old: Option<Generation>, new: Record) -> Result<bool, StoreError> {
+        let pull = if new.is_tombstone() { None } else { self.strings.lock().unwrap().next_save() };
+        let after = match pull {
+            None => None,
+            Some(Pull::Fail) => return Err(StoreError::new("it was told to fail")),
+            Some(Pull::Hold(hold, When::Before)) => {
+                hold.pass().await;
+                None
+            }
+            Some(Pull::Hold(hold, When::After)) => Some(hold),
+        };
+        let saved = self.inner.compare_and_swap(key, old, new).await;
+        if let Ok(true) = saved {
+            self.saves.send_modify(|saves| *saves += 1);
+        }
+        if let Some(hold) = after {
+            hold.pass().await;
+        }
+        saved
+    }
+
+    async fn remove(&self, key: &Key) -> Result<(), StoreError> {
+        self.inner.remove(key).await
+    }
+
+    async fn lock(&self, key: &Key, wait: Duration) -> Result<StoreLock, StoreError> {
+        let open = self.strings.lock().unwrap().open;
+        let lock = if open { None } else { Some(self.inner.lock(key, wait).await?) };
+        Ok(StoreLock::leased(Lease { strings: self.strings.clone(), _lock: lock }))
+    }
+}

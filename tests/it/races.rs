@@ -1,0 +1,629 @@
+//! Two things at once: who wins, and that nothing is lost or left behind.
+
+use crate::{puppet::Puppet, vitamojo_client, vms_client};
+use keyway::{
+    Answer, ErrorKind, MemoryStore, Session, Timeouts, custom,
+    custom::{Attempt, Capabilities, Issued, Issuer, Renewal},
+    testing::{FakeVitaMojo, FakeVms, Fault, ManualClock},
+};
+use serde_json::json;
+use std::{
+    future::Future,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+use tokio::{sync::watch, task::JoinHandle};
+
+const ELEVEN_MINUTES: Duration = Duration::from_secs(11 * 60);
+
+/// A vendor whose refresh tokens rotate, and a store that several clients share.
+struct Stage {
+    fake: FakeVitaMojo,
+    clock: ManualClock,
+    memory: MemoryStore,
+}
+
+impl Stage {
+    async fn set() -> Self {
+        let clock = ManualClock::new();
+        let fake = FakeVitaMojo::builder().clock(clock.clone()).rotating(true).start().await;
+        Self { fake, clock, memory: MemoryStore::new() }
+    }
+
+    /// As a process of its own has it.
+    fn process(&self) -> (Session, Puppet) {
+        let store = Puppet::over(&self.memory);
+        (vitamojo_client(&self.fake, &self.clock).store(store.clone()).build().unwrap().session().clone(), store)
+    }
+
+    /// Sign-ins, renewals, and refresh tokens that were used twice.
+    fn counts(&self) -> (usize, usize, usize) {
+        (self.fake.count("auth"), self.fake.count("refresh_token"), self.fake.reuses())
+    }
+}
+
+type Leased = Result<keyway::Lease, keyway::Error>;
+
+fn lease(session: &Session) -> JoinHandle<Leased> {
+    let session = session.clone();
+    tokio::spawn(async move { session.lease().await })
+}
+
+/// Time for everything on this runtime that waits for nothing outside of it.
+async fn settle() {
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn whoever_comes_new_is_served_a_stored_token_that_is_valid_even_if_it_cannot_be_renewed() {
+    let stage = Stage::set().await;
+    let first = stage.process().0.lease().await.unwrap().generation();
+    stage.fake.always("refresh_token", Fault::Html(503));
+    for seconds in [8 * 60 + 30, 65] {
+        stage.clock.advance(Duration::from_secs(seconds));
+        let (session, _) = stage.process();
+        assert_eq!(session.lease().await.unwrap().generation(), first);
+        session.close().await;
+    }
+    assert_eq!(stage.counts(), (1, 2, 0));
+}
+
+#[tokio::test]
+async fn an_explicit_sign_in_after_a_restart_gets_past_a_renewal_that_always_fails() {
+    let stage = Stage::set().await;
+    stage.process().0.lease().await.unwrap();
+    stage.clock.advance(ELEVEN_MINUTES);
+    stage.fake.always("refresh_token", Fault::Json(404, json!({"vmosCode":"US-05","message":"session not found"})));
+    let (session, _) = stage.process();
+    session.sign_in().await.expect("makes sure that there is a session");
+    assert_eq!(stage.counts(), (2, 1, 0));
+}
+
+#[tokio::test]
+async fn an_explicit_sign_in_joins_a_renewal_and_goes_on_if_that_fails() {
+    let stage = Stage::set().await;
+    let (session, _) = stage.process();
+    session.lease().await.unwrap();
+    stage.clock.advance(ELEVEN_MINUTES);
+    stage.fake.always("refresh_token", Fault::Html(503));
+    let gate = stage.fake.hold("refresh_token");
+    let waiting = lease(&session);
+    gate.arrived(1).await;
+    let signing_in = {
+        let session = session.clone();
+        tokio::spawn(async move { session.sign_in().await })
+    };
+    settle().await;
+    gate.open();
+    assert_eq!(waiting.await.unwrap().unwrap_err().kind(), ErrorKind::Outage);
+    signing_in.await.unwrap().expect("what was asked for is a sign-in");
+    assert_eq!(stage.counts(), (2, 1, 0));
+}
+
+#[tokio::test]
+async fn an_explicit_sign_in_renews_what_can_be_renewed() {
+    let stage = Stage::set().await;
+    let (session, _) = stage.process();
+    session.lease().await.unwrap();
+    stage.clock.advance(ELEVEN_MINUTES);
+    session.sign_in().await.unwrap();
+    assert_eq!(stage.counts(), (1, 1, 0));
+}
+
+#[tokio::test]
+async fn a_session_that_was_signed_out_is_not_taken_back_from_a_store_that_did_not_hear_of_it() {
+    let stage = Stage::set().await;
+    let (session, store) = stage.process();
+    let first = session.lease().await.unwrap().generation();
+    store.fail_loads(1);
+    assert_eq!(session.sign_out().await.unwrap_err().kind(), ErrorKind::Store);
+    let second = session.sign_in().await.unwrap().generation();
+    assert_eq!((first.counter(), second.counter(), stage.counts().0), (1, 1, 2));
+    // It takes the other one's place.
+    assert_eq!(stage.process().0.lease().await.unwrap().generation(), second);
+}
+
+#[tokio::test]
+async fn a_late_save_does_not_bring_back_what_was_signed_out() {
+    let stage = Stage::set().await;
+    let (session, store) = stage.process();
+    store.fail_saves(1);
+    session.lease().await.unwrap();
+    let hold = store.hold_save();
+    stage.clock.until_sleeping(1).await;
+    stage.clock.advance(Duration::from_secs(1));
+    hold.arrived().await;
+    session.sign_out().await.unwrap();
+    hold.release();
+    settle().await;
+    stage.process().0.lease().await.unwrap();
+    assert_eq!(stage.counts().0, 2, "the signed-out session was found in the store");
+}
+
+#[tokio::test]
+async fn neither_does_the_save_of_a_sign_in_that_was_beaten_by_a_sign_out_and_another_sign_in() {
+    let stage = Stage::set().await;
+    let (session, store) = stage.process();
+    let hold = store.hold_after_save();
+    let waiting = lease(&session);
+    hold.arrived().await;
+    session.sign_out().await.unwrap();
+    let second = session.sign_in().await.unwrap().generation();
+    hold.release();
+    assert_eq!(waiting.await.unwrap().unwrap_err().kind(), ErrorKind::SignedOut);
+    settle().await;
+    assert_eq!(stage.process().0.lease().await.unwrap().generation(), second);
+    assert_eq!(stage.counts().0, 2);
+}
+
+#[tokio::test]
+async fn a_sign_in_whose_place_was_taken_after_it_was_saved_is_used_and_not_revoked() {
+    let clock = ManualClock::new();
+    let fake = FakeVms::builder().clock(clock.clone()).start().await;
+    let store = Puppet::default();
+    let client = vms_client(&fake, &clock).store(store.clone()).build().unwrap();
+    let hold = store.hold_after_save();
+    let waiting = lease(client.session());
+    hold.arrived().await;
+    clock.until_sleeping(1).await;
+    clock.advance(Timeouts::default().flight);
+    waiting.await.unwrap().expect("the next flight finds it in the store");
+    hold.release();
+    settle().await;
+    assert_eq!(client.http().get("/api/v1/cameras").send().await.unwrap().status(), 200);
+    assert_eq!((fake.count("get_token"), fake.count("logout"), fake.sessions().len()), (1, 0, 1));
+}
+
+#[tokio::test]
+async fn a_renewal_whose_place_was_taken_still_saves_what_nobody_else_can_get() {
+    let stage = Stage::set().await;
+    let (session, store) = stage.process();
+    session.lease().await.unwrap();
+    stage.clock.advance(ELEVEN_MINUTES);
+    let gate = stage.fake.hold("refresh_token");
+    let waiting = lease(&session);
+    gate.arrived(1).await;
+    // Silent for so long that another flight takes its place; that one cannot read the store.
+    store.fail_loads(1);
+    stage.clock.until_sleeping(1).await;
+    stage.clock.advance(Timeouts::default().flight);
+    let error = waiting.await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Store, "{error}");
+    gate.open();
+    store.saved(2).await;
+    stage.clock.advance(Duration::from_secs(1));
+    assert_eq!(session.lease().await.unwrap().generation().counter(), 2);
+    assert_eq!(stage.counts(), (1, 1, 0));
+}
+
+/// Answers sign-ins when it is let, in their order.
+#[derive(Clone)]
+struct Doorkeeper {
+    asked: Arc<watch::Sender<usize>>,
+    lets: Arc<watch::Sender<usize>>,
+}
+
+impl Issuer for Doorkeeper {
+    fn describe(&self) -> Capabilities {
+        Capabilities::new("doorkeeper", ".password(..)")
+    }
+
+    async fn sign_in(&self, attempt: &Attempt) -> Result<Issued, keyway::Error> {
+        let _leave = attempt.spend().await?;
+        self.asked.send_modify(|asked| *asked += 1);
+        let turn = *self.asked.borrow();
+        let _ = self.lets.subscribe().wait_for(|lets| *lets >= turn).await;
+        Ok(Issued::new(format!("token-{turn}")))
+    }
+}
+
+#[tokio::test]
+async fn those_who_wait_for_a_flight_whose_place_was_taken_wait_for_the_next_one() {
+    let clock = ManualClock::new();
+    let door = Doorkeeper { asked: Arc::new(watch::Sender::new(0)), lets: Arc::new(watch::Sender::new(0)) };
+    let builder = custom::Client::builder("https://doorkeeper.example").issuer(door.clone());
+    let client = builder.clock(clock.clone()).build().unwrap();
+    let mut first = pin!(client.session().lease());
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(first.as_mut().poll(&mut context).is_pending());
+    settle().await;
+    clock.advance(Timeouts::default().flight);
+    let second = lease(client.session());
+    settle().await;
+    assert_eq!(*door.asked.borrow(), 2);
+    // The first flight comes to its end before those who waited for it look again.
+    door.lets.send_replace(1);
+    settle().await;
+    assert!(first.as_mut().poll(&mut context).is_pending());
+    door.lets.send_replace(2);
+    assert_eq!(first.await.unwrap().generation(), second.await.unwrap().unwrap().generation());
+}
+
+#[tokio::test]
+async fn nobody_takes_the_place_of_a_flight_whose_request_is_out() {
+    let stage = Stage::set().await;
+    let (session, store) = stage.process();
+    session.lease().await.unwrap();
+    stage.clock.advance(ELEVEN_MINUTES);
+    let (hold, gate) = (store.hold_load(), stage.fake.hold("refresh_token"));
+    let first = lease(&session);
+    hold.arrived().await;
+    // It has waited for the store for most of its time when it sends.
+    stage.clock.advance(Timeouts::default().store_lock - Duration::from_secs(1));
+    hold.release();
+    gate.arrived(1).await;
+    stage.clock.advance(Timeouts::default().flight - Timeouts::default().store_lock + Duration::from_secs(2));
+    let second = lease(&session);
+    settle().await;
+    assert_eq!(stage.counts(), (1, 1, 0));
+    gate.open();
+    assert_eq!(first.await.unwrap().unwrap().generation(), second.await.unwrap().unwrap().generation());
+    assert_eq!(stage.counts(), (1, 1, 0));
+}
+
+#[test]
+fn a_runtime_that_ends_in_the_middle_of_a_save_loses_no_token() {
+    let runtime = || tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let (first, second) = (runtime(), runtime());
+    let stage = second.block_on(Stage::set());
+    let (session, store) = stage.process();
+    let hold = first.block_on(async {
+        session.lease().await.unwrap();
+        stage.clock.advance(ELEVEN_MINUTES);
+        let hold = store.hold_save();
+        lease(&session);
+        hold.arrived().await;
+        hold
+    });
+    first.shutdown_background();
+    // The first runtime's flight is dropped on its own thread, whenever that comes to it.
+    drop(hold);
+    let generation = second.block_on(async { session.lease().await.unwrap().generation() });
+    assert_eq!(generation.counter(), 2);
+    assert_eq!(second.block_on(stage.process().0.lease()).unwrap().generation(), generation);
+    assert_eq!(stage.counts(), (1, 1, 0));
+}
+
+#[tokio::test]
+async fn a_new_session_takes_the_place_of_one_that_was_signed_out_meanwhile() {
+    let stage = Stage::set().await;
+    let (session, _) = stage.process();
+    session.lease().await.unwrap();
+    stage.clock.advance(ELEVEN_MINUTES);
+    stage.fake.revoke_refresh_tokens();
+    let gate = stage.fake.hold("auth");
+    let waiting = lease(&session);
+    gate.arrived(1).await;
+    stage.process().0.sign_out().await.unwrap();
+    gate.open();
+    let generation = waiting.await.unwrap().unwrap().generation();
+    assert_eq!(stage.process().0.lease().await.unwrap().generation(), generation);
+    assert_eq!(stage.counts(), (2, 1, 0));
+}
+
+#[tokio::test]
+async fn a_session_that_another_process_signed_out_is_not_renewed_behind_its_back() {
+    let stage = Stage::set().await;
+    let (session, _) = stage.process();
+    let first = session.lease().await.unwrap().generation();
+    stage.clock.advance(ELEVEN_MINUTES);
+    let gate = stage.fake.hold("refresh_token");
+    let waiting = lease(&session);
+    gate.arrived(1).await;
+    stage.process().0.sign_out().await.unwrap();
+    gate.open();
+    // This client was not signed out: it begins a session of its own.
+    let generation = waiting.await.unwrap().unwrap().generation();
+    assert_eq!((generation.counter(), generation == first, stage.counts()), (1, false, (2, 1, 0)));
+    assert_eq!(stage.process().0.lease().await.unwrap().generation(), generation);
+}
+
+#[tokio::test]
+async fn while_a_renewed_token_is_not_saved_nobody_else_renews_what_it_replaced() {
+    let stage = Stage::set().await;
+    let (session, store) = stage.process();
+    session.lease().await.unwrap();
+    stage.clock.advance(ELEVEN_MINUTES);
+    store.fail_saves(1);
+    let generation = session.lease().await.unwrap().generation();
+    // Another process has a store that works, and finds the old token in it.
+    let waiting = lease(&stage.process().0);
+    settle().await;
+    assert_eq!(stage.counts(), (1, 1, 0));
+    stage.clock.advance(Duration::from_secs(1));
+    assert_eq!(waiting.await.unwrap().unwrap().generation(), generation);
+    assert_eq!((generation.counter(), stage.counts()), (2, (1, 1, 0)));
+}
+
+#[tokio::test]
+async fn what_is_not_saved_and_was_spent_in_its_turn_never_gets_into_the_store() {
+    let stage = Stage::set().await;
+    let (session, store) = stage.process();
+    session.lease().await.unwrap();
+    store.fail_saves(1);
+    session.renew().await.unwrap();
+    // The offer of the second token is on its way when the third one is obtained.
+    let hold = store.hold_load();
+    stage.clock.advance(Duration::from_secs(1));
+    hold.arrived().await;
+    let renewing = {
+        let session = session.clone();
+        tokio::spawn(async move { session.renew().await })
+    };
+    settle().await;
+    hold.release();
+    let third = renewing.await.unwrap().unwrap().generation();
+    settle().await;
+    assert_eq!((third.counter(), stage.process().0.lease().await.unwrap().generation()), (3, third));
+    assert_eq!(stage.counts(), (1, 2, 0));
+}
+
+#[tokio::test]
+async fn a_sign_out_leaves_alone_what_others_have_begun_since() {
+    let stage = Stage::set().await;
+    let (session, store) = stage.process();
+    session.lease().await.unwrap();
+    stage.clock.advance(ELEVEN_MINUTES);
+    stage.fake.revoke_refresh_tokens();
+    let hold = store.hold_after_load();
+    let signing_out = {
+        let session = session.clone();
+        tokio::spawn(async move { session.sign_out().await })
+    };
+    hold.arrived().await;
+    let (other, _) = stage.process();
+    let generation = other.lease().await.unwrap().generation();
+    hold.release();
+    signing_out.await.unwrap().unwrap();
+    assert_eq!(stage.process().0.lease().await.unwrap().generation(), generation);
+    assert_eq!(stage.counts().0, 2);
+}
+
+#[tokio::test]
+async fn a_refused_refresh_token_whose_successor_is_in_the_store_by_now_costs_no_sign_in() {
+    let stage = Stage::set().await;
+    let (session, store) = stage.process();
+    session.lease().await.unwrap();
+    stage.clock.advance(ELEVEN_MINUTES);
+    let hold = store.hold_after_load();
+    let waiting = lease(&session);
+    hold.arrived().await;
+    // Another process whose lock is no better than its network renews the same token.
+    let (other, its_store) = stage.process();
+    its_store.open_locks();
+    let generation = other.lease().await.unwrap().generation();
+    hold.release();
+    assert_eq!(waiting.await.unwrap().unwrap().generation(), generation);
+    assert_eq!((generation.counter(), stage.fake.count("auth"), stage.fake.count("refresh_token")), (2, 1, 2));
+}
+
+#[tokio::test]
+async fn attempts_that_were_not_made_because_the_lock_was_lost_do_not_count() {
+    let clock = ManualClock::new();
+    let fake = FakeVms::builder().clock(clock.clone()).start().await;
+    let store = Puppet::default();
+    let client = vms_client(&fake, &clock).store(store.clone()).build().unwrap();
+    for _ in 0..5 {
+        store.lose_locks(3);
+        let error = client.session().lease().await.unwrap_err();
+        assert_eq!((error.kind(), error.is_local()), (ErrorKind::Store, true), "{error}");
+        clock.advance(Duration::from_secs(30));
+    }
+    client.session().lease().await.unwrap();
+    assert_eq!(fake.count("get_token"), 1);
+}
+
+#[tokio::test]
+async fn an_orderly_end_offers_the_store_what_it_has_not_taken() {
+    let stage = Stage::set().await;
+    let (session, store) = stage.process();
+    store.fail_saves(1);
+    let generation = session.lease().await.unwrap().generation();
+    session.close().await;
+    assert_eq!(stage.process().0.lease().await.unwrap().generation(), generation);
+    assert_eq!(stage.counts().0, 1);
+}
+
+#[tokio::test]
+async fn a_sign_out_that_the_vendor_answers_with_401_ends_the_session_here_too() {
+    let clock = ManualClock::new();
+    let fake = FakeVms::builder().clock(clock.clone()).start().await;
+    let client = vms_client(&fake, &clock).build().unwrap();
+    client.session().lease().await.unwrap();
+    fake.revoke_all();
+    let error = client.api().logout().body_map(|body| body).send().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unauthorized);
+    assert_eq!(client.session().lease().await.unwrap_err().kind(), ErrorKind::SignedOut);
+    assert_eq!(fake.count("get_token"), 1);
+}
+
+#[tokio::test]
+async fn an_answer_that_no_flight_has_heard_can_be_given_again() {
+    let clock = ManualClock::new();
+    let fake = FakeVms::builder().clock(clock.clone()).captcha(true).start().await;
+    let client = vms_client(&fake, &clock).build().unwrap();
+    let session = client.session();
+    let resume = session.lease().await.unwrap_err().resume().expect("a captcha");
+    let answer = || Answer::Captcha(fake.captcha_answer().into());
+    fake.next("get_basic_static", Fault::Html(503));
+    let gate = fake.hold("get_basic_static");
+    let signing_in = {
+        let session = session.clone();
+        tokio::spawn(async move { session.sign_in().await })
+    };
+    gate.arrived(1).await;
+    let joining = {
+        let (resume, answer) = (resume.clone(), answer());
+        tokio::spawn(async move { resume.answer(answer).await })
+    };
+    settle().await;
+    gate.open();
+    assert_eq!(signing_in.await.unwrap().unwrap_err().kind(), ErrorKind::Outage);
+    assert_eq!(joining.await.unwrap().unwrap_err().kind(), ErrorKind::Outage);
+    resume.answer(answer()).await.expect("it is the same question still");
+    assert_eq!((fake.count("get_captcha"), fake.count("get_token")), (1, 1));
+}
+
+#[tokio::test]
+async fn a_credential_source_that_takes_its_time_is_asked_once() {
+    let clock = ManualClock::new();
+    let fake = FakeVms::builder().clock(clock.clone()).start().await;
+    let asked = Arc::new(AtomicUsize::new(0));
+    let (answer, answered) = tokio::sync::watch::channel(false);
+    let source = {
+        let asked = asked.clone();
+        move || {
+            asked.fetch_add(1, Ordering::SeqCst);
+            let mut answered = answered.clone();
+            async move {
+                let _ = answered.wait_for(|answered| *answered).await;
+                Ok::<_, std::io::Error>(FakeVms::PASSWORD.into())
+            }
+        }
+    };
+    let builder = keyway::vms::Client::builder(fake.uri()).clock(clock.clone());
+    let client = builder.password_from(FakeVms::LOGIN, source).build().unwrap();
+    let first = lease(client.session());
+    clock.until_sleeping(2).await;
+    clock.advance(Timeouts::default().flight + Duration::from_secs(1));
+    let second = lease(client.session());
+    settle().await;
+    answer.send_replace(true);
+    first.await.unwrap().unwrap();
+    second.await.unwrap().unwrap();
+    assert_eq!((asked.load(Ordering::SeqCst), fake.count("get_token")), (1, 1));
+}
+
+/// Waits before it asks for leave to send.
+struct Dawdler {
+    go: Arc<watch::Sender<bool>>,
+    asks: Arc<AtomicUsize>,
+    sends: Arc<AtomicUsize>,
+}
+
+impl Issuer for Dawdler {
+    fn describe(&self) -> Capabilities {
+        Capabilities::new("dawdler", ".password(..)")
+    }
+
+    async fn sign_in(&self, attempt: &Attempt) -> Result<Issued, keyway::Error> {
+        if self.asks.fetch_add(1, Ordering::SeqCst) == 0 {
+            let _ = self.go.subscribe().wait_for(|go| *go).await;
+        }
+        let _leave = attempt.spend().await?;
+        self.sends.fetch_add(1, Ordering::SeqCst);
+        Ok(Issued::new("token"))
+    }
+}
+
+fn dawdler(clock: &ManualClock) -> (Session, Arc<watch::Sender<bool>>, Arc<AtomicUsize>) {
+    let (go, sends) = (Arc::new(watch::Sender::new(false)), Arc::new(AtomicUsize::new(0)));
+    let issuer = Dawdler { go: go.clone(), asks: Arc::default(), sends: sends.clone() };
+    let builder = custom::Client::builder("https://dawdler.example").issuer(issuer).clock(clock.clone());
+    (builder.build().unwrap().session().clone(), go, sends)
+}
+
+#[tokio::test]
+async fn a_flight_whose_place_was_taken_before_it_sent_sends_nothing() {
+    let clock = ManualClock::new();
+    let (session, go, sends) = dawdler(&clock);
+    let first = lease(&session);
+    clock.until_sleeping(1).await;
+    settle().await;
+    clock.advance(Timeouts::default().flight);
+    first.await.unwrap().unwrap();
+    assert_eq!(sends.load(Ordering::SeqCst), 1);
+    go.send_replace(true);
+    settle().await;
+    assert_eq!(sends.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_flight_that_was_signed_out_before_it_sent_sends_nothing() {
+    let clock = ManualClock::new();
+    let (session, go, sends) = dawdler(&clock);
+    let first = lease(&session);
+    settle().await;
+    session.sign_out().await.unwrap();
+    go.send_replace(true);
+    assert_eq!(first.await.unwrap().unwrap_err().kind(), ErrorKind::SignedOut);
+    assert_eq!(sends.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn a_client_that_waits_for_its_vendor_holds_up_no_other() {
+    let (stage, other) = (Stage::set().await, Stage::set().await);
+    let gates = [stage.fake.hold("auth"), stage.fake.hold("refresh_token")];
+    // One store, one runtime of one thread: a lock that was held across the wait would be noticed.
+    let waiting = lease(&stage.process().0);
+    gates[0].arrived(1).await;
+    let builder = vitamojo_client(&other.fake, &other.clock).store(stage.memory.clone());
+    let session = builder.build().unwrap().session().clone();
+    for _ in 0..3 {
+        session.lease().await.unwrap();
+        other.clock.advance(ELEVEN_MINUTES);
+    }
+    assert_eq!((stage.counts(), other.counts()), ((1, 0, 0), (1, 2, 0)));
+    drop(gates);
+    waiting.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn when_the_last_handle_is_dropped_every_task_ends() {
+    let stage = Stage::set().await;
+    let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let (session, store) = stage.process();
+    let before = tasks();
+    store.fill();
+    session.lease().await.unwrap();
+    settle().await;
+    assert_eq!(tasks(), before + 1, "what was not saved is offered again");
+    drop((session, store));
+    stage.clock.advance(Duration::from_secs(1));
+    settle().await;
+    assert_eq!((tasks(), stage.clock.sleepers()), (before, 0));
+}
+
+/// Its tokens live for a thousandth of a second.
+struct Mayfly(Arc<AtomicUsize>);
+
+impl Issuer for Mayfly {
+    fn describe(&self) -> Capabilities {
+        Capabilities::new("mayfly", ".password(..)").renewal(Renewal::SignIn)
+    }
+
+    async fn sign_in(&self, attempt: &Attempt) -> Result<Issued, keyway::Error> {
+        let _leave = attempt.spend().await?;
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Ok(Issued::new("token").lives_for(Duration::from_millis(1)))
+    }
+}
+
+#[tokio::test]
+async fn tokens_that_end_at_once_are_not_asked_for_one_after_the_other() {
+    let (clock, asked) = (ManualClock::new(), Arc::new(AtomicUsize::new(0)));
+    let builder = custom::Client::builder("https://mayfly.example").issuer(Mayfly(asked.clone()));
+    let client = builder.clock(clock.clone()).build().unwrap();
+    for _ in 0..100 {
+        let error = client.session().lease().await;
+        assert_eq!(error.err().map(|error| error.kind()), Some(ErrorKind::Protocol));
+        clock.advance(Duration::from_millis(1));
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_ready_lease_is_ready_at_the_first_poll() {
+    let stage = Stage::set().await;
+    let (session, _) = stage.process();
+    session.lease().await.unwrap();
+    let mut again = pin!(session.lease());
+    assert!(matches!(again.as_mut().poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(Ok(_))));
+}
