@@ -13,7 +13,7 @@
 //! | `keyway_throttles_total` | sign-ins and renewals that the vendor throttled, or our own budget before it | `surface`, `kind`: `vendor`, `budget` |
 //! | `keyway_rejections_total` | tokens that the vendor answered with 401 | `surface` |
 //! | `keyway_evictions_total` | sessions of the account that were ended for a new one | `surface` |
-//! | `keyway_questions_total` | questions for a person or a policy | `surface`, `kind`: the [`ErrorKind`](crate::ErrorKind) that asks it |
+//! | `keyway_questions_total` | questions for a person or a policy | `surface`, `kind`: the [`ErrorKind`] that asks it |
 //! | `keyway_unsaved_total` | tokens that the store did not take | `surface` |
 //! | `keyway_sign_outs_total` | sign-outs | `surface` |
 //!
