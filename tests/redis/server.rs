@@ -28,11 +28,19 @@ impl Server {
         Self::with(&[])
     }
 
-    /// With further settings, each as on the command line: `--requirepass secret`.
+    /// With further settings, each as on the command line: `--requirepass secret`. `PORT` and `FOLDER` stand for its own.
     pub(crate) fn with(settings: &[&str]) -> Option<Self> {
+        Self::with_files(settings, &[])
+    }
+
+    /// And with these files in its folder.
+    pub(crate) fn with_files(settings: &[&str], files: &[(&str, &str)]) -> Option<Self> {
         program()?;
         let settings = settings.iter().map(|&setting| setting.to_owned()).collect();
         let mut server = Self { process: None, port: 0, folder: tempfile::tempdir().unwrap(), settings };
+        for (name, content) in files {
+            fs::write(server.folder.path().join(name), content).unwrap();
+        }
         // Somebody else may take a port that was free a moment ago. Below those that connections are given, so that none
         // gets it while this Redis is down.
         for attempt in 0..20 {
@@ -71,7 +79,9 @@ impl Server {
         let mut command = Command::new(program().unwrap());
         command.args(["--bind", "127.0.0.1", "--port", &self.port.to_string(), "--save", ""]);
         command.arg("--dir").arg(self.folder.path());
-        command.args(self.settings.iter().flat_map(|setting| setting.split(' ')));
+        let (port, folder) = (self.port.to_string(), self.folder.path().to_str().unwrap());
+        let settings = self.settings.iter().map(|setting| setting.replace("PORT", &port).replace("FOLDER", folder));
+        command.args(settings.flat_map(|setting| setting.split(' ').map(str::to_owned).collect::<Vec<_>>()));
         let mut process = command.stdin(Stdio::null()).stdout(log).stderr(Stdio::null()).spawn().unwrap();
         let until = Instant::now() + PATIENCE;
         while Instant::now() < until && process.try_wait().unwrap().is_none() {

@@ -151,6 +151,33 @@ async fn redis_refuses_a_wrong_password_in_words_that_do_not_hold_it() {
     assert!(store.load(&key).await.unwrap().is_none());
 }
 
+#[tokio::test]
+async fn redis_speaks_tls_with_whom_it_trusts() {
+    let key_pair = rcgen::KeyPair::generate().unwrap();
+    let certificate = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap().self_signed(&key_pair).unwrap();
+    let files = [("certificate", &*certificate.pem()), ("key", &key_pair.serialize_pem())];
+    let settings = [
+        "--port 0 --tls-port PORT --tls-auth-clients no",
+        "--tls-cert-file FOLDER/certificate --tls-key-file FOLDER/key",
+    ];
+    let Some(server) = Server::with_files(&settings, &files) else { return };
+    let (url, key) = (format!("rediss://:s3cret@localhost:{}/0", server.port()), key("one"));
+    let said = RedisStore::connect(&url).unwrap().load(&key).await.unwrap_err().to_string();
+    assert!(said.contains("cannot be reached") && said.contains("certificate"), "{said}");
+    assert!(!said.contains("s3cret"), "{said}");
+
+    let trusted = redis::TlsCertificates { client_tls: None, root_cert: Some(certificate.pem().into()) };
+    let client = redis::Client::build_with_tls(url.replace(":s3cret@", ""), trusted).unwrap();
+    let store = RedisStore::from_client(client);
+    assert!(store.compare_and_swap(&key, None, record(1, 1)).await.unwrap());
+    assert!(store.load(&key).await.unwrap().is_some());
+    drop(store.lock(&key, LONG).await.unwrap());
+    // Where no TLS is spoken, that is said too.
+    let Some(plain) = Server::start() else { return };
+    let said = RedisStore::connect(plain.url().replace("redis", "rediss")).unwrap().load(&key).await.unwrap_err();
+    assert!(said.to_string().ends_with("whether the URL is right about TLS"), "{said}");
+}
+
 #[test]
 fn redis_urls_that_cannot_be_read_are_refused_without_showing_them() {
     for url in

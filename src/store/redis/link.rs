@@ -13,10 +13,11 @@ use std::{
 use tokio::time::timeout;
 
 /// How long a command may take, with a second try on a new connection.
-pub(super) const ANSWER: Duration = Duration::from_secs(5);
+pub(super) const ANSWER: Duration = FIRST_TRY.saturating_add(SECOND_TRY);
 
-/// How long the first try may take: a connection that a router has forgotten answers nothing at all.
+/// Shorter: a connection that a router has forgotten answers nothing at all.
 const FIRST_TRY: Duration = Duration::from_secs(2);
+const SECOND_TRY: Duration = Duration::from_secs(3);
 
 pub(super) struct Link {
     line: Lines,
@@ -75,30 +76,32 @@ impl Link {
     /// connection that is gone or silent.
     pub(super) async fn ask<T: FromRedisValue>(&self, command: &Command<'_>) -> Result<T, StoreError> {
         runtime()?;
-        let answer = timeout(ANSWER, async {
-            match timeout(FIRST_TRY, self.try_once(command)).await {
-                Ok(Err((number, error))) if is_about_the_line(&error) => self.hang_up(number),
-                Ok(answer) => return answer.map_err(|(_, error)| error),
-                Err(_silent) => self.hang_up(self.number()),
-            }
-            self.try_once(command).await.map_err(|(number, error)| {
-                self.hang_up(number);
-                error
-            })
-        });
-        match answer.await {
-            Ok(answer) => answer.map_err(|error| self.word(&error)),
-            Err(_) => {
-                self.hang_up(self.number());
-                Err(self.failure("does not answer", "see whether it is paused, overloaded or out of reach"))
-            }
+        let answer = match self.try_once(FIRST_TRY, command).await {
+            Some(Err(error)) if error.kind() == ErrorKind::AuthenticationFailed => Some(Err(error)),
+            Some(Err(error)) if is_about_the_line(&error) => self.try_once(SECOND_TRY, command).await,
+            None => self.try_once(SECOND_TRY, command).await,
+            answered => answered,
+        };
+        match answer {
+            Some(answer) => answer.map_err(|error| self.word(&error)),
+            None => Err(self.failure(
+                "does not answer",
+                "see whether it is paused, overloaded or out of reach, and whether the URL is right about TLS",
+            )),
         }
     }
 
-    async fn try_once<T: FromRedisValue>(&self, command: &Command<'_>) -> Result<T, (u64, RedisError)> {
+    /// `None` if there was no answer in time. A line that is of no use is given up.
+    async fn try_once<T: FromRedisValue>(&self, wait: Duration, command: &Command<'_>) -> Option<RedisResult<T>> {
         let (number, line) = self.line();
-        let mut line = line.map_err(|error| (number, error))?;
-        command.say(&mut line).await.map_err(|error| (number, error))
+        let answer = match line {
+            Ok(mut line) => timeout(wait, command.say(&mut line)).await.ok(),
+            Err(error) => Some(Err(error)),
+        };
+        if answer.as_ref().is_none_or(|answer| answer.as_ref().is_err_and(is_about_the_line)) {
+            self.hang_up(number);
+        }
+        answer
     }
 
     /// The newest line and its number. A new one connects when it is used, once for all who use it.
@@ -123,13 +126,6 @@ impl Link {
                 (number, Ok(Line(Box::new(manager))))
             }
             Err(error) => (newest.0, Err(error)),
-        }
-    }
-
-    fn number(&self) -> u64 {
-        match &self.line {
-            Lines::Own { newest, .. } => look_at(newest).0,
-            Lines::Given(_) => 0,
         }
     }
 
@@ -165,6 +161,9 @@ impl Link {
                 ("holds something else under a name of ours", "choose another prefix with .prefix(..)")
             }
             (_, Some("READONLY")) => ("is a replica that cannot be written to", "give the address of the primary"),
+            (_, Some("MOVED" | "ASK" | "CROSSSLOT")) => {
+                ("is part of a cluster", "give a cluster's connection to RedisStore::from_connection")
+            }
             (_, Some("OOM")) => ("is out of memory", "raise `maxmemory` or make room"),
             (_, Some("LOADING" | "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN")) => ("is not ready yet", "try again"),
             (_, Some("MISCONF" | "NOREPLICAS")) => {
