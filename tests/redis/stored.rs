@@ -99,6 +99,21 @@ async fn redis_leaves_alone_what_is_newer_or_not_ours() {
 }
 
 #[tokio::test]
+async fn redis_locks_whose_lease_has_ended_free_nobody_elses() {
+    let Some(server) = Server::start() else { return };
+    let (store, key) = (RedisStore::connect(server.url()).unwrap(), key("one"));
+    let forgotten = store.clone().lease(Duration::from_secs(1)).lock(&key, LONG).await.unwrap();
+    let _held = store.lock(&key, LONG).await.expect("once the lease has ended");
+    drop(forgotten);
+    // Time enough for what the drop has begun: it goes over the same connection.
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+        store.load(&key).await.unwrap();
+    }
+    store.lock(&key, Duration::ZERO).await.expect_err("it is held");
+}
+
+#[tokio::test]
 async fn redis_takes_a_user_with_the_documented_rights_and_tells_which_are_missing() {
     assert!(include_str!("../../src/store/redis/mod.rs").contains(ACL));
     let Some(server) = Server::start() else { return };
