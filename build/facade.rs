@@ -36,9 +36,22 @@ pub(crate) fn dress(code: &mut syn::File, document: &Document, reach: &Reach) ->
         }
     });
     dress_builders(code, document)?;
+    promise(code, document);
     dress_types(module(&mut code.items, "types", &document.file)?, reach);
     Spaced.visit_file_mut(code);
     Ok(())
+}
+
+/// A test that the compiler makes: the future of every call may go to another thread.
+fn promise(code: &mut syn::File, document: &Document) {
+    let calls = generated(document).map(|operation| format_ident!("{}", names::pascal(operation.id())));
+    code.items.push(parse_quote! {
+        #[test]
+        fn the_future_of_every_call_is_send() {
+            fn promised<Call, Sending: Future + Send>(_: fn(Call) -> Sending) {}
+            #(promised(builder::#calls::<'static>::send);)*
+        }
+    });
 }
 
 /// Nothing of the generator's own runtime may remain, and facts and operations must be the same set.

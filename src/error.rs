@@ -517,3 +517,50 @@ const _: () = {
     promised::<Error>();
     assert!(size_of::<Error>() == size_of::<usize>());
 };
+
+#[cfg(test)]
+mod tests {
+    use super::ErrorKind;
+
+    /// A kind that is added here does not compile before it has a place in the list, and so in the page.
+    #[test]
+    fn every_kind_has_a_name_of_its_own_and_a_section_in_the_page_of_errors() {
+        use ErrorKind::*;
+        let all = [
+            InvalidCredentials,
+            SignInRequired,
+            SignedOut,
+            CaptchaRequired,
+            SessionLimit,
+            DeviceCode,
+            AccessKey,
+            Declined,
+            Unauthorized,
+            Forbidden,
+            Validation,
+            Throttled,
+            Api,
+            Outage,
+            Timeout,
+            Protocol,
+            Store,
+            Config,
+        ];
+        let known = |kind| match kind {
+            InvalidCredentials | SignInRequired | SignedOut | CaptchaRequired | SessionLimit | DeviceCode
+            | AccessKey => (),
+            Declined | Unauthorized | Forbidden | Validation | Throttled | Api | Outage | Timeout | Protocol => (),
+            Store | Config => (),
+        };
+        let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/errors.md")).expect("a page");
+        let mut names = std::collections::BTreeSet::new();
+        for kind in all {
+            known(kind);
+            let heading = format!("\n## `{kind:?}`\n");
+            assert!(page.contains(&heading), "docs/errors.md has no section {kind:?}");
+            assert!(names.insert(kind.as_str()), "{kind:?}");
+            assert_eq!(kind.as_str().replace('_', ""), format!("{kind:?}").to_lowercase());
+        }
+        assert_eq!(page.matches("\n## `").count(), all.len());
+    }
+}

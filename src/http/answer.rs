@@ -30,7 +30,10 @@ impl Answer {
         let headers = std::mem::take(response.headers_mut());
         let torn = |error: reqwest::Error| {
             let late = error.is_timeout();
-            let broken = || Error::new(ErrorKind::Outage, "the connection broke before the answer was complete");
+            let broken = || {
+                Error::new(ErrorKind::Outage, "the connection broke before the answer was complete")
+                    .advice("try later; whether the vendor has acted on the call is not known")
+            };
             if late { Error::from(error) } else { broken() }.with_status(status.as_u16())
         };
         let mut body = Vec::new();
