@@ -8,7 +8,7 @@ mod children;
 use children::{Job, PATIENCE, Process, generations, start, tell};
 use keyway::{
     FileStore, Record, Store,
-    testing::{self, FakeOrderingStack, FakeVitaMojo, FakeVms},
+    testing::{self, FakeOrderingStack, FakeVitaMojo, FakeVms, Fault},
 };
 use std::{
     collections::HashSet,
@@ -96,6 +96,37 @@ async fn a_process_that_is_killed_in_the_middle_of_a_sign_in_holds_up_nobody() {
     gate.open();
     let generations: HashSet<_> = processes.iter_mut().map(|process| process.hear()).collect();
     assert_eq!((generations.len(), fake.count("get_token")), (1, 2), "{generations:?}");
+}
+
+/// What all of them get when they sign in at once, sorted.
+fn signed_in(processes: &mut [Process]) -> Vec<String> {
+    processes.iter_mut().for_each(|process| process.say("sign in"));
+    let mut answers: Vec<_> = processes.iter_mut().map(|process| process.hear()).collect();
+    answers.sort();
+    answers
+}
+
+#[tokio::test]
+async fn eight_processes_share_ten_attempts_with_each_other_and_with_those_that_start_later() {
+    let (fake, folder) = (FakeVms::start().await, tempfile::tempdir().unwrap());
+    fake.always("get_token", Fault::Html(503));
+    let job = Job::of("vms", &fake.uri(), folder.path());
+    let mut processes = start(8, &job);
+    assert_eq!(signed_in(&mut processes), ["Outage"; 8]);
+    let answers = signed_in(&mut processes);
+    assert_eq!(
+        (&answers[..2], &answers[2..]),
+        (&["Outage"; 2].map(String::from)[..], &["Throttled"; 6].map(String::from)[..])
+    );
+    drop(processes);
+    assert_eq!(signed_in(&mut start(3, &job)), ["Throttled"; 3]);
+    // What was refused here was never sent.
+    assert_eq!(fake.count("get_token"), 10);
+    // Ten minutes later.
+    fake.heal("get_token");
+    let ahead = Duration::from_secs(10 * 60 + 30);
+    assert_eq!(signed_in(&mut start(2, &Job { ahead, ..job })), ["Ok"; 2]);
+    assert_eq!(fake.count("get_token"), 11);
 }
 
 /// `KEYWAY_KILLS` says how many; `.ci/long.d/kills` wants more than the everyday run.

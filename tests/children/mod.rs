@@ -214,6 +214,10 @@ pub(crate) async fn serve(surface: &str, store: impl Store) {
                 Ok(()) => tell(format_args!("200 {}", session.lease().await.unwrap().generation())),
                 Err(what) => tell(what),
             },
+            "sign in" => match session.sign_in().await {
+                Ok(_) => tell("Ok"),
+                Err(error) => tell(format_args!("{:?}", error.kind())),
+            },
             "sign out" => tell(format_args!("{:?}", session.sign_out().await)),
             "calls" | "renew and call" => {
                 let (mut good, mut failed) = (0, BTreeMap::<String, u32>::new());
