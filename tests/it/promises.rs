@@ -98,16 +98,7 @@ fn so_may_those_of_an_attempt(attempt: &custom::Attempt, leave: custom::Leave) {
 }
 
 #[allow(dead_code, unused_must_use, reason = "nothing of this is run")]
-fn so_may_those_of_the_stores_and_of_a_shoppers_sign_in(
-    key: &Key,
-    record: Record,
-    file: &FileStore,
-    redis: &RedisStore,
-    pages: Pages<String>,
-    storefront: &vtex::Storefront,
-    shopper: &vtex::StorefrontSession,
-    secret: &Secret,
-) {
+fn so_may_those_of_the_stores(key: &Key, record: Record, file: &FileStore, redis: &RedisStore) {
     sent(&file.load(key));
     sent(&file.compare_and_swap(key, None, record.clone()));
     sent(&file.remove(key));
@@ -118,6 +109,15 @@ fn so_may_those_of_the_stores_and_of_a_shoppers_sign_in(
     let memory = MemoryStore::new();
     sent(&memory.compare_and_swap(key, None, record));
     sent(&memory.lock(key, Duration::ZERO));
+}
+
+#[allow(dead_code, unused_must_use, reason = "nothing of this is run")]
+fn so_may_those_of_lists_of_fakes_and_of_a_shoppers_sign_in(
+    pages: Pages<String>,
+    storefront: &vtex::Storefront,
+    shopper: &vtex::StorefrontSession,
+    secret: &Secret,
+) {
     sent(&pages.collect());
     sent(&storefront.send_access_key(secret, ""));
     sent(&storefront.validate_access_key(secret, "", secret));
