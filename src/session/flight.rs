@@ -637,10 +637,8 @@ impl Pilot {
         if self.can_wait() {
             return Err(Error::used_to_its_end());
         }
-        if engine.capabilities.spent_by_sign_in {
-            if self.seed_is_spent(look.record.as_ref()) {
-                return Err(Error::seed_spent(engine.capabilities.credential));
-            }
+        if engine.capabilities.spent_by_sign_in && self.seed_is_spent(look.record.as_ref()) {
+            return Err(Error::seed_spent(engine.capabilities.credential));
         }
         self.flight.signs_in.store(true, Ordering::Release);
         let attempt = Attempt::new(engine.clone(), self.flight.clone(), conversation.clone());

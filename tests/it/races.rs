@@ -392,8 +392,11 @@ async fn a_refused_refresh_token_whose_successor_is_in_the_store_by_now_costs_no
     let (session, store) = stage.process();
     session.lease().await.unwrap();
     stage.clock.advance(ELEVEN_MINUTES);
-    let hold = store.hold_after_load();
+    // The look before the lock finds nothing new; the one under it is held.
+    let (before, hold) = (store.hold_after_load(), store.hold_after_load());
     let waiting = lease(&session);
+    before.arrived().await;
+    before.release();
     hold.arrived().await;
     // Another process whose lock is no better than its network renews the same token.
     let (other, its_store) = stage.process();
