@@ -1,6 +1,6 @@
 //! The header of a cached lease under criterion, beside what no lease can do without: `cargo bench --bench lease`.
 //!
-//! All other figures, and what is promised about them: `cargo bench --bench performance`.
+//! All other figures, and what is aimed at: `cargo bench --bench performance`.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a bench")]
 
 #[allow(dead_code, reason = "shared")]

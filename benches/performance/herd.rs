@@ -29,7 +29,7 @@ pub(crate) fn rows() -> Vec<Row> {
     let (sleeping, herding) = (memory("sleeps", &vendor), memory("herd", &vendor));
     let added = herding - sleeping;
     vec![
-        Row::new("10,000 tasks without a session", format!("{requests} request"), "1".into()).promised(
+        Row::new("10,000 tasks without a session", format!("{requests} request"), "1".into()).aimed(
             "1 request",
             requests,
             1.0,
@@ -39,13 +39,13 @@ pub(crate) fn rows() -> Vec<Row> {
             format!("{:.1} ms, {ratio:.2}×", ms(ours)),
             format!("{:.1} ms: 10,000 sleeps of 50 ms", ms(sleeps)),
         )
-        .promised("at most 1.1×", ratio, 1.1),
+        .aimed("at most 1.1×", ratio, 1.1),
         Row::new(
             "memory of the 10,000 who wait",
             format!("{added:.1} MiB more"),
             format!("{sleeping:.1} MiB: a process with 10,000 sleeps"),
         )
-        .promised("at most 10 MiB more", added, 10.0),
+        .aimed("at most 10 MiB more", added, 10.0),
     ]
 }
 

@@ -25,7 +25,7 @@ fn row(tasks: usize) -> Row {
     let ratio = ours / floor;
     let what = format!("header of a cached `lease()`, {tasks} task{}", if tasks == 1 { "" } else { "s" });
     Row::new(what, format!("{ours:.0} ns, {ratio:.2}×"), format!("{floor:.0} ns: one atomic load, a clone, a clock"))
-        .promised("at most 1.3×", ratio, 1.3)
+        .aimed("at most 1.3×", ratio, 1.3)
 }
 
 /// Nanoseconds per call of ours and of the floor: medians over blocks that every task takes in turn, so that whatever

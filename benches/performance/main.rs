@@ -1,4 +1,4 @@
-//! What Keyway costs, each figure beside one of the same run that it cannot beat. The bounds are promises.
+//! What Keyway costs, each figure beside one of the same run that it cannot beat, and beside what is aimed at.
 //!
 //! ```sh
 //! cargo bench --bench performance                # every section, as a table

@@ -7,31 +7,31 @@ pub(crate) struct Row {
     pub(crate) what: String,
     pub(crate) ours: String,
     pub(crate) against: String,
-    /// What is promised about the figure, and how far it is used up: 1.0 is the bound itself.
-    pub(crate) promise: String,
+    /// What is aimed at, and how far that is used up: 1.0 is the aim itself.
+    pub(crate) aim: String,
     pub(crate) used: Option<f64>,
 }
 
 impl Row {
-    /// A figure that is promised to be at most `most`.
+    /// A figure that is to be at most `most`.
     pub(crate) fn new(what: impl Into<String>, ours: String, against: String) -> Self {
-        Self { what: what.into(), ours, against, promise: "none".to_owned(), used: None }
+        Self { what: what.into(), ours, against, aim: "none".to_owned(), used: None }
     }
 
-    pub(crate) fn promised(self, promise: impl Into<String>, figure: f64, most: f64) -> Self {
-        Self { promise: promise.into(), used: Some(figure / most), ..self }
+    pub(crate) fn aimed(self, aim: impl Into<String>, figure: f64, most: f64) -> Self {
+        Self { aim: aim.into(), used: Some(figure / most), ..self }
     }
 }
 
 pub(crate) fn table(rows: &[Row]) -> String {
-    let mut table = "| what | Keyway | measured against | promised | |\n|---|---|---|---|---|\n".to_owned();
-    for Row { what, ours, against, promise, used } in rows {
+    let mut table = "| what | Keyway | measured against | aim | |\n|---|---|---|---|---|\n".to_owned();
+    for Row { what, ours, against, aim, used } in rows {
         let kept = match used {
-            Some(used) if *used <= 1.0 => "kept",
-            Some(_) => "**broken**",
+            Some(used) if *used <= 1.0 => "reached",
+            Some(_) => "not yet",
             None => "",
         };
-        writeln!(table, "| {what} | {ours} | {against} | {promise} | {kept} |").unwrap();
+        writeln!(table, "| {what} | {ours} | {against} | {aim} | {kept} |").unwrap();
     }
     table
 }
@@ -62,7 +62,7 @@ const LINE: usize = 26;
 const LABELS: usize = 420;
 const BAR: f64 = 300.0;
 
-/// How far each promise is used up, as bars; the line is the promise.
+/// How far each aim is used up, as bars; the line is the aim.
 fn picture(rows: &[Row]) -> String {
     let bars: Vec<_> = rows.iter().filter_map(|row| Some((row, row.used?))).collect();
     let (height, bound) = (bars.len() * LINE + 40, LABELS as f64 + BAR);
@@ -70,7 +70,7 @@ fn picture(rows: &[Row]) -> String {
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" font-family=\"sans-serif\" font-size=\"12\">\n\
          <rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n\
-         <text x=\"{bound}\" y=\"16\" text-anchor=\"middle\" fill=\"#555\">promised</text>\n"
+         <text x=\"{bound}\" y=\"16\" text-anchor=\"middle\" fill=\"#555\">aim</text>\n"
     );
     for (number, (row, used)) in bars.iter().enumerate() {
         let (top, text) = (number * LINE + 26, number * LINE + 40);
