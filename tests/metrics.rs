@@ -1,6 +1,12 @@
 //! What sessions tell in numbers: counted exactly, in words of the crate only.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+#[macro_use]
+extern crate macro_rules_attribute;
+
+#[macro_use]
+mod hunter;
+
 use keyway::{
     ErrorKind, Evict, FileStore, Secret, telemetry,
     testing::{FakeOrderingStack, FakeVitaMojo, FakeVms, Fault, ManualClock},
@@ -60,7 +66,7 @@ fn vms_client(fake: &FakeVms, clock: &ManualClock) -> vms::ClientBuilder {
     vms::Client::builder(fake.uri()).password(FakeVms::LOGIN, FakeVms::PASSWORD).clock(clock.clone())
 }
 
-#[test]
+#[apply(hunted!)]
 fn a_sign_in_and_a_renewal_are_counted_once_whoever_waits_and_a_served_token_by_its_age() {
     counted(async |numbers| {
         let (fake, clock, client) = vita_mojo().await;
@@ -96,7 +102,7 @@ fn a_sign_in_and_a_renewal_are_counted_once_whoever_waits_and_a_served_token_by_
     });
 }
 
-#[test]
+#[apply(hunted!)]
 fn a_caller_who_goes_away_no_longer_waits() {
     counted(async |numbers| {
         let (fake, _clock, client) = vita_mojo().await;
@@ -111,7 +117,7 @@ fn a_caller_who_goes_away_no_longer_waits() {
     });
 }
 
-#[test]
+#[apply(hunted!)]
 fn a_refused_refresh_token_is_a_failed_renewal_and_a_sign_in() {
     counted(async |numbers| {
         let (fake, clock, client) = vita_mojo().await;
@@ -137,7 +143,7 @@ fn a_refused_refresh_token_is_a_failed_renewal_and_a_sign_in() {
     });
 }
 
-#[test]
+#[apply(hunted!)]
 fn refused_credentials_are_one_failed_sign_in_and_every_caller_after_it_a_refusal() {
     counted(async |numbers| {
         let (fake, clock) = (FakeVms::start().await, ManualClock::new());
@@ -156,7 +162,7 @@ fn refused_credentials_are_one_failed_sign_in_and_every_caller_after_it_a_refusa
     });
 }
 
-#[test]
+#[apply(hunted!)]
 fn a_throttle_is_the_vendors_or_that_of_our_own_budget_before_it() {
     counted(async |numbers| {
         let (fake, clock) = (FakeVms::start().await, ManualClock::new());
@@ -189,7 +195,7 @@ fn a_throttle_is_the_vendors_or_that_of_our_own_budget_before_it() {
     });
 }
 
-#[test]
+#[apply(hunted!)]
 fn an_eviction_is_counted_with_the_question_it_answered() {
     counted(async |numbers| {
         let clock = ManualClock::new();
@@ -208,7 +214,7 @@ fn an_eviction_is_counted_with_the_question_it_answered() {
     });
 }
 
-#[test]
+#[apply(hunted!)]
 fn a_token_that_somebody_else_put_into_the_store_is_an_adoption_and_no_sign_in() {
     counted(async |numbers| {
         let (fake, clock) = (FakeVms::start().await, ManualClock::new());
@@ -226,7 +232,7 @@ fn a_token_that_somebody_else_put_into_the_store_is_an_adoption_and_no_sign_in()
     });
 }
 
-#[test]
+#[apply(hunted!)]
 fn labels_are_words_of_the_crate_and_hold_no_secret() {
     let recorder = DebuggingRecorder::new();
     let snapshotter = recorder.snapshotter();
@@ -270,7 +276,7 @@ async fn all_kinds_of_trouble() {
     client.session().sign_out().await.unwrap();
 }
 
-#[test]
+#[apply(hunted!)]
 fn every_number_that_is_told_is_described() {
     let recorder = DebuggingRecorder::new();
     let snapshotter = recorder.snapshotter();

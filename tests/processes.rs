@@ -2,8 +2,13 @@
 //! process. The clock is the machine's, because the operating system's locks and files are what is tested.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "tests")]
 
+#[macro_use]
+extern crate macro_rules_attribute;
+
 #[path = "children/mod.rs"]
 mod children;
+#[macro_use]
+mod hunter;
 
 use children::{Job, PATIENCE, Process, generations, start, tell};
 use keyway::{
@@ -20,7 +25,7 @@ use std::{
 };
 
 /// Where there is no session the operation that signs in is asked for once.
-#[tokio::test]
+#[apply(hunted!)]
 async fn eight_processes_without_a_session_are_one_sign_in() {
     let (vita, ordering, vms) = (vita_mojo().await, ordering_stack().await, FakeVms::start().await);
     for (surface, uri) in [("vitamojo", vita.uri()), ("orderingstack", ordering.uri()), ("vms", vms.uri())] {
@@ -32,7 +37,7 @@ async fn eight_processes_without_a_session_are_one_sign_in() {
     assert_eq!((ordering.count("issue_token"), vms.count("get_token")), (1, 1));
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn eight_processes_on_an_ended_token_are_one_renewal() {
     let (vita, ordering) = (vita_mojo().await, ordering_stack().await);
     for (surface, uri) in [("vitamojo", vita.uri()), ("orderingstack", ordering.uri())] {
@@ -49,7 +54,7 @@ async fn eight_processes_on_an_ended_token_are_one_renewal() {
 }
 
 /// The vendor tells no end, so the 401 does.
-#[tokio::test]
+#[apply(hunted!)]
 async fn eight_processes_whose_token_is_refused_are_one_new_sign_in() {
     let (fake, folder) = (FakeVms::start().await, tempfile::tempdir().unwrap());
     let mut processes = start(8, &Job::of("vms", &fake.uri(), folder.path()));
@@ -60,7 +65,7 @@ async fn eight_processes_whose_token_is_refused_are_one_new_sign_in() {
     assert!(after.is_disjoint(&before));
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn twenty_seconds_of_rotation_by_six_processes_use_no_token_twice() {
     let (fake, folder) = (ordering_stack().await, tempfile::tempdir().unwrap());
     let mut processes = start(6, &Job::of("orderingstack", &fake.uri(), folder.path()));
@@ -81,7 +86,7 @@ async fn twenty_seconds_of_rotation_by_six_processes_use_no_token_twice() {
     assert_eq!(lineages.collect::<HashSet<_>>().len(), 1);
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_process_that_is_killed_in_the_middle_of_a_sign_in_holds_up_nobody() {
     let (fake, folder) = (FakeVms::start().await, tempfile::tempdir().unwrap());
     let mut processes = start(3, &Job::of("vms", &fake.uri(), folder.path()));
@@ -106,7 +111,7 @@ fn signed_in(processes: &mut [Process]) -> Vec<String> {
     answers
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn eight_processes_share_ten_attempts_with_each_other_and_with_those_that_start_later() {
     let (fake, folder) = (FakeVms::start().await, tempfile::tempdir().unwrap());
     fake.always("get_token", Fault::Html(503));
@@ -130,7 +135,7 @@ async fn eight_processes_share_ten_attempts_with_each_other_and_with_those_that_
 }
 
 /// `KEYWAY_KILLS` says how many; `.ci/long.d/kills` wants more than the everyday run.
-#[test]
+#[apply(hunted!)]
 fn processes_that_are_killed_while_they_save_or_lock_lose_nothing_and_hold_up_nobody() {
     let kills = env::var("KEYWAY_KILLS").map_or(40, |kills| kills.parse().unwrap());
     let folder = tempfile::tempdir().unwrap();
@@ -165,7 +170,7 @@ fn processes_that_are_killed_while_they_save_or_lock_lose_nothing_and_hold_up_no
     assert_eq!(left.len(), 3, "more than the session and its two locks: {left:?}");
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn one_process_signs_out_while_seven_call() {
     let (fake, folder) = (FakeVms::start().await, tempfile::tempdir().unwrap());
     let mut processes = start(8, &Job::of("vms", &fake.uri(), folder.path()));
@@ -189,7 +194,7 @@ async fn one_process_signs_out_while_seven_call() {
 }
 
 #[cfg(unix)]
-#[tokio::test]
+#[apply(hunted!)]
 async fn files_are_private_whatever_the_umask() {
     use std::os::unix::fs::PermissionsExt;
     let fake = FakeVms::start().await;

@@ -1,4 +1,4 @@
-//! Nearly every test starts here. When it has ended, every secret that a fake gave out or that the test typed is
+//! Every test starts here; those few that do not are listed with their reasons in `tests/it/hunting.rs`. When it has ended, every secret that a fake gave out or that the test typed is
 //! searched for wherever others could have read it, and every exchange with a fake is held against the vendor's document.
 //!
 //! Searched for, as they are and percent-encoded, in base64, in JSON and in a `Debug` text: what fakes gave out and were
@@ -23,6 +23,7 @@
 //! Where several tests share a process, secrets tell them apart: fakes give out values that exist nowhere else. What came to
 //! be on another test's own thread, a secret or a line, is left to that test; the rest is everybody's.
 
+#[allow(dead_code, reason = "some tests need all of it, others little")]
 pub(crate) mod contract;
 #[allow(dead_code, reason = "some tests need all of it, others little")]
 pub(crate) mod document;
@@ -42,8 +43,18 @@ use std::{
 };
 use tracing_subscriber::{filter::LevelFilter, fmt::MakeWriter, prelude::*};
 
-/// Makes a test of a function without arguments, sync or async: `#[apply(hunted!)]`.
+/// Makes a test of a function without arguments, sync or async: `#[apply(hunted!)]`. An async one runs on one thread, or
+/// with `#[threads(4)]` below on so many.
 macro_rules! hunted {
+    ($(#[doc = $about:literal])* #[threads($threads:literal)] async fn $name:ident() $body:block) => {
+        $(#[doc = $about])*
+        #[test]
+        fn $name() {
+            #[tokio::main(flavor = "multi_thread", worker_threads = $threads)]
+            async fn test() $body
+            $crate::hunter::hunted(test);
+        }
+    };
     ($(#[$about:meta])* async fn $name:ident() $body:block) => {
         $(#[$about])*
         #[test]
@@ -58,19 +69,6 @@ macro_rules! hunted {
         #[test]
         fn $name() {
             fn test() $body
-            $crate::hunter::hunted(test);
-        }
-    };
-}
-
-/// The same on a runtime of four threads: `#[apply(hunted_on_threads!)]`.
-macro_rules! hunted_on_threads {
-    ($(#[$about:meta])* async fn $name:ident() $body:block) => {
-        $(#[$about])*
-        #[test]
-        fn $name() {
-            #[tokio::main(flavor = "multi_thread", worker_threads = 4)]
-            async fn test() $body
             $crate::hunter::hunted(test);
         }
     };
@@ -110,10 +108,12 @@ enum Entry {
         secrets: Vec<String>,
     },
     /// The test lets what others know be sent to this address.
+    #[allow(dead_code, reason = "few tests say so")]
     Trusted(String),
 }
 
 /// The test says that credentials of others may be sent to this fake, because a client was told so.
+#[allow(dead_code, reason = "few tests say so")]
 pub(crate) fn trusts(fake: &Fake) {
     COLLECTOR.note(Entry::Trusted(fake.uri().trim_start_matches("http://").to_owned()));
 }

@@ -70,9 +70,10 @@ impl Found<'_> {
     }
 }
 
-/// Not a whole record, whose tokens are searched for by themselves.
+/// Not a whole record, whose tokens are searched for by themselves; Redis keeps one below a line of its own.
 fn is_worth_searching(secret: &str) -> bool {
-    SEARCHED.contains(&secret.len()) && !secret.starts_with('{') && !WORDS.contains(&secret)
+    let is_record = secret.starts_with('{') || secret.contains("\n{\"schema\":");
+    SEARCHED.contains(&secret.len()) && !is_record && !WORDS.contains(&secret)
 }
 
 fn needles(secret: &str) -> Vec<Needle<'_>> {

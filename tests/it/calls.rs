@@ -1,6 +1,6 @@
 //! Free and typed calls: where credentials go, what is replayed, what a broken answer becomes.
 
-use crate::{vitamojo_client, vms_client};
+use crate::{hunter::trusts, vitamojo_client, vms_client};
 use keyway::{
     ErrorKind, Retry,
     testing::{FakeVitaMojo, FakeVms, Fault, ManualClock},
@@ -13,7 +13,7 @@ async fn vms() -> (FakeVms, ManualClock, keyway::vms::Client) {
     (fake, clock, client)
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn another_origin_gets_no_credentials_unless_it_was_named() {
     let (fake, clock, client) = vms().await;
     let other = FakeVms::start().await;
@@ -22,13 +22,13 @@ async fn another_origin_gets_no_credentials_unless_it_was_named() {
     assert_eq!(other.saw()[0].bearer, None);
     assert!(fake.saw().is_empty(), "no session is made for a call that gets none");
 
-    crate::hunter::trusts(&other);
+    trusts(&other);
     let trusting = vms_client(&fake, &clock).also_origin(other.uri()).build().unwrap();
     trusting.http().get(format!("{}/api/v1/cameras", other.uri())).send().await.unwrap();
     assert!(other.saw().iter().any(|seen| seen.bearer.is_some()));
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_redirect_is_handed_over_and_not_followed() {
     let (fake, clock) = (FakeVitaMojo::start().await, ManualClock::new());
     let client =
@@ -41,7 +41,7 @@ async fn a_redirect_is_handed_over_and_not_followed() {
     assert_eq!((error.kind(), error.status()), (ErrorKind::Protocol, Some(307)));
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_4xx_is_an_answer_to_a_free_call_and_an_error_to_a_typed_one() {
     let (fake, _clock, client) = vms().await;
     fake.always("list_cameras", Fault::Html(403));
@@ -52,7 +52,7 @@ async fn a_4xx_is_an_answer_to_a_free_call_and_an_error_to_a_typed_one() {
     assert_eq!(fake.count("get_token"), 1);
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_body_is_replayed_after_a_401_and_a_stream_is_not() {
     let (fake, clock, client) = vms().await;
     client.session().lease().await.unwrap();
@@ -72,7 +72,7 @@ async fn a_body_is_replayed_after_a_401_and_a_stream_is_not() {
     assert_eq!(fake.count("get_token"), 3);
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_streamed_body_is_sent_once_and_whole_and_never_again_after_a_failure() {
     let (fake, clock) = (FakeVms::start().await, ManualClock::new());
     // The default retries: a stream is not among what can be sent again.
@@ -93,10 +93,11 @@ async fn a_streamed_body_is_sent_once_and_whole_and_never_again_after_a_failure(
     assert_eq!((error.kind(), fake.count("other"), clock.sleepers()), (ErrorKind::Outage, 2, 0));
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_redirect_to_an_origin_that_was_named_is_not_followed_either() {
     let (fake, clock) = (FakeVms::start().await, ManualClock::new());
     let other = FakeVms::start().await;
+    trusts(&other);
     let client = vms_client(&fake, &clock).also_origin(other.uri()).build().unwrap();
     fake.always("other", Fault::Empty(307));
     other.always("other", Fault::Empty(308));
@@ -108,10 +109,11 @@ async fn a_redirect_to_an_origin_that_was_named_is_not_followed_either() {
     assert!(other.saw()[0].header("referer").is_none());
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_401_of_an_origin_that_was_named_renews_the_session_like_one_of_our_own() {
     let (fake, clock) = (FakeVms::start().await, ManualClock::new());
     let other = FakeVms::start().await;
+    trusts(&other);
     let client = vms_client(&fake, &clock).also_origin(other.uri()).build().unwrap();
     other.next("other", Fault::Unauthorized);
     // The other fake knows none of the tokens: what matters is that both came with one, and that it was another one.
@@ -120,7 +122,7 @@ async fn a_401_of_an_origin_that_was_named_renews_the_session_like_one_of_our_ow
     assert!(other.saw().iter().all(|seen| seen.bearer.is_some()));
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_typed_sign_in_with_a_wrong_password_leaves_the_session_alone() {
     let (fake, _clock, client) = vms().await;
     let first = client.session().lease().await.unwrap().generation();
@@ -145,7 +147,7 @@ fn chunks(
     })
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn every_broken_answer_is_one_line_with_its_status_and_without_its_secrets() {
     let (fake, _clock, client) = vms().await;
     client.session().lease().await.unwrap();
@@ -173,7 +175,7 @@ async fn every_broken_answer_is_one_line_with_its_status_and_without_its_secrets
     assert_eq!(fake.count("get_token"), 1);
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_pure_read_is_sent_again_after_a_failure_that_may_pass_and_a_write_is_not() {
     let (fake, clock) = (FakeVms::start().await, ManualClock::new());
     let client = vms_client(&fake, &clock).build().unwrap();
@@ -194,7 +196,7 @@ async fn a_pure_read_is_sent_again_after_a_failure_that_may_pass_and_a_write_is_
 }
 
 /// Where nothing listens: a failed connect is tried again whatever the call is.
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_wait_before_another_try_that_does_not_fit_into_the_calls_timeout_is_not_begun() {
     let clock = ManualClock::new();
     let fake = FakeVms::start().await;
@@ -215,7 +217,7 @@ async fn a_wait_before_another_try_that_does_not_fit_into_the_calls_timeout_is_n
     assert_eq!(call.await.unwrap().unwrap_err().kind(), ErrorKind::Outage);
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_vendor_that_is_not_there_is_an_outage_without_its_address() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let client =
@@ -225,7 +227,7 @@ async fn a_vendor_that_is_not_there_is_an_outage_without_its_address() {
     assert!(!error.to_string().contains(&free.to_string()), "{error}");
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_caller_who_brings_credentials_keeps_them() {
     let (fake, _clock, client) = vms().await;
     let answer = client.http().get("/api/v1/cameras").header("authorization", "Bearer own").send().await.unwrap();

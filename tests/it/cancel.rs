@@ -77,7 +77,7 @@ async fn is_well(session: &Session) -> Result<(), Error> {
     session.lease().await.map(|_| ())
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_sign_in() {
     drop_everywhere(
         vita_mojo,
@@ -93,7 +93,7 @@ async fn a_sign_in() {
     .await;
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_renewal() {
     drop_everywhere(
         expired,
@@ -110,7 +110,7 @@ async fn a_renewal() {
     .await;
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_renewal_that_was_asked_for() {
     drop_everywhere(
         expired,
@@ -126,7 +126,7 @@ async fn a_renewal_that_was_asked_for() {
     .await;
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_call_that_is_replayed_after_a_401() {
     drop_everywhere(
         async || {
@@ -149,7 +149,7 @@ async fn a_call_that_is_replayed_after_a_401() {
     .await;
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_sign_out() {
     drop_everywhere(
         async || {
@@ -173,7 +173,7 @@ async fn a_sign_out() {
     .await;
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn an_explicit_sign_in() {
     drop_everywhere(
         expired,
@@ -189,7 +189,7 @@ async fn an_explicit_sign_in() {
     .await;
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_lease_for_longer_than_is_left() {
     drop_everywhere(
         async || {
@@ -211,7 +211,7 @@ async fn a_lease_for_longer_than_is_left() {
     .await;
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_typed_call_that_is_replayed_after_a_401() {
     drop_everywhere(
         async || {
@@ -234,7 +234,7 @@ async fn a_typed_call_that_is_replayed_after_a_401() {
     .await;
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_wait_for_an_orderly_end() {
     drop_everywhere(
         async || {
@@ -256,7 +256,7 @@ async fn a_wait_for_an_orderly_end() {
     .await;
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_typed_sign_out() {
     drop_everywhere(
         async || {
@@ -287,7 +287,7 @@ async fn goes_on(session: &Session, answer: Answer) {
     }
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn the_answer_to_a_captcha() {
     drop_everywhere(
         async || {
@@ -309,7 +309,7 @@ async fn the_answer_to_a_captcha() {
     .await;
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn an_access_key() {
     drop_everywhere(
         async || {
@@ -332,7 +332,7 @@ async fn an_access_key() {
     .await;
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_device_code_that_is_shown() {
     drop_everywhere(
         async || {
@@ -435,7 +435,7 @@ impl Issuer for Vendor {
 
     async fn sign_in(&self, attempt: &Attempt) -> Result<Issued, Error> {
         if self.0.lock().unwrap().by_device {
-            let device = DeviceCode::new("device", "WDJB", "https://vendor.example", Duration::from_secs(600));
+            let device = DeviceCode::new("device-code", "WDJB", "https://vendor.example", Duration::from_secs(600));
             return Err(Error::device_code_required(device));
         }
         let _leave = attempt.spend().await?;
@@ -537,19 +537,19 @@ fn end_the_runtime_everywhere(renewal: bool) -> usize {
     panic!("never completes");
 }
 
-#[test]
+#[apply(hunted!)]
 fn a_runtime_that_ends_anywhere_in_a_sign_in_loses_nothing_but_an_answer_on_its_way() {
     let steps = end_the_runtime_everywhere(false);
     assert!(steps > 10, "{steps}");
 }
 
-#[test]
+#[apply(hunted!)]
 fn a_runtime_that_ends_anywhere_in_a_renewal_loses_nothing_but_an_answer_on_its_way() {
     let steps = end_the_runtime_everywhere(true);
     assert!(steps > 10, "{steps}");
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_hundred_impatient_callers_around_an_expiry() {
     let stage = expired().await;
     for _ in 0..100 {

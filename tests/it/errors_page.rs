@@ -195,11 +195,11 @@ async fn store() -> Error {
 
 fn config() -> Vec<Error> {
     let none = vms::Client::builder("https://vms.example").build().unwrap_err();
-    let plain = vms::Client::builder("http://vms.example").password("login", "secret").build().unwrap_err();
+    let plain = vms::Client::builder("http://vms.example").password("login", "hunter2").build().unwrap_err();
     vec![none, plain]
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn the_page_of_errors_has_every_kind_with_the_lines_that_are_really_said() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/errors.md");
     let page = fs::read_to_string(&file).unwrap();

@@ -185,7 +185,8 @@ mod every_fake {
         assert_eq!(status(async { sign_in.await.expect("runs") }).await, 201);
     }
 
-    #[apply(hunted_on_threads!)]
+    #[apply(hunted!)]
+    #[threads(4)]
     async fn many_callers_can_be_held_at_once() {
         let fake = FakeVms::start().await;
         let gate = fake.hold("get_basic_static");

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 const ELEVEN_MINUTES: Duration = Duration::from_secs(11 * 60);
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[apply(hunted!)]
+#[threads(4)]
 async fn five_hundred_tasks_on_a_cold_cache_are_one_sign_in() {
     let (fake, clock) = (FakeVms::start().await, ManualClock::new());
     let client = vms_client(&fake, &clock).build().unwrap();
@@ -26,7 +27,8 @@ async fn five_hundred_tasks_on_a_cold_cache_are_one_sign_in() {
     assert_eq!((fake.count("get_token"), generations.len()), (1, 1));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[apply(hunted!)]
+#[threads(4)]
 async fn five_hundred_tasks_on_an_expired_token_are_one_renewal() {
     let clock = ManualClock::new();
     let fake = FakeVitaMojo::builder().clock(clock.clone()).rotating(true).start().await;
@@ -45,7 +47,7 @@ async fn five_hundred_tasks_on_an_expired_token_are_one_renewal() {
     assert_eq!((fake.count("auth"), fake.count("refresh_token"), fake.reuses()), (1, 1, 0));
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_renewal_goes_on_when_everybody_who_waited_has_left() {
     let clock = ManualClock::new();
     let fake = FakeVitaMojo::builder().clock(clock.clone()).rotating(true).start().await;
@@ -66,7 +68,7 @@ async fn a_renewal_goes_on_when_everybody_who_waited_has_left() {
     assert_eq!((fake.count("refresh_token"), fake.reuses()), (1, 0));
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_failure_is_shared_and_then_cools_down() {
     let (fake, clock) = (FakeVms::start().await, ManualClock::new());
     let client = vms_client(&fake, &clock).build().unwrap();
@@ -94,7 +96,7 @@ async fn a_failure_is_shared_and_then_cools_down() {
     assert_eq!(fake.count("get_token"), 2);
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_late_401_to_an_older_token_renews_nothing() {
     let clock = ManualClock::new();
     let fake = FakeVitaMojo::builder().clock(clock.clone()).start().await;
@@ -114,7 +116,7 @@ async fn a_late_401_to_an_older_token_renews_nothing() {
     assert_eq!((fake.count("refresh_token"), fake.count("auth")), (1, 1));
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn an_endpoint_that_always_answers_401_costs_one_renewal_and_not_one_per_call() {
     let clock = ManualClock::new();
     let fake = FakeVitaMojo::builder().clock(clock.clone()).start().await;
@@ -128,7 +130,7 @@ async fn an_endpoint_that_always_answers_401_costs_one_renewal_and_not_one_per_c
     assert_eq!((fake.count("check_token"), fake.count("refresh_token"), fake.count("auth")), (11, 1, 1));
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn two_clients_that_share_a_store_share_the_session() {
     let (fake, clock, store) = (FakeVms::start().await, ManualClock::new(), MemoryStore::new());
     let one = vms_client(&fake, &clock).store(store.clone()).build().unwrap();
@@ -141,7 +143,7 @@ async fn two_clients_that_share_a_store_share_the_session() {
     assert_eq!(fake.count("get_token"), 2);
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_new_password_is_a_new_lineage_and_the_same_one_finds_its_session() {
     let (fake, clock, store) = (FakeVms::start().await, ManualClock::new(), MemoryStore::new());
     let first = vms_client(&fake, &clock).store(store.clone()).build().unwrap().session().lease().await.unwrap();
@@ -152,7 +154,7 @@ async fn a_new_password_is_a_new_lineage_and_the_same_one_finds_its_session() {
     assert_eq!(fake.count("get_token"), 2);
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_sign_out_beats_the_sign_in_that_is_under_way_and_leaves_no_session_behind() {
     let (fake, clock) = (FakeVms::start().await, ManualClock::new());
     let client = vms_client(&fake, &clock).build().unwrap();
@@ -170,7 +172,7 @@ async fn a_sign_out_beats_the_sign_in_that_is_under_way_and_leaves_no_session_be
     assert_eq!(client.session().lease().await.unwrap_err().kind(), ErrorKind::SignedOut);
 }
 
-#[test]
+#[apply(hunted!)]
 fn a_client_is_built_on_one_runtime_and_used_on_another() {
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (fake, clock) = (runtime().block_on(FakeVms::start()), ManualClock::new());
@@ -181,7 +183,7 @@ fn a_client_is_built_on_one_runtime_and_used_on_another() {
     assert_eq!(fake.count("get_token"), 1);
 }
 
-#[test]
+#[apply(hunted!)]
 fn a_runtime_that_dies_in_the_middle_of_a_sign_in_wedges_nobody() {
     let runtime = || tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let (fake, clock) = (runtime().block_on(FakeVms::start()), ManualClock::new());
@@ -197,7 +199,7 @@ fn a_runtime_that_dies_in_the_middle_of_a_sign_in_wedges_nobody() {
     assert_eq!(fake.count("get_token"), 2);
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_call_whose_own_timeout_is_short_ends_in_time_and_the_renewal_survives() {
     let (fake, clock) = (FakeVms::start().await, ManualClock::new());
     let client = vms_client(&fake, &clock).build().unwrap();
@@ -217,7 +219,7 @@ async fn a_call_whose_own_timeout_is_short_ends_in_time_and_the_renewal_survives
     assert_eq!(fake.count("get_token"), 1);
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_renewal_that_takes_longer_than_a_call_serves_the_next_one() {
     let clock = ManualClock::new();
     let fake = FakeVitaMojo::builder().clock(clock.clone()).rotating(true).start().await;
@@ -237,7 +239,7 @@ async fn a_renewal_that_takes_longer_than_a_call_serves_the_next_one() {
     assert_eq!((fake.count("auth"), fake.count("refresh_token"), fake.reuses()), (1, 1, 0));
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_calls_own_timeout_covers_the_renewal_after_a_401() {
     let clock = ManualClock::new();
     let fake = FakeVitaMojo::builder().clock(clock.clone()).rotating(true).start().await;
@@ -260,7 +262,7 @@ async fn a_calls_own_timeout_covers_the_renewal_after_a_401() {
     assert_eq!((fake.count("other"), fake.count("refresh_token"), fake.count("auth")), (2, 1, 1));
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_calls_own_timeout_covers_the_second_sending_after_a_401() {
     let clock = ManualClock::new();
     let fake = FakeVitaMojo::builder().clock(clock.clone()).rotating(true).start().await;
@@ -278,7 +280,7 @@ async fn a_calls_own_timeout_covers_the_second_sending_after_a_401() {
     assert_eq!((fake.count("other"), fake.count("refresh_token")), (2, 1));
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_refused_refresh_token_is_not_presented_again_when_the_sign_in_fails_too() {
     let clock = ManualClock::new();
     let fake = FakeVitaMojo::builder().clock(clock.clone()).start().await;
@@ -293,7 +295,7 @@ async fn a_refused_refresh_token_is_not_presented_again_when_the_sign_in_fails_t
     assert_eq!((fake.count("refresh_token"), fake.count("auth")), (1, 4));
 }
 
-#[test]
+#[apply(hunted!)]
 fn a_runtime_that_is_kept_but_not_driven_wedges_nobody() {
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (fake, clock) = (runtime().block_on(FakeVms::start()), ManualClock::new());

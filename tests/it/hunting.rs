@@ -12,8 +12,11 @@ use keyway::{
 };
 use serde_json::json;
 use std::{
+    collections::BTreeSet,
+    fs,
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
 };
 
 const SECRET: &str = "ünlöcked / \"97+13\" doors";
@@ -259,4 +262,69 @@ fn an_answer_that_is_not_as_documented_is_told_unless_a_fault_was_asked_for() {
             reqwest::get(format!("{}/api/v1/static/basic", fake.uri())).await.unwrap();
         });
     });
+}
+
+/// A test that nobody hunts: its file and its name, or all of a file.
+struct Unhunted {
+    file: &'static str,
+    test: &'static str,
+    #[expect(dead_code, reason = "it is there to be read")]
+    why: &'static str,
+}
+
+const UNHUNTED: &[Unhunted] = &[
+    Unhunted { file: "hunter/mod.rs", test: "$name", why: "what a hunted test becomes" },
+    Unhunted { file: "it/hunting.rs", test: "*", why: "leaks on purpose, and holds hunts of its own" },
+    Unhunted { file: "allocations.rs", test: "*", why: "counts every allocation, and who listens allocates" },
+    Unhunted { file: "build_script.rs", test: "*", why: "generates code: no client, no secret" },
+    Unhunted { file: "processes.rs", test: "child", why: "another process, which is killed before a hunt could end" },
+    Unhunted { file: "redis/main.rs", test: "child", why: "another process, which is killed before a hunt could end" },
+];
+
+#[test]
+fn every_test_is_hunted_or_says_here_why_not() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let mut files = Vec::new();
+    find_sources(&folder, &mut files);
+    let (mut unhunted, mut hunted) = (BTreeSet::new(), 0);
+    for file in &files {
+        let text = fs::read_to_string(file).unwrap();
+        let name = file.strip_prefix(&folder).unwrap().to_str().unwrap().replace('\\', "/");
+        hunted += text.lines().filter(|line| line.trim() == "#[apply(hunted!)]").count();
+        unhunted.extend(plain_tests(&text).map(|test| (name.clone(), test.to_owned())));
+    }
+    let is = |known: &Unhunted, (file, test): &(String, String)| {
+        known.file == file && (known.test == "*" || known.test == test)
+    };
+    let forgotten: Vec<_> = unhunted.iter().filter(|test| !UNHUNTED.iter().any(|known| is(known, test))).collect();
+    assert!(forgotten.is_empty(), "these do not begin with `#[apply(hunted!)]`: {forgotten:?}");
+    let needless: Vec<_> = UNHUNTED.iter().filter(|known| !unhunted.iter().any(|test| is(known, test))).collect();
+    assert!(
+        needless.is_empty(),
+        "there is no such test any more: {:?}",
+        needless.iter().map(|known| known.file).collect::<Vec<_>>()
+    );
+    assert!(hunted > 400, "only {hunted} were found in {} files", files.len());
+}
+
+/// What stands below a test's attribute but another one: the name of the function.
+fn plain_tests(text: &str) -> impl Iterator<Item = &str> {
+    let lines: Vec<_> = text.lines().map(str::trim).collect();
+    let is_test = |line: &str| line == "#[test]" || line.starts_with("#[tokio::test");
+    let starts: Vec<_> = lines.iter().enumerate().filter(|(_, line)| is_test(line)).map(|(at, _)| at).collect();
+    starts.into_iter().map(move |at| {
+        let signature = lines[at..].iter().find_map(|line| line.split_once("fn ")).map_or("", |(_, name)| name);
+        signature.split('(').next().unwrap_or_default()
+    })
+}
+
+fn find_sources(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            find_sources(&path, files);
+        } else if path.extension().is_some_and(|ext| ext == "rs") {
+            files.push(path);
+        }
+    }
 }

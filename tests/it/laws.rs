@@ -971,7 +971,7 @@ macro_rules! for_every_surface {
         }
     )*};
     (@tests $surface:ident [$($test:ident)*]) => {$(
-        #[tokio::test]
+        #[apply(hunted!)]
         async fn $test() {
             super::$test::<$surface>().await;
         }
@@ -1001,7 +1001,7 @@ for_every_surface! {
 }
 
 /// The laws look at the clock the way the crate does.
-#[test]
+#[apply(hunted!)]
 fn a_manual_clock_stands_still() {
     let clock = ManualClock::new();
     assert_eq!((clock.wall(), clock.monotonic()), (clock.wall(), clock.monotonic()));

@@ -45,7 +45,7 @@ impl Clock for CountsSleep {
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn setting_the_wall_clock_neither_ends_a_token_nor_prolongs_it() {
     let hands = ManualClock::new();
     let fake = FakeVitaMojo::builder().clock(hands.clone()).start().await;
@@ -60,7 +60,7 @@ async fn setting_the_wall_clock_neither_ends_a_token_nor_prolongs_it() {
     assert_eq!((fake.count("auth"), fake.count("refresh_token")), (1, 1));
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_token_ends_while_the_machine_sleeps() {
     let hands = ManualClock::new();
     let fake = FakeVitaMojo::builder().clock(hands.clone()).start().await;
@@ -71,7 +71,7 @@ async fn a_token_ends_while_the_machine_sleeps() {
     assert_eq!((fake.count("auth"), fake.count("refresh_token")), (1, 1));
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_token_that_is_older_than_the_machine_is_up_ends_when_it_ends() {
     let (hands, store) = (ManualClock::new(), MemoryStore::new());
     let fake = FakeVitaMojo::builder().clock(hands.clone()).start().await;

@@ -61,7 +61,7 @@ async fn settle() {
     }
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn whoever_comes_new_is_served_a_stored_token_that_is_valid_even_if_it_cannot_be_renewed() {
     let stage = Stage::set().await;
     let first = stage.process().0.lease().await.unwrap().generation();
@@ -75,7 +75,7 @@ async fn whoever_comes_new_is_served_a_stored_token_that_is_valid_even_if_it_can
     assert_eq!(stage.counts(), (1, 2, 0));
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn an_explicit_sign_in_after_a_restart_gets_past_a_renewal_that_always_fails() {
     let stage = Stage::set().await;
     stage.process().0.lease().await.unwrap();
@@ -86,7 +86,7 @@ async fn an_explicit_sign_in_after_a_restart_gets_past_a_renewal_that_always_fai
     assert_eq!(stage.counts(), (2, 1, 0));
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn an_explicit_sign_in_joins_a_renewal_and_goes_on_if_that_fails() {
     let stage = Stage::set().await;
     let (session, _) = stage.process();
@@ -107,7 +107,7 @@ async fn an_explicit_sign_in_joins_a_renewal_and_goes_on_if_that_fails() {
     assert_eq!(stage.counts(), (2, 1, 0));
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn an_explicit_sign_in_renews_what_can_be_renewed() {
     let stage = Stage::set().await;
     let (session, _) = stage.process();
@@ -117,7 +117,7 @@ async fn an_explicit_sign_in_renews_what_can_be_renewed() {
     assert_eq!(stage.counts(), (1, 1, 0));
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_session_that_was_signed_out_is_not_taken_back_from_a_store_that_did_not_hear_of_it() {
     let stage = Stage::set().await;
     let (session, store) = stage.process();
@@ -130,7 +130,7 @@ async fn a_session_that_was_signed_out_is_not_taken_back_from_a_store_that_did_n
     assert_eq!(stage.process().0.lease().await.unwrap().generation(), second);
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_late_save_does_not_bring_back_what_was_signed_out() {
     let stage = Stage::set().await;
     let (session, store) = stage.process();
@@ -147,7 +147,7 @@ async fn a_late_save_does_not_bring_back_what_was_signed_out() {
     assert_eq!(stage.counts().0, 2, "the signed-out session was found in the store");
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn neither_does_the_save_of_a_sign_in_that_was_beaten_by_a_sign_out_and_another_sign_in() {
     let stage = Stage::set().await;
     let (session, store) = stage.process();
@@ -163,7 +163,7 @@ async fn neither_does_the_save_of_a_sign_in_that_was_beaten_by_a_sign_out_and_an
     assert_eq!(stage.counts().0, 2);
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_sign_in_whose_place_was_taken_after_it_was_saved_is_used_and_not_revoked() {
     let clock = ManualClock::new();
     let fake = FakeVms::builder().clock(clock.clone()).start().await;
@@ -181,7 +181,7 @@ async fn a_sign_in_whose_place_was_taken_after_it_was_saved_is_used_and_not_revo
     assert_eq!((fake.count("get_token"), fake.count("logout"), fake.sessions().len()), (1, 0, 1));
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_renewal_whose_place_was_taken_still_saves_what_nobody_else_can_get() {
     let stage = Stage::set().await;
     let (session, store) = stage.process();
@@ -224,7 +224,7 @@ impl Issuer for Doorkeeper {
     }
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn those_who_wait_for_a_flight_whose_place_was_taken_wait_for_the_next_one() {
     let clock = ManualClock::new();
     let door = Doorkeeper { asked: Arc::new(watch::Sender::new(0)), lets: Arc::new(watch::Sender::new(0)) };
@@ -246,7 +246,7 @@ async fn those_who_wait_for_a_flight_whose_place_was_taken_wait_for_the_next_one
     assert_eq!(first.await.unwrap().generation(), second.await.unwrap().unwrap().generation());
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn nobody_takes_the_place_of_a_flight_whose_request_is_out() {
     let stage = Stage::set().await;
     let (session, store) = stage.process();
@@ -268,7 +268,7 @@ async fn nobody_takes_the_place_of_a_flight_whose_request_is_out() {
     assert_eq!(stage.counts(), (1, 1, 0));
 }
 
-#[test]
+#[apply(hunted!)]
 fn a_runtime_that_ends_in_the_middle_of_a_save_loses_no_token() {
     let runtime = || tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let (first, second) = (runtime(), runtime());
@@ -291,7 +291,7 @@ fn a_runtime_that_ends_in_the_middle_of_a_save_loses_no_token() {
     assert_eq!(stage.counts(), (1, 1, 0));
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_new_session_takes_the_place_of_one_that_was_signed_out_meanwhile() {
     let stage = Stage::set().await;
     let (session, _) = stage.process();
@@ -308,7 +308,7 @@ async fn a_new_session_takes_the_place_of_one_that_was_signed_out_meanwhile() {
     assert_eq!(stage.counts(), (2, 1, 0));
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_session_that_another_process_signed_out_is_not_renewed_behind_its_back() {
     let stage = Stage::set().await;
     let (session, _) = stage.process();
@@ -325,7 +325,7 @@ async fn a_session_that_another_process_signed_out_is_not_renewed_behind_its_bac
     assert_eq!(stage.process().0.lease().await.unwrap().generation(), generation);
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn while_a_renewed_token_is_not_saved_nobody_else_renews_what_it_replaced() {
     let stage = Stage::set().await;
     let (session, store) = stage.process();
@@ -342,7 +342,7 @@ async fn while_a_renewed_token_is_not_saved_nobody_else_renews_what_it_replaced(
     assert_eq!((generation.counter(), stage.counts()), (2, (1, 1, 0)));
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn what_is_not_saved_and_was_spent_in_its_turn_never_gets_into_the_store() {
     let stage = Stage::set().await;
     let (session, store) = stage.process();
@@ -365,7 +365,7 @@ async fn what_is_not_saved_and_was_spent_in_its_turn_never_gets_into_the_store()
     assert_eq!(stage.counts(), (1, 2, 0));
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_sign_out_leaves_alone_what_others_have_begun_since() {
     let stage = Stage::set().await;
     let (session, store) = stage.process();
@@ -386,7 +386,7 @@ async fn a_sign_out_leaves_alone_what_others_have_begun_since() {
     assert_eq!(stage.counts().0, 2);
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_refused_refresh_token_whose_successor_is_in_the_store_by_now_costs_no_sign_in() {
     let stage = Stage::set().await;
     let (session, store) = stage.process();
@@ -407,7 +407,7 @@ async fn a_refused_refresh_token_whose_successor_is_in_the_store_by_now_costs_no
     assert_eq!((generation.counter(), stage.fake.count("auth"), stage.fake.count("refresh_token")), (2, 1, 2));
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn attempts_that_were_not_made_because_the_lock_was_lost_do_not_count() {
     let clock = ManualClock::new();
     let fake = FakeVms::builder().clock(clock.clone()).start().await;
@@ -423,7 +423,7 @@ async fn attempts_that_were_not_made_because_the_lock_was_lost_do_not_count() {
     assert_eq!(fake.count("get_token"), 1);
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn an_orderly_end_offers_the_store_what_it_has_not_taken() {
     let stage = Stage::set().await;
     let (session, store) = stage.process();
@@ -434,7 +434,7 @@ async fn an_orderly_end_offers_the_store_what_it_has_not_taken() {
     assert_eq!(stage.counts().0, 1);
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_sign_out_that_the_vendor_answers_with_401_ends_the_session_here_too() {
     let clock = ManualClock::new();
     let fake = FakeVms::builder().clock(clock.clone()).start().await;
@@ -447,7 +447,7 @@ async fn a_sign_out_that_the_vendor_answers_with_401_ends_the_session_here_too()
     assert_eq!(fake.count("get_token"), 1);
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn an_answer_that_no_flight_has_heard_can_be_given_again() {
     let clock = ManualClock::new();
     let fake = FakeVms::builder().clock(clock.clone()).captcha(true).start().await;
@@ -474,7 +474,7 @@ async fn an_answer_that_no_flight_has_heard_can_be_given_again() {
     assert_eq!((fake.count("get_captcha"), fake.count("get_token")), (1, 1));
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_credential_source_that_takes_its_time_is_asked_once() {
     let clock = ManualClock::new();
     let fake = FakeVms::builder().clock(clock.clone()).start().await;
@@ -533,7 +533,7 @@ fn dawdler(clock: &ManualClock) -> (Session, Arc<watch::Sender<bool>>, Arc<Atomi
     (builder.build().unwrap().session().clone(), go, sends)
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_flight_whose_place_was_taken_before_it_sent_sends_nothing() {
     let clock = ManualClock::new();
     let (session, go, sends) = dawdler(&clock);
@@ -548,7 +548,7 @@ async fn a_flight_whose_place_was_taken_before_it_sent_sends_nothing() {
     assert_eq!(sends.load(Ordering::SeqCst), 1);
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_flight_that_was_signed_out_before_it_sent_sends_nothing() {
     let clock = ManualClock::new();
     let (session, go, sends) = dawdler(&clock);
@@ -560,7 +560,7 @@ async fn a_flight_that_was_signed_out_before_it_sent_sends_nothing() {
     assert_eq!(sends.load(Ordering::SeqCst), 0);
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_client_that_waits_for_its_vendor_holds_up_no_other() {
     let (stage, other) = (Stage::set().await, Stage::set().await);
     let gates = [stage.fake.hold("auth"), stage.fake.hold("refresh_token")];
@@ -578,7 +578,7 @@ async fn a_client_that_waits_for_its_vendor_holds_up_no_other() {
     waiting.await.unwrap().unwrap();
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn when_the_last_handle_is_dropped_every_task_ends() {
     let stage = Stage::set().await;
     let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
@@ -609,7 +609,7 @@ impl Issuer for Mayfly {
     }
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn tokens_that_end_at_once_are_not_asked_for_one_after_the_other() {
     let (clock, asked) = (ManualClock::new(), Arc::new(AtomicUsize::new(0)));
     let builder = custom::Client::builder("https://mayfly.example").issuer(Mayfly(asked.clone()));
@@ -622,7 +622,7 @@ async fn tokens_that_end_at_once_are_not_asked_for_one_after_the_other() {
     assert_eq!(asked.load(Ordering::SeqCst), 1);
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_ready_lease_is_ready_at_the_first_poll() {
     let stage = Stage::set().await;
     let (session, _) = stage.process();

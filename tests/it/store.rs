@@ -60,7 +60,7 @@ impl Store for Moody {
     }
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn what_somebody_else_has_obtained_is_taken_over_without_the_lock() {
     let clock = ManualClock::new();
     let fake = FakeVitaMojo::builder().clock(clock.clone()).rotating(true).start().await;
@@ -75,7 +75,7 @@ async fn what_somebody_else_has_obtained_is_taken_over_without_the_lock() {
     }
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn who_waits_for_the_lock_finds_meanwhile_what_its_holder_has_saved() {
     let clock = ManualClock::new();
     let fake = FakeVitaMojo::builder().clock(clock.clone()).rotating(true).start().await;
@@ -91,7 +91,7 @@ async fn who_waits_for_the_lock_finds_meanwhile_what_its_holder_has_saved() {
     assert_eq!((waiting.await.unwrap(), fake.count("auth")), (obtained, 1));
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_save_that_fails_costs_no_sign_in_and_is_made_up_for() {
     let clock = ManualClock::new();
     let fake = FakeVitaMojo::builder().clock(clock.clone()).rotating(true).start().await;
@@ -119,7 +119,7 @@ async fn a_save_that_fails_costs_no_sign_in_and_is_made_up_for() {
     assert_eq!(fake.count("auth"), 1);
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_new_session_that_could_not_be_saved_takes_the_place_of_the_ended_one_later() {
     let clock = ManualClock::new();
     let fake = FakeVitaMojo::builder().clock(clock.clone()).rotating(true).start().await;
@@ -145,7 +145,7 @@ async fn a_new_session_that_could_not_be_saved_takes_the_place_of_the_ended_one_
     assert_eq!(fake.count("auth"), 2);
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_stored_token_whose_successor_could_not_be_saved_is_not_taken_back() {
     let clock = ManualClock::new();
     let fake = FakeVitaMojo::builder().clock(clock.clone()).rotating(true).start().await;
@@ -159,7 +159,7 @@ async fn a_stored_token_whose_successor_could_not_be_saved_is_not_taken_back() {
     assert_eq!((fake.count("auth"), fake.count("refresh_token"), fake.reuses()), (1, 2, 0));
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_token_that_rotates_is_not_renewed_without_the_store_and_a_valid_one_serves() {
     let clock = ManualClock::new();
     let fake = FakeVitaMojo::builder().clock(clock.clone()).rotating(true).start().await;
@@ -180,7 +180,7 @@ async fn a_token_that_rotates_is_not_renewed_without_the_store_and_a_valid_one_s
     assert_eq!((fake.count("auth"), fake.count("refresh_token"), fake.reuses()), (1, 1, 0));
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_vendor_whose_tokens_do_not_rotate_goes_on_without_the_store() {
     let (fake, clock, store) = (FakeVms::start().await, ManualClock::new(), Moody::default());
     store.down.store(true, Ordering::SeqCst);
@@ -189,7 +189,7 @@ async fn a_vendor_whose_tokens_do_not_rotate_goes_on_without_the_store() {
     assert_eq!(fake.count("get_token"), 1);
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_sign_out_that_the_store_does_not_hear_of_says_so_and_counts_here() {
     let (fake, clock, store) = (FakeVms::start().await, ManualClock::new(), Moody::default());
     let client = vms_client(&fake, &clock).store(store.clone()).build().unwrap();

@@ -48,10 +48,8 @@ impl Log {
     }
 }
 
-#[test]
+#[apply(hunted!)]
 fn a_renewal_tells_two_lines_a_failure_one_more_and_a_served_token_none() {
-    // Whoever meets an event first decides whether anybody wants it: another test's thread, without this, that nobody does.
-    let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry());
     let log = Log::default();
     let subscriber = tracing_subscriber::fmt()
         .with_writer(log.clone())
@@ -131,7 +129,6 @@ impl<S: Subscriber> Layer<S> for Counter {
 
 impl Counter {
     fn listen() -> (Self, tracing::subscriber::DefaultGuard) {
-        let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry());
         let counter = Self::default();
         let subscriber = tracing_subscriber::registry().with(counter.clone());
         (counter, tracing::subscriber::set_default(subscriber))

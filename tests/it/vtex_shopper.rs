@@ -71,7 +71,7 @@ fn end_of(expiry: Expiry) -> SystemTime {
     end
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_shopper_signs_in_with_the_key_from_the_mail_and_calls_carry_the_header() {
     let (fake, clock) = start(|b| b).await;
     let client = builder(&fake, &clock).responder(reader(&fake)).build().unwrap();
@@ -92,7 +92,7 @@ async fn a_shopper_signs_in_with_the_key_from_the_mail_and_calls_carry_the_heade
     assert_eq!(orders(&client).await.unwrap_err().kind(), ErrorKind::SignedOut);
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn renewals_rotate_and_no_refresh_token_is_spent_twice() {
     let (fake, clock) = start(|b| b).await;
     let client = builder(&fake, &clock).responder(reader(&fake)).build().unwrap();
@@ -112,7 +112,7 @@ async fn renewals_rotate_and_no_refresh_token_is_spent_twice() {
     assert_eq!((counts(&fake), fake.reuses()), ([1, 1, 1, 20], 0));
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_401_is_answered_with_a_renewal_and_the_same_call() {
     let (fake, clock) = start(|b| b).await;
     let client = builder(&fake, &clock).responder(reader(&fake)).build().unwrap();
@@ -122,7 +122,7 @@ async fn a_401_is_answered_with_a_renewal_and_the_same_call() {
     assert_eq!((counts(&fake), fake.count("other"), fake.reuses()), ([1, 1, 1, 1], 3, 0));
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn after_a_restart_a_stored_session_is_served_and_renewed_without_a_person() {
     let (fake, clock) = start(|b| b).await;
     let store = Written::default();
@@ -139,7 +139,7 @@ async fn after_a_restart_a_stored_session_is_served_and_renewed_without_a_person
     assert_eq!((counts(&fake), fake.reuses()), ([1, 1, 1, 3], 0));
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_refused_renewal_asks_a_person_again_and_presents_the_dead_token_to_nobody() {
     let (fake, clock) = start(|b| b).await;
     let store = MemoryStore::new();
@@ -161,7 +161,7 @@ async fn a_refused_renewal_asks_a_person_again_and_presents_the_dead_token_to_no
     assert_eq!((counts(&fake), fake.reuses()), ([2, 2, 2, 2], 0));
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn two_accounts_and_two_shoppers_side_by_side_in_one_store_never_mix() {
     let (fake, clock) = start(|b| b).await;
     let store = MemoryStore::new();
@@ -182,7 +182,7 @@ async fn two_accounts_and_two_shoppers_side_by_side_in_one_store_never_mix() {
     assert_eq!((tokens.len(), counts(&fake), fake.reuses()), (9, [3, 3, 3, 6], 0));
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_wrong_key_is_asked_for_again_at_most_three_times_and_no_other_mail_is_sent() {
     let (fake, clock) = start(|b| b).await;
     let wrong = person(|_| Some(Secret::from("000000")));
@@ -204,7 +204,7 @@ async fn a_wrong_key_is_asked_for_again_at_most_three_times_and_no_other_mail_is
     assert_eq!(*asked.lock().unwrap(), [1, 2]);
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn after_the_last_try_another_key_is_mailed() {
     let (fake, clock) = start(|b| b).await;
     let refused = json!({ "authStatus": "WrongCredentials", "lastAttemptAvailable": 0, "expiresIn": 0 });
@@ -213,7 +213,7 @@ async fn after_the_last_try_another_key_is_mailed() {
     assert_eq!((orders(&client).await.unwrap(), counts(&fake)), (200, [2, 2, 2, 0]));
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_blocked_shopper_is_left_alone_for_half_an_hour() {
     let (fake, clock) = start(|b| b).await;
     fake.next("validate_access_key", Fault::Json(401, json!({ "authStatus": "BlockedUser" })));
@@ -227,7 +227,7 @@ async fn a_blocked_shopper_is_left_alone_for_half_an_hour() {
     assert_eq!((orders(&client).await.unwrap(), counts(&fake)), (200, [2, 2, 2, 0]));
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_shopper_who_declines_can_still_hand_the_key_in() {
     let (fake, clock) = start(|b| b).await;
     let client = builder(&fake, &clock).responder(person(|_| None)).build().unwrap();
@@ -239,7 +239,7 @@ async fn a_shopper_who_declines_can_still_hand_the_key_in() {
     assert_eq!((orders(&client).await.unwrap(), counts(&fake)), (200, [1, 1, 1, 0]));
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn without_a_responder_the_key_is_handed_in_from_another_task_and_the_second_answer_joins() {
     let (fake, clock) = start(|b| b).await;
     let client = builder(&fake, &clock).build().unwrap();
@@ -262,7 +262,7 @@ async fn without_a_responder_the_key_is_handed_in_from_another_task_and_the_seco
     assert_eq!(counts(&fake), [1, 1, 1, 0]);
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_key_that_comes_too_late_is_told_and_replaced_by_another_mail() {
     let (fake, clock) = start(|b| b).await;
     let client = builder(&fake, &clock).build().unwrap();
@@ -277,7 +277,7 @@ async fn a_key_that_comes_too_late_is_told_and_replaced_by_another_mail() {
     assert_eq!((orders(&client).await.unwrap(), counts(&fake)), (200, [2, 2, 2, 0]));
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_key_that_never_comes_is_one_mail_in_five_minutes_and_only_if_somebody_calls() {
     let (fake, clock) = start(|b| b).await;
     let client = builder(&fake, &clock).build().unwrap();
@@ -292,7 +292,7 @@ async fn a_key_that_never_comes_is_one_mail_in_five_minutes_and_only_if_somebody
     assert_eq!(counts(&fake), [3, 3, 0, 0]);
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn an_address_the_vendor_refuses_is_tried_once_until_somebody_asks_for_it() {
     let (fake, clock) = start(|b| b).await;
     let builder = Client::builder(fake.uri()).account(FakeVtex::ACCOUNT).storefront("nobody").clock(clock.clone());
@@ -307,7 +307,7 @@ async fn an_address_the_vendor_refuses_is_tried_once_until_somebody_asks_for_it(
     assert_eq!(counts(&fake), [2, 2, 0, 0]);
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_second_factor_is_said_to_be_out_of_reach() {
     let (fake, clock) = start(|b| b).await;
     fake.next("validate_access_key", Fault::Json(200, json!({ "authStatus": "Success", "promptMFA": true })));
@@ -317,7 +317,7 @@ async fn a_second_factor_is_said_to_be_out_of_reach() {
     assert!(error.to_string().contains("second factor") && error.to_string().contains(".user_token(..)"), "{error}");
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn the_end_is_the_tokens_own_else_the_answers_else_the_cookies_else_a_day() {
     let (fake, clock) = start(|b| b.storefront_life(2 * HOUR)).await;
     let now = || clock.wall().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
@@ -340,7 +340,7 @@ async fn the_end_is_the_tokens_own_else_the_answers_else_the_cookies_else_a_day(
     assert_eq!((end_of(renewed.expiry()), fake.reuses()), (clock.wall() + 2 * HOUR, 0));
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn without_a_refresh_token_the_session_is_used_to_its_end_and_then_a_person_is_asked() {
     let (fake, clock) = start(|b| b).await;
     let cookie = json!({ "Name": "VtexIdclientAutCookie_apiexamples", "Value": "opaque" });
@@ -357,7 +357,7 @@ async fn without_a_refresh_token_the_session_is_used_to_its_end_and_then_a_perso
     assert_eq!(counts(&fake), [2, 2, 2, 0]);
 }
 
-#[test]
+#[apply(hunted!)]
 fn a_storefront_needs_the_accounts_name() {
     let error = Client::builder("https://store.example").storefront("a@b.example").build().unwrap_err();
     assert!(error.kind() == ErrorKind::Config && error.to_string().contains(".account(..)"), "{error}");

@@ -1,6 +1,13 @@
 //! The Redis store against a real Redis, which each test starts for itself on a free port of this machine.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "tests")]
 
+#[macro_use]
+extern crate macro_rules_attribute;
+
+#[macro_use]
+#[path = "../hunter/mod.rs"]
+mod hunter;
+
 #[path = "../children/mod.rs"]
 mod children;
 mod laws;

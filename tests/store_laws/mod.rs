@@ -301,7 +301,8 @@ macro_rules! store_laws {
         }
     )*};
     (@ $shop:ty, $($law:ident)*) => {$(
-        #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+        #[apply(hunted!)]
+        #[threads(4)]
         async fn $law() {
             $crate::store_laws::$law::<$shop>().await;
         }

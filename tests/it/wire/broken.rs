@@ -102,7 +102,7 @@ fn judge(
     is_presentable(&error, &[SECRET.to_owned()], &about);
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn an_answer_of_64_mib_is_not_read_to_its_end() {
     use super::vms::Vms;
     let document = Document::parse(Vms::DOCUMENT);

@@ -183,7 +183,7 @@ fn is_presentable(error: &Error, secrets: &[String], about: &str) {
     }
 }
 
-#[test]
+#[apply(hunted!)]
 fn every_surface_has_its_wire_tests() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let names = |folder: &str, ending: &str| -> BTreeSet<String> {

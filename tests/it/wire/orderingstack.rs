@@ -185,32 +185,32 @@ impl Responder for Screen {
     }
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn every_operation_and_status_is_as_documented() {
     statuses::every_status::<OrderingStack>().await;
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn the_vendors_examples_parse() {
     statuses::every_example::<OrderingStack>().await;
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn answers_are_read_leniently() {
     lenient::every_mutation::<OrderingStack>().await;
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_broken_answer_is_a_typed_error() {
     broken::every_broken_answer::<OrderingStack>().await;
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_path_value_stays_in_its_place() {
     input::every_path_value::<OrderingStack>().await;
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_missing_argument_is_named_and_nothing_is_sent() {
     input::every_missing_argument::<OrderingStack>().await;
 }
@@ -229,7 +229,7 @@ fn is_refused(error: &Error, field: &str) {
     assert!(error.validation().unwrap().keys().eq([field]), "{error} does not name {field} alone");
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_deletion_is_told_as_true_or_as_an_object() {
     for told in [json!(true), json!({ "deleteAfter": "2026-01-01T00:00:00Z" })] {
         let route = Route { method: "DELETE", path: "/auth-api/api/me", status: 200, body: told.clone() };
@@ -241,7 +241,7 @@ async fn a_deletion_is_told_as_true_or_as_an_object() {
     }
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn an_empty_filter_or_venue_is_refused_and_nothing_is_sent() {
     let server = stage::server(OrderingStack::session()).await;
     let client = OrderingStack::client(&server.uri(), "user");
@@ -252,7 +252,7 @@ async fn an_empty_filter_or_venue_is_refused_and_nothing_is_sent() {
     assert!(stage::calls(&server).await.is_empty());
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_venue_may_have_dots_in_a_module_and_none_in_a_path() {
     let route = Route { method: "POST", path: "/auth-api/api/modules", status: 200, body: json!({}) };
     let server = stage::server(with(route)).await;
@@ -268,7 +268,7 @@ async fn a_venue_may_have_dots_in_a_module_and_none_in_a_path() {
     assert_eq!(stage::sent(&server, "/auth-api/api/modules").await, [sent]);
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_password_has_the_limits_of_its_place_and_none_at_sign_in() {
     let server = stage::server(OrderingStack::session()).await;
     let client = OrderingStack::client(&server.uri(), "user");
@@ -303,7 +303,7 @@ async fn a_password_has_the_limits_of_its_place_and_none_at_sign_in() {
     assert_eq!(stage::calls(&server).await.len(), 4);
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_code_is_six_digits_whatever_the_sample_says() {
     let route = Route { method: "POST", path: "/auth-api/api/totp", status: 200, body: json!(null) };
     let server = stage::server(with(route)).await;
@@ -316,7 +316,7 @@ async fn a_code_is_six_digits_whatever_the_sample_says() {
 }
 
 /// The forms of the vendor's own clients.
-#[tokio::test]
+#[apply(hunted!)]
 async fn every_way_in_sends_the_form_of_its_grant() {
     let clock = ManualClock::new();
     let begin = |uri: &str| Client::builder(uri).tenant(TENANT).client("till", "hunter2").clock(clock.clone());
@@ -363,7 +363,7 @@ async fn every_way_in_sends_the_form_of_its_grant() {
 }
 
 /// Some servers answer a poll with a 200 that has an error in it.
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_poll_is_judged_by_its_error_whatever_its_status() {
     for (status, body, kind) in [
         (200, json!({ "error": "access_denied" }), ErrorKind::Declined),

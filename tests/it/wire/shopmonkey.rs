@@ -67,32 +67,32 @@ impl Surface for Shopmonkey {
     }
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn every_operation_and_status_is_as_documented() {
     statuses::every_status::<Shopmonkey>().await;
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn the_vendors_examples_parse() {
     statuses::every_example::<Shopmonkey>().await;
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn answers_are_read_leniently() {
     lenient::every_mutation::<Shopmonkey>().await;
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_broken_answer_is_a_typed_error() {
     broken::every_broken_answer::<Shopmonkey>().await;
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_path_value_stays_in_its_place() {
     input::every_path_value::<Shopmonkey>().await;
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_missing_argument_is_named_and_nothing_is_sent() {
     input::every_missing_argument::<Shopmonkey>().await;
 }
@@ -108,7 +108,7 @@ fn with(route: Route) -> Vec<Route> {
     routes
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn the_life_of_a_key_is_a_whole_number_of_days_or_left_out() {
     let body = json!({ "success": true, "data": { "token": "the-new-key" } });
     let server = stage::server(with(Route { method: "POST", path: KEYS, status: 200, body })).await;
@@ -121,7 +121,7 @@ async fn the_life_of_a_key_is_a_whole_number_of_days_or_left_out() {
     assert_eq!(sent, [Some(json!(30)), Some(json!(0)), None]);
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_new_key_needs_an_audience_and_a_name() {
     let server = stage::server(Shopmonkey::session()).await;
     let client = Shopmonkey::client(&server.uri(), "user");
@@ -135,7 +135,7 @@ async fn a_new_key_needs_an_audience_and_a_name() {
     assert!(stage::calls(&server).await.is_empty());
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_code_is_read_where_the_document_has_no_failure() {
     let body = || json!({ "success": false, "code": "API-472811", "message": "no" });
     for (status, kind) in [(404, ErrorKind::Api), (503, ErrorKind::Outage)] {

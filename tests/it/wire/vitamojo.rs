@@ -64,39 +64,39 @@ impl Surface for VitaMojo {
     }
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn every_operation_and_status_is_as_documented() {
     statuses::every_status::<VitaMojo>().await;
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn the_vendors_examples_parse() {
     statuses::every_example::<VitaMojo>().await;
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn answers_are_read_leniently() {
     lenient::every_mutation::<VitaMojo>().await;
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_broken_answer_is_a_typed_error() {
     broken::every_broken_answer::<VitaMojo>().await;
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_path_value_stays_in_its_place() {
     input::every_path_value::<VitaMojo>().await;
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_missing_argument_is_named_and_nothing_is_sent() {
     input::every_missing_argument::<VitaMojo>().await;
 }
 
 // ---- the readings of specs/README.md ----
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_renewal_is_posted_after_a_404_or_405_without_a_code_only() {
     let code = json!({ "vmosCode": "US-99", "message": "Not here", "statusCode": 404 });
     for (fault, methods) in [
@@ -116,7 +116,7 @@ async fn a_renewal_is_posted_after_a_404_or_405_without_a_code_only() {
     }
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_renewal_answers_like_a_sign_in() {
     let server = stage::server(VitaMojo::session()).await;
     let client = VitaMojo::client(&server.uri(), "user");
@@ -127,7 +127,7 @@ async fn a_renewal_answers_like_a_sign_in() {
     assert_eq!(stage::calls(&server).await, ["POST /user/v1/auth", "PUT /user/v1/auth/refresh/the-refresh-token"]);
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn sign_in_is_json_and_carries_no_session() {
     let server = stage::server(VitaMojo::session()).await;
     VitaMojo::client(&server.uri(), "user").session().lease().await.unwrap();
@@ -138,7 +138,7 @@ async fn sign_in_is_json_and_carries_no_session() {
     assert_eq!((header("authorization"), header("tenant")), (None, Some(TENANT)));
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_refresh_token_cannot_move_the_request_or_appear_in_an_error() {
     for refresh in ["..", "../../v2/admin", "a/b?c#d", "%2e%2e", "ü&secret value", "", "."] {
         let token = json!({ "payload": { "token": { "value": "the-access-token", "refresh": refresh } } });
@@ -159,7 +159,7 @@ async fn a_refresh_token_cannot_move_the_request_or_appear_in_an_error() {
     }
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_check_needs_a_user_session_only() {
     let server = stage::server(VitaMojo::session()).await;
     let client = VitaMojo::client(&server.uri(), "user");
@@ -171,7 +171,7 @@ async fn a_check_needs_a_user_session_only() {
     assert_eq!((seen[1].url.query(), seen[1].body.len()), (None, 0));
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_sentence_refuses_the_credentials_and_a_list_is_validation() {
     let message = |message: Value| Fault::Json(400, json!({ "message": message, "statusCode": 400 }));
     for (fault, kind) in [
@@ -191,7 +191,7 @@ async fn a_sentence_refuses_the_credentials_and_a_list_is_validation() {
     }
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn paths_go_below_the_user_service() {
     let mut routes = VitaMojo::session();
     routes[0].path = "/gateway/user/v1/auth";

@@ -73,32 +73,32 @@ impl Surface for Vms {
     }
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn every_operation_and_status_is_as_documented() {
     statuses::every_status::<Vms>().await;
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn the_vendors_examples_parse() {
     statuses::every_example::<Vms>().await;
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn answers_are_read_leniently() {
     lenient::every_mutation::<Vms>().await;
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_broken_answer_is_a_typed_error() {
     broken::every_broken_answer::<Vms>().await;
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_path_value_stays_in_its_place() {
     input::every_path_value::<Vms>().await;
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_missing_argument_is_named_and_nothing_is_sent() {
     input::every_missing_argument::<Vms>().await;
 }
@@ -112,7 +112,7 @@ fn with(route: Route) -> Vec<Route> {
     routes
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_first_sign_in_sends_login_and_password_only() {
     let server = stage::server(Vms::session()).await;
     Vms::client(&server.uri(), "user").session().lease().await.unwrap();
@@ -121,7 +121,7 @@ async fn a_first_sign_in_sends_login_and_password_only() {
 }
 
 /// The page's example of a request has `"session_id": "null|session_id"`, that of a 419 the id `session_id`.
-#[tokio::test]
+#[apply(hunted!)]
 async fn the_notation_for_no_session_is_never_sent() {
     let limit = json!({ "sessions": [{ "id": "session_id", "is_current": false, "online": true }] });
     let route = Route { method: "POST", path: "/api/v1/token", status: 419, body: limit };
@@ -134,7 +134,7 @@ async fn the_notation_for_no_session_is_never_sent() {
     assert_eq!(sessions, [None, Some("session_id")]);
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_bare_list_of_sessions_is_a_broken_contract() {
     let list = json!([{ "id": "s1", "is_current": false, "online": true }]);
     let route = Route { method: "POST", path: "/api/v1/token", status: 419, body: list };
@@ -143,7 +143,7 @@ async fn a_bare_list_of_sessions_is_a_broken_contract() {
     assert_eq!((error.kind(), error.status()), (ErrorKind::Protocol, Some(419)), "{error}");
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn the_reasons_of_a_422_come_from_errors() {
     for message in [json!("The given data was invalid"), json!("hunter2"), json!(null), json!({ "login": "hunter2" })] {
         let body = json!({ "message": message, "errors": { "language": ["The language is not known."] } });
@@ -156,7 +156,7 @@ async fn the_reasons_of_a_422_come_from_errors() {
     }
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_session_is_ended_by_its_id_in_the_path_without_a_body() {
     let route =
         Route { method: "POST", path: "/api/v1/sessions/a%20b%2Fc", status: 200, body: json!({ "status": "ok" }) };
@@ -169,7 +169,7 @@ async fn a_session_is_ended_by_its_id_in_the_path_without_a_body() {
     assert!(last.body.is_empty() && !last.headers.contains_key("content-type"), "{last:?}");
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn client_headers_are_optional() {
     let route = Route { method: "POST", path: "/api/v1/sessions/s1", status: 200, body: json!({}) };
     let server = stage::server(with(route)).await;
@@ -184,7 +184,7 @@ async fn client_headers_are_optional() {
     assert_eq!((has("x-client"), has("x-uuid")), (vec![false, true], vec![false, false]));
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_client_header_that_holds_a_line_break_is_named_and_nothing_is_sent() {
     let server = stage::server(Vms::session()).await;
     let client = Vms::client(&server.uri(), "user");
@@ -196,7 +196,7 @@ async fn a_client_header_that_holds_a_line_break_is_named_and_nothing_is_sent() 
     assert!(stage::calls(&server).await.is_empty());
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_sign_out_works_without_a_device() {
     let server =
         stage::server(with(Route { method: "POST", path: "/api/v1/logout", status: 200, body: json!({}) })).await;

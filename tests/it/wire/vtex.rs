@@ -110,32 +110,32 @@ impl Surface for Vtex {
     }
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn every_operation_and_status_is_as_documented() {
     statuses::every_status::<Vtex>().await;
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn the_vendors_examples_parse() {
     statuses::every_example::<Vtex>().await;
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn answers_are_read_leniently() {
     lenient::every_mutation::<Vtex>().await;
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_broken_answer_is_a_typed_error() {
     broken::every_broken_answer::<Vtex>().await;
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_path_value_stays_in_its_place() {
     input::every_path_value::<Vtex>().await;
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_missing_argument_is_named_and_nothing_is_sent() {
     input::every_missing_argument::<Vtex>().await;
 }
@@ -152,7 +152,7 @@ fn answered(operation: &str, member: &str) -> String {
     answer.examples[0][member].as_str().expect("a text").to_owned()
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn an_exchange_is_for_120_minutes_at_most() {
     let body = json!({ "authToken": "the-user-token" });
     let server = stage::server(vec![Route { method: "POST", path: EXCHANGE, status: 200, body }]).await;
@@ -170,7 +170,7 @@ async fn an_exchange_is_for_120_minutes_at_most() {
 }
 
 /// Its answer tells no end, and both parts of the vendor's example cannot be read.
-#[tokio::test]
+#[apply(hunted!)]
 async fn an_exchanged_token_that_cannot_be_read_lives_the_minutes_asked_for() {
     let token = answered("exchange_oauth_access_token", "authToken");
     let body = json!({ "authToken": token });
@@ -189,7 +189,7 @@ async fn an_exchanged_token_that_cannot_be_read_lives_the_minutes_asked_for() {
     assert_eq!(sent.iter().map(|body| body.get("duration").cloned()).collect::<Vec<_>>(), [None, Some(json!(90))]);
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_user_token_that_cannot_be_read_is_sent_as_it_is() {
     let token = answered("exchange_oauth_access_token", "authToken");
     let server = stage::server(Vec::new()).await;
@@ -200,7 +200,7 @@ async fn a_user_token_that_cannot_be_read_is_sent_as_it_is() {
     assert_eq!((seen.len(), seen[0].headers["VtexIdclientAutCookie"].to_str().unwrap()), (1, token.as_str()));
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn an_unknown_auth_status_is_an_error_and_is_named() {
     let route = |path| Route { method: "POST", path, status: 200, body: json!({ "authStatus": "PasskeyNeeded" }) };
     let server =
@@ -213,7 +213,7 @@ async fn an_unknown_auth_status_is_an_error_and_is_named() {
     assert_eq!((error.kind(), error.code()), (ErrorKind::InvalidCredentials, Some("PasskeyNeeded")), "{error}");
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn a_sign_in_without_a_token_is_a_failure() {
     let body = json!({ "authStatus": "Success", "expires": 1_669_770_737 });
     let route = Route { method: "POST", path: "/api/vtexid/apptoken/login", status: 200, body };
@@ -222,7 +222,7 @@ async fn a_sign_in_without_a_token_is_a_failure() {
     assert_eq!((error.kind(), error.status()), (ErrorKind::Protocol, Some(200)), "{error}");
 }
 
-#[test]
+#[apply(hunted!)]
 fn switching_knows_oauth_alone() {
     use types::{AuthenticationMethodType, UpdatableMethodType};
     assert_eq!(AuthenticationMethodType::from("Password"), AuthenticationMethodType::Password);
@@ -231,7 +231,7 @@ fn switching_knows_oauth_alone() {
     assert_eq!(UpdatableMethodType::from("OAuth"), UpdatableMethodType::OAuth);
 }
 
-#[tokio::test]
+#[apply(hunted!)]
 async fn both_of_the_vendors_examples_of_an_exchange_are_sent_as_they_stand() {
     let document = Document::parse(Vtex::DOCUMENT);
     let operations = document.operations();
