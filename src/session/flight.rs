@@ -194,8 +194,8 @@ impl Flight {
         drop(self.take_lock());
     }
 
-    /// For whoever takes this flight's place. It checks that before it sends and before it saves.
-    fn take_lock(&self) -> Option<StoreLock> {
+    /// For whoever takes this flight's place, or signs out. It checks that before it sends and before it saves.
+    pub(super) fn take_lock(&self) -> Option<StoreLock> {
         self.lock.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 

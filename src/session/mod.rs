@@ -884,7 +884,12 @@ impl Engine {
         state.rejected = false;
         self.current.store(None);
         self.note(&mut state, now, What::SignedOut);
-        Forgotten { tokens: state.tokens.take(), flight: state.flight.take(), _unsaved: state.unsaved.take() }
+        let flight = state.flight.take();
+        Forgotten {
+            tokens: state.tokens.take(),
+            _lock: flight.and_then(|flight| flight.take_lock()),
+            _unsaved: state.unsaved.take(),
+        }
     }
 
     /// The rest of a sign-out: the store's tombstone first, then the vendor.
@@ -938,21 +943,13 @@ impl Engine {
     }
 }
 
-/// What a sign-out took away. The store's lock is left once the tombstone is there, so that nobody renews in between what
-/// the beaten flight may be renewing.
+/// What a sign-out took away. The store's lock is left once the tombstone is there, however soon the beaten flight ends:
+/// nobody may renew in between what that flight has renewed.
 struct Forgotten {
     tokens: Option<Tokens>,
-    flight: Option<Arc<Flight>>,
+    _lock: Option<StoreLock>,
     /// May hold the lock as well.
     _unsaved: Option<Unsaved>,
-}
-
-impl Drop for Forgotten {
-    fn drop(&mut self) {
-        if let Some(flight) = &self.flight {
-            flight.unlock();
-        }
-    }
 }
 
 impl Held {

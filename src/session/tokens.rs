@@ -118,18 +118,20 @@ fn number(value: &Value) -> Option<f64> {
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
 impl Life {
-    /// `received` is when the answer arrived, `date` the vendor's own clock in that answer.
+    /// `received` is when the answer arrived, `date` the vendor's own clock in that answer. Without that, an end that is past
+    /// already tells of two clocks that differ, and of nothing else: no vendor hands out what has ended.
     pub(crate) fn ingest(told: Told, default: Option<Duration>, received: Now, date: Option<SystemTime>) -> Self {
         let default = || default.map_or(Self::Unknown, Self::For);
         match told {
             Told::Seconds(seconds) => Self::For(seconds_of(seconds)),
-            Told::Epoch(end) => {
-                let server = date.unwrap_or(received.wall);
-                match SystemTime::UNIX_EPOCH.checked_add(seconds_of(end)) {
-                    Some(end) => Self::For(end.duration_since(server).unwrap_or_default()),
-                    None => Self::Never,
-                }
-            }
+            Told::Epoch(end) => match SystemTime::UNIX_EPOCH.checked_add(seconds_of(end)) {
+                Some(end) => match (end.duration_since(date.unwrap_or(received.wall)), date) {
+                    (Ok(life), _) => Self::For(life),
+                    (Err(_), Some(_)) => Self::For(Duration::ZERO),
+                    (Err(_), None) => default(),
+                },
+                None => Self::Never,
+            },
             Told::Nothing => default(),
         }
         .sensible()
@@ -196,8 +198,7 @@ mod tests {
             (Told::Seconds(-5), seconds(0)),
             (Told::Seconds(i64::MAX), Life::Never),
             (Told::Epoch(T as i64 + 60), seconds(60)),
-            (Told::Epoch(T as i64 - 60), seconds(0)),
-            (Told::Epoch(-1), seconds(0)),
+            (Told::Epoch(T as i64), seconds(0)),
         ] {
             assert_eq!(ingest(told), life, "{told:?}");
         }
@@ -229,6 +230,15 @@ mod tests {
         let a_day_behind = SystemTime::UNIX_EPOCH + Duration::from_secs(T - 86_400);
         let told = Told::Epoch(T as i64 - 86_400 + 600);
         assert_eq!(Life::ingest(told, None, received(), Some(a_day_behind)), Life::For(Duration::from_secs(600)));
+    }
+
+    #[test]
+    fn without_that_clock_an_end_that_is_past_tells_nothing() {
+        let past = Told::Epoch(T as i64 - 1);
+        assert_eq!(ingest(past), Life::For(Duration::from_secs(600)));
+        assert_eq!(Life::ingest(past, None, received(), None), Life::Unknown);
+        let (default, ours) = (Some(Duration::from_secs(600)), Some(received().wall));
+        assert_eq!(Life::ingest(past, default, received(), ours), Life::For(Duration::ZERO));
     }
 
     #[test]

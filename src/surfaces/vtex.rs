@@ -367,7 +367,9 @@ impl Vtex {
 
     /// A token somebody else obtained. One that has already ended is not worth a request.
     fn user_token(&self, attempt: &Attempt, token: Secret) -> Result<Issued, Error> {
-        match Life::ingest(jwt_expiry(&token), None, attempt.now(), None) {
+        // It was handed out some time ago, so our own clock has to do.
+        let now = attempt.now();
+        match Life::ingest(jwt_expiry(&token), None, now, Some(now.wall)) {
             Life::For(Duration::ZERO) => Err(Error::new(ErrorKind::SignInRequired, "the user's token has ended")
                 .advice("give .user_token(..) a new one")),
             life => Ok(issued(token, life, None)),

@@ -29,6 +29,8 @@ pub(super) struct Delivery {
     /// How long the second half of the body is kept back.
     pub(super) pause: Option<Duration>,
     pub(super) cut: Option<Cut>,
+    /// Whether its `Date` is taken off.
+    pub(super) dateless: bool,
 }
 
 /// Answers that are on their way and need care, by label.
@@ -73,8 +75,8 @@ impl Door {
         caller.set_nodelay(true)?;
         while caller.peek(&mut [0]).await? > 0 {
             let answer = self.ask_vendor(&mut caller).await?;
-            let (answer, label) = unlabelled(answer);
-            let delivery = label.and_then(|label| self.deliveries.take(label)).unwrap_or_default();
+            let delivery = label(&answer).and_then(|label| self.deliveries.take(label)).unwrap_or_default();
+            let answer = unlabelled(answer, delivery.dateless);
             self.wait_for(&delivery).await;
             let (first, second) = answer.split_at(middle(&answer));
             match (delivery.cut, delivery.pause) {
@@ -118,22 +120,25 @@ impl Door {
     }
 }
 
+fn label(answer: &[u8]) -> Option<u64> {
+    let head = String::from_utf8_lossy(&answer[..end_of_head(answer)]);
+    let (_, value) = head.split("\r\n").filter_map(|line| line.split_once(':')).find(|(name, _)| *name == LABEL)?;
+    value.trim().parse().ok()
+}
+
 /// Takes the label off an answer, and with it the word that the connection ends: this is between wiremock and us.
-fn unlabelled(answer: Vec<u8>) -> (Vec<u8>, Option<u64>) {
+fn unlabelled(answer: Vec<u8>, dateless: bool) -> Vec<u8> {
     let head_ends = end_of_head(&answer);
-    let head = String::from_utf8_lossy(&answer[..head_ends]).into_owned();
-    let mut label = None;
-    let mut kept = String::with_capacity(head.len());
-    for line in head.split_inclusive("\r\n") {
-        match line.split_once(':') {
-            Some((LABEL, value)) => label = value.trim().parse().ok(),
-            Some(("connection", _)) => {}
-            _ => kept.push_str(line),
-        }
-    }
+    let head = String::from_utf8_lossy(&answer[..head_ends]);
+    let is_kept = |line: &&str| match line.split_once(':') {
+        Some((LABEL | "connection", _)) => false,
+        Some(("date", _)) => !dateless,
+        _ => true,
+    };
+    let kept: String = head.split_inclusive("\r\n").filter(is_kept).collect();
     let mut unlabelled = kept.into_bytes();
     unlabelled.extend_from_slice(&answer[head_ends..]);
-    (unlabelled, label)
+    unlabelled
 }
 
 /// Where the second half of the body begins.

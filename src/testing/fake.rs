@@ -281,6 +281,7 @@ impl<V: Vendor> Respond for Reception<V> {
             delay: fault.as_ref().and_then(Fault::delay),
             pause: fault.as_ref().and_then(Fault::pause),
             cut: fault.as_ref().and_then(Fault::cut),
+            dateless: fault.as_ref().is_some_and(Fault::is_dateless),
         };
         template(answer, ask.now, self.shared.deliveries.order(delivery))
     }

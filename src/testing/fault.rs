@@ -67,6 +67,8 @@ pub enum Fault {
     Member(String, Value),
     /// After: the answer has no such member, named by its JSON pointer.
     WithoutMember(String),
+    /// After: the answer has no `Date`, so that nobody can tell the vendor's clock.
+    WithoutDate,
     /// After: the answer, its head too, comes this much later, on the fake's clock. With a
     /// [`ManualClock`](super::ManualClock) the answer counts among its sleepers.
     Delay(Duration),
@@ -117,7 +119,7 @@ impl Fault {
 
     /// Whether it is in what the answer says, not in how it is delivered.
     pub(super) fn is_told(&self) -> bool {
-        !matches!(self, Self::Delay(_) | Self::SlowBody(_) | Self::CutAfter | Self::CutHalfway)
+        !matches!(self, Self::Delay(_) | Self::SlowBody(_) | Self::WithoutDate | Self::CutAfter | Self::CutHalfway)
     }
 
     pub(super) fn cut(&self) -> Option<Cut> {
@@ -133,6 +135,10 @@ impl Fault {
             Self::Delay(delay) => Some(*delay),
             _ => None,
         }
+    }
+
+    pub(super) fn is_dateless(&self) -> bool {
+        matches!(self, Self::WithoutDate)
     }
 
     /// How long the second half of the body lets itself be waited for.

@@ -14,6 +14,7 @@ mod cancel;
 mod custom;
 mod errors_page;
 mod every_surface;
+mod expiry;
 mod fakes;
 mod fakes_three;
 mod flight;

@@ -21,6 +21,7 @@ pub(crate) struct Puppet {
 struct Strings {
     loads: VecDeque<Pull>,
     saves: VecDeque<Pull>,
+    tombstones: VecDeque<Pull>,
     /// How often a lock turns out to have ended when it is to be extended.
     lost_locks: usize,
     /// Everybody gets the lock.
@@ -30,8 +31,12 @@ struct Strings {
 }
 
 impl Strings {
-    fn next_save(&mut self) -> Option<Pull> {
-        if self.full { Some(Pull::Fail) } else { self.saves.pop_front() }
+    fn next_swap(&mut self, tombstone: bool) -> Option<Pull> {
+        match tombstone {
+            true => self.tombstones.pop_front(),
+            false if self.full => Some(Pull::Fail),
+            false => self.saves.pop_front(),
+        }
     }
 }
 
@@ -126,6 +131,13 @@ impl Puppet {
         hold
     }
 
+    /// The next sign-out waits before it puts its tombstone into the store.
+    pub(crate) fn hold_tombstone(&self) -> Hold {
+        let hold = Hold::new();
+        self.strings.lock().unwrap().tombstones.push_back(Pull::Hold(hold.clone(), When::Before));
+        hold
+    }
+
     pub(crate) fn lose_locks(&self, times: usize) {
         self.strings.lock().unwrap().lost_locks = times;
     }
@@ -174,7 +186,7 @@ impl Store for Puppet {
     }
 
     async fn compare_and_swap(&self, key: &Key, old: Option<Generation>, new: Record) -> Result<bool, StoreError> {
-        let pull = if new.is_tombstone() { None } else { self.strings.lock().unwrap().next_save() };
+        let pull = self.strings.lock().unwrap().next_swap(new.is_tombstone());
         let after = match pull {
             None => None,
             Some(Pull::Fail) => return Err(StoreError::new("it was told to fail")),

@@ -366,6 +366,32 @@ async fn what_is_not_saved_and_was_spent_in_its_turn_never_gets_into_the_store()
 }
 
 #[apply(hunted!)]
+async fn until_a_sign_out_is_in_the_store_nobody_else_spends_what_a_renewal_is_spending() {
+    let stage = Stage::set().await;
+    let (leaver, store) = stage.process();
+    leaver.lease().await.unwrap();
+    stage.clock.advance(ELEVEN_MINUTES);
+    let gate = stage.fake.hold("refresh_token");
+    let renewing = lease(&leaver);
+    gate.arrived(1).await;
+    let hold = store.hold_tombstone();
+    let signing_out = {
+        let leaver = leaver.clone();
+        tokio::spawn(async move { leaver.sign_out().await })
+    };
+    hold.arrived().await;
+    let waiting = lease(&stage.process().0);
+    gate.open();
+    // The renewal has ended, and finds that it was signed out.
+    assert_eq!(renewing.await.unwrap().unwrap_err().kind(), ErrorKind::SignedOut);
+    settle().await;
+    hold.release();
+    signing_out.await.unwrap().unwrap();
+    assert_eq!(waiting.await.unwrap().unwrap().generation().counter(), 1);
+    assert_eq!(stage.counts(), (2, 1, 0));
+}
+
+#[apply(hunted!)]
 async fn a_sign_out_leaves_alone_what_others_have_begun_since() {
     let stage = Stage::set().await;
     let (session, store) = stage.process();
