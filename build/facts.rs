@@ -6,7 +6,7 @@ use super::{
     limits::{Limits, OperationLimits, pattern_tokens},
     names,
     prepare::has_secret_in_url,
-    reach::{Reach, is_named_type},
+    reach::{Reach, all_members, is_named_type, is_union},
     shape::{Shaper, Side},
 };
 use proc_macro2::TokenStream;
@@ -23,10 +23,13 @@ pub(crate) fn add(
     let mut operations: Vec<_> = document.operations().collect();
     operations.sort_by_key(|operation| names::snake(operation.id()));
     let none = OperationLimits::default();
+    let mut shapes = Shapes::default();
     let rows = operations.iter().map(|operation| {
         let limits = limits.operations.get(operation.id()).unwrap_or(&none);
-        row(document, reach, *operation, limits)
+        row(document, reach, *operation, limits, &mut shapes)
     });
+    let rows: Vec<_> = rows.collect();
+    let shapes = shapes.tokens();
     let patterns = limits.patterns.iter().enumerate().filter_map(|(number, source)| pattern_tokens(number, source));
     let server_path = document.server_path();
     let table: syn::File = syn::parse_quote! {
@@ -38,13 +41,20 @@ pub(crate) fn add(
         /// What the document says about each operation, sorted by operation.
         pub(crate) static FACTS: &[Facts] = &[#(#rows),*];
 
+        #(#shapes)*
         #(#patterns)*
     };
     code.items.extend(table.items);
     Ok(())
 }
 
-fn row(document: &Document, reach: &Reach, operation: Operation<'_>, limits: &OperationLimits) -> TokenStream {
+fn row(
+    document: &Document,
+    reach: &Reach,
+    operation: Operation<'_>,
+    limits: &OperationLimits,
+    shapes: &mut Shapes,
+) -> TokenStream {
     let id = names::snake(operation.id());
     let method = operation.method.to_uppercase();
     let path = format!("{}{}", document.server_path(), operation.path);
@@ -59,6 +69,7 @@ fn row(document: &Document, reach: &Reach, operation: Operation<'_>, limits: &Op
     let tenant = tenant(document, operation);
     // The wire of a hand-written operation reads its failures itself: nothing generated speaks of their types.
     let failures = if operation.is_hand_written() { Vec::new() } else { failures(document, reach, operation) };
+    let answers = answers(document, operation, shapes);
     let body = optional(limits.body.as_ref().map(|rule| rule.tokens()).map(|rule| quote!(&#rule)));
     let parameters = limits.parameters.iter().map(|(place, name, rule)| {
         let (place, rule) = (format_ident!("{place}"), rule.tokens());
@@ -77,6 +88,7 @@ fn row(document: &Document, reach: &Reach, operation: Operation<'_>, limits: &Op
             step: Step::#step,
             tenant: #tenant,
             failures: &[#(#failures),*],
+            answers: &[#(#answers),*],
             body: #body,
             parameters: &[#(#parameters),*],
             success: #success,
@@ -132,14 +144,88 @@ fn failures(document: &Document, reach: &Reach, operation: Operation<'_>) -> Vec
 }
 
 fn failure_range(status: &str) -> Option<(u16, u16)> {
+    match range(status)? {
+        _ if status == "default" => Some((400, 599)),
+        (from, to) => (!(200..300).contains(&from) && (from == to || from >= 400)).then_some((from, to)),
+    }
+}
+
+/// Every documented answer and its shape: exact statuses first, then ranges, `default` last.
+fn answers(document: &Document, operation: Operation<'_>, shapes: &mut Shapes) -> Vec<TokenStream> {
+    // What makes a session is looked at to the bottom, everything else at its surface.
+    let depth = if operation.value["x-session-step"].is_string() { usize::MAX } else { 1 };
+    let mut found: Vec<(u16, u16, TokenStream)> = Vec::new();
+    for (status, response) in operation.responses(document) {
+        let Some((from, to)) = range(status) else { continue };
+        let is_json = |(media_type, _): &(&str, &Value)| essence(media_type) == JSON;
+        let schema = contents(response).into_iter().find(is_json).map(|(_, schema)| schema);
+        let shape = schema.map_or_else(|| quote!(Shape::Anything), |schema| shape(document, schema, depth));
+        found.push((from, to, shapes.named(shape)));
+    }
+    found.sort_by_key(|(from, to, _)| (to - from, *from));
+    found.into_iter().map(|(from, to, shape)| quote!((#from..=#to, &#shape))).collect()
+}
+
+fn range(status: &str) -> Option<(u16, u16)> {
     if status == "default" {
-        return Some((400, 599));
+        return Some((100, 599));
     }
     if let Some(hundreds) = status.strip_suffix("XX") {
-        let from = hundreds.parse::<u16>().ok().filter(|hundreds| (4..=5).contains(hundreds))? * 100;
+        let from = hundreds.parse::<u16>().ok().filter(|hundreds| (1..=5).contains(hundreds))? * 100;
         return Some((from, from + 99));
     }
-    status.parse().ok().filter(|status| !(200..300).contains(status)).map(|status| (status, status))
+    status.parse().ok().map(|status| (status, status))
+}
+
+/// The names of the members that a schema knows, `depth` levels of them.
+fn shape(document: &Document, schema: &Value, depth: usize) -> TokenStream {
+    let schema = document.resolve(schema);
+    if depth == 0 || is_union(schema) || schema.get("additionalProperties").is_some_and(|values| values != false) {
+        return quote!(Shape::Anything);
+    }
+    if let [only] = list(&schema["allOf"]) {
+        return shape(document, only, depth);
+    }
+    if schema["type"] == "array" {
+        let items = shape(document, &schema["items"], depth - 1);
+        return quote!(Shape::List(&#items));
+    }
+    let mut known = all_members(document, schema);
+    if known.is_empty() {
+        return quote!(Shape::Anything);
+    }
+    known.sort_by_key(|(name, _)| *name);
+    known.dedup_by_key(|(name, _)| *name);
+    let known = known.into_iter().map(|(name, schema)| {
+        let shape = shape(document, schema, depth - 1);
+        quote!((#name, #shape))
+    });
+    quote!(Shape::Members(&[#(#known),*]))
+}
+
+/// The shapes of a document, each written once: most failures share one.
+#[derive(Default)]
+struct Shapes(Vec<TokenStream>);
+
+impl Shapes {
+    /// The name of the constant that is this shape.
+    fn named(&mut self, shape: TokenStream) -> TokenStream {
+        let text = shape.to_string();
+        let number = self.0.iter().position(|known| known.to_string() == text).unwrap_or_else(|| {
+            self.0.push(shape);
+            self.0.len() - 1
+        });
+        let name = format_ident!("SHAPE_{number}");
+        quote!(#name)
+    }
+
+    fn tokens(&self) -> Vec<TokenStream> {
+        let constant = |(number, shape)| {
+            let name = format_ident!("SHAPE_{number}");
+            quote!(static #name: Shape = #shape;)
+        };
+        self.0.iter().enumerate().map(constant).collect()
+    }
 }
 
 /// The Rust type of an answer's schema.

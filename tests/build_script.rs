@@ -221,7 +221,27 @@ fn failures_are_decoded_by_the_exact_status_first_and_default_last() {
     let range = at("from: 400u16, to: 499u16, decode: decode::<types::Failure>");
     let default = at("from: 400u16, to: 599u16, decode: decode::<::serde_json::Value>");
     assert!(exact < range && range < default);
-    assert_has_not(&code, &["502u16"]);
+    assert_has_not(&code, &["from: 502u16"]);
+}
+
+#[test]
+fn every_documented_answer_is_in_the_table_with_the_names_of_its_members() {
+    let code = code();
+    let facts = section(&code, "pub(crate) static FACTS");
+    let signs_in = facts.split("operation:\"get_token\"").nth(1).expect("the sign-in is in the table");
+    let at = |part: &str| signs_in.find(&squeezed(part)).expect("the answer is in the table");
+    let order =
+        ["(200u16..=200u16,", "(422u16..=422u16,", "(502u16..=502u16,", "(400u16..=499u16,", "(100u16..=599u16,"];
+    assert!(order.map(at).is_sorted(), "exact statuses first, then ranges, `default` last");
+    assert_has(
+        &code,
+        &[
+            // What makes a session is known to the bottom, what a call answers on its outside.
+            "Shape::Members(&[(\"data\", Shape::Members(&[(\"made\", Shape::Anything), (\"refresh\", Shape::Anything), \
+             (\"roles\", Shape::List(&Shape::Anything)), (\"token\", Shape::Anything)])), (\"success\", Shape::Anything)])",
+            "(\"names\", Shape::Anything), (\"parts\", Shape::Anything)",
+        ],
+    );
 }
 
 #[test]

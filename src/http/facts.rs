@@ -1,6 +1,6 @@
 //! What the bundled document says about an operation, as data. The build script writes one table per surface.
 use serde::de::DeserializeOwned;
-use std::{any::Any, sync::Arc};
+use std::{any::Any, ops::RangeInclusive, sync::Arc};
 
 /// How an operation is to be called. Everything here comes from the document; nothing is decided here.
 #[derive(Debug)]
@@ -20,6 +20,8 @@ pub(crate) struct Facts {
     pub(crate) tenant: TenantHeader,
     /// Typed bodies of the documented failures.
     pub(crate) failures: &'static [Failure],
+    /// The documented answers, by status, and what stands in each; the first that covers a status counts.
+    pub(crate) answers: &'static [(RangeInclusive<u16>, &'static Shape)],
     /// Limits of the JSON or form body, if it has any.
     pub(crate) body: Option<&'static Rule>,
     /// Limits of path, query and header parameters.
@@ -81,6 +83,17 @@ pub(crate) struct Failure {
 pub(crate) fn decode<T: DeserializeOwned + Any + Send + Sync>(body: &[u8]) -> Option<Detail> {
     let value: T = serde_json::from_slice(body).ok()?;
     Some(Arc::new(value))
+}
+
+/// What a document knows of a JSON value, by the names of its members.
+#[derive(Debug)]
+pub(crate) enum Shape {
+    /// Nothing is said about it, or nothing that matters here.
+    Anything,
+    /// An object with these members, sorted by name.
+    Members(&'static [(&'static str, Shape)]),
+    /// A list of these.
+    List(&'static Shape),
 }
 
 /// A limited parameter.

@@ -243,6 +243,7 @@ mod tests {
         step: Step::Call,
         tenant: TenantHeader::Undeclared,
         failures: &[],
+        answers: &[],
         body: Some(&BODY),
         parameters: &[
             Parameter { place: Place::Path, name: "id", rule: Rule { uuid: true, ..Rule::ANY } },

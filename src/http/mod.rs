@@ -2,6 +2,7 @@
 
 pub(crate) mod answer;
 pub(crate) mod authorize;
+pub(crate) mod drift;
 #[allow(dead_code, reason = "it holds what documents can say, whether or not one of ours says it today")]
 pub(crate) mod facts;
 pub(crate) mod limits;
@@ -21,6 +22,7 @@ use crate::{
 };
 use answer::{Answer, Verdict};
 use authorize::Origins;
+use drift::Drift;
 use facts::{Facts, Role};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::ACCEPT};
 use paths::Paths;
@@ -57,6 +59,7 @@ struct Inner {
     retry: Retry,
     clock: Arc<dyn Clock>,
     paths: Paths,
+    drift: Arc<Drift>,
 }
 
 /// What a core is made from.
@@ -72,12 +75,27 @@ pub(crate) struct Parts {
     pub(crate) retry: Retry,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) paths: Paths,
+    pub(crate) drift: Arc<Drift>,
 }
 
 impl Core {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { surface, session, client, root, origins, role, tenant, timeouts, retry, clock, paths } = parts;
-        Self(Arc::new(Inner { surface, session, client, root, origins, role, tenant, timeouts, retry, clock, paths }))
+        let Parts { surface, session, client, root, origins, role, tenant, timeouts, retry, clock, paths, drift } =
+            parts;
+        Self(Arc::new(Inner {
+            surface,
+            session,
+            client,
+            root,
+            origins,
+            role,
+            tenant,
+            timeouts,
+            retry,
+            clock,
+            paths,
+            drift,
+        }))
     }
 
     pub(crate) fn session(&self) -> &Session {
@@ -98,6 +116,7 @@ impl Core {
             clock: self.0.clock.clone(),
             constant: HeaderMap::new(),
             paths: self.0.paths.clone(),
+            drift: self.0.drift.clone(),
         }
     }
 
@@ -119,9 +138,13 @@ impl Core {
         };
         let response = response.map_err(|error| error.at(facts.operation))?;
         let answer = Answer::read(response).await.map_err(|error| error.at(facts.operation))?;
+        self.0.drift.answered(facts, &answer);
         // A session that shall end and that the vendor does not know has ended.
         let unknown = answer.status == StatusCode::UNAUTHORIZED;
         let answer = answer.judged(self.0.surface, facts, self.0.clock.wall());
+        if let Ok(answer) = &answer {
+            self.0.drift.read(facts, answer);
+        }
         if facts.step == facts::Step::SignOut && (unknown || answer.is_ok()) {
             self.0.session.ended().await?;
         }

@@ -77,6 +77,7 @@ mod tests {
         step: Step::Call,
         tenant: TenantHeader::Undeclared,
         failures: &[],
+        answers: &[],
         body: None,
         parameters: &[],
         success: None,

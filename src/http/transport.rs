@@ -3,14 +3,16 @@
 use super::{
     Surface,
     answer::{Answer, Verdict, date},
+    drift::Drift,
     facts::Facts,
     paths::Paths,
 };
 use crate::{Error, ErrorKind, Secret, clock::Clock, secret::writing, session::Attempt};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderMap, HeaderValue, Method, header};
-use serde::Serialize;
+use serde::{Serialize, de::IgnoredAny};
 use std::{
+    collections::BTreeMap,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -26,6 +28,7 @@ pub(crate) struct AuthClient {
     /// Sent with every such call, such as the tenant's header.
     pub(crate) constant: HeaderMap,
     pub(crate) paths: Paths,
+    pub(crate) drift: Arc<Drift>,
 }
 
 /// A call of the auth client.
@@ -90,7 +93,8 @@ impl AuthClient {
             failed(error.into(), never_left)
         })?;
         let answer = Answer::read(response).await.map_err(|error| failed(error, false))?;
-        Ok(Reply { answer, facts: call.facts, surface: self.surface, now: self.clock.wall() })
+        let drift = self.drift.clone();
+        Ok(Reply { answer, facts: call.facts, surface: self.surface, now: self.clock.wall(), drift })
     }
 }
 
@@ -189,12 +193,14 @@ impl AuthCall {
     }
 }
 
-/// A whole answer to an auth call.
+/// A whole answer to an auth call. What a surface expects beside its document it tells by [`status`](Self::status); what
+/// it reads, as a success or a failure, is to be what the document says.
 pub(crate) struct Reply {
     answer: Answer,
     facts: &'static Facts,
     surface: &'static Surface,
     now: SystemTime,
+    drift: Arc<Drift>,
 }
 
 impl Reply {
@@ -213,13 +219,22 @@ impl Reply {
         if !self.answer.status.is_success() {
             return Err(self.failure());
         }
-        self.answer.json().map_err(|error| error.at(self.facts.operation).with_unknown_outcome())
+        self.drift.answered(self.facts, &self.answer);
+        self.drift.read(self.facts, &self.answer);
+        // A list would be read member by member, as if its first item were the first member.
+        let object = self.answer.json::<BTreeMap<String, IgnoredAny>>();
+        let read = object.and_then(|_| self.answer.json());
+        read.map_err(|error| error.at(self.facts.operation).with_unknown_outcome())
     }
 
     /// This reply, if it is a success: a 200 may still say that the call failed.
     pub(crate) fn checked(&self) -> Result<&Self, Error> {
         let verdict = Verdict::of(&self.answer, self.facts, self.now);
-        if self.answer.status.is_success() && verdict.succeeded() { Ok(self) } else { Err(self.failure()) }
+        if !self.answer.status.is_success() || !verdict.succeeded() {
+            return Err(self.failure());
+        }
+        self.drift.answered(self.facts, &self.answer);
+        Ok(self)
     }
 
     /// The body of a success as plain JSON, for the profile.
@@ -256,6 +271,7 @@ impl Reply {
 
     /// What this failure means, in the surface's words.
     pub(crate) fn failure(&self) -> Error {
+        self.drift.answered(self.facts, &self.answer);
         let verdict = Verdict::of(&self.answer, self.facts, self.now);
         let error = (self.surface.judge)(&verdict).unwrap_or_else(|| verdict.error());
         match error.kind() {

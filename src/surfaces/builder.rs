@@ -9,6 +9,7 @@ use crate::{
     http::{
         Core, Parts, Surface,
         authorize::{Origins, is_private},
+        drift::Drift,
         facts::Role,
         paths::Paths,
         transport::AuthClient,
@@ -109,6 +110,7 @@ pub(crate) struct Checked {
     root: Url,
     also: Vec<Url>,
     paths: Paths,
+    drift: Arc<Drift>,
     /// The session's header for its tenant.
     tenant: Option<(HeaderName, HeaderValue)>,
     /// What names the session besides its address, tenant and principal.
@@ -137,7 +139,8 @@ impl Options {
             return Err(Error::config(".retry(..) cannot work: `attempts` counts the first one, so it is at least 1"));
         }
         let paths = Paths::new(surface.facts, &self.paths)?;
-        Ok(Checked { options: self, root, also, paths, tenant: None, more: Vec::new() })
+        let drift = Arc::new(Drift::new(surface.name));
+        Ok(Checked { options: self, root, also, paths, drift, tenant: None, more: Vec::new() })
     }
 }
 
@@ -242,6 +245,7 @@ impl Checked {
             clock: self.options.clock.clone(),
             constant: self.constant(),
             paths: self.paths.clone(),
+            drift: self.drift.clone(),
         })
     }
 
@@ -305,8 +309,21 @@ impl Checked {
             chance: Chance::new(),
         });
         let origins = Origins::new(&self.root, &self.also, allow_http);
-        let (root, tenant, paths) = (self.root, self.tenant, self.paths);
-        Ok(Core::new(Parts { surface, session, client, root, origins, role, tenant, timeouts, retry, clock, paths }))
+        let (root, tenant, paths, drift) = (self.root, self.tenant, self.paths, self.drift);
+        Ok(Core::new(Parts {
+            surface,
+            session,
+            client,
+            root,
+            origins,
+            role,
+            tenant,
+            timeouts,
+            retry,
+            clock,
+            paths,
+            drift,
+        }))
     }
 }
 

@@ -7,12 +7,14 @@ use super::{
     stage::{Stage, is_final, spends_the_session},
     table,
 };
+use crate::drift::Drifts;
 use keyway::{Error, ErrorKind};
 use serde_json::Value;
 use wiremock::Request;
 
 /// Plays the whole document. An answer is the document's example, or a whole value made from its schema.
 pub(crate) async fn every_status<S: Surface>() {
+    let (drifts, _guard) = Drifts::listen();
     let document = Document::parse(S::DOCUMENT);
     let table = table::<S>(&document);
     let (mut pairs, mut exchanges) = (0, 0);
@@ -35,6 +37,7 @@ pub(crate) async fn every_status<S: Surface>() {
             }
         }
     }
+    assert_eq!(drifts.take(), [""; 0], "what is documented is no drift");
     let title = document.title();
     println!("{title}: {} operations, {pairs} operations × statuses, {exchanges} exchanges", table.len());
 }
@@ -208,6 +211,7 @@ fn meaning(status: u16) -> ErrorKind {
 
 /// The vendor's own examples of answers, each as its typed call reads it.
 pub(crate) async fn every_example<S: Surface>() {
+    let (drifts, _guard) = Drifts::listen();
     let document = Document::parse(S::DOCUMENT);
     let mut examples = 0;
     for (operation, call, role) in callable::<S>(&document) {
@@ -231,5 +235,6 @@ pub(crate) async fn every_example<S: Surface>() {
             }
         }
     }
+    assert_eq!(drifts.take(), [""; 0], "what is documented is no drift");
     println!("{}: {examples} examples of answers", document.title());
 }

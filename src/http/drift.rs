@@ -1,0 +1,196 @@
+//! Where a vendor's answers leave its document. Each way is told once per client, by names only: never a value, never a body.
+//!
+//! At WARN, because somebody has to look: the document that this crate was built from is no longer all that the vendor
+//! says. Where a vendor keeps to it nothing is told.
+
+use super::{
+    answer::Answer,
+    facts::{Facts, Shape, Step},
+};
+use serde::de::IgnoredAny;
+use serde_json::Value;
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    sync::{Mutex, PoisonError},
+};
+
+/// So many ways are told of; then a client has said enough.
+const TOLD: usize = 64;
+/// So many names stand in one line.
+const NAMED: usize = 8;
+/// Longer bodies are not looked into: it would cost more than it tells.
+const LOOKED_INTO: usize = 64 * 1024;
+/// What stands for a name that may be a value.
+const NO_NAME: &str = "(no name)";
+
+/// What a client and its clones have told so far.
+#[derive(Debug)]
+pub(crate) struct Drift {
+    surface: &'static str,
+    told: Mutex<HashSet<Way>>,
+}
+
+/// A way in which an answer can leave its document.
+#[derive(Debug, PartialEq, Eq, Hash)]
+enum Way {
+    /// A status that is not documented.
+    Status(&'static str, u16),
+    /// A documented status, and something else than is documented for it.
+    Envelope(&'static str, u16),
+    /// A member that is not documented.
+    Member(&'static str, String),
+}
+
+impl Drift {
+    pub(crate) fn new(surface: &'static str) -> Self {
+        Self { surface, told: Mutex::default() }
+    }
+
+    /// Looks at the status of an answer, and at what it is on the outside.
+    pub(crate) fn answered(&self, facts: &'static Facts, answer: &Answer) {
+        let status = answer.status.as_u16();
+        if is_weather(facts, status) {
+            return;
+        }
+        let Some(shape) = documented(facts, status) else {
+            if self.is_new(Way::Status(facts.operation, status)) {
+                self.tell("status", facts, status, None, "the vendor answered with a status that its document lacks");
+            }
+            return;
+        };
+        let Some(found) = another_envelope(shape, answer) else { return };
+        if self.is_new(Way::Envelope(facts.operation, status)) {
+            let names = found.names.map(|names| line(names.iter().map(|name| shown(name))));
+            let what = format!("the vendor answered with {} where its document has another answer", found.what);
+            self.tell("envelope", facts, status, names, &what);
+        }
+    }
+
+    /// Looks for members that the document lacks, in a success that makes a session or is a step on the way to one.
+    pub(crate) fn read(&self, facts: &'static Facts, answer: &Answer) {
+        if !matches!(facts.step, Step::SignIn | Step::Renew | Step::Challenge) || answer.body.len() > LOOKED_INTO {
+            return;
+        }
+        let status = answer.status.as_u16();
+        let Some(shape) = documented(facts, status) else { return };
+        if another_envelope(shape, answer).is_some() {
+            return; // told already, as a whole
+        }
+        let Ok(body) = serde_json::from_slice(&answer.body) else { return };
+        let mut unknown = BTreeSet::new();
+        find_unknown(shape, &body, "", &mut unknown);
+        unknown.retain(|name| self.is_new(Way::Member(facts.operation, name.clone())));
+        if !unknown.is_empty() {
+            let what = "the vendor's answer has members that its document lacks";
+            self.tell("member", facts, status, Some(line(unknown.into_iter())), what);
+        }
+    }
+
+    fn is_new(&self, way: Way) -> bool {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.len() < TOLD && told.insert(way)
+    }
+
+    fn tell(&self, kind: &'static str, facts: &Facts, status: u16, members: Option<String>, what: &str) {
+        let (surface, operation) = (self.surface, facts.operation);
+        tracing::warn!(name: "contract.drift", kind, surface, operation, status, members, "keyway: contract.drift: {what}");
+    }
+}
+
+/// What any server, or anything in between, may answer to anybody, whatever the vendor's document says: a bad day is no
+/// other contract, and neither is a session that has ended or may not do this.
+fn is_weather(facts: &Facts, status: u16) -> bool {
+    let carries_session = !facts.roles.is_empty();
+    matches!(status, 408 | 429 | 500..) || carries_session && matches!(status, 401 | 403)
+}
+
+fn documented(facts: &'static Facts, status: u16) -> Option<&'static Shape> {
+    facts.answers.iter().find(|(statuses, _)| statuses.contains(&status)).map(|(_, shape)| *shape)
+}
+
+/// What came instead of what was expected.
+struct Found {
+    what: &'static str,
+    names: Option<Vec<String>>,
+}
+
+fn another_envelope(shape: &Shape, answer: &Answer) -> Option<Found> {
+    if matches!(shape, Shape::Anything) || answer.body.len() > LOOKED_INTO {
+        return None;
+    }
+    if answer.is_empty() {
+        // A failure is told by its status, with a body or without one.
+        return answer.status.is_success().then_some(Found { what: "nothing", names: None });
+    }
+    match (shape, outermost(&answer.body)) {
+        (Shape::Members(known), Outermost::Object(names)) => {
+            let is_known = names.is_empty() || names.iter().any(|name| member(known, name).is_some());
+            (!is_known).then_some(Found { what: "another object", names: Some(names) })
+        }
+        (Shape::List(_), Outermost::List) => None,
+        (_, Outermost::Object(names)) => Some(Found { what: "an object", names: Some(names) }),
+        (_, Outermost::List) => Some(Found { what: "a list", names: None }),
+        (_, Outermost::Value) => Some(Found { what: "a single value", names: None }),
+        (_, Outermost::NoJson) => Some(Found { what: "something that is no JSON", names: None }),
+    }
+}
+
+/// What a body is, without what is in it.
+enum Outermost {
+    Object(Vec<String>),
+    List,
+    Value,
+    NoJson,
+}
+
+fn outermost(body: &[u8]) -> Outermost {
+    if let Ok(members) = serde_json::from_slice::<BTreeMap<String, IgnoredAny>>(body) {
+        return Outermost::Object(members.into_keys().collect());
+    }
+    match serde_json::from_slice::<IgnoredAny>(body) {
+        Ok(_) if body.trim_ascii_start().starts_with(b"[") => Outermost::List,
+        Ok(_) => Outermost::Value,
+        Err(_) => Outermost::NoJson,
+    }
+}
+
+/// The paths of members that are not known: `payload.user.rank`.
+fn find_unknown(shape: &Shape, value: &Value, at: &str, unknown: &mut BTreeSet<String>) {
+    match (shape, value) {
+        (Shape::Members(known), Value::Object(members)) => {
+            for (name, value) in members {
+                let path = |name: &str| if at.is_empty() { name.to_owned() } else { format!("{at}.{name}") };
+                match member(known, name) {
+                    Some(shape) => find_unknown(shape, value, &path(name), unknown),
+                    None => _ = unknown.insert(path(shown(name))),
+                }
+            }
+        }
+        (Shape::List(shape), Value::Array(items)) => {
+            items.iter().for_each(|item| find_unknown(shape, item, at, unknown));
+        }
+        _ => {}
+    }
+}
+
+fn member<'s>(known: &'s [(&'static str, Shape)], name: &str) -> Option<&'s Shape> {
+    known.binary_search_by(|(known, _)| (*known).cmp(name)).ok().map(|at| &known[at].1)
+}
+
+/// A member's name, if it looks like one. Some vendors write values, ids and tokens where names belong: what is long or
+/// full of digits is not shown.
+fn shown(name: &str) -> &str {
+    let is_letter = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '$' | '@');
+    let digits = name.chars().filter(char::is_ascii_digit).count();
+    let is_name = (1..=32).contains(&name.len()) && name.chars().all(is_letter) && digits <= 3;
+    if is_name { name } else { NO_NAME }
+}
+
+fn line(names: impl ExactSizeIterator<Item = impl AsRef<str>>) -> String {
+    let count = names.len();
+    let mut first: Vec<_> = names.take(NAMED).map(|name| name.as_ref().to_owned()).collect();
+    if count > NAMED {
+        first.push(format!("and {} more", count - NAMED));
+    }
+    first.join(", ")
+}
