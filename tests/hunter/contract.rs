@@ -103,9 +103,9 @@ const ON_PURPOSE: &[OnPurpose] = &[
     },
     OnPurpose {
         fake: "FakeVms",
-        operations: &["logout"],
+        operations: &["get_self", "logout"],
         says: &["is 401, which is not documented"],
-        why: "a session that has ended cannot be ended, and its framework says so",
+        why: "a session that has ended can neither be asked nor ended, and its framework says so",
     },
 ];
 

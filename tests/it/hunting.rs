@@ -278,6 +278,11 @@ const UNHUNTED: &[Unhunted] = &[
     Unhunted { file: "allocations.rs", test: "*", why: "counts every allocation, and who listens allocates" },
     Unhunted { file: "build_script.rs", test: "*", why: "generates code: no client, no secret" },
     Unhunted { file: "processes.rs", test: "child", why: "another process, which is killed before a hunt could end" },
+    Unhunted {
+        file: "soak.rs",
+        test: "a_long_day_with_all_five_vendors_leaves_nothing_behind",
+        why: "each of its rounds is a hunt",
+    },
     Unhunted { file: "redis/main.rs", test: "child", why: "another process, which is killed before a hunt could end" },
 ];
 
