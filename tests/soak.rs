@@ -513,7 +513,9 @@ impl Actor {
 
     async fn step(&self, what: u64) -> Result<(), Error> {
         match what {
-            0..6 => self.session.lease().await.map(drop),
+            0..6 => self.session.lease().await.map(|lease| {
+                tracing::trace!(?self.session, ?lease, headers = ?lease.headers(), token = ?lease.token(), "whatever can be printed");
+            }),
             6..10 if self.renews => self.session.renew().await.map(drop),
             10..13 => self.session.sign_out().await.map(drop),
             13..18 => self.session.sign_in().await.map(drop),
