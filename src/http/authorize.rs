@@ -5,7 +5,7 @@ use super::{
     facts::{Facts, Role, TenantHeader},
     limits::is_uuid,
 };
-use crate::{Error, Lease};
+use crate::{Error, Generation, Lease};
 use http::{HeaderName, HeaderValue};
 use reqwest::Request;
 use std::net::IpAddr;
@@ -50,15 +50,19 @@ fn is_loopback(url: &Url) -> bool {
 }
 
 impl Core {
-    /// Puts the session's headers on the request; `None` if this one goes without.
-    pub(crate) async fn authorize(&self, request: &mut Request, facts: Option<&Facts>) -> Result<Option<Lease>, Error> {
+    /// Puts the session's headers on the request and tells which token is in them; `None` if this one goes without.
+    pub(crate) async fn authorize(
+        &self,
+        request: &mut Request,
+        facts: Option<&Facts>,
+    ) -> Result<Option<Generation>, Error> {
         if self.goes_without(request, facts) {
             return Ok(None);
         }
         self.settle_tenant(request)?;
         let lease = self.0.session.lease().await?;
         self.carry(request, &lease);
-        Ok(Some(lease))
+        Ok(Some(lease.generation()))
     }
 
     /// A request goes without the session when the document says so, when its address is not one of ours, and when the

@@ -95,14 +95,14 @@ impl Middleware for SessionMiddleware {
         self.stays_here()?;
         let until = core.until(&request);
         prefer_json(&mut request);
-        let lease = core.within(until, Error::not_in_time, core.authorize(&mut request, None)).await?;
+        let token = core.within(until, Error::not_in_time, core.authorize(&mut request, None)).await?;
         core.hurry(&mut request, until);
         let (origin, again) = (request.url().origin(), request.try_clone());
         let response = next.clone().run(request, extensions).await?;
         if response.url().origin() != origin {
             return Ok(response);
         }
-        let again = core.replayable(&response, lease, again, None);
+        let again = core.replayable(&response, token, again, None);
         match core.within(until, Error::too_late, again).await? {
             Some(mut again) => {
                 core.hurry(&mut again, until);

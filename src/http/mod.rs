@@ -16,7 +16,7 @@ pub(crate) mod runtime;
 pub(crate) mod transport;
 
 use crate::{
-    Error, ErrorKind, Lease, Retry, Session, Timeouts,
+    Error, ErrorKind, Generation, Retry, Session, Timeouts,
     clock::Clock,
     session::flight::{First, first},
 };
@@ -156,21 +156,21 @@ impl Core {
         tokio::runtime::Handle::try_current().map_err(|_| Error::no_runtime())?;
         let until = self.until(&request);
         prefer_json(&mut request);
-        let lease = self.within(until, Error::not_in_time, self.authorize(&mut request, facts)).await?;
-        self.within(until, Error::too_late, self.exchange(request, lease, facts, until)).await
+        let token = self.within(until, Error::not_in_time, self.authorize(&mut request, facts)).await?;
+        self.within(until, Error::too_late, self.exchange(request, token, facts, until)).await
     }
 
     async fn exchange(
         &self,
         request: Request,
-        lease: Option<Lease>,
+        token: Option<Generation>,
         facts: Option<&Facts>,
         until: Option<Duration>,
     ) -> Result<Response, Error> {
         // One copy, for whatever may have to be sent again.
         let spare = request.try_clone();
         let response = self.send(request, spare.as_ref(), facts, until).await?;
-        match self.replayable(&response, lease, spare, facts).await? {
+        match self.replayable(&response, token, spare, facts).await? {
             Some(again) => {
                 let spare = again.try_clone();
                 self.send(again, spare.as_ref(), facts, until).await

@@ -1,7 +1,7 @@
 //! Sending again: once after a 401 with a new token, and a few times after a failure that may pass.
 
 use super::{Core, answer::retry_after, facts::Facts};
-use crate::{Error, Lease};
+use crate::{Error, Generation};
 use reqwest::{Request, Response, StatusCode};
 use std::time::Duration;
 
@@ -11,12 +11,12 @@ impl Core {
     pub(super) async fn replayable(
         &self,
         response: &Response,
-        lease: Option<Lease>,
+        token: Option<Generation>,
         again: Option<Request>,
         facts: Option<&Facts>,
     ) -> Result<Option<Request>, Error> {
-        let (StatusCode::UNAUTHORIZED, Some(lease)) = (response.status(), lease) else { return Ok(None) };
-        let worth_it = self.0.session.reject(&lease);
+        let (StatusCode::UNAUTHORIZED, Some(token)) = (response.status(), token) else { return Ok(None) };
+        let worth_it = self.0.session.reject(token);
         let Some(mut again) = again.filter(|_| worth_it) else { return Ok(None) };
         // The tenant stays: it may have been chosen for this call.
         again.headers_mut().remove(self.0.session.header());

@@ -1024,7 +1024,7 @@ impl State {
     }
 
     fn held_lease(&self) -> Option<Lease> {
-        self.held.as_ref().filter(|_| !self.signed_out).map(|held| Lease(held.clone()))
+        self.held.as_ref().filter(|_| !self.signed_out).map(|held| Lease::of(held.clone()))
     }
 }
 

@@ -28,7 +28,7 @@ use crate::{
     surfaces::{Capabilities, DynIssuer, Placement, Renewal},
     telemetry::Telemetry,
 };
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwapOption, Guard};
 use cooldown::{Attempts, Cooldown};
 use decide::{Deadlines, Decision, Reason, Refusal, View, decide};
 use evict::Evict;
@@ -180,46 +180,62 @@ impl Held {
 /// A token that could be used when it was handed out, with the headers that carry it.
 ///
 /// Cheap to clone. A lease is a snapshot: its token and its tenant belong together and never change.
-#[derive(Clone)]
-pub struct Lease(Arc<Held>);
+///
+/// The one of the hot path borrows the published token and counts nothing, so that cores do not fight over a counter; the
+/// others own a share of it. It is made of nothing but `Some`.
+pub struct Lease(Guard<Option<Arc<Held>>>);
 
 impl Lease {
+    fn of(held: Arc<Held>) -> Self {
+        Self(Guard::from_inner(Some(held)))
+    }
+
+    fn held(&self) -> &Arc<Held> {
+        self.0.as_ref().expect("a lease is of a token")
+    }
+
     /// The headers that carry the session: the token's and, where there is one, the tenant's. Marked sensitive.
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
-        &self.0.headers
+        &self.held().headers
     }
 
     /// The value of the header that carries the token, such as `Bearer …`. Marked sensitive.
     #[must_use]
     pub fn header(&self) -> &HeaderValue {
-        &self.0.header
+        &self.held().header
     }
 
     /// The bare token, for what is not HTTP (streams, message brokers). `None` where a session is more than one value.
     #[must_use]
     pub fn token(&self) -> Option<&Secret> {
-        self.0.token.as_ref()
+        self.held().token.as_ref()
     }
 
     /// Until when it can be used, by this machine's wall clock.
     #[must_use]
     pub fn expiry(&self) -> Expiry {
-        self.0.expiry
+        self.held().expiry
     }
 
     /// Which token of which session this is.
     #[must_use]
     pub fn generation(&self) -> Generation {
-        self.0.generation
+        self.held().generation
+    }
+}
+
+impl Clone for Lease {
+    fn clone(&self) -> Self {
+        Self::of(self.held().clone())
     }
 }
 
 impl fmt::Debug for Lease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lease")
-            .field("generation", &format_args!("{}", self.0.generation))
-            .field("expiry", &self.0.expiry)
+            .field("generation", &format_args!("{}", self.held().generation))
+            .field("expiry", &self.held().expiry)
             .finish_non_exhaustive()
     }
 }
@@ -357,13 +373,13 @@ impl Session {
     /// As [`lease`](Self::lease).
     pub async fn lease_for(&self, needed: Duration) -> Result<Lease, Error> {
         let lease = self.obtain(needed).await?;
-        let left = lease.0.deadlines.left(self.now());
+        let left = lease.held().deadlines.left(self.now());
         match lease.expiry() {
             Expiry::Never => Ok(lease),
             Expiry::Unknown => Err(Error::config("nobody knows how long this vendor's tokens live")
                 .advice("use lease() and be ready for a 401")),
             Expiry::At(_) if left >= needed => Ok(lease),
-            Expiry::At(_) => Err(lease.0.too_short(needed, left)),
+            Expiry::At(_) => Err(lease.held().too_short(needed, left)),
         }
     }
 
@@ -480,8 +496,8 @@ impl Session {
         self.0.state().report.clone()
     }
 
-    /// The vendor answered 401 to this lease. Tells whether a new lease is worth a try.
-    pub(crate) fn reject(&self, lease: &Lease) -> bool {
+    /// The vendor answered 401 to this token. Tells whether a new lease is worth a try.
+    pub(crate) fn reject(&self, refused: Generation) -> bool {
         let now = self.now();
         let mut state = self.0.state();
         if self.0.capabilities.renewal == Renewal::Static {
@@ -489,7 +505,7 @@ impl Session {
             return false;
         }
         let Some(held) = state.held.clone() else { return true };
-        if held.generation != lease.generation() {
+        if held.generation != refused {
             // A late 401 to an older token: the newer one has not been tried yet.
             return true;
         }
@@ -572,17 +588,17 @@ impl Session {
     /// The hot path: no lock, no await, no allocation.
     #[inline]
     fn fresh(&self) -> Option<Lease> {
-        let held = self.0.current.load();
-        let held = held.as_ref()?;
+        let current = self.0.current.load();
+        let held = current.as_ref()?;
         let now = self.0.fresh_at(&held.deadlines)?;
         self.0.telemetry.lent(held.age(now));
-        Some(Lease(Arc::clone(held)))
+        Some(Lease(current))
     }
 
     async fn obtain(&self, needed: Duration) -> Result<Lease, Error> {
         let outcome = self.wait(needed).await;
         match &outcome {
-            Ok(lease) => self.0.telemetry.lent(lease.0.age(Now::monotonic(&*self.0.clock))),
+            Ok(lease) => self.0.telemetry.lent(lease.held().age(Now::monotonic(&*self.0.clock))),
             Err(error) => self.0.telemetry.refused(error),
         }
         outcome
@@ -594,7 +610,7 @@ impl Session {
                 Next::Serve(lease) => return Ok(lease),
                 Next::Wait { flight, meanwhile: None } => match self.0.outcome(&flight).await {
                     // What was found in the store may be near its end: it is looked at like any other.
-                    Some(Ok(lease)) if lease.0.born == Born::Elsewhere => {}
+                    Some(Ok(lease)) if lease.held().born == Born::Elsewhere => {}
                     Some(outcome) => return outcome,
                     None => {}
                 },
@@ -723,18 +739,18 @@ impl Engine {
             needed,
         });
         match (decision, held) {
-            (Decision::Serve, Some(held)) => Ok(Next::Serve(Lease(held))),
+            (Decision::Serve, Some(held)) => Ok(Next::Serve(Lease::of(held))),
             (Decision::ServeAndRenewBehind, Some(held)) => {
                 // Nobody waits for it, so nobody is told if it cannot start.
                 let _ = self.board(&mut state, Reason::Early, Conversation::default());
-                Ok(Next::Serve(Lease(held)))
+                Ok(Next::Serve(Lease::of(held)))
             }
             (Decision::Wait(reason), held) => {
                 let flight = self.board(&mut state, reason, Conversation::default())?.flight;
                 // In the late window the token is still good: half of what is left is spent on waiting for a better one.
                 let meanwhile = held.filter(|_| reason == Reason::Late).map(|held| {
                     let patience = held.deadlines.left(now) / 2;
-                    (Lease(held), patience)
+                    (Lease::of(held), patience)
                 });
                 Ok(Next::Wait { flight, meanwhile })
             }
@@ -989,7 +1005,7 @@ impl State {
     /// The held token, if it could be served.
     fn usable(&self, now: Now) -> Option<Lease> {
         let held = self.held.as_ref().filter(|held| !self.rejected && held.deadlines.is_valid(now))?;
-        Some(Lease(held.clone()))
+        Some(Lease::of(held.clone()))
     }
 }
 

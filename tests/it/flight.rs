@@ -295,6 +295,34 @@ async fn a_refused_refresh_token_is_not_presented_again_when_the_sign_in_fails_t
     assert_eq!((fake.count("refresh_token"), fake.count("auth")), (1, 4));
 }
 
+/// More of them than a thread has room to borrow, and given back on another thread than they were got on.
+#[apply(hunted!)]
+async fn leases_that_are_kept_stay_what_they_were_whatever_comes_after_them() {
+    let clock = ManualClock::new();
+    let fake = FakeVitaMojo::builder().clock(clock.clone()).rotating(true).start().await;
+    let client = vitamojo_client(&fake, &clock).build().unwrap();
+    let session = client.session();
+    let mut kept = Vec::new();
+    for counter in 1..=3 {
+        let token = session.lease().await.unwrap().token().unwrap().clone();
+        for _ in 0..50 {
+            let lease = session.lease().await.unwrap();
+            kept.extend([(counter, token.clone(), lease.clone()), (counter, token.clone(), lease)]);
+        }
+        clock.advance(ELEVEN_MINUTES);
+    }
+    session.sign_out().await.unwrap();
+    let returned = std::thread::spawn(move || {
+        for (counter, token, lease) in &kept {
+            assert_eq!((lease.generation().counter(), lease.token().unwrap().expose()), (*counter, token.expose()));
+            assert_eq!(lease.header().to_str().unwrap().strip_prefix("Bearer "), Some(token.expose()));
+        }
+        kept.len()
+    });
+    assert_eq!(returned.join().unwrap(), 300);
+    assert_eq!((fake.count("auth"), fake.count("refresh_token")), (1, 2));
+}
+
 #[apply(hunted!)]
 fn a_runtime_that_is_kept_but_not_driven_wedges_nobody() {
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
