@@ -13,8 +13,7 @@ const RENEWAL: Duration = Duration::from_millis(50);
 const RUN: Duration = Duration::from_secs(5);
 
 pub(crate) fn rows() -> Vec<Row> {
-    // A token that lives for less than a second is taken for one that was dead on arrival.
-    [Duration::from_secs(1), Duration::from_secs(2)].into_iter().flat_map(storm).collect()
+    [Duration::from_millis(200), Duration::from_secs(1)].into_iter().flat_map(storm).collect()
 }
 
 /// What the gets took, in nanoseconds, as a histogram of powers of two with eight steps each, and the longest.

@@ -48,7 +48,7 @@ pub(super) const LOOKS: u32 = 4;
 pub(super) const SAVES: u32 = 3;
 
 /// A token with less than this is of no use to anybody: asking for one after the other would never end.
-const SHORTEST: Duration = Duration::from_secs(1);
+const SHORTEST: Duration = Duration::from_millis(100);
 
 /// How many captchas, or access keys, one sign-in asks for before it gives up.
 const MOST_ANSWERS: u32 = 3;

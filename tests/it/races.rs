@@ -620,8 +620,19 @@ async fn when_the_last_handle_is_dropped_every_task_ends() {
     assert_eq!((tasks(), stage.clock.sleepers()), (before, 0));
 }
 
-/// Its tokens live for a thousandth of a second.
-struct Mayfly(Arc<AtomicUsize>);
+/// Its tokens live for so long.
+struct Mayfly {
+    life: Duration,
+    asked: Arc<AtomicUsize>,
+}
+
+impl Mayfly {
+    fn client(life: Duration) -> (custom::Client, ManualClock, Arc<AtomicUsize>) {
+        let (clock, asked) = (ManualClock::new(), Arc::<AtomicUsize>::default());
+        let builder = custom::Client::builder("https://mayfly.example").issuer(Self { life, asked: asked.clone() });
+        (builder.clock(clock.clone()).build().unwrap(), clock, asked)
+    }
+}
 
 impl Issuer for Mayfly {
     fn describe(&self) -> Capabilities {
@@ -630,22 +641,37 @@ impl Issuer for Mayfly {
 
     async fn sign_in(&self, attempt: &Attempt) -> Result<Issued, keyway::Error> {
         let _leave = attempt.spend().await?;
-        self.0.fetch_add(1, Ordering::SeqCst);
-        Ok(Issued::new("token").lives_for(Duration::from_millis(1)))
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        Ok(Issued::new("token").lives_for(self.life))
     }
 }
 
 #[apply(hunted!)]
 async fn tokens_that_end_at_once_are_not_asked_for_one_after_the_other() {
-    let (clock, asked) = (ManualClock::new(), Arc::new(AtomicUsize::new(0)));
-    let builder = custom::Client::builder("https://mayfly.example").issuer(Mayfly(asked.clone()));
-    let client = builder.clock(clock.clone()).build().unwrap();
-    for _ in 0..100 {
-        let error = client.session().lease().await;
-        assert_eq!(error.err().map(|error| error.kind()), Some(ErrorKind::Protocol));
-        clock.advance(Duration::from_millis(1));
+    for life in [1, 99].map(Duration::from_millis) {
+        let (client, clock, asked) = Mayfly::client(life);
+        let lease = async || client.session().lease().await.err().map(|error| error.kind());
+        assert_eq!(lease().await, Some(ErrorKind::Protocol));
+        clock.advance(life);
+        for _ in 0..100 {
+            assert_eq!(lease().await, Some(ErrorKind::Protocol));
+            clock.advance(Duration::from_millis(1));
+        }
+        assert_eq!(asked.load(Ordering::SeqCst), 1, "{life:?}");
     }
-    assert_eq!(asked.load(Ordering::SeqCst), 1);
+}
+
+#[apply(hunted!)]
+async fn a_token_that_lives_for_a_tenth_of_a_second_is_used_for_as_long() {
+    let life = Duration::from_millis(100);
+    let (client, clock, asked) = Mayfly::client(life);
+    for lives in 1..=3 {
+        for _ in 0..2 {
+            client.session().lease().await.unwrap();
+        }
+        assert_eq!(asked.load(Ordering::SeqCst), lives);
+        clock.advance(life);
+    }
 }
 
 #[apply(hunted!)]
