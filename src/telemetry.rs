@@ -121,7 +121,7 @@ impl Drop for Waiting<'_> {
 #[cfg(not(feature = "metrics"))]
 impl Telemetry {
     #[inline]
-    pub(crate) fn lent(&self, _age: Duration) {}
+    pub(crate) fn lent(&self, _age: impl FnOnce() -> Duration) {}
 
     fn count(&self, _name: &'static str, _labels: Labels<'_>) {}
 
@@ -149,8 +149,9 @@ mod recorder {
     impl Telemetry {
         /// A caller got a token of this age.
         #[inline]
-        pub(crate) fn lent(&self, age: Duration) {
-            with_recorder(|recorder| recorder.register_histogram(&self.lease_age, &METADATA).record(age.as_secs_f64()));
+        pub(crate) fn lent(&self, age: impl FnOnce() -> Duration) {
+            let age = age().as_secs_f64();
+            with_recorder(|recorder| recorder.register_histogram(&self.lease_age, &METADATA).record(age));
         }
 
         pub(super) fn count(&self, name: &'static str, labels: Labels<'_>) {

@@ -4,8 +4,9 @@ use crate::{acme::Acme, paper::Row};
 use arc_swap::ArcSwap;
 use futures_util::FutureExt;
 use http::HeaderValue;
-use keyway::{Clock, Session, SystemClock};
+use keyway::{Clock, Lease, Session, SystemClock};
 use std::{
+    collections::VecDeque,
     hint::black_box,
     sync::Arc,
     time::{Duration, Instant},
@@ -14,23 +15,31 @@ use tokio::runtime::Builder;
 
 const BLOCKS: usize = 1_280;
 const CALLS: u32 = 1_000;
+/// More leases than a thread has room to borrow.
+const KEPT: usize = 16;
 
 pub(crate) fn rows() -> Vec<Row> {
-    [1, 2, 64].map(row).into()
+    let aimed = [1, 2, 64].map(|tasks| {
+        let (row, ratio) = row(tasks, 0);
+        row.aimed("at most 1.3×", ratio, 1.3)
+    });
+    aimed.into_iter().chain([row(1, KEPT).0, row(64, KEPT).0]).collect()
 }
 
-fn row(tasks: usize) -> Row {
+fn row(tasks: usize, kept: usize) -> (Row, f64) {
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let (ours, floor) = runtime.block_on(measure(tasks));
+    let (ours, floor) = runtime.block_on(measure(tasks, kept));
     let ratio = ours / floor;
-    let what = format!("header of a cached `lease()`, {tasks} task{}", if tasks == 1 { "" } else { "s" });
-    Row::new(what, format!("{ours:.0} ns, {ratio:.2}×"), format!("{floor:.0} ns: one atomic load, a clone, a clock"))
-        .aimed("at most 1.3×", ratio, 1.3)
+    let plural = if tasks == 1 { "" } else { "s" };
+    let more = if kept == 0 { String::new() } else { format!(", each of which keeps {kept}") };
+    let what = format!("header of a cached `lease()`, {tasks} task{plural}{more}");
+    let floor = format!("{floor:.0} ns: one atomic load, a clone, a clock");
+    (Row::new(what, format!("{ours:.0} ns, {ratio:.2}×"), floor), ratio)
 }
 
 /// Nanoseconds per call of ours and of the floor: medians over blocks that every task takes in turn, so that whatever
 /// else the machine does slows both.
-async fn measure(tasks: usize) -> (f64, f64) {
+async fn measure(tasks: usize, kept: usize) -> (f64, f64) {
     let session = Acme::new(Duration::from_secs(3600), Duration::ZERO).client().build().unwrap().session().clone();
     session.lease().await.unwrap();
     let floor = Arc::new(Floor::new());
@@ -38,9 +47,13 @@ async fn measure(tasks: usize) -> (f64, f64) {
         .map(|_| {
             let (session, floor) = (session.clone(), floor.clone());
             tokio::spawn(async move {
+                let mut kept: VecDeque<_> = (0..kept).map(|_| lease(&session)).collect();
                 let mut times = (Vec::new(), Vec::new());
                 for _ in 0..BLOCKS / tasks {
-                    times.0.push(time(|| drop(black_box(header(&session)))));
+                    times.0.push(match kept.len() {
+                        0 => time(|| drop(black_box(header(&session)))),
+                        _ => time(|| drop(black_box(header_of_one_more(&session, &mut kept)))),
+                    });
                     times.1.push(time(|| drop(black_box(floor.reach()))));
                     tokio::task::yield_now().await;
                 }
@@ -58,7 +71,19 @@ async fn measure(tasks: usize) -> (f64, f64) {
 }
 
 pub(crate) fn header(session: &Session) -> HeaderValue {
-    session.lease().now_or_never().expect("it is fresh").unwrap().header().clone()
+    lease(session).header().clone()
+}
+
+/// The lease is kept, and the oldest one goes.
+fn header_of_one_more(session: &Session, kept: &mut VecDeque<Lease>) -> HeaderValue {
+    kept.push_back(lease(session));
+    let oldest = kept.pop_front();
+    drop(oldest);
+    kept.back().expect("the new one").header().clone()
+}
+
+fn lease(session: &Session) -> Lease {
+    session.lease().now_or_never().expect("it is fresh").unwrap()
 }
 
 /// What no lease can do without.
@@ -91,7 +116,7 @@ impl Floor {
     }
 }
 
-fn time(work: impl Fn()) -> f64 {
+fn time(mut work: impl FnMut()) -> f64 {
     let began = Instant::now();
     (0..CALLS).for_each(|_| work());
     began.elapsed().as_secs_f64() * 1e9 / f64::from(CALLS)

@@ -4,7 +4,7 @@ use super::{
     Surface,
     facts::{Certainty, Facts, Step},
 };
-use crate::{Error, ErrorKind, Validation, session::cooldown::LONGEST_BELIEVED};
+use crate::{Error, ErrorKind, Validation, clock::Clock, session::cooldown::LONGEST_BELIEVED};
 use http::{HeaderMap, StatusCode, header::RETRY_AFTER};
 use reqwest::Response;
 use serde_json::Value;
@@ -78,8 +78,11 @@ impl Answer {
     }
 
     /// The answer itself if the call succeeded, else what its failure means.
-    pub(crate) fn judged(self, surface: &Surface, facts: &Facts, now: SystemTime) -> Result<Self, Error> {
-        let verdict = Verdict::of(&self, facts, now);
+    pub(crate) fn judged(self, surface: &Surface, facts: &Facts, clock: &dyn Clock) -> Result<Self, Error> {
+        if self.status.is_success() && facts.success.is_none() {
+            return Ok(self);
+        }
+        let verdict = Verdict::of(&self, facts, clock.wall());
         if self.status.is_success() && verdict.succeeded() {
             return Ok(self);
         }

@@ -1,10 +1,11 @@
 //! `client.middleware()`: the session for the calls of an HTTP client of the user's own.
 
-use super::{Core, prefer_json};
+use super::{Core, prefer_json, replay::copy};
 use crate::Error;
 use http::{Extensions, header::AUTHORIZATION};
 use reqwest::{Request, Response};
 use reqwest_middleware::{Middleware, Next};
+use std::pin::pin;
 
 /// Puts the session on the calls of a client of your own, one that is built with the crate `reqwest-middleware`: sign-in,
 /// renewal, tenant header, and one replay after a 401, as with [`Http`](crate::Http).
@@ -95,15 +96,15 @@ impl Middleware for SessionMiddleware {
         self.stays_here()?;
         let until = core.until(&request);
         prefer_json(&mut request);
-        let token = core.within(until, Error::not_in_time, core.authorize(&mut request, None)).await?;
+        let token = core.within(until, Error::not_in_time, pin!(core.authorize(&mut request, None))).await?;
         core.hurry(&mut request, until);
-        let (origin, again) = (request.url().origin(), request.try_clone());
+        let (origin, again) = (request.url().origin(), copy(&request));
         let response = next.clone().run(request, extensions).await?;
         if response.url().origin() != origin {
             return Ok(response);
         }
-        let again = core.replayable(&response, token, again, None);
-        match core.within(until, Error::too_late, again).await? {
+        let again = core.within(until, Error::too_late, pin!(core.replayable(&response, token, again, None))).await?;
+        match again {
             Some(mut again) => {
                 core.hurry(&mut again, until);
                 next.run(again, extensions).await

@@ -26,8 +26,14 @@ use drift::Drift;
 use facts::{Facts, Role};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::ACCEPT};
 use paths::Paths;
+use replay::copy;
 use reqwest::{Request, Response};
-use std::{fmt, pin::pin, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
 use transport::AuthClient;
 use url::Url;
 
@@ -141,7 +147,7 @@ impl Core {
         self.0.drift.answered(facts, &answer);
         // A session that shall end and that the vendor does not know has ended.
         let unknown = answer.status == StatusCode::UNAUTHORIZED;
-        let answer = answer.judged(self.0.surface, facts, self.0.clock.wall());
+        let answer = answer.judged(self.0.surface, facts, &*self.0.clock);
         if let Ok(answer) = &answer {
             self.0.drift.read(facts, answer);
         }
@@ -155,9 +161,11 @@ impl Core {
     pub(crate) async fn call(&self, mut request: Request, facts: Option<&Facts>) -> Result<Response, Error> {
         tokio::runtime::Handle::try_current().map_err(|_| Error::no_runtime())?;
         let until = self.until(&request);
-        prefer_json(&mut request);
-        let token = self.within(until, Error::not_in_time, self.authorize(&mut request, facts)).await?;
-        self.within(until, Error::too_late, self.exchange(request, token, facts, until)).await
+        if facts.is_none() {
+            prefer_json(&mut request);
+        }
+        let token = self.within(until, Error::not_in_time, pin!(self.authorize(&mut request, facts))).await?;
+        self.within(until, Error::too_late, pin!(self.exchange(request, token, facts, until))).await
     }
 
     async fn exchange(
@@ -168,26 +176,25 @@ impl Core {
         until: Option<Duration>,
     ) -> Result<Response, Error> {
         // One copy, for whatever may have to be sent again.
-        let spare = request.try_clone();
+        let spare = copy(&request);
         let response = self.send(request, spare.as_ref(), facts, until).await?;
         match self.replayable(&response, token, spare, facts).await? {
             Some(again) => {
-                let spare = again.try_clone();
+                let spare = copy(&again);
                 self.send(again, spare.as_ref(), facts, until).await
             }
             None => Ok(response),
         }
     }
 
-    /// Does the work, but not beyond `until` (monotonic), if the call has a timeout of its own.
+    /// Does the work, but not beyond `until` (monotonic), if the call has a timeout of its own. Pinned by the caller: what a
+    /// call holds is large, and is not moved.
     async fn within<T>(
         &self,
         until: Option<Duration>,
         late: fn() -> Error,
-        work: impl Future<Output = Result<T, Error>>,
+        work: Pin<&mut impl Future<Output = Result<T, Error>>>,
     ) -> Result<T, Error> {
-        // Not moved: what a call holds is large.
-        let work = pin!(work);
         let Some(until) = until else { return work.await };
         match first(work, self.0.clock.sleep(self.left(until))).await {
             First::One(outcome) => outcome,
@@ -222,7 +229,7 @@ impl Core {
         };
         self.settle_tenant(&mut request)?;
         self.carry(&mut request, &lease);
-        let spare = request.try_clone();
+        let spare = copy(&request);
         self.send(request, spare.as_ref(), Some(facts), None).await
     }
 
@@ -244,7 +251,8 @@ impl Core {
     }
 }
 
-/// Some frameworks answer a failure with a redirect to a login page unless JSON is asked for first.
+/// Some frameworks answer a failure with a redirect to a login page unless JSON is asked for first. Typed calls ask for
+/// nothing else.
 fn prefer_json(request: &mut Request) {
     request.headers_mut().entry(ACCEPT).or_insert(HeaderValue::from_static("application/json, */*;q=0.8"));
 }

@@ -48,12 +48,27 @@ impl Core {
                 _ => None,
             };
             let wait = wait.filter(|wait| until.is_none_or(|until| *wait < self.left(until)));
-            let again = wait.and_then(|wait| Some((wait, spare?.try_clone()?)));
+            let again = wait.and_then(|wait| Some((wait, copy(spare?)?)));
             let Some((wait, copy)) = again else { return outcome.map_err(Error::from) };
             self.0.clock.sleep(wait).await;
             request = copy;
         }
     }
+}
+
+/// A copy of a request; `None` if its body cannot be sent twice. Every call makes one. Most have no body, and reqwest's own
+/// copy makes room in each of them for a timeout that they do not have either, at twice the price of the rest.
+pub(super) fn copy(request: &Request) -> Option<Request> {
+    if request.body().is_some() {
+        return request.try_clone();
+    }
+    let mut copy = Request::new(request.method().clone(), request.url().clone());
+    *copy.headers_mut() = request.headers().clone();
+    *copy.version_mut() = request.version();
+    if let Some(timeout) = request.timeout() {
+        *copy.timeout_mut() = Some(*timeout);
+    }
+    Some(copy)
 }
 
 fn may_pass(status: StatusCode) -> bool {

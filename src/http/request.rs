@@ -83,6 +83,10 @@ fn below(root: &Url, path: &str) -> Result<Url, Error> {
 
 /// A dot segment, also an encoded one, or a backslash: URLs are normalised, so the call would go to another path.
 fn climbs(path: &str) -> bool {
+    // Most paths hold none of these.
+    if !path.bytes().any(|byte| matches!(byte, b'.' | b'%' | b'\\')) {
+        return false;
+    }
     let path = path.split(['?', '#']).next().unwrap_or_default();
     path.contains('\\') || path.split('/').any(|segment| matches!(dots(segment.as_bytes()), Some(1 | 2)))
 }

@@ -179,7 +179,9 @@ impl Engine {
             if patience.is_zero() {
                 return None;
             }
-            let _ = first(signal.changed(), self.clock.sleep(patience)).await;
+            // Pinned where it stands: ten thousand may wait, and a future that is moved takes its place twice.
+            let changed = pin!(signal.changed());
+            let _ = first(changed, self.clock.sleep(patience)).await;
         }
     }
 }

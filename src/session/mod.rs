@@ -41,6 +41,7 @@ use serde_json::Value;
 use std::{
     collections::BTreeMap,
     fmt,
+    pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -180,14 +181,18 @@ impl Held {
 /// A token that could be used when it was handed out, with the headers that carry it.
 ///
 /// Cheap to clone. A lease is a snapshot: its token and its tenant belong together and never change.
-///
-/// The one of the hot path borrows the published token and counts nothing, so that cores do not fight over a counter; the
-/// others own a share of it. It is made of nothing but `Some`.
+// The one of the hot path borrows the published token and counts nothing, so that cores do not fight over a counter; every
+// other one, and a clone, owns a share of it. Nothing but `Some` is in it.
 pub struct Lease(Guard<Option<Arc<Held>>>);
 
 impl Lease {
     fn of(held: Arc<Held>) -> Self {
         Self(Guard::from_inner(Some(held)))
+    }
+
+    #[cold]
+    fn owned(self) -> Self {
+        Self(Guard::from_inner(Guard::into_inner(self.0)))
     }
 
     fn held(&self) -> &Arc<Held> {
@@ -309,6 +314,10 @@ const EVICTION_WAR: Duration = Duration::from_secs(10 * 60);
 
 /// How long a refused static key is not sent again.
 const STATIC_401: Duration = Duration::from_secs(30);
+
+/// How many own a share of a token when it is borrowed no more. A thread can borrow eight things at a time by `arc_swap`,
+/// whoever uses it: where leases are kept, across calls for instance, they must not take all of that.
+const MANY: usize = 8;
 
 /// How often a sign-in that was asked for sees a renewal fail before it takes what comes.
 const SIGN_INS: u32 = 2;
@@ -591,14 +600,16 @@ impl Session {
         let current = self.0.current.load();
         let held = current.as_ref()?;
         let now = self.0.fresh_at(&held.deadlines)?;
-        self.0.telemetry.lent(held.age(now));
-        Some(Lease(current))
+        self.0.telemetry.lent(|| held.age(now));
+        let kept = Arc::strong_count(held) > MANY;
+        let lease = Lease(current);
+        Some(if kept { lease.owned() } else { lease })
     }
 
     async fn obtain(&self, needed: Duration) -> Result<Lease, Error> {
         let outcome = self.wait(needed).await;
         match &outcome {
-            Ok(lease) => self.0.telemetry.lent(lease.held().age(Now::monotonic(&*self.0.clock))),
+            Ok(lease) => self.0.telemetry.lent(|| lease.held().age(Now::monotonic(&*self.0.clock))),
             Err(error) => self.0.telemetry.refused(error),
         }
         outcome
@@ -615,8 +626,8 @@ impl Session {
                     None => {}
                 },
                 Next::Wait { flight, meanwhile: Some((lease, patience)) } => {
-                    let outcome = first(self.0.outcome(&flight), self.0.clock.sleep(patience)).await;
-                    match outcome {
+                    let outcome = pin!(self.0.outcome(&flight));
+                    match first(outcome, self.0.clock.sleep(patience)).await {
                         First::One(Some(Ok(renewed))) => return Ok(renewed),
                         // Not if it was rejected or signed out meanwhile.
                         _ if self.0.state().still_holds(&lease) => return Ok(lease),
