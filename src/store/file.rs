@@ -258,6 +258,7 @@ impl Folder {
     /// Makes the folder if there is none.
     fn prepare(&self) -> Result<(), StoreError> {
         match fs::metadata(&self.path) {
+            Ok(file) if !file.is_dir() => Err(self.trouble("nothing can be kept in", &ErrorKind::NotADirectory.into())),
             Ok(folder) => {
                 if is_open_to_others(&folder) && !self.told.swap(true, Ordering::Relaxed) {
                     tracing::warn!(folder = %self.path.display(), "keyway: others may enter the folder that sessions are kept in; it was there before and is left so (chmod 700 closes it)");
@@ -660,6 +661,17 @@ mod tests {
             }
         }
         assert_eq!((mode(&mine), mode(&yours), mode(&home.path().join("state"))), (0o700, 0o755, 0o755));
+    }
+
+    #[tokio::test]
+    async fn a_file_where_a_folder_should_be_is_told_as_that_and_not_as_a_folder_open_to_others() {
+        let home = tempfile::tempdir().expect("a folder");
+        let file = home.path().join("sessions");
+        fs::write(&file, "").expect("written");
+        let store = FileStore::at(&file);
+        let said = Store::lock(&store, &key(), Duration::ZERO).await.expect_err("no folder").to_string();
+        assert!(said.starts_with("nothing can be kept in") && said.contains("not a directory"), "{said}");
+        assert!(!store.0.told.load(Ordering::Relaxed));
     }
 
     #[test]

@@ -80,6 +80,7 @@ impl Document {
     }
 
     /// Panics with a sentence if there is no such operation: a mistyped name must not count as "never called".
+    #[track_caller]
     pub(super) fn check(&self, operation: &str) {
         let mut known: Vec<&str> = self.routes.iter().map(|route| route.operation.as_str()).chain([OTHER]).collect();
         known.sort_unstable();

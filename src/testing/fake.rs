@@ -15,6 +15,7 @@ use crate::{Clock, SystemClock};
 use std::{
     collections::HashMap,
     fmt,
+    panic::Location,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicI64, Ordering},
@@ -28,7 +29,7 @@ use wiremock::{Request, Respond, ResponseTemplate};
 /// What every fake can do: each of them lends it by `Deref`, so `fake.count("get_token")` just works.
 ///
 /// Operations are named as the typed methods are, `get_token` for `getToken`; what is no operation of the document is
-/// `other`. A name that the fake does not know panics: it would otherwise count as "never called".
+/// `other`. A name that the fake does not know panics, at the line that gave it: it would otherwise count as "never called".
 pub struct Fake {
     shared: Arc<Shared>,
     vendor: Arc<Mutex<dyn Vendor>>,
@@ -108,6 +109,7 @@ impl Fake {
 
     /// How many requests for `operation` were answered so far.
     #[must_use]
+    #[track_caller]
     pub fn count(&self, operation: &str) -> usize {
         self.shared.document.check(operation);
         self.shared.desk().count(operation)
@@ -117,25 +119,30 @@ impl Fake {
     ///
     /// # Panics
     /// After 10 s of real time.
-    pub async fn until(&self, operation: &str, times: usize) {
+    #[track_caller]
+    pub fn until(&self, operation: &str, times: usize) -> impl Future<Output = ()> + Send {
         self.shared.document.check(operation);
-        let shared = self.shared.clone();
-        let awaited = operation.to_owned();
-        let wait = async move {
-            let mut answered = shared.answered.subscribe();
-            answered.wait_for(|_| shared.desk().count(&awaited) >= times).await.is_ok()
-        };
-        if self.server.runtime.within(PATIENCE, wait).await != Some(true) {
-            let count = self.count(operation);
-            panic!(
-                "{}: {times} requests for `{operation}` were awaited, but within 10 s only {count} came",
-                self.shared.name
-            );
+        // No `async fn`: its panic could not name the line it was called from.
+        let (caller, awaited) = (Location::caller(), operation.to_owned());
+        async move {
+            let shared = self.shared.clone();
+            let operation = awaited.clone();
+            let wait = async move {
+                let mut answered = shared.answered.subscribe();
+                answered.wait_for(|_| shared.desk().count(&awaited) >= times).await.is_ok()
+            };
+            if self.server.runtime.within(PATIENCE, wait).await != Some(true) {
+                let (name, count) = (self.shared.name, self.shared.desk().count(&operation));
+                panic!(
+                    "{name}: {times} requests for `{operation}` were awaited at {caller}, but within 10 s only {count} came"
+                );
+            }
         }
     }
 
     /// Expects exactly `times` requests for `operation` in this fake's life: checked by [`verify`](Self::verify), and
     /// when the fake is dropped.
+    #[track_caller]
     pub fn expect(&self, operation: &str, times: usize) {
         self.shared.document.check(operation);
         self.shared.desk().expected.push((operation.to_owned(), times));
@@ -159,6 +166,7 @@ impl Fake {
     /// # Ok(())
     /// # }
     /// ```
+    #[track_caller]
     pub fn verify(&self) {
         if let Some(complaint) = self.complaint() {
             panic!("{complaint}");
@@ -181,6 +189,7 @@ impl Fake {
     }
 
     /// Holds the answers to `operation` from now on, until the gate is opened or dropped.
+    #[track_caller]
     pub fn hold(&self, operation: &str) -> Gate {
         self.shared.document.check(operation);
         let (gate, hold) = Gate::new(operation, self.server.runtime.clone());
@@ -189,17 +198,20 @@ impl Fake {
     }
 
     /// Lets the next request for `operation` go wrong.
+    #[track_caller]
     pub fn next(&self, operation: &str, fault: Fault) {
         self.next_times(operation, 1, fault);
     }
 
     /// Lets the next `times` requests for `operation` go wrong. Faults queue up.
+    #[track_caller]
     pub fn next_times(&self, operation: &str, times: usize, fault: Fault) {
         self.shared.document.check(operation);
         self.shared.desk().faults.queue(operation, times, &fault);
     }
 
     /// Lets every request for `operation` go wrong, after those that [`next`](Self::next) asked for.
+    #[track_caller]
     pub fn always(&self, operation: &str, fault: Fault) {
         self.shared.document.check(operation);
         self.shared.desk().faults.keep(operation, fault);
@@ -212,6 +224,7 @@ impl Fake {
     }
 
     /// Takes back all faults of `operation`.
+    #[track_caller]
     pub fn heal(&self, operation: &str) {
         self.shared.document.check(operation);
         self.shared.desk().faults.heal(operation);

@@ -11,9 +11,11 @@ use keyway::{
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, redirect::Policy};
 use serde_json::{Value, json};
 use std::{
+    cell::RefCell,
     future::Future,
-    panic::{AssertUnwindSafe, catch_unwind},
+    panic::{self, AssertUnwindSafe, catch_unwind},
     pin::pin,
+    sync::Once,
     task::{Context, Poll, Waker},
     time::{Duration, SystemTime},
 };
@@ -412,6 +414,26 @@ FakeVitaMojo: `refresh_token` was to be called 2 times, but was never called. It
         let fake = FakeVitaMojo::start().await;
         let sentence = "this fake knows no operation `sign_in`, only auth, check_token, other, refresh_token";
         assert_eq!(complaint(|| fake.expect("sign_in", 0)), sentence);
+    }
+
+    #[apply(hunted!)]
+    async fn a_mistyped_operation_is_told_at_the_line_that_has_it() {
+        let fake = FakeVms::start().await;
+        let wrong = "sing_in";
+        type Call<'a> = Box<dyn FnOnce() + 'a>;
+        let calls: [(u32, Call<'_>); 8] = [
+            (line!(), Box::new(|| assert_eq!(fake.count(wrong), 0))),
+            (line!(), Box::new(|| drop(fake.until(wrong, 1)))),
+            (line!(), Box::new(|| fake.expect(wrong, 1))),
+            (line!(), Box::new(|| drop(fake.hold(wrong)))),
+            (line!(), Box::new(|| fake.next(wrong, Fault::CutBefore))),
+            (line!(), Box::new(|| fake.next_times(wrong, 2, Fault::CutBefore))),
+            (line!(), Box::new(|| fake.always(wrong, Fault::CutBefore))),
+            (line!(), Box::new(|| fake.heal(wrong))),
+        ];
+        for (line, call) in calls {
+            assert_eq!(place_of_panic(call), (file!().to_owned(), line));
+        }
     }
 
     #[apply(hunted!)]
@@ -937,4 +959,21 @@ fn example(surface: &str, path: &str, method: &str, status: &str) -> Value {
 fn complaint(panics: impl FnOnce()) -> String {
     let panic = catch_unwind(AssertUnwindSafe(panics)).expect_err("panics");
     panic.downcast_ref::<String>().expect("a sentence").clone()
+}
+
+/// The file and the line that a panic names.
+fn place_of_panic(panics: impl FnOnce()) -> (String, u32) {
+    thread_local!(static PLACE: RefCell<Option<(String, u32)>> = const { RefCell::new(None) });
+    // The hook is the whole process's: it hands on what it hears, and each thread reads its own place.
+    static LISTENS: Once = Once::new();
+    LISTENS.call_once(|| {
+        let print = panic::take_hook();
+        panic::set_hook(Box::new(move |panic| {
+            let place = panic.location().map(|at| (at.file().to_owned(), at.line()));
+            PLACE.with_borrow_mut(|last| *last = place);
+            print(panic);
+        }));
+    });
+    catch_unwind(AssertUnwindSafe(panics)).expect_err("panics");
+    PLACE.take().expect("a place")
 }
