@@ -49,7 +49,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         let error = Error::from_middleware(&failure).ok_or(failure)?;
         println!("  {error}");
         let (Some(_), Some(resume)) = (error.captcha(), error.resume()) else { return Err(error.into()) };
-        // A person would look at the picture; the fake tells what stands in it.
+        println!("  (nobody is asked here: the fake tells what its picture says)");
         resume.answer(keyway::Answer::Captcha(fake.captcha_answer().into())).await?;
     }
 

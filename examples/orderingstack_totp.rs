@@ -39,6 +39,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let app: Totp = totp_rs::Builder::new().with_secret(totp_rs::Secret::try_from_base32(secret)?).build_noncompliant();
     let now = SystemClock.wall().duration_since(UNIX_EPOCH)?.as_secs();
 
+    println!("(Nobody is asked here: the code of a person's app is worked out from the secret.)");
     let code = app.generate(now).to_string();
     client.api().totp_configure().body_map(|body| body.secret(secret).code(code)).send().await?;
     println!("The second factor is set up: {}", has_factor().await?);

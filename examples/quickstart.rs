@@ -252,7 +252,7 @@ impl Responder for ReadsTheCaptcha {
     async fn captcha(&self, captcha: Captcha) -> Option<Secret> {
         let kind = captcha.media_type();
         println!(
-            "  captcha {}: {} bytes of {kind}, good for {:?}",
+            "  captcha {}: {} bytes of {kind}, good for {:?} (nobody is asked here: the fake's own answer is used)",
             captcha.attempt(),
             captcha.image().len(),
             captcha.expires_in()

@@ -35,6 +35,7 @@ async fn main() -> Result<(), Error> {
     let Err(question) = call(&client).await else { return Ok(()) };
     let Some(resume) = question.resume() else { return Err(question) };
     println!("  {question}");
+    println!("  (nobody is asked here: the key is read from the fake's mail)");
     resume.answer(Answer::AccessKey(Secret::from(fake.access_key()))).await?;
     call(&client).await?;
     for _ in 0..2 {

@@ -3,14 +3,16 @@
 #![allow(dead_code, reason = "not every example needs all of it")]
 
 use indicatif::{ProgressBar, ProgressStyle};
-use keyway::{AccessKey, Captcha, DeviceCode, Responder, Secret, SessionId, SessionLimit};
+use keyway::{
+    AccessKey, ActiveSession, Captcha, Clock, DeviceCode, Responder, Secret, SessionId, SessionLimit, SystemClock,
+};
 use qrcode::{EcLevel, QrCode, render::unicode::Dense1x2};
 use std::{
     fmt,
     io::{self, IsTerminal, Write},
-    path::PathBuf,
-    time::Duration,
+    time::{Duration, UNIX_EPOCH},
 };
+use tempfile::TempPath;
 
 /// Asks whoever sits at the terminal.
 #[derive(Default)]
@@ -44,17 +46,30 @@ impl Person {
 impl Responder for Person {
     async fn captcha(&self, captcha: Captcha) -> Option<Secret> {
         println!("\nA captcha, good for {} s (number {}):", captcha.expires_in().as_secs(), captcha.attempt());
-        if show(captcha.image()).is_none() {
-            println!("  it is in {}", saved(captcha.image())?.display());
-        }
+        // The file is gone as soon as this is over, however it ends.
+        let _picture = match show(captcha.image()) {
+            Some(()) => None,
+            None => {
+                let file = saved(captcha.image())?;
+                println!("  it is in {} until you have answered", file.display());
+                Some(file)
+            }
+        };
         self.ask("What does it say? (nothing: give up) ", |known| known()).await.map(Secret::from)
     }
 
     async fn choose_session(&self, limit: SessionLimit) -> Option<SessionId> {
         println!("\nThe account has as many sessions as it may have. Which one shall end?");
         table(&limit);
-        let number: usize = self.ask("Number (nothing: none) ", |_| "1".to_owned()).await?.parse().ok()?;
-        limit.sessions.get(number.checked_sub(1)?).map(|session| session.id.clone())
+        // Giving up would throw away the captcha that was just answered, and an attempt: only an empty line does.
+        loop {
+            let answer = self.ask("Number (nothing: none) ", |_| "1".to_owned()).await?;
+            match numbered(&limit, &answer) {
+                Some(session) if session.is_current => println!("  Number {answer} is the one that asks."),
+                Some(session) => return Some(session.id.clone()),
+                None => println!("  There is no number {answer}; it goes from 1 to {}.", limit.sessions.len()),
+            }
+        }
     }
 
     /// Shows the code for as long as the vendor waits: this is dropped when the person has decided.
@@ -79,7 +94,7 @@ impl Responder for Person {
 
 /// The sessions, numbered from 1.
 fn table(limit: &SessionLimit) {
-    println!("  {:>3}  {:<8}  {:<12}  {:<16}  user agent", "", "", "client", "address");
+    println!("  {:>3}  {:<8}  {:<16}  {:<12}  {:<16}  user agent", "", "", "last seen", "client", "address");
     for (number, session) in (1..).zip(&limit.sessions) {
         let state = match session {
             session if session.is_current => "this one",
@@ -88,10 +103,28 @@ fn table(limit: &SessionLimit) {
         };
         let text = |text: &Option<String>| text.clone().unwrap_or_else(|| "–".to_owned());
         let (client, ip, agent) = (text(&session.client), text(&session.ip), text(&session.user_agent));
-        println!("  {number:>3}  {state:<8}  {client:<12}  {ip:<16}  {agent}");
+        let seen = text(&session.last.map(last_seen));
+        println!("  {number:>3}  {state:<8}  {seen:<16}  {client:<12}  {ip:<16}  {agent}");
     }
 }
 
+/// The session that has this number in the table.
+fn numbered<'a>(limit: &'a SessionLimit, number: &str) -> Option<&'a ActiveSession> {
+    limit.sessions.get(number.parse::<usize>().ok()?.checked_sub(1)?)
+}
+
+/// The vendor does not say in which unit it tells this: what can be an epoch, in seconds or milliseconds, is read as one.
+fn last_seen(last: i64) -> String {
+    let now = SystemClock.wall().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let seconds = u64::try_from(if last > 100_000_000_000 { last / 1000 } else { last }).unwrap_or_default();
+    match now.saturating_sub(seconds) {
+        _ if seconds < 1_000_000_000 => last.to_string(),
+        0..60 => "just now".to_owned(),
+        ago @ 60..3600 => format!("{} min ago", ago / 60),
+        ago @ 3600..172_800 => format!("{} h ago", ago / 3600),
+        ago => format!("{} days ago", ago / 86_400),
+    }
+}
 /// Draws a picture in the terminal; `None` where it cannot.
 fn show(image: &[u8]) -> Option<()> {
     let image = io::stdout().is_terminal().then(|| image::load_from_memory(image))?.ok()?;
@@ -100,11 +133,11 @@ fn show(image: &[u8]) -> Option<()> {
     viuer::print(&image, &size).ok().map(|_| ())
 }
 
-/// Puts a picture where only its owner can look at it.
-fn saved(image: &[u8]) -> Option<PathBuf> {
+/// Puts a picture where only its owner can look at it, for as long as what is returned lives.
+fn saved(image: &[u8]) -> Option<TempPath> {
     let file = tempfile::Builder::new().prefix("captcha-").suffix(".png").tempfile().ok()?;
     file.as_file().write_all(image).ok()?;
-    file.into_temp_path().keep().ok()
+    Some(file.into_temp_path())
 }
 
 /// An address to scan: black on white, whatever the terminal's colours are.
