@@ -1,3 +1,17 @@
+// In Markdown the first definition counts: what README.md links to beside it is elsewhere, seen from the reference.
+//! [examples/README.md]: https://docs.rs/crate/keyway/latest/source/examples/README.md
+//! [docs/errors.md]: https://docs.rs/crate/keyway/latest/source/docs/errors.md
+//! [docs/logs.md]: https://docs.rs/crate/keyway/latest/source/docs/logs.md
+//! [docs/fleet.md]: https://docs.rs/crate/keyway/latest/source/docs/fleet.md
+//! [docs/performance.md]: https://docs.rs/crate/keyway/latest/source/docs/performance.md
+//! [docs/compare.md]: https://docs.rs/crate/keyway/latest/source/docs/compare.md
+//! [specs/README.md]: https://docs.rs/crate/keyway/latest/source/specs/README.md
+//! [SECURITY.md]: https://docs.rs/crate/keyway/latest/source/SECURITY.md
+//! [ARCHITECTURE.md]: https://docs.rs/crate/keyway/latest/source/ARCHITECTURE.md
+//! [CONTRIBUTING.md]: https://docs.rs/crate/keyway/latest/source/CONTRIBUTING.md
+//! [CHANGELOG.md]: https://docs.rs/crate/keyway/latest/source/CHANGELOG.md
+//! [LICENSE-MIT]: https://docs.rs/crate/keyway/latest/source/LICENSE-MIT
+//! [LICENSE-APACHE]: https://docs.rs/crate/keyway/latest/source/LICENSE-APACHE
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 // With fewer surfaces some shared pieces have no user; with all of them dead code is told.

@@ -66,7 +66,13 @@ async fn invalid_credentials() -> Vec<Error> {
         .client_credentials()
         .build()
         .unwrap();
-    vec![vms.session().lease().await.unwrap_err(), os.session().lease().await.unwrap_err()]
+    let vita = FakeVitaMojo::start().await;
+    let vita = vitamojo::Client::builder(vita.uri()).refresh_token("garbage").build().unwrap();
+    vec![
+        vms.session().lease().await.unwrap_err(),
+        os.session().lease().await.unwrap_err(),
+        vita.session().lease().await.unwrap_err(),
+    ]
 }
 
 /// Vita Mojo, by a refresh token that somebody got elsewhere and whose successor the vendor no longer takes.

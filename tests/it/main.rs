@@ -33,6 +33,7 @@ mod people;
 mod promises;
 mod puppet;
 mod races;
+mod readme;
 mod scale;
 mod shared;
 mod shopmonkey;

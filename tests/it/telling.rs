@@ -91,6 +91,14 @@ fn a_renewal_tells_two_lines_a_failure_one_more_and_a_served_token_none() {
             for secret in fake.secrets() {
                 assert!(lines.iter().all(|line| !line.contains(&secret)));
             }
+            let (_, told) = lines[1].split_once("keyway: ").unwrap();
+            let fields = told.split_whitespace().filter_map(|word| word.split_once('=')).map(|(field, _)| field);
+            let fields: Vec<_> = fields.chain(["generation", "expiry"]).collect();
+            assert!(fields.len() > 8, "{lines:#?}");
+            let page = include_str!("../../docs/logs.md");
+            for field in fields {
+                assert!(page.contains(&format!("| `{field}`")), "docs/logs.md does not explain `{field}`: {lines:#?}");
+            }
         });
     });
 }
