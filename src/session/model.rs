@@ -119,8 +119,6 @@ struct Burial {
     seen: Option<Generation>,
     /// Whose session it is: what others begin since is theirs.
     lineage: Option<u64>,
-    /// The beaten flight, whose lock is left at the end.
-    flight: Option<u8>,
     tries: u32,
 }
 
@@ -178,6 +176,9 @@ struct World {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Action {
     Call(usize),
+    /// Looks, without the lock, whether somebody else has put a live token into the store. `true`: the store's answer was long on
+    /// its way, and tells what stood there when the flight began.
+    Find(usize, Which, bool),
     Lock(usize, Which),
     Look(usize, Which),
     Send(usize, Which),
@@ -232,6 +233,10 @@ struct Fleet {
     hands_over: bool,
     /// The lock is kept with a renewed token that the store has not taken.
     keeps_lock: bool,
+    /// A sign-out takes the lock of the flight it beats along.
+    takes_lock_along: bool,
+    /// The vendor can be told that a token is not needed any more.
+    revokes: bool,
     /// A save replaces only what it was made to replace.
     compares: bool,
     /// A lease may end while a request is out, or before its answer is saved. Else it outlasts both, which a store cannot promise
@@ -250,6 +255,8 @@ const FLEET: Fleet = Fleet {
     asks_whether_beaten: true,
     hands_over: true,
     keeps_lock: true,
+    takes_lock_along: true,
+    revokes: false,
     compares: true,
     pauses: false,
 };
@@ -265,6 +272,8 @@ const OFFERS: u8 = 2;
 const OFFERING: u8 = 0;
 /// Holds the lock together with an unsaved token.
 const KEPT: u8 = u8::MAX;
+/// A sign-out holds the lock of the flight it has beaten.
+const BURYING: u8 = u8::MAX - 1;
 
 impl World {
     fn token(&self, kept: &Kept) -> Token {
@@ -380,6 +389,7 @@ impl Process {
         match id {
             OFFERING => self.offer.is_some(),
             KEPT => self.unsaved.is_some_and(|aside| aside.locks),
+            BURYING => self.burial.is_some(),
             _ => false,
         }
     }
@@ -477,6 +487,14 @@ impl Step<'_> {
         }
     }
 
+    fn adopt(&mut self, record: Option<Record>) {
+        if let (None, Some(kept)) = (self.beaten(), record.and_then(|record| record.kept)) {
+            self.process().unsaved = None;
+            self.process().publish(kept);
+        }
+        self.land();
+    }
+
     fn look(&mut self, readable: bool) {
         let record = match () {
             () if !readable => None,
@@ -487,13 +505,7 @@ impl Step<'_> {
         let over = record.map(|record| record.generation);
         let replaces = sight.held.map(|held| held.generation);
         match course(&sight) {
-            Course::Adopt => {
-                if let (None, Some(kept)) = (self.beaten(), record.and_then(|record| record.kept)) {
-                    self.process().unsaved = None;
-                    self.process().publish(kept);
-                }
-                self.land();
-            }
+            Course::Adopt => self.adopt(record),
             Course::Salvage => {
                 let Aside { kept, renewed, .. } = self.process().unsaved.expect("it was seen");
                 self.settle(Obtained { kept, renewed, over, replaces });
@@ -589,6 +601,9 @@ impl Step<'_> {
     }
 
     fn give_back(&mut self, kept: Kept) {
+        if !self.fleet.revokes {
+            return;
+        }
         self.world.sessions[kept.refresh.session as usize].revoked = true;
     }
 
@@ -630,14 +645,10 @@ impl Step<'_> {
             Overtaken::Keep => self.serve_unsaved(obtained),
             Overtaken::Adopt { end_ours } => {
                 self.drop_aside(obtained.kept);
-                if let (None, Some(kept)) = (self.beaten(), self.world.stored.and_then(|record| record.kept)) {
-                    self.process().unsaved = None;
-                    self.process().publish(kept);
-                }
                 if end_ours {
                     self.give_back(obtained.kept);
                 }
-                self.land();
+                self.adopt(self.world.stored);
             }
             Overtaken::Withdraw => {
                 self.drop_aside(obtained.kept);
@@ -690,6 +701,10 @@ impl Fleet {
         let unlucky = world.misfortunes > 0;
         match flight.stage {
             Stage::Locking => {
+                let finds = |late: &bool| self.found(world, at, &flight, *late).is_some();
+                if world.lock != Some((at, flight.id)) {
+                    actions.extend([false, true].into_iter().filter(finds).map(|late| Action::Find(at, which, late)));
+                }
                 let open = |holder| holder == (at, flight.id) || (holder == (at, KEPT) && which == Which::Current);
                 if world.lock.is_none_or(open) || !self.locks {
                     actions.push(Action::Lock(at, which));
@@ -726,6 +741,14 @@ impl Fleet {
         }
     }
 
+    /// What `Pilot::find` takes over, if it does, while it has no lock.
+    fn found(&self, world: &World, at: usize, flight: &Flight, late: bool) -> Option<Record> {
+        let process = &world.processes[at];
+        let record = if late { flight.early } else { world.stored };
+        let beaten = process.beaten(flight).is_some() && self.asks_whether_beaten;
+        record.filter(|_| !beaten && course(&world.sight(process, record, true)) == Course::Adopt)
+    }
+
     /// Whether the lock may end by itself now. It does not while a request is out, nor before its answer is saved, unless
     /// the process pauses.
     fn lock_may_end(&self, world: &World) -> bool {
@@ -735,8 +758,8 @@ impl Fleet {
         let stage = flights.find(|flight| flight.id == id).map(|flight| flight.stage);
         let obtained = match stage {
             // Its process is gone.
-            None if !process.keeps_lock(id) => return process.burial.is_none(),
-            None => false,
+            None if !process.keeps_lock(id) => return true,
+            None => id == BURYING,
             Some(stage) => matches!(stage, Stage::Answered { .. } | Stage::Saving(_) | Stage::LookingWhoSaved(_)),
         };
         let obtained = obtained || process.unsaved.is_some_and(|aside| aside.renewed);
@@ -831,6 +854,10 @@ impl Model for Fleet {
                 world.processes[at].calls -= 1;
                 world.processes[at].take_off(early);
             }
+            Action::Find(at, which, late) => flying(&mut world, at, which, &|step| {
+                let found = self.found(step.world, at, &step.flight, late);
+                step.adopt(found);
+            }),
             Action::Lock(at, which) => flying(&mut world, at, which, &|step| step.lock(true)),
             Action::GiveUpOnLock(at, which) => {
                 let kept = world.lock.is_some_and(|(_, id)| id == KEPT);
@@ -962,9 +989,12 @@ impl Model for Fleet {
                         process.unsaved = None;
                         process.rejected = false;
                         process.stale = process.flight.take();
-                        let flight = process.stale.map(|flight| flight.id);
-                        process.burial = Some(Burial { seen: None, lineage: None, flight, tries: BURIALS });
+                        let beaten = process.stale.map(|flight| (at, flight.id));
+                        process.burial = Some(Burial { seen: None, lineage: None, tries: BURIALS });
                         world.condemned.extend(held);
+                        if beaten.is_some() && world.lock == beaten && self.takes_lock_along {
+                            world.lock = Some((at, BURYING));
+                        }
                     }
                     _ => return None,
                 }
@@ -976,10 +1006,7 @@ impl Model for Fleet {
 
     fn properties(&self) -> Vec<Property<Self>> {
         vec![
-            Property::always(
-                "no refresh token is spent twice unless the vendor's answer was lost",
-                |_, world: &World| world.broken != Some(Broken::SpentTwice),
-            ),
+            Property::always(SPENT_TWICE, |_, world: &World| world.broken != Some(Broken::SpentTwice)),
             Property::always(LOST, |_, world: &World| world.broken != Some(Broken::LostSaved)),
             Property::always(SIGNED_OUT, |_, world: &World| {
                 let stored = world.stored.filter(|record| record.kept.is_some());
@@ -1006,9 +1033,8 @@ impl Fleet {
     }
 
     fn end_burial(&self, world: &mut World, at: usize) {
-        if let Some(Burial { flight: Some(id), .. }) = world.processes[at].burial.take() {
-            self.leave(world, at, id);
-        }
+        world.processes[at].burial = None;
+        self.leave(world, at, BURYING);
     }
 
     /// Falls with every step: no run goes on for ever.
@@ -1097,6 +1123,11 @@ mod without {
     #[test]
     fn a_lock_that_is_handed_over_a_token_is_spent_twice() {
         missed(SPENT_TWICE, Fleet { hands_over: false, ..FLEET });
+    }
+
+    #[test]
+    fn a_sign_out_that_takes_the_lock_along_a_token_is_spent_twice() {
+        missed(SPENT_TWICE, Fleet { takes_lock_along: false, ..FLEET });
     }
 
     #[test]
