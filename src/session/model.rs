@@ -989,10 +989,11 @@ impl Model for Fleet {
                         process.unsaved = None;
                         process.rejected = false;
                         process.stale = process.flight.take();
-                        let beaten = process.stale.map(|flight| (at, flight.id));
+                        let flight = process.stale.map(|flight| (at, flight.id));
                         process.burial = Some(Burial { seen: None, lineage: None, tries: BURIALS });
                         world.condemned.extend(held);
-                        if beaten.is_some() && world.lock == beaten && self.takes_lock_along {
+                        let had = world.lock.is_some() && (world.lock == flight || world.lock == Some((at, KEPT)));
+                        if had && self.takes_lock_along {
                             world.lock = Some((at, BURYING));
                         }
                     }
