@@ -95,12 +95,12 @@ impl Telemetry {
         match what {
             What::Adopted { .. } => self.count("keyway_adoptions_total", &[]),
             What::Asked { kind, .. } => self.count("keyway_questions_total", &[("kind", kind.as_str())]),
-            What::NotSaved => self.count("keyway_unsaved_total", &[]),
+            What::NotSaved { .. } => self.count("keyway_unsaved_total", &[]),
             What::Evicted => self.count("keyway_evictions_total", &[]),
             What::Rejected { .. } => self.count("keyway_rejections_total", &[]),
             What::SignedOut => self.count("keyway_sign_outs_total", &[]),
             // Counted where the vendor was asked, which one line of the report may be several times.
-            What::SignedIn { .. } | What::Renewed { .. } | What::Failed { .. } => {}
+            What::SignedIn { .. } | What::Given { .. } | What::Renewed { .. } | What::Failed { .. } => {}
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::{
     Error, ErrorKind,
     clock::Now,
     store::{Generation, Record, StoreError, StoreLock, fingerprint},
-    surfaces::Issued,
+    surfaces::{Issued, Renewal},
 };
 use std::{
     future::Future,
@@ -333,13 +333,16 @@ impl Pilot {
     /// Lets the failure cool down, and has it say until when.
     fn failed(&self, state: &mut State, error: Error, now: Now) -> Error {
         // A refusal that was remembered presents nothing and changes nothing.
-        if matches!(error.kind(), ErrorKind::InvalidCredentials | ErrorKind::Validation)
-            && let Some(mark) = state.presented.take()
-        {
+        let refused =
+            matches!(error.kind(), ErrorKind::InvalidCredentials | ErrorKind::Validation) && !error.is_local();
+        let presented = state.presented.take_if(|_| refused);
+        let unnamed = refused && presented.is_none();
+        if let Some(mark) = presented {
             state.refused = Some((mark, error.clone()));
         }
         state.renewal_failed = !self.flight.signs_in.load(Ordering::Acquire);
-        let given = self.engine.issuer.seed().is_some();
+        // An issuer that does not say what it presents presents the same thing again, as far as anybody knows.
+        let given = self.engine.issuer.seed().is_some() || unnamed;
         state.cooldown.failed(&error, now, self.engine.chance.share(), given);
         let took = now.monotonic.saturating_sub(self.flight.started.monotonic);
         self.engine.note(state, now, What::Failed { reason: self.flight.reason, kind: error.kind(), took });
@@ -364,8 +367,8 @@ impl Pilot {
                 tracing::debug!(%key, flight = id, sign_outs = epoch, ?reason, left_ms, took_ms, sent, %generation, ?expiry, "keyway: a token was obtained");
             }
             Err(error) => {
-                let (kind, wait) = (error.kind(), error.retry_after());
-                tracing::warn!(%key, flight = id, sign_outs = epoch, ?reason, left_ms, took_ms, sent, ?kind, ?wait, "keyway: {error}");
+                let (kind, wait) = (error.kind(), error.retry_after().map(tracing::field::debug));
+                tracing::warn!(%key, flight = id, sign_outs = epoch, ?reason, left_ms, took_ms, sent, ?kind, wait, "keyway: {error}");
             }
         }
     }
@@ -397,7 +400,8 @@ impl Pilot {
 
     async fn ask(&self, question: &Question, so_far: &Conversation) -> Result<Asked, Error> {
         let engine = &self.engine;
-        let what = What::Asked { question: question.name(), kind: question.kind() };
+        let policy = matches!(question.about, About::Session(_)) && !engine.evict.is_never();
+        let what = What::Asked { question: question.name(), kind: question.kind(), policy };
         engine.note(&mut engine.state(), engine.now(), what);
         let too_often = match &question.about {
             About::Captcha(_) => so_far.captchas > MOST_ANSWERS,
@@ -538,12 +542,16 @@ impl Pilot {
         let engine = &self.engine;
         let wait = engine.timeouts.store_lock;
         let until = engine.now().monotonic.saturating_add(wait);
+        engine.store_may_answer()?;
         let mut lock = pin!(engine.store.lock(&engine.key, wait));
         loop {
             let left = until.saturating_sub(engine.now().monotonic);
             let pause = LOOK.mul_f64(0.5 + engine.chance.share()).min(left);
             match first(lock.as_mut(), engine.clock.sleep(pause)).await {
-                First::One(lock) => return lock.map(Some),
+                First::One(lock) => {
+                    engine.note_silence(until.saturating_sub(wait), lock.as_ref().err());
+                    return lock.map(Some);
+                }
                 First::Other(()) if self.find(conversation).await => return Ok(None),
                 First::Other(()) if pause == left => return Err(StoreError::not_in_time()),
                 First::Other(()) => {}
@@ -733,15 +741,15 @@ impl Pilot {
             match engine.swap(&engine.key, expected, obtained.record.clone()).await {
                 Ok(true) => return self.serve_saved(obtained).await,
                 Ok(false) => {}
-                Err(_) => return self.serve_unsaved(obtained, expected).await,
+                Err(error) => return self.serve_unsaved(obtained, expected, error).await,
             }
             let look = self.look(None).await;
-            if look.trouble.is_some() {
-                return self.serve_unsaved(obtained, expected).await;
+            if let Some(trouble) = look.trouble {
+                return self.serve_unsaved(obtained, expected, trouble).await;
             }
             match overtaken(obtained.generation(), obtained.renewed, obtained.replaces, look.sight.stored) {
                 Overtaken::SaveOver(there) => expected = there,
-                Overtaken::Keep => return self.serve_unsaved(obtained, expected).await,
+                Overtaken::Keep => return self.serve_unsaved(obtained, expected, StoreError::taken()).await,
                 Overtaken::Adopt { end_ours } => {
                     self.drop_aside(&obtained);
                     let adopted = self.adopt(look);
@@ -757,7 +765,7 @@ impl Pilot {
                 }
             }
         }
-        self.serve_unsaved(obtained, expected).await
+        self.serve_unsaved(obtained, expected, StoreError::taken()).await
     }
 
     /// Until it is saved or served, whoever flies next finds it here: a runtime may end at any await. A flight whose place
@@ -804,12 +812,17 @@ impl Pilot {
         Err(beaten.error())
     }
 
-    async fn serve_unsaved(&self, obtained: Obtained, over: Option<Generation>) -> Result<Settled, Error> {
+    async fn serve_unsaved(
+        &self,
+        obtained: Obtained,
+        over: Option<Generation>,
+        why: StoreError,
+    ) -> Result<Settled, Error> {
         // What it replaces is spent and still stands in the store: nobody else may find it there.
         let lock = self.flight.share_lock().filter(|_| obtained.renewed && self.rotates());
         let unsaved = Unsaved { record: obtained.record.clone(), over, renewed: obtained.renewed, lock };
         let (generation, tokens, renewed) = (obtained.generation(), obtained.tokens.clone(), obtained.renewed);
-        let beaten = match self.serve(obtained, Some(unsaved)) {
+        let beaten = match self.serve(obtained, Some((unsaved, why))) {
             Ok(outcome) => return outcome.map(|()| Settled::Served),
             Err(beaten) => beaten,
         };
@@ -824,7 +837,7 @@ impl Pilot {
 
     /// Publishes what was obtained, unless this flight is beaten: that is the outer error. A token that is dead on arrival
     /// displaces none that is alive.
-    fn serve(&self, obtained: Obtained, unsaved: Option<Unsaved>) -> Result<Result<(), Error>, Beaten> {
+    fn serve(&self, obtained: Obtained, unsaved: Option<(Unsaved, StoreError)>) -> Result<Result<(), Error>, Beaten> {
         let engine = &self.engine;
         let now = engine.now();
         let Obtained { held, tokens, profile, renewed, .. } = obtained;
@@ -835,9 +848,11 @@ impl Pilot {
         if held.evicted {
             engine.note(&mut state, now, What::Evicted);
         }
-        state.note_success(engine, &self.flight, held.generation, renewed, unsaved.is_none(), now);
-        state.unsaved.clone_from(&unsaved);
-        if let Some(unsaved) = unsaved {
+        state.note_success(engine, &self.flight, held.generation, renewed, now);
+        state.unsaved = None;
+        if let Some((unsaved, why)) = unsaved {
+            state.note_unsaved(engine, &why, now);
+            state.unsaved = Some(unsaved.clone());
             engine.save_later(unsaved);
         }
         if profile.is_some() {
@@ -971,6 +986,13 @@ enum Settled {
     LookAgain,
 }
 
+impl StoreError {
+    /// Why it has not taken a token although it works.
+    fn taken() -> Self {
+        Self::new("others keep changing what is stored")
+    }
+}
+
 impl Error {
     fn seed_spent(credential: &str) -> Self {
         Self::new(ErrorKind::SignInRequired, format!("what {credential} gave has begun a session before and is spent"))
@@ -990,26 +1012,20 @@ impl Error {
 }
 
 impl State {
-    fn note_success(
-        &mut self,
-        engine: &Engine,
-        flight: &Flight,
-        generation: Generation,
-        renewed: bool,
-        saved: bool,
-        now: Now,
-    ) {
+    fn note_success(&mut self, engine: &Engine, flight: &Flight, generation: Generation, renewed: bool, now: Now) {
         let took = now.monotonic.saturating_sub(flight.started.monotonic);
         let (reason, generation) = (flight.reason, generation.to_string());
         let what = match renewed {
             true => What::Renewed { reason, took, generation },
+            false if engine.capabilities.renewal == Renewal::Static => What::Given { generation },
             false => What::SignedIn { reason, took, generation },
         };
         engine.note(self, now, what);
-        if !saved {
-            tracing::warn!(key = %engine.key, "keyway: the store did not take the new token; it is kept in memory");
-            engine.note(self, now, What::NotSaved);
-        }
+    }
+
+    fn note_unsaved(&mut self, engine: &Engine, why: &StoreError, now: Now) {
+        tracing::warn!(key = %engine.key, error = %why, "keyway: the store did not take the new token; it is kept in memory");
+        engine.note(self, now, What::NotSaved { why: why.to_string() });
     }
 
     /// Whether this refresh token, if it is one, has not been refused.

@@ -149,6 +149,8 @@ struct State {
     streak: u32,
     /// Counts sign-outs.
     epoch: u64,
+    /// Until when (monotonic) a store that did not answer is not asked, and what became of the last question.
+    silent: Option<(Duration, StoreError)>,
     report: Report,
 }
 
@@ -318,6 +320,10 @@ const STATIC_401: Duration = Duration::from_secs(30);
 /// How many own a share of a token when it is borrowed no more. A thread can borrow eight things at a time by `arc_swap`,
 /// whoever uses it: where leases are kept, across calls for instance, they must not take all of that.
 const MANY: usize = 8;
+
+/// A store that fails after so long has not answered, and is not asked again for as long: a flight asks it several times.
+const SILENT: Duration = Duration::from_secs(2);
+const LEFT_ALONE: Duration = Duration::from_secs(5);
 
 /// How often a sign-in that was asked for sees a renewal fail before it takes what comes.
 const SIGN_INS: u32 = 2;
@@ -510,6 +516,7 @@ impl Session {
         let now = self.now();
         let mut state = self.0.state();
         if self.0.capabilities.renewal == Renewal::Static {
+            self.0.note(&mut state, now, What::Rejected { generation: lease.generation().to_string() });
             self.0.remember_refusal(&mut state, now);
             return false;
         }
@@ -721,16 +728,40 @@ impl Engine {
     /// The store's lock of this session. The wait ends by our own clock too.
     async fn lock(&self) -> Result<StoreLock, StoreError> {
         let wait = self.timeouts.store_lock;
-        match first(self.store.lock(&self.key, wait), self.clock.sleep(wait)).await {
+        self.store_may_answer()?;
+        let asked = self.now().monotonic;
+        let lock = match first(self.store.lock(&self.key, wait), self.clock.sleep(wait)).await {
             First::One(lock) => lock,
             First::Other(()) => Err(StoreError::not_in_time()),
-        }
+        };
+        self.note_silence(asked, lock.as_ref().err());
+        lock
     }
 
     async fn in_time<T>(&self, answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-        match first(answer, self.clock.sleep(self.timeouts.store_lock)).await {
+        self.store_may_answer()?;
+        let asked = self.now().monotonic;
+        let answer = match first(answer, self.clock.sleep(self.timeouts.store_lock)).await {
             First::One(answer) => answer,
             First::Other(()) => Err(StoreError::new("it did not answer in time")),
+        };
+        self.note_silence(asked, answer.as_ref().err());
+        answer
+    }
+
+    /// The last answer once more, of a store that has just been waited for in vain.
+    fn store_may_answer(&self) -> Result<(), StoreError> {
+        let now = self.now().monotonic;
+        let silent = self.state().silent.clone().filter(|(until, _)| now < *until);
+        silent.map_or(Ok(()), |(_, error)| Err(error))
+    }
+
+    /// `asked`: when, by the monotonic clock.
+    fn note_silence(&self, asked: Duration, failure: Option<&StoreError>) {
+        let now = self.now().monotonic;
+        let silent = failure.filter(|error| now.saturating_sub(asked) >= SILENT && !error.is_busy());
+        if let Some(error) = silent {
+            self.state().silent = Some((now.saturating_add(LEFT_ALONE), error.clone()));
         }
     }
 
@@ -905,6 +936,8 @@ impl Engine {
         let mut state = self.state();
         state.signed_out = true;
         state.epoch += 1;
+        // Whoever signs out wants it tried, whatever has just failed.
+        state.silent = None;
         state.ended = state.held.as_ref().map(|held| held.generation.lineage).or(state.ended);
         state.held = None;
         state.profile = None;

@@ -137,6 +137,8 @@ struct Process {
     /// A flight whose place was taken, or that was beaten by a sign-out, and that has not noticed yet.
     stale: Option<Flight>,
     burial: Option<Burial>,
+    /// A token that nobody needs any more, and that the vendor was not told of.
+    withdrawn: Option<Refresh>,
     /// How often somebody still asks for a token.
     calls: u8,
     /// How often an unsaved token is still offered.
@@ -423,7 +425,8 @@ impl Process {
     fn on_hand(&self) -> Vec<Refresh> {
         let obtained = [self.flight, self.stale].into_iter().flatten().filter_map(|flight| flight.stage.obtained());
         let unsaved = self.unsaved.map(|aside| aside.kept);
-        obtained.map(|obtained| obtained.kept).chain(unsaved).chain(self.held).map(|kept| kept.refresh).collect()
+        let kept = obtained.map(|obtained| obtained.kept).chain(unsaved).chain(self.held);
+        kept.map(|kept| kept.refresh).chain(self.withdrawn).collect()
     }
 }
 
@@ -602,6 +605,7 @@ impl Step<'_> {
 
     fn give_back(&mut self, kept: Kept) {
         if !self.fleet.revokes {
+            self.process().withdrawn = Some(kept.refresh);
             return;
         }
         self.world.sessions[kept.refresh.session as usize].revoked = true;

@@ -24,14 +24,41 @@ struct Line {
 /// One thing that happened.
 #[derive(Debug, Clone)]
 pub(crate) enum What {
-    SignedIn { reason: Reason, took: Duration, generation: String },
-    Renewed { reason: Reason, took: Duration, generation: String },
-    Adopted { generation: String },
-    Failed { reason: Reason, kind: ErrorKind, took: Duration },
-    Asked { question: &'static str, kind: ErrorKind },
-    NotSaved,
+    SignedIn {
+        reason: Reason,
+        took: Duration,
+        generation: String,
+    },
+    Renewed {
+        reason: Reason,
+        took: Duration,
+        generation: String,
+    },
+    Adopted {
+        generation: String,
+    },
+    Failed {
+        reason: Reason,
+        kind: ErrorKind,
+        took: Duration,
+    },
+    /// A person, or the policy that stands in for one.
+    Asked {
+        question: &'static str,
+        kind: ErrorKind,
+        policy: bool,
+    },
+    /// A key that was given is taken as it is: nobody is asked.
+    Given {
+        generation: String,
+    },
+    NotSaved {
+        why: String,
+    },
     Evicted,
-    Rejected { generation: String },
+    Rejected {
+        generation: String,
+    },
     SignedOut,
 }
 
@@ -84,8 +111,10 @@ impl fmt::Display for What {
             Self::Failed { reason, kind, took } => {
                 write!(f, "failed: {reason}, {kind:?}, {} ms", took.as_millis())
             }
+            Self::Asked { question, policy: true, .. } => write!(f, "the policy was asked: {question}"),
             Self::Asked { question, .. } => write!(f, "asked: {question}"),
-            Self::NotSaved => f.write_str("the store did not take the new token; it is kept in memory"),
+            Self::Given { generation } => write!(f, "uses what the builder was given: token {generation}"),
+            Self::NotSaved { why } => write!(f, "the store did not take the new token, which is kept in memory: {why}"),
             Self::Evicted => f.write_str("another session of the account was ended for this one"),
             Self::Rejected { generation } => write!(f, "the vendor answered 401 to token {generation}"),
             Self::SignedOut => f.write_str("signed out"),

@@ -202,16 +202,17 @@ impl fmt::Debug for StoreLock {
 pub struct StoreError {
     what: Arc<str>,
     newer: bool,
+    busy: bool,
 }
 
 impl StoreError {
     /// Says what happened, in one line.
     pub fn new(what: impl fmt::Display) -> Self {
-        Self { what: what.to_string().into(), newer: false }
+        Self { what: what.to_string().into(), newer: false, busy: false }
     }
 
     pub(crate) fn not_in_time() -> Self {
-        Self::new("its lock was not free in time")
+        Self { busy: true, ..Self::new("its lock was not free in time") }
     }
 
     pub(crate) fn newer() -> Self {
@@ -219,6 +220,11 @@ impl StoreError {
             newer: true,
             ..Self::new("a newer version of Keyway wrote this record, so it is left as it is; update this program")
         }
+    }
+
+    /// Whether it answers, and somebody else holds the lock.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.busy
     }
 
     /// Whether a newer version of Keyway wrote what this one cannot read. It must not be changed.

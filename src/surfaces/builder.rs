@@ -224,12 +224,6 @@ impl Checked {
         Ok(self)
     }
 
-    /// Whatever store was given: this session stays in its client.
-    pub(crate) fn unshared(mut self) -> Self {
-        self.options.store = None;
-        self
-    }
-
     fn constant(&self) -> HeaderMap {
         self.tenant.iter().cloned().collect()
     }

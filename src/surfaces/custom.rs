@@ -107,8 +107,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Whose session it is: a login, a tenant and a login, a device. Without it the session stays in this client and in no
-    /// store, because a shared one could hand it to somebody else.
+    /// Whose session it is: a login, a tenant and a login, a device. With a [`store`](Self::store) it must be said, because a
+    /// shared one could hand the session to somebody else.
     pub fn principal(mut self, name: impl Into<String>) -> Self {
         self.principal = Some(name.into());
         self
@@ -134,11 +134,15 @@ impl ClientBuilder {
             return Err(Error::config(".principal(..) was given an empty name"));
         }
         let Capabilities { surface, credential, .. } = issuer.describe();
-        let named = self.principal.is_some();
+        if self.principal.is_none() && self.options.store.is_some() {
+            let error = Error::config(
+                "nothing says whose session it is, and two people who share a .store(..) would share one",
+            );
+            return Err(error.advice("name whose it is with .principal(..), or leave .store(..) out"));
+        }
         let principal = self.principal.unwrap_or_default();
         let grant = Grant { method: credential, principal, credential: Credential::Nothing };
         let checked = self.options.check(&SURFACE)?.with_surface(surface);
-        let checked = if named { checked } else { checked.unshared() };
         let core = checked.assemble(&SURFACE, Role::User, issuer, &grant)?;
         Ok(Client { core })
     }

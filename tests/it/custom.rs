@@ -474,21 +474,58 @@ async fn a_sign_out_the_vendor_does_not_take_is_local() {
 }
 
 #[apply(hunted!)]
-async fn sessions_with_a_name_share_a_store_and_those_without_do_not() {
+async fn sessions_with_a_name_share_a_store_and_those_without_are_refused_it() {
     let server = Server::start(|_| {}).await;
     let store = Written::default();
     let named = |name: &str| {
         server.builder(server.issuer(capabilities())).principal(name).store(store.clone()).build().unwrap()
     };
-    let unnamed = || server.builder(server.issuer(capabilities())).store(store.clone()).build().unwrap();
     for client in [named("till-7"), named("till-7"), named("till-8"), named("till-8")] {
         assert_eq!(things(&client).await.unwrap(), 200);
     }
     assert_eq!(server.count("/login"), 2);
-    for client in [unnamed(), unnamed(), unnamed()] {
-        assert_eq!(things(&client).await.unwrap(), 200);
+    let error = server.builder(server.issuer(capabilities())).store(store.clone()).build().unwrap_err();
+    assert!(
+        error.kind() == ErrorKind::Config && error.to_string().contains("name whose it is with .principal(..)"),
+        "{error}"
+    );
+    for _ in 0..2 {
+        assert_eq!(things(&server.client(capabilities())).await.unwrap(), 200);
     }
-    assert_eq!(server.count("/login"), 5);
+    assert_eq!(server.count("/login"), 4);
+}
+
+/// Signs in with a password and does not say so.
+struct Silent(Acme);
+
+impl Issuer for Silent {
+    fn describe(&self) -> Capabilities {
+        self.0.describe()
+    }
+
+    async fn sign_in(&self, attempt: &Attempt) -> Result<Issued, Error> {
+        let _leave = attempt.spend().await?;
+        let body = json!({ "password": self.0.password.expose(), "captcha": null, "end": null });
+        match self.0.post("/login", body).await? {
+            (200, body) => Ok(issued(&body)),
+            _ => Err(Error::invalid_credentials("Acme refused the password")),
+        }
+    }
+}
+
+#[apply(hunted!)]
+async fn a_refusal_is_remembered_also_if_the_issuer_does_not_say_what_it_presents() {
+    let server = Server::start(|_| {}).await;
+    let acme = Acme { password: "guessed".into(), ..server.issuer(capabilities()) };
+    let client = Client::builder(server.server.uri()).issuer(Silent(acme)).clock(server.clock.clone()).build().unwrap();
+    for _ in 0..5 {
+        assert_eq!(client.session().lease().await.unwrap_err().kind(), ErrorKind::InvalidCredentials);
+        server.clock.advance(Duration::from_secs(3600));
+    }
+    assert_eq!(server.count("/login"), 1);
+    // Whoever asks for it has changed something.
+    assert_eq!(client.session().sign_in().await.unwrap_err().kind(), ErrorKind::InvalidCredentials);
+    assert_eq!(server.count("/login"), 2);
 }
 
 #[apply(hunted!)]

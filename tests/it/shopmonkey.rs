@@ -85,6 +85,9 @@ async fn a_401_to_a_key_is_final_and_remembered_for_a_while() {
     clock.advance(Duration::from_secs(30));
     assert_eq!(client.http().get("/v3/order").send().await.unwrap().status(), 401);
     assert_eq!(fake.count("other"), 2);
+    let report = client.session().report().to_string();
+    assert!(report.contains("uses what the builder was given: token "), "{report}");
+    assert_eq!(report.matches("the vendor answered 401 to token ").count(), 2, "{report}");
 }
 
 #[apply(hunted!)]

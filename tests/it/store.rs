@@ -2,12 +2,12 @@
 
 use crate::{vitamojo_client, vms_client};
 use keyway::{
-    ErrorKind, Generation, Key, MemoryStore, Record, Store, StoreError, StoreLock,
+    Clock, ErrorKind, Generation, Key, MemoryStore, Record, Store, StoreError, StoreLock,
     testing::{FakeVitaMojo, FakeVms, ManualClock},
 };
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -89,6 +89,78 @@ async fn who_waits_for_the_lock_finds_meanwhile_what_its_holder_has_saved() {
     let obtained = client.session().lease().await.unwrap().generation();
     clock.advance(Duration::from_millis(1500));
     assert_eq!((waiting.await.unwrap(), fake.count("auth")), (obtained, 1));
+}
+
+/// Takes every question and answers none: each fails after five seconds.
+#[derive(Clone)]
+struct Mute {
+    clock: ManualClock,
+    asked: Arc<Mutex<Vec<(&'static str, Key)>>>,
+    failed: Arc<AtomicBool>,
+}
+
+impl Mute {
+    async fn ask<T>(&self, what: &'static str, key: &Key) -> Result<T, StoreError> {
+        self.asked.lock().unwrap().push((what, key.clone()));
+        self.clock.sleep(Duration::from_secs(5)).await;
+        self.failed.store(true, Ordering::SeqCst);
+        Err(StoreError::new("it does not answer"))
+    }
+}
+
+impl Store for Mute {
+    async fn load(&self, key: &Key) -> Result<Option<Record>, StoreError> {
+        self.ask("load", key).await
+    }
+
+    async fn compare_and_swap(&self, key: &Key, _: Option<Generation>, _: Record) -> Result<bool, StoreError> {
+        self.ask("save", key).await
+    }
+
+    async fn remove(&self, key: &Key) -> Result<(), StoreError> {
+        self.ask("remove", key).await
+    }
+
+    async fn lock(&self, key: &Key, _: Duration) -> Result<StoreLock, StoreError> {
+        self.ask("lock", key).await
+    }
+}
+
+/// A flight looks, locks, looks again, counts an attempt and saves: with a store that hangs, each of these would be a wait.
+#[apply(hunted!)]
+async fn a_store_that_does_not_answer_is_waited_for_once() {
+    let clock = ManualClock::new();
+    let fake = FakeVms::builder().clock(clock.clone()).start().await;
+    let store = Mute { clock: clock.clone(), asked: Arc::default(), failed: Arc::default() };
+    let client = vms_client(&fake, &clock).store(store.clone()).build().unwrap();
+    let session = client.session().clone();
+    let waiting = tokio::spawn(async move { session.lease().await });
+    while !store.failed.load(Ordering::SeqCst) {
+        clock.until_sleeping(2).await;
+        clock.advance(Duration::from_millis(250));
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+    }
+    waiting.await.unwrap().unwrap();
+    client.session().close().await;
+    let report = client.session().report().to_string();
+    assert!(report.contains("kept in memory: it does not answer"), "{report}");
+    let asked = store.asked.lock().unwrap().clone();
+    let (locks, looks): (Vec<_>, Vec<_>) = asked.iter().partition(|(what, _)| *what == "lock");
+    assert_eq!(locks.len(), 1);
+    // Never for the attempts' ledger, nor to save.
+    assert!(looks.iter().all(|(what, key)| *what == "load" && *key == locks[0].1), "{asked:?}");
+    assert_eq!(fake.count("get_token"), 1);
+    // Whoever signs out wants it tried all the same.
+    let signing_out = tokio::spawn(async move { client.session().sign_out().await });
+    while store.asked.lock().unwrap().len() == asked.len() {
+        tokio::task::yield_now().await;
+    }
+    clock.advance(Duration::from_secs(5));
+    assert_eq!(signing_out.await.unwrap().unwrap_err().kind(), ErrorKind::Store);
+    let loads = |asked: &[(&str, Key)]| asked.iter().filter(|(what, _)| *what == "load").count();
+    assert_eq!(loads(&store.asked.lock().unwrap()), loads(&asked) + 1);
 }
 
 #[apply(hunted!)]
