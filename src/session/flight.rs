@@ -542,14 +542,14 @@ impl Pilot {
         let engine = &self.engine;
         let wait = engine.timeouts.store_lock;
         let until = engine.now().monotonic.saturating_add(wait);
-        engine.store_may_answer()?;
+        let asked = engine.store_may_answer()?;
         let mut lock = pin!(engine.store.lock(&engine.key, wait));
         loop {
             let left = until.saturating_sub(engine.now().monotonic);
             let pause = LOOK.mul_f64(0.5 + engine.chance.share()).min(left);
             match first(lock.as_mut(), engine.clock.sleep(pause)).await {
                 First::One(lock) => {
-                    engine.note_silence(until.saturating_sub(wait), lock.as_ref().err());
+                    engine.note_silence(asked, lock.as_ref().err());
                     return lock.map(Some);
                 }
                 First::Other(()) if self.find(conversation).await => return Ok(None),

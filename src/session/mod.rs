@@ -149,8 +149,8 @@ struct State {
     streak: u32,
     /// Counts sign-outs.
     epoch: u64,
-    /// Until when (monotonic) a store that did not answer is not asked, and what became of the last question.
-    silent: Option<(Duration, StoreError)>,
+    /// Which flight met a store that did not answer, until when (monotonic) it is not asked, and what it said at last.
+    silent: Option<(u64, Duration, StoreError)>,
     report: Report,
 }
 
@@ -728,8 +728,7 @@ impl Engine {
     /// The store's lock of this session. The wait ends by our own clock too.
     async fn lock(&self) -> Result<StoreLock, StoreError> {
         let wait = self.timeouts.store_lock;
-        self.store_may_answer()?;
-        let asked = self.now().monotonic;
+        let asked = self.store_may_answer()?;
         let lock = match first(self.store.lock(&self.key, wait), self.clock.sleep(wait)).await {
             First::One(lock) => lock,
             First::Other(()) => Err(StoreError::not_in_time()),
@@ -739,8 +738,7 @@ impl Engine {
     }
 
     async fn in_time<T>(&self, answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-        self.store_may_answer()?;
-        let asked = self.now().monotonic;
+        let asked = self.store_may_answer()?;
         let answer = match first(answer, self.clock.sleep(self.timeouts.store_lock)).await {
             First::One(answer) => answer,
             First::Other(()) => Err(StoreError::new("it did not answer in time")),
@@ -749,19 +747,19 @@ impl Engine {
         answer
     }
 
-    /// The last answer once more, of a store that has just been waited for in vain.
-    fn store_may_answer(&self) -> Result<(), StoreError> {
+    /// The last answer once more, of a store that has just been waited for in vain; the next flight tries anew.
+    fn store_may_answer(&self) -> Result<Asked, StoreError> {
         let now = self.now().monotonic;
-        let silent = self.state().silent.clone().filter(|(until, _)| now < *until);
-        silent.map_or(Ok(()), |(_, error)| Err(error))
+        let state = self.state();
+        let silent = state.silent.as_ref().filter(|(flight, until, _)| *flight == state.flights && now < *until);
+        silent.map_or(Ok(Asked { at: now, flight: state.flights }), |(.., error)| Err(error.clone()))
     }
 
-    /// `asked`: when, by the monotonic clock.
-    fn note_silence(&self, asked: Duration, failure: Option<&StoreError>) {
+    fn note_silence(&self, asked: Asked, failure: Option<&StoreError>) {
         let now = self.now().monotonic;
-        let silent = failure.filter(|error| now.saturating_sub(asked) >= SILENT && !error.is_busy());
+        let silent = failure.filter(|error| now.saturating_sub(asked.at) >= SILENT && !error.is_busy());
         if let Some(error) = silent {
-            self.state().silent = Some((now.saturating_add(LEFT_ALONE), error.clone()));
+            self.state().silent = Some((asked.flight, now.saturating_add(LEFT_ALONE), error.clone()));
         }
     }
 
@@ -1001,6 +999,13 @@ impl Engine {
         }
         (Err(failed(StoreError::new("others keep saving newer tokens"))), None)
     }
+}
+
+/// When the store was asked (monotonic), and what the newest flight was.
+#[derive(Clone, Copy)]
+struct Asked {
+    at: Duration,
+    flight: u64,
 }
 
 /// What a sign-out took away. The store's lock is left once the tombstone is there, however soon the beaten flight ends:
