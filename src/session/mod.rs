@@ -516,7 +516,7 @@ impl Session {
         let now = self.now();
         let mut state = self.0.state();
         if self.0.capabilities.renewal == Renewal::Static {
-            self.0.note(&mut state, now, What::Rejected { generation: lease.generation().to_string() });
+            self.0.note(&mut state, now, What::Rejected { generation: refused.to_string() });
             self.0.remember_refusal(&mut state, now);
             return false;
         }
