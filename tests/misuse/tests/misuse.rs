@@ -1,0 +1,7 @@
+//! What must not compile does not, and the compiler says why in words that help.
+//! `KEYWAY_BLESS=1 bash .ci/misuse` writes the words anew.
+
+#[test]
+fn misuse_does_not_compile() {
+    trybuild::TestCases::new().compile_fail("cases/*.rs");
+}
