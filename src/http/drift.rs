@@ -115,7 +115,8 @@ struct Found {
 }
 
 fn another_envelope(shape: &Shape, answer: &Answer) -> Option<Found> {
-    if matches!(shape, Shape::Anything) || answer.body.len() > LOOKED_INTO {
+    if matches!(shape, Shape::Anything) || answer.body.len() > LOOKED_INTO || begins_as_documented(shape, &answer.body)
+    {
         return None;
     }
     if answer.is_empty() {
@@ -133,6 +134,23 @@ fn another_envelope(shape: &Shape, answer: &Answer) -> Option<Found> {
         (_, Outermost::Value) => Some(Found { what: "a single value", names: None }),
         (_, Outermost::NoJson) => Some(Found { what: "something that is no JSON", names: None }),
     }
+}
+
+/// Whether a body need not be read to its end, which every call would pay for: one documented member suffices, and the first one
+/// of an object that keeps to its document is one.
+fn begins_as_documented(shape: &Shape, body: &[u8]) -> bool {
+    let body = body.trim_ascii_start();
+    match shape {
+        Shape::Members(known) => first_name(body).is_some_and(|name| member(known, name).is_some()),
+        Shape::List(_) => body.starts_with(b"["),
+        Shape::Anything => true,
+    }
+}
+
+/// The name of an object's first member, as it is written.
+fn first_name(object: &[u8]) -> Option<&str> {
+    let name = object.strip_prefix(b"{")?.trim_ascii_start().strip_prefix(b"\"")?;
+    std::str::from_utf8(name.split(|byte| *byte == b'"').next()?).ok()
 }
 
 /// What a body is, without what is in it.
