@@ -277,6 +277,7 @@ const UNHUNTED: &[Unhunted] = &[
     Unhunted { file: "it/hunting.rs", test: "*", why: "leaks on purpose, and holds hunts of its own" },
     Unhunted { file: "allocations.rs", test: "*", why: "counts every allocation, and who listens allocates" },
     Unhunted { file: "build_script.rs", test: "*", why: "generates code: no client, no secret" },
+    Unhunted { file: "misuse/tests/misuse.rs", test: "*", why: "what does not compile does not run" },
     Unhunted { file: "processes.rs", test: "child", why: "another process, which is killed before a hunt could end" },
     Unhunted {
         file: "soak.rs",
