@@ -50,23 +50,7 @@ pub(crate) struct Surface {
 
 /// Sends every call of one client: the typed ones and the free ones go through the same code.
 #[derive(Clone)]
-pub(crate) struct Core(Arc<Inner>);
-
-struct Inner {
-    surface: &'static Surface,
-    session: Session,
-    client: reqwest::Client,
-    root: Url,
-    origins: Origins,
-    /// Whose session this is.
-    role: Role,
-    tenant: Option<(HeaderName, HeaderValue)>,
-    timeouts: Timeouts,
-    retry: Retry,
-    clock: Arc<dyn Clock>,
-    paths: Paths,
-    drift: Arc<Drift>,
-}
+pub(crate) struct Core(Arc<Parts>);
 
 /// What a core is made from.
 pub(crate) struct Parts {
@@ -75,6 +59,7 @@ pub(crate) struct Parts {
     pub(crate) client: reqwest::Client,
     pub(crate) root: Url,
     pub(crate) origins: Origins,
+    /// Whose session this is.
     pub(crate) role: Role,
     pub(crate) tenant: Option<(HeaderName, HeaderValue)>,
     pub(crate) timeouts: Timeouts,
@@ -86,22 +71,7 @@ pub(crate) struct Parts {
 
 impl Core {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { surface, session, client, root, origins, role, tenant, timeouts, retry, clock, paths, drift } =
-            parts;
-        Self(Arc::new(Inner {
-            surface,
-            session,
-            client,
-            root,
-            origins,
-            role,
-            tenant,
-            timeouts,
-            retry,
-            clock,
-            paths,
-            drift,
-        }))
+        Self(Arc::new(parts))
     }
 
     pub(crate) fn session(&self) -> &Session {

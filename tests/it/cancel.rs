@@ -8,6 +8,7 @@ use keyway::{
     vitamojo, vtex,
 };
 use std::{
+    convert::Infallible,
     future::Future,
     pin::{Pin, pin},
     sync::{Arc, Mutex},
@@ -347,7 +348,7 @@ async fn a_device_code_that_is_shown() {
             async move {
                 tokio::select! {
                     lease = resume.answer(Answer::DeviceCode) => lease.unwrap(),
-                    () = polls(&clock) => unreachable!(),
+                    never = polls(&clock) => match never {},
                 }
             }
         },
@@ -362,7 +363,7 @@ async fn a_device_code_that_is_shown() {
                         }
                     }
                 } => {}
-                () = polls(&clock) => {}
+                never = polls(&clock) => match never {},
             }
             let books = vendor.0.lock().unwrap();
             assert_eq!((books.sign_ins, books.reuses), (1, 0));
@@ -372,7 +373,7 @@ async fn a_device_code_that_is_shown() {
 }
 
 /// Lets the waits between polls pass: one sleeper is the poll's, the other one the patience of who waits for it.
-async fn polls(clock: &ManualClock) {
+async fn polls(clock: &ManualClock) -> Infallible {
     loop {
         clock.until_sleeping(2).await;
         clock.advance(Duration::from_secs(5));
