@@ -16,7 +16,7 @@ mod hunter;
 
 use keyway::{
     AccessKey, Error, ErrorKind, Http, MemoryStore, Responder, Secret, Session, Timeouts,
-    testing::{Fake, FakeOrderingStack, FakeShopmonkey, FakeVitaMojo, FakeVms, FakeVtex, Fault, ManualClock},
+    testing::{Fake, FakeOrderingStack, FakeShopmonkey, FakeVitaMojo, FakeVms, FakeVtex, Fault, ManualClock, Seen},
 };
 use serde_json::{Value, json};
 use std::{
@@ -24,6 +24,7 @@ use std::{
     env, fs,
     future::{Future, pending, poll_fn},
     hash::{BuildHasher, RandomState},
+    mem::discriminant,
     ops::Deref,
     panic,
     pin::pin,
@@ -218,7 +219,17 @@ struct Vendor {
     reuses: Box<dyn Fn() -> usize + Send + Sync>,
 }
 
+/// Loses an answer after the vendor has done what was asked.
+const LOSING: [Fault; 3] = [Fault::CutAfter, Fault::CutHalfway, Fault::TruncatedJson];
+
 impl Vendor {
+    /// How many answers to renewals were lost.
+    fn lost(&self) -> usize {
+        let loses = |fault: &Fault| LOSING.iter().any(|losing| discriminant(losing) == discriminant(fault));
+        let lost = |seen: &Seen| self.rotating.contains(&&*seen.operation) && seen.fault.as_ref().is_some_and(loses);
+        self.fake().saw().iter().filter(|seen| lost(seen)).count()
+    }
+
     fn fake(&self) -> &Fake {
         self.fake.deref().deref()
     }
@@ -235,7 +246,7 @@ struct Actor {
     http: Http,
     session: Session,
     /// Where the vendor says whose session it is, and in which member.
-    whoami: Option<(&'static str, &'static str)>,
+    whoami: (&'static str, &'static str),
     /// Whether the next token is to be had without another session.
     renews: bool,
 }
@@ -243,6 +254,9 @@ struct Actor {
 const OTHER: &str = "c@d.example";
 const SECOND: &str = "the second one of all passwords";
 const OTHER_KEY: &str = "vtexappkey-soak-SECOND";
+
+/// What is no operation these fakes answer with whose session it is.
+const ANY: (&str, &str) = ("/some/things", "/user");
 
 struct Mailbox(Arc<FakeVtex>, &'static str);
 
@@ -271,7 +285,7 @@ async fn everybody(clock: &ManualClock) -> (Vec<Vendor>, Vec<Actor>) {
     let builder = FakeVitaMojo::builder().clock(clock.clone()).rotating(true).user(OTHER, SECOND);
     let vita = Arc::new(builder.start().await);
     for (user, password) in [(FakeVitaMojo::EMAIL, FakeVitaMojo::PASSWORD), (OTHER, SECOND)] {
-        let whoami = Some(("/user/v1/auth/check", "/payload/user/email"));
+        let whoami = ("/user/v1/auth/check", "/payload/user/email");
         client!(
             actors,
             clock,
@@ -290,7 +304,7 @@ async fn everybody(clock: &ManualClock) -> (Vec<Vendor>, Vec<Actor>) {
             let builder = builder.client(FakeOrderingStack::CLIENT_ID, FakeOrderingStack::CLIENT_SECRET);
             builder.password(user, password)
         };
-        client!(actors, clock, store, user, Some(("/auth-api/api/me", "/login")), true, builder());
+        client!(actors, clock, store, user, ("/auth-api/api/me", "/login"), true, builder());
     }
     let monkey = FakeShopmonkey::builder().clock(clock.clone()).jwt(true).token_life(HOUR).user(OTHER, SECOND);
     let monkey = Arc::new(monkey.start().await);
@@ -300,7 +314,7 @@ async fn everybody(clock: &ManualClock) -> (Vec<Vendor>, Vec<Actor>) {
             clock,
             store,
             user,
-            None,
+            ANY,
             false,
             keyway::shopmonkey::Client::builder(monkey.uri()).password(user, password)
         );
@@ -311,7 +325,7 @@ async fn everybody(clock: &ManualClock) -> (Vec<Vendor>, Vec<Actor>) {
             let builder = keyway::vms::Client::builder(vms.uri()).password(user, password);
             builder.session_limit(keyway::Evict::Oldest)
         };
-        client!(actors, clock, store, user, Some(("/api/v1/users/self", "/login")), false, builder());
+        client!(actors, clock, store, user, ("/api/v1/users/self", "/login"), false, builder());
     }
     let vtex = Arc::new(FakeVtex::builder().clock(clock.clone()).app_key(OTHER_KEY, SECOND).start().await);
     for (user, password) in [(FakeVtex::APP_KEY, FakeVtex::APP_TOKEN), (OTHER_KEY, SECOND)] {
@@ -320,7 +334,7 @@ async fn everybody(clock: &ManualClock) -> (Vec<Vendor>, Vec<Actor>) {
             clock,
             store,
             user,
-            None,
+            ANY,
             true,
             keyway::vtex::Client::builder(vtex.uri()).app_key(user, password)
         );
@@ -331,7 +345,7 @@ async fn everybody(clock: &ManualClock) -> (Vec<Vendor>, Vec<Actor>) {
             let builder = keyway::vtex::Client::builder(store_front.uri()).account(FakeVtex::ACCOUNT);
             builder.storefront(user).responder(Mailbox(store_front.clone(), user))
         };
-        client!(actors, clock, store, user, None, true, builder());
+        client!(actors, clock, store, user, ANY, true, builder());
     }
     let vendors = vec![
         Vendor {
@@ -441,12 +455,12 @@ impl Round {
         };
         assert!(timeout(PATIENCE, all).await.is_ok(), "actors are stuck");
         over.store(true, Ordering::SeqCst);
-        let lost = weather.await.expect("the weather panicked");
+        weather.await.expect("the weather panicked");
         recover(&vendors, &actors, &clock).await;
         self.do_wrong(&actors, &vendors).await;
-        for (vendor, lost) in vendors.iter().zip(lost) {
+        for vendor in vendors.iter() {
+            let (lost, reuses) = (vendor.lost(), (vendor.reuses)());
             tally.lost += lost;
-            let reuses = (vendor.reuses)();
             tally.reuses += reuses;
             assert!(reuses <= lost, "{reuses} tokens were spent twice, and {lost} answers were lost");
             nobody_used_anothers(vendor.fake());
@@ -531,7 +545,7 @@ impl Actor {
 
     /// The vendor itself says whose session this is.
     async fn is_still_itself(&self) -> Result<(), Error> {
-        let Some((path, member)) = self.whoami else { return self.call().await.map(drop) };
+        let (path, member) = self.whoami;
         let answer = self.http.get(path).header("accept", "application/json").send().await?;
         if answer.status() != 200 {
             return Ok(());
@@ -564,9 +578,7 @@ struct Weather {
 }
 
 impl Weather {
-    /// Says how many answers to renewals were to be lost, by vendor.
-    async fn goes_on(self, mut dice: Dice, over: Arc<AtomicBool>) -> Vec<usize> {
-        let mut lost = vec![0; self.vendors.len()];
+    async fn goes_on(self, mut dice: Dice, over: Arc<AtomicBool>) {
         while !over.load(Ordering::SeqCst) {
             tokio::time::sleep(Duration::from_millis(1)).await;
             match dice.below(40) {
@@ -575,18 +587,13 @@ impl Weather {
                 2 => self.clock.stop_monotonic_for(dice.seconds(3600)),
                 3 => self.clock.advance(dice.seconds(2 * 3600)),
                 4..6 => (dice.pick(&self.vendors).revoke)(dice.below(4)),
-                6..24 => {
-                    let at = usize::try_from(dice.below(self.vendors.len() as u64)).unwrap();
-                    lost[at] += self.strike(&self.vendors[at], &mut dice);
-                }
+                6..24 => self.strike(dice.pick(&self.vendors), &mut dice),
                 _ => self.clock.advance(dice.seconds(30)),
             }
         }
-        lost
     }
 
-    /// How many answers to renewals this loses.
-    fn strike(&self, vendor: &Vendor, dice: &mut Dice) -> usize {
+    fn strike(&self, vendor: &Vendor, dice: &mut Dice) {
         let instead = [
             Fault::Html(503),
             Fault::Empty(500),
@@ -595,29 +602,24 @@ impl Weather {
             Fault::Json(400, json!({ "message": "not today" })),
         ];
         let late = [Fault::Delay(dice.seconds(30)), Fault::SlowBody(dice.seconds(30)), Fault::WrongContentType];
-        let losing = [Fault::CutAfter, Fault::CutHalfway, Fault::TruncatedJson];
         let fake = vendor.fake();
         match dice.below(4) {
             0 => {
                 let fault = if dice.below(2) == 0 { Fault::Unauthorized } else { dice.pick(&instead).clone() };
                 fake.next("other", fault);
-                0
             }
             1 if !vendor.plain.is_empty() => {
-                let all = [&instead[..4], &late, &losing].concat();
+                let all = [&instead[..4], &late, &LOSING].concat();
                 fake.next(dice.pick::<&str>(vendor.plain), dice.pick(&all).clone());
-                0
             }
             2 if self.loses && !vendor.rotating.is_empty() => {
-                fake.next(dice.pick::<&str>(vendor.rotating), dice.pick(&losing).clone());
-                1
+                fake.next(dice.pick::<&str>(vendor.rotating), dice.pick(&LOSING).clone());
             }
             _ if !vendor.rotating.is_empty() => {
                 let all = [&instead[..4], &late].concat();
                 fake.next(dice.pick::<&str>(vendor.rotating), dice.pick(&all).clone());
-                0
             }
-            _ => 0,
+            _ => {}
         }
     }
 }

@@ -313,7 +313,7 @@ impl<V: Vendor> Reception<V> {
         };
         let answer = vendor.stamp(answer);
         let status = (!matches!(fault, Some(Fault::CutBefore))).then_some(answer.status);
-        let seen = Seen::of(ask, status, bearer);
+        let seen = Seen::of(ask, status, bearer, fault);
         (answer, seen)
     }
 

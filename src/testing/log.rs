@@ -1,6 +1,6 @@
 //! What a fake remembers of the requests it answered.
 
-use super::exchange::Ask;
+use super::{exchange::Ask, fault::Fault};
 use http::HeaderMap;
 use std::{fmt, time::SystemTime};
 
@@ -22,11 +22,13 @@ pub struct Seen {
     pub tenant: Option<String>,
     /// When it was answered, on the fake's clock.
     pub at: SystemTime,
+    /// What went wrong with it because the test had asked for that.
+    pub fault: Option<Fault>,
     headers: HeaderMap,
 }
 
 impl Seen {
-    pub(super) fn of(ask: &Ask<'_>, status: Option<u16>, bearer: Option<String>) -> Self {
+    pub(super) fn of(ask: &Ask<'_>, status: Option<u16>, bearer: Option<String>, fault: Option<&Fault>) -> Self {
         let tenant = ask.header("tenant").or_else(|| ask.header("x-tenant"));
         Self {
             operation: ask.operation().to_owned(),
@@ -36,6 +38,7 @@ impl Seen {
             bearer,
             tenant: tenant.map(str::to_owned),
             at: ask.now,
+            fault: fault.cloned(),
             headers: without_credentials(&ask.request.headers),
         }
     }
@@ -97,6 +100,7 @@ impl fmt::Debug for Seen {
             .field("bearer", &self.bearer)
             .field("tenant", &self.tenant)
             .field("at", &self.at)
+            .field("fault", &self.fault)
             .finish_non_exhaustive()
     }
 }

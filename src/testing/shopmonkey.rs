@@ -267,6 +267,7 @@ struct Shop {
 }
 
 struct Session {
+    email: String,
     audience: Option<String>,
 }
 
@@ -358,7 +359,7 @@ impl Shop {
         if !self.users.know(email, password) {
             return Err(refusal(self.rules.refused_login, "API-401002", "Invalid email or password"));
         }
-        let lineage = self.sessions.begin(Session { audience });
+        let lineage = self.sessions.begin(Session { email: email.to_owned(), audience });
         Ok(self.new_session(lineage, email, ask.now))
     }
 
@@ -434,7 +435,14 @@ impl Shop {
             "list_api_keys" => self.list_keys(ask),
             "create_api_key" => self.create_key(ask),
             "delete_api_key" => self.delete_key(ask),
-            OTHER => Ok(Answer::json(200, &json!({ "success": true, "ok": true, "path": ask.path() }))),
+            OTHER => {
+                let user = match caller {
+                    Caller::Session(lineage) => Some(&self.sessions.owner(lineage).email),
+                    Caller::Key(_) => None,
+                };
+                let answer = json!({ "success": true, "ok": true, "path": ask.path(), "user": user });
+                Ok(Answer::json(200, &answer))
+            }
             operation => unreachable!("the document has a new operation: {operation}"),
         }
     }
