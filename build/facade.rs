@@ -255,7 +255,7 @@ fn dress_builders(code: &mut syn::File, document: &Document) -> Result<(), Vec<C
                     declared.attrs.splice(0..0, docs(&text));
                 }
                 Item::Impl(block) if is_about(block, &builder) => {
-                    dress_builder(block, &about, tenant.as_deref(), operation).or_else(|why| {
+                    dress_builder(block, &about, tenant.as_deref(), document, operation).or_else(|why| {
                         let cure = "the generator was updated: bring build/send.rs up to it";
                         complain(&document.file, &operation.place(), why, cure)
                     })?;
@@ -271,6 +271,7 @@ fn dress_builder(
     block: &mut ItemImpl,
     about: &BTreeMap<String, String>,
     tenant: Option<&str>,
+    document: &Document,
     operation: Operation<'_>,
 ) -> Result<(), String> {
     for item in &mut block.items {
@@ -280,7 +281,7 @@ fn dress_builder(
                 function.vis = parse_quote!(pub(crate));
                 Requirements.visit_impl_item_fn_mut(function);
             }
-            "send" => send::rewrite(function, operation)?,
+            "send" => send::rewrite(function, document, operation)?,
             "body_map" => function.attrs = docs("Fills in the body: the closure gets its builder and returns it."),
             name if tenant == Some(name) => {
                 rewrite_setter(function, docs(TENANT));

@@ -20,8 +20,7 @@ pub(crate) fn add(
     reach: &Reach,
     limits: &Limits,
 ) -> Result<(), Vec<Complaint>> {
-    let mut operations: Vec<_> = document.operations().collect();
-    operations.sort_by_key(|operation| names::snake(operation.id()));
+    let operations = sorted(document);
     let none = OperationLimits::default();
     let mut shapes = Shapes::default();
     let rows = operations.iter().map(|operation| {
@@ -46,6 +45,18 @@ pub(crate) fn add(
     };
     code.items.extend(table.items);
     Ok(())
+}
+
+/// The operations in the order of the table.
+fn sorted(document: &Document) -> Vec<Operation<'_>> {
+    let mut operations: Vec<_> = document.operations().collect();
+    operations.sort_by_key(|operation| names::snake(operation.id()));
+    operations
+}
+
+/// The row of an operation in the table.
+pub(crate) fn position(document: &Document, operation: Operation<'_>) -> usize {
+    sorted(document).iter().take_while(|other| other.id() != operation.id()).count()
 }
 
 fn row(

@@ -3,7 +3,11 @@
 //! The generator writes: take the builder apart, make the URL, the headers and the request, run hooks, send, match the
 //! status. We keep what makes the request and replace the rest: Keyway sends, and only a success comes back.
 
-use super::document::Operation;
+use super::{
+    document::{Document, Operation},
+    facts,
+};
+use proc_macro2::Literal;
 use quote::{ToTokens, quote};
 use syn::{
     Expr, ExprMethodCall, ImplItemFn, Local, Pat, Stmt, parse_quote,
@@ -12,7 +16,7 @@ use syn::{
 
 /// # Errors
 /// What of the generated function has a form that we do not know.
-pub(crate) fn rewrite(function: &mut ImplItemFn, operation: Operation<'_>) -> Result<(), String> {
+pub(crate) fn rewrite(function: &mut ImplItemFn, document: &Document, operation: Operation<'_>) -> Result<(), String> {
     let answer = answer_type(function).ok_or("the answer of the generated `send` has a form we do not know")?;
     let is_empty = quote!(#answer).to_string() == "()";
     let mut statements = std::mem::take(&mut function.block.stmts);
@@ -38,6 +42,7 @@ pub(crate) fn rewrite(function: &mut ImplItemFn, operation: Operation<'_>) -> Re
     }
 
     let id = super::names::snake(operation.id());
+    let row = Literal::usize_unsuffixed(facts::position(document, operation));
     let is_anything = quote!(#answer).to_string() == quote!(::serde_json::Value).to_string();
     let decode = match (is_empty, is_anything) {
         (true, _) => quote!(Ok(crate::http::runtime::ResponseValue::empty(answer))),
@@ -53,7 +58,7 @@ pub(crate) fn rewrite(function: &mut ImplItemFn, operation: Operation<'_>) -> Re
         pub async fn send(self) -> ::std::result::Result<crate::http::runtime::ResponseValue<#answer>, crate::Error> {
             let sent: ::std::result::Result<_, crate::Error> = async move {
                 #(#statements)*
-                let answer = crate::http::runtime::call(&#client.inner, #request, #id).await?;
+                let answer = crate::http::runtime::call(&#client.inner, #request, &super::FACTS[#row]).await?;
                 #decode
             }
             .await;

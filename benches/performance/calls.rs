@@ -46,7 +46,7 @@ pub(crate) fn rows() -> Vec<Row> {
         Row::new("a call with `http()`", apart(http, bare), format!("{bare:.0}: bare reqwest with a prepared header"))
             .aimed("at most 3,000 more", http - bare, 3_000.0),
         Row::new(
-            "reqwest's own copy of a request; a call without a body makes a cheaper one",
+            "reqwest's own copy of a request; a call without a body keeps a cheaper one",
             format!("{:.0} instructions", copied - bare),
             "a bare call without it".into(),
         ),

@@ -5,6 +5,7 @@ use super::{
     facts::{Certainty, Facts, Step},
 };
 use crate::{Error, ErrorKind, Validation, clock::Clock, session::cooldown::LONGEST_BELIEVED};
+use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header::RETRY_AFTER};
 use reqwest::Response;
 use serde_json::Value;
@@ -20,7 +21,7 @@ const SHOWN: usize = 4 * 1024;
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
-    pub(crate) body: Vec<u8>,
+    pub(crate) body: Bytes,
 }
 
 impl Answer {
@@ -36,15 +37,26 @@ impl Answer {
             };
             if late { Error::from(error) } else { broken() }.with_status(status.as_u16())
         };
-        let mut body = Vec::new();
+        // Most answers come in one piece, and that is the body.
+        let first = response.chunk().await.map_err(torn)?.unwrap_or_default();
+        let mut joined = Vec::new();
+        let mut length = first.len();
         while let Some(chunk) = response.chunk().await.map_err(torn)? {
-            if body.len() + chunk.len() > LONGEST {
-                return Err(Error::protocol("the answer is longer than 8 MiB and was not read further")
-                    .with_status(status.as_u16())
-                    .advice("fetch it with http() and read its body as a stream"));
+            length += chunk.len();
+            if length > LONGEST {
+                break;
             }
-            body.extend_from_slice(&chunk);
+            if joined.is_empty() {
+                joined.extend_from_slice(&first);
+            }
+            joined.extend_from_slice(&chunk);
         }
+        if length > LONGEST {
+            return Err(Error::protocol("the answer is longer than 8 MiB and was not read further")
+                .with_status(status.as_u16())
+                .advice("fetch it with http() and read its body as a stream"));
+        }
+        let body = if joined.is_empty() { first } else { joined.into() };
         Ok(Self { status, headers, body })
     }
 

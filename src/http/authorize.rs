@@ -9,26 +9,33 @@ use crate::{Error, Generation, Lease};
 use http::{HeaderName, HeaderValue};
 use reqwest::Request;
 use std::net::IpAddr;
-use url::{Host, Url};
+use url::{Host, Position, Url};
 
 /// Where credentials may go: the client's own origins, over https or within this machine.
 #[derive(Debug, Clone)]
 pub(crate) struct Origins {
     own: Vec<Url>,
+    /// How the addresses begin that are of the first of them and may have credentials.
+    first: Option<String>,
     plain_allowed: bool,
 }
 
 impl Origins {
     pub(crate) fn new(root: &Url, also: &[Url], plain_allowed: bool) -> Self {
-        Self { own: [root].into_iter().chain(also).cloned().collect(), plain_allowed }
+        let first = (plain_allowed || is_private(root)).then(|| format!("{}/", &root[..Position::BeforePath]));
+        Self { own: [root].into_iter().chain(also).cloned().collect(), first, plain_allowed }
     }
 
     fn include(&self, url: &Url) -> bool {
+        // Nearly every call is for the root. Its origin ends with the `/` of a path, so nothing longer begins like it.
+        if self.first.as_ref().is_some_and(|first| url.as_str().starts_with(first)) {
+            return true;
+        }
         self.own.iter().any(|own| is_same_origin(own, url)) && (self.plain_allowed || is_private(url))
     }
 }
 
-/// Scheme, host and port. Every call is asked this, so nothing is copied for it; `own` is https or http.
+/// Scheme, host and port; `own` is https or http.
 fn is_same_origin(own: &Url, url: &Url) -> bool {
     own.scheme() == url.scheme()
         && own.host_str() == url.host_str()

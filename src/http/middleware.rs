@@ -1,6 +1,6 @@
 //! `client.middleware()`: the session for the calls of an HTTP client of the user's own.
 
-use super::{Core, prefer_json, replay::copy};
+use super::{Core, prefer_json, replay::Spare};
 use crate::Error;
 use http::{Extensions, header::AUTHORIZATION};
 use reqwest::{Request, Response};
@@ -98,12 +98,13 @@ impl Middleware for SessionMiddleware {
         prefer_json(&mut request);
         let token = core.within(until, Error::not_in_time, pin!(core.authorize(&mut request, None))).await?;
         core.hurry(&mut request, until);
-        let (origin, again) = (request.url().origin(), copy(&request));
+        let (address, spare) = (request.url().clone(), Spare::of(&request));
         let response = next.clone().run(request, extensions).await?;
-        if response.url().origin() != origin {
+        if response.url().origin() != address.origin() {
             return Ok(response);
         }
-        let again = core.within(until, Error::too_late, pin!(core.replayable(&response, token, again, None))).await?;
+        let again = core.replayable(response.status(), &address, token, spare.as_ref(), None);
+        let again = core.within(until, Error::too_late, pin!(again)).await?;
         match again {
             Some(mut again) => {
                 core.hurry(&mut again, until);

@@ -26,7 +26,7 @@ use drift::Drift;
 use facts::{Facts, Role};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::ACCEPT};
 use paths::Paths;
-use replay::copy;
+use replay::{Spare, is_final};
 use reqwest::{Request, Response};
 use std::{
     fmt,
@@ -101,8 +101,7 @@ impl Core {
     }
 
     /// A documented operation, from the checks before it to the judgement of its answer.
-    pub(crate) async fn operation(&self, mut request: Request, id: &'static str) -> Result<Answer, Error> {
-        let facts = self.facts(id)?;
+    pub(crate) async fn operation(&self, mut request: Request, facts: &'static Facts) -> Result<Answer, Error> {
         limits::check(facts, &request).map_err(|error| error.at(facts.operation))?;
         self.allowed(facts)?;
         self.set_tenant(&mut request, facts)?;
@@ -145,15 +144,12 @@ impl Core {
         facts: Option<&Facts>,
         until: Option<Duration>,
     ) -> Result<Response, Error> {
-        // One copy, for whatever may have to be sent again.
-        let spare = copy(&request);
-        let response = self.send(request, spare.as_ref(), facts, until).await?;
-        match self.replayable(&response, token, spare, facts).await? {
-            Some(again) => {
-                let spare = copy(&again);
-                self.send(again, spare.as_ref(), facts, until).await
-            }
-            None => Ok(response),
+        // For whatever may have to be sent again.
+        let spare = Spare::of(&request);
+        match self.execute(request, until).await {
+            Ok(response) if is_final(&response) => Ok(response),
+            // Boxed, so that the future of nearly every call stays small.
+            outcome => Box::pin(self.tried(outcome, token, spare, facts, until)).await,
         }
     }
 
@@ -199,14 +195,9 @@ impl Core {
         };
         self.settle_tenant(&mut request)?;
         self.carry(&mut request, &lease);
-        let spare = copy(&request);
-        self.send(request, spare.as_ref(), Some(facts), None).await
-    }
-
-    fn facts(&self, id: &str) -> Result<&'static Facts, Error> {
-        let facts = self.0.surface.facts;
-        let found = facts.binary_search_by(|facts| facts.operation.cmp(id)).map(|at| &facts[at]);
-        found.map_err(|_| Error::config(format!("the operation {id} is not in the facts of {}", self.0.surface.name)))
+        let spare = Spare::of(&request);
+        let outcome = self.execute(request, None).await;
+        self.retried(outcome, spare.as_ref(), Some(facts), None).await
     }
 
     /// A call that needs another role than this session's fails here, before any I/O.

@@ -2,41 +2,61 @@
 
 use super::{Core, answer::retry_after, facts::Facts};
 use crate::{Error, Generation};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 use reqwest::{Request, Response, StatusCode};
 use std::time::Duration;
+use url::Url;
 
 impl Core {
-    /// After a 401: that token is rejected, and the copy of the request comes back with a new one. `None` when the 401
-    /// is the answer: no session was on the request, its body cannot be sent twice, or a new token would not help.
+    /// What is left to do with what came of the first try: waits and further tries, and one replay after a 401. Few calls
+    /// come here.
+    pub(super) async fn tried(
+        &self,
+        outcome: reqwest::Result<Response>,
+        token: Option<Generation>,
+        spare: Option<Spare>,
+        facts: Option<&Facts>,
+        until: Option<Duration>,
+    ) -> Result<Response, Error> {
+        let response = self.retried(outcome, spare.as_ref(), facts, until).await?;
+        let again = self.replayable(response.status(), response.url(), token, spare.as_ref(), facts).await?;
+        let Some(again) = again else { return Ok(response) };
+        let spare = Spare::of(&again);
+        let outcome = self.execute(again, until).await;
+        self.retried(outcome, spare.as_ref(), facts, until).await
+    }
+
+    /// After a 401: that token is rejected, and the request comes back with a new one, for the same address. `None` when
+    /// the 401 is the answer: no session was on the request, its body cannot be sent twice, or a new token would not help.
     pub(super) async fn replayable(
         &self,
-        response: &Response,
+        status: StatusCode,
+        address: &Url,
         token: Option<Generation>,
-        again: Option<Request>,
+        spare: Option<&Spare>,
         facts: Option<&Facts>,
     ) -> Result<Option<Request>, Error> {
-        let (StatusCode::UNAUTHORIZED, Some(token)) = (response.status(), token) else { return Ok(None) };
+        let (StatusCode::UNAUTHORIZED, Some(token)) = (status, token) else { return Ok(None) };
         let worth_it = self.0.session.reject(token);
-        let Some(mut again) = again.filter(|_| worth_it) else { return Ok(None) };
+        let again = spare.filter(|_| worth_it).and_then(|spare| spare.request(address));
+        let Some(mut again) = again else { return Ok(None) };
         // The tenant stays: it may have been chosen for this call.
         again.headers_mut().remove(self.0.session.header());
         Ok(self.authorize(&mut again, facts).await?.map(|_| again))
     }
 
-    /// Sends, and sends a copy of `spare` again where that may be. A wait that would end after `until` (monotonic) is not
-    /// begun.
-    pub(super) async fn send(
+    /// Sends `spare` again where that may be, after a first try with this outcome. A wait that would end after `until`
+    /// (monotonic) is not begun.
+    pub(super) async fn retried(
         &self,
-        mut request: Request,
-        spare: Option<&Request>,
+        mut outcome: reqwest::Result<Response>,
+        spare: Option<&Spare>,
         facts: Option<&Facts>,
         until: Option<Duration>,
     ) -> Result<Response, Error> {
         let may_resend = facts.is_some_and(|facts| facts.resend);
         let mut number = 1;
         loop {
-            self.hurry(&mut request, until);
-            let outcome = self.0.client.execute(request).await;
             number += 1;
             let wait = match &outcome {
                 Ok(response) if may_resend && may_pass(response.status()) => {
@@ -48,29 +68,77 @@ impl Core {
                 _ => None,
             };
             let wait = wait.filter(|wait| until.is_none_or(|until| *wait < self.left(until)));
-            let again = wait.and_then(|wait| Some((wait, copy(spare?)?)));
-            let Some((wait, copy)) = again else { return outcome.map_err(Error::from) };
+            let again = wait.and_then(|wait| Some((wait, spare?.request(address(&outcome)?)?)));
+            let Some((wait, again)) = again else { return outcome.map_err(Error::from) };
             self.0.clock.sleep(wait).await;
-            request = copy;
+            outcome = self.execute(again, until).await;
         }
+    }
+
+    /// Sends once, in what is left of the time.
+    pub(super) fn execute(
+        &self,
+        mut request: Request,
+        until: Option<Duration>,
+    ) -> impl Future<Output = reqwest::Result<Response>> + Send + use<> {
+        self.hurry(&mut request, until);
+        self.0.client.execute(request)
     }
 }
 
-/// A copy of a request; `None` if its body cannot be sent twice. Every call makes one. Most have no body, and reqwest's own
-/// copy makes room in each of them for a timeout that they do not have either, at twice the price of the rest.
-pub(super) fn copy(request: &Request) -> Option<Request> {
-    if request.body().is_some() {
-        return request.try_clone();
-    }
-    let mut copy = Request::new(request.method().clone(), request.url().clone());
-    *copy.headers_mut() = request.headers().clone();
-    *copy.version_mut() = request.version();
-    if let Some(timeout) = request.timeout() {
-        *copy.timeout_mut() = Some(*timeout);
-    }
-    Some(copy)
+/// Whether this is the answer, whatever the call may still try.
+pub(super) fn is_final(response: &Response) -> bool {
+    response.status() != StatusCode::UNAUTHORIZED && !may_pass(response.status())
+}
+
+fn address(outcome: &reqwest::Result<Response>) -> Option<&Url> {
+    outcome.as_ref().map_or_else(reqwest::Error::url, |response| Some(response.url()))
 }
 
 fn may_pass(status: StatusCode) -> bool {
     matches!(status.as_u16(), 429 | 502 | 503 | 504)
+}
+
+/// What a request can be made from once more. Every call keeps one and hardly any needs it, so it is as little as can be.
+pub(super) enum Spare {
+    /// A request without a body, and without its address: that comes back with the answer or with the failure.
+    Head {
+        method: Method,
+        headers: Vec<(HeaderName, HeaderValue)>,
+        version: Version,
+        timeout: Option<Duration>,
+    },
+    Whole(Request),
+}
+
+impl Spare {
+    /// `None` if the request has a body that cannot be sent twice.
+    pub(super) fn of(request: &Request) -> Option<Self> {
+        if request.body().is_some() {
+            return request.try_clone().map(Self::Whole);
+        }
+        let headers = request.headers().iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        let (method, version) = (request.method().clone(), request.version());
+        Some(Self::Head { method, headers, version, timeout: request.timeout().copied() })
+    }
+
+    /// The request, for the address it had.
+    pub(super) fn request(&self, address: &Url) -> Option<Request> {
+        let (method, headers, version, timeout) = match self {
+            Self::Head { method, headers, version, timeout } => (method, headers, version, timeout),
+            Self::Whole(request) => return request.try_clone(),
+        };
+        let mut request = Request::new(method.clone(), address.clone());
+        *request.version_mut() = *version;
+        *request.timeout_mut() = *timeout;
+        append(request.headers_mut(), headers);
+        Some(request)
+    }
+}
+
+/// Several values of one name stay several.
+fn append(map: &mut HeaderMap, headers: &[(HeaderName, HeaderValue)]) {
+    for (name, value) in headers {
+        map.append(name.clone(), value.clone());
+    }
 }

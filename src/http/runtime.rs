@@ -2,7 +2,7 @@
 //!
 //! It stands where the generator's own runtime would, so that generated code speaks our [`Error`] from the start and a
 //! [`Secret`] is written nowhere but into a request.
-use super::{Core, answer::Answer};
+use super::{Core, answer::Answer, facts::Facts};
 use crate::{Error, Secret, secret::writing};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{
@@ -125,9 +125,9 @@ optional_from! {
 }
 
 /// Sends a generated operation. Every request says that it wants JSON: some servers answer HTML otherwise.
-pub(crate) async fn call(core: &Core, mut request: Request, operation: &'static str) -> Result<Answer, Error> {
+pub(crate) async fn call(core: &Core, mut request: Request, facts: &'static Facts) -> Result<Answer, Error> {
     request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
-    core.operation(request, operation).await
+    core.operation(request, facts).await
 }
 
 /// A refused argument. The generated message reads "`field` why".
