@@ -4,6 +4,7 @@
 //! [docs/logs.md]: https://docs.rs/crate/keyway/latest/source/docs/logs.md
 //! [docs/fleet.md]: https://docs.rs/crate/keyway/latest/source/docs/fleet.md
 //! [docs/performance.md]: https://docs.rs/crate/keyway/latest/source/docs/performance.md
+//! [docs/build-cost.md]: https://docs.rs/crate/keyway/latest/source/docs/build-cost.md
 //! [docs/compare.md]: https://docs.rs/crate/keyway/latest/source/docs/compare.md
 //! [specs/README.md]: https://docs.rs/crate/keyway/latest/source/specs/README.md
 //! [SECURITY.md]: https://docs.rs/crate/keyway/latest/source/SECURITY.md
@@ -15,16 +16,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 // With fewer surfaces some shared pieces have no user; with all of them dead code is told.
-#![cfg_attr(
-    not(all(
-        feature = "orderingstack",
-        feature = "shopmonkey",
-        feature = "vitamojo",
-        feature = "vms",
-        feature = "vtex"
-    )),
-    allow(dead_code, unused_imports, unused_macros)
-)]
+#![cfg_attr(not(every_surface), allow(dead_code, unused_imports, unused_macros))]
 
 use std::{future::Future, pin::Pin};
 
@@ -74,17 +66,8 @@ pub use session::{
 pub use store::RedisStore;
 pub use store::{FileStore, Generation, Key, LeasedLock, MemoryStore, Record, Store, StoreError, StoreLock};
 
-pub use surfaces::custom;
-#[cfg(feature = "orderingstack")]
-pub use surfaces::orderingstack;
-#[cfg(feature = "shopmonkey")]
-pub use surfaces::shopmonkey;
-#[cfg(feature = "vitamojo")]
-pub use surfaces::vitamojo;
-#[cfg(feature = "vms")]
-pub use surfaces::vms;
-#[cfg(feature = "vtex")]
-pub use surfaces::vtex;
+// `custom`, and each vendor that is switched on.
+pub use surfaces::*;
 
 /// A boxed future that may be sent to another thread: what object-safe async traits return.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -25,14 +25,7 @@ mod vtex_storefront;
 
 pub(crate) use issuer::{Capabilities, DynIssuer, Issued, Issuer, Placement, Polled, Prose, Renewal};
 
-#[cfg(all(
-    test,
-    feature = "orderingstack",
-    feature = "shopmonkey",
-    feature = "vitamojo",
-    feature = "vms",
-    feature = "vtex"
-))]
+#[cfg(all(test, every_surface))]
 mod tests {
     use super::*;
     use std::{fmt::Write, fs, path::Path};

@@ -2,7 +2,7 @@
 
 use crate::laws::{Stage, Surface, for_every_surface};
 use keyway::{Clock, ErrorKind, Expiry, testing::Fault};
-use std::{collections::HashSet, time::Duration};
+use std::{collections::HashSet, fs, path::Path, time::Duration};
 
 const DAY: i64 = 86_400;
 const MINUTE: Duration = Duration::from_secs(60);
@@ -145,4 +145,20 @@ for_every_surface! {
     whatever_else_a_renewal_fails_with_the_refresh_token_is_kept
     a_throttle_is_waited_for_as_long_as_it_says_and_no_longer
     a_refresh_token_that_the_vendor_refuses_is_not_presented_again
+}
+
+/// What a surface with a document needs elsewhere, and no compiler misses.
+#[apply(hunted!)]
+fn every_document_has_a_default_feature_and_a_row_in_the_readme() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let [manifest, readme] = ["Cargo.toml", "README.md"].map(|file| fs::read_to_string(root.join(file)).unwrap());
+    let default = manifest.lines().find(|line| line.starts_with("default = [")).unwrap();
+    for file in fs::read_dir(root.join("specs")).unwrap() {
+        let name = file.unwrap().file_name().into_string().unwrap();
+        let Some(surface) = name.strip_suffix(".json") else { continue };
+        assert!(default.contains(&format!("\"{surface}\"")), "`{surface}` is not in `default` of Cargo.toml");
+        for row in [format!("| `keyway::{surface}` |"), format!("| `{surface}` `.")] {
+            assert!(readme.contains(&row), "README.md has no row that begins with {row}");
+        }
+    }
 }
