@@ -8,7 +8,7 @@ use crate::{
         questions::{AccessKey, Captcha, DeviceCode},
     },
 };
-use serde_json::Value;
+use serde_json::{Value, error::Category};
 use std::{borrow::Cow, collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 /// What went wrong, with which operation, and what to do about it.
@@ -467,23 +467,40 @@ impl Drop for Inner {
     }
 }
 
+impl Error {
+    /// An answer of `http()` that the caller reads into a type of theirs.
+    fn unread(why: &serde_json::Error) -> Self {
+        let (what, advice) = match why.classify() {
+            Category::Data => {
+                ("does not fit the type it is read into", "correct the type, or look at the answer with text()")
+            }
+            _ => (
+                "is not JSON",
+                "look at it with text(): a failure, or something in between, may answer with a web page",
+            ),
+        };
+        Self::protocol(format!("the answer {what} ({})", misfit(why))).advice(advice)
+    }
+}
+
 impl From<reqwest::Error> for Error {
     /// The URL is dropped: it may hold a secret. Unless the connection was never there, the vendor may have acted.
     fn from(error: reqwest::Error) -> Self {
         let error = error.without_url();
         // A body that ends too early is called a failure of decoding too.
-        let is_no_json = error.is_decode() && source_of::<serde_json::Error>(&error);
+        let unread = std::error::Error::source(&error).filter(|_| error.is_decode());
+        if let Some(why) = unread.and_then(|cause| cause.downcast_ref::<serde_json::Error>()) {
+            return Self::unread(why).with_unknown_outcome();
+        }
         let (kind, what) = match () {
             () if error.is_timeout() => (ErrorKind::Timeout, "no answer in time"),
             () if error.is_connect() => (ErrorKind::Outage, "the vendor cannot be reached"),
             () if error.is_builder() => (ErrorKind::Config, "the request cannot be built"),
-            () if is_no_json => (ErrorKind::Protocol, "the answer cannot be decoded"),
             () if error.is_status() => (ErrorKind::Api, "the vendor answered with a failure"),
             () => (ErrorKind::Outage, "the connection broke before the answer was complete"),
         };
-        // serde's text quotes values, so the cause of a decoding failure stays out.
         let message = match root_cause(&error) {
-            Some(cause) if !is_no_json && !error.is_builder() => format!("{what}: {cause}"),
+            Some(cause) if !error.is_builder() => format!("{what}: {cause}"),
             _ => what.to_owned(),
         };
         let made = Self::new(kind, message);
@@ -499,8 +516,27 @@ impl From<reqwest::Error> for Error {
     }
 }
 
-fn source_of<T: std::error::Error + 'static>(error: &dyn std::error::Error) -> bool {
-    error.source().is_some_and(|cause| cause.is::<T>())
+/// Why JSON could not be read into a type, and where. serde's own text quotes values: only what it says of the type it
+/// wanted is shown.
+pub(crate) fn misfit(error: &serde_json::Error) -> String {
+    let (line, column) = (error.line(), error.column());
+    let text = error.to_string();
+    let text = text.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&text);
+    let what = match error.classify() {
+        Category::Eof => "it ends too early".to_owned(),
+        Category::Data => wanted(text).unwrap_or_else(|| "a value has another type or is missing".to_owned()),
+        _ => "it is not JSON".to_owned(),
+    };
+    format!("{what}, line {line}, column {column}")
+}
+
+fn wanted(text: &str) -> Option<String> {
+    if let Some(field) = text.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
+        return is_plain(field).then(|| format!("it lacks `{field}`"));
+    }
+    let is_serdes = ["invalid type: ", "invalid value: ", "invalid length "].iter().any(|head| text.starts_with(head));
+    let (_, wanted) = text.rsplit_once(", expected ").filter(|_| is_serdes)?;
+    Some(format!("a value is not {}", if wanted == "a string" { "text" } else { wanted }))
 }
 
 /// The innermost cause: the operating system's words, on one line.
@@ -520,7 +556,26 @@ const _: () = {
 
 #[cfg(test)]
 mod tests {
-    use super::ErrorKind;
+    use super::{ErrorKind, misfit};
+
+    #[test]
+    fn what_does_not_fit_is_told_by_the_wanted_type_and_without_a_value() {
+        #[derive(Debug, serde::Deserialize)]
+        #[allow(dead_code, reason = "it is never read")]
+        struct Camera {
+            id: u8,
+            name: String,
+        }
+        let why = |text: &str| misfit(&serde_json::from_str::<Camera>(text).expect_err("no camera"));
+        assert_eq!(why(r#"{"id":1}"#), "it lacks `name`, line 1, column 8");
+        assert_eq!(why(r#"{"id":"hunter2, expected u8"}"#), "a value is not u8, line 1, column 28");
+        assert_eq!(why("{\n  \"id\": 300}"), "a value is not u8, line 2, column 11");
+        assert_eq!(why(r#"{"id":1,"name":["hunter2"]}"#), "a value is not text, line 1, column 15");
+        assert_eq!(why(r#"{"id":1,"#), "it ends too early, line 1, column 8");
+        assert_eq!(why("hunter2"), "it is not JSON, line 1, column 1");
+        let unknown = serde_json::from_str::<Option<std::net::Ipv4Addr>>(r#""hunter2""#).expect_err("no address");
+        assert_eq!(misfit(&unknown), "a value has another type or is missing, line 1, column 9");
+    }
 
     /// A kind that is added here does not compile before it has a place in the list, and so in the page.
     #[test]

@@ -4,7 +4,7 @@ use super::{
     Surface,
     facts::{Certainty, Facts, Step},
 };
-use crate::{Error, ErrorKind, Validation, clock::Clock, session::cooldown::LONGEST_BELIEVED};
+use crate::{Error, ErrorKind, Validation, clock::Clock, error::misfit, session::cooldown::LONGEST_BELIEVED};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header::RETRY_AFTER};
 use reqwest::Response;
@@ -60,28 +60,21 @@ impl Answer {
         Ok(Self { status, headers, body })
     }
 
-    /// The body as a type of ours. serde's own text stays out of the error: it quotes values.
+    /// The body as a type of ours.
     pub(crate) fn json<T: serde::de::DeserializeOwned>(&self) -> Result<T, Error> {
-        serde_json::from_slice(&self.body).map_err(|error| {
-            let what = match self.body.iter().find(|byte| !byte.is_ascii_whitespace()) {
-                None => "the answer is empty where JSON was promised".to_owned(),
-                Some(b'<') => "the answer is a web page where JSON was promised".to_owned(),
-                Some(_) => format!(
-                    "the answer is not what the document promises ({}, line {}, column {})",
-                    match error.classify() {
-                        serde_json::error::Category::Eof => "it ends too early",
-                        serde_json::error::Category::Data => "a value has another type or is missing",
-                        _ => "it is not JSON",
-                    },
-                    error.line(),
-                    error.column()
-                ),
-            };
-            Error::protocol(what)
-                .with_status(self.status.as_u16())
-                .with_request_id(request_id(&self.headers))
-                .advice("the vendor changed its answer, or something between you and the vendor answered")
-        })
+        serde_json::from_slice(&self.body).map_err(|why| self.unread(&why))
+    }
+
+    fn unread(&self, why: &serde_json::Error) -> Error {
+        let what = match self.body.iter().find(|byte| !byte.is_ascii_whitespace()) {
+            None => "the answer is empty where JSON was promised".to_owned(),
+            Some(b'<') => "the answer is a web page where JSON was promised".to_owned(),
+            Some(_) => format!("the answer is not what the document promises ({})", misfit(why)),
+        };
+        Error::protocol(what)
+            .with_status(self.status.as_u16())
+            .with_request_id(request_id(&self.headers))
+            .advice("the vendor changed its answer, or something between you and the vendor answered")
     }
 
     /// Whether nothing but blanks came.

@@ -32,7 +32,7 @@ async fn said() -> Vec<(ErrorKind, Vec<Error>)> {
         (ErrorKind::Api, api().await),
         (ErrorKind::Outage, vec![vms_fault(Fault::Html(503)).await, typed_call(Fault::CutHalfway).await]),
         (ErrorKind::Timeout, timeout().await),
-        (ErrorKind::Protocol, vec![typed_call(Fault::Html(200)).await, typed_call(Fault::Empty(302)).await]),
+        (ErrorKind::Protocol, protocol().await),
         (ErrorKind::Store, vec![store().await]),
         (ErrorKind::Config, config()),
     ]
@@ -172,6 +172,19 @@ async fn timeout() -> Vec<Error> {
     gate.arrived(1).await;
     clock.advance(Duration::from_secs(5));
     vec![call.await.unwrap().unwrap_err(), typed_call(Fault::Empty(504)).await]
+}
+
+async fn protocol() -> Vec<Error> {
+    #[derive(Debug, serde::Deserialize)]
+    struct Camera {
+        #[allow(dead_code, reason = "the fake's cameras have none")]
+        title: String,
+    }
+    let (fake, clock) = (FakeVms::start().await, ManualClock::new());
+    let client = vms_client(&fake, &clock).build().unwrap();
+    let cameras = client.http().get("/api/v1/cameras").send().await.unwrap();
+    let read: Error = cameras.json::<Vec<Camera>>().await.unwrap_err().into();
+    vec![typed_call(Fault::Html(200)).await, typed_call(Fault::Empty(302)).await, read]
 }
 
 /// A disk that is gone when a token is to be renewed that may be spent only once.
