@@ -46,7 +46,7 @@ impl Person {
 impl Responder for Person {
     async fn captcha(&self, captcha: Captcha) -> Option<Secret> {
         println!("\nA captcha, good for {} s (number {}):", captcha.expires_in().as_secs(), captcha.attempt());
-        // The file is gone as soon as this is over, however it ends.
+        // The file is gone as soon as this is over; only a program that is killed, by Ctrl-C for one, leaves it.
         let _picture = match show(captcha.image()) {
             Some(()) => None,
             None => {

@@ -18,7 +18,7 @@ use crate::{
     Error, ErrorKind,
     clock::Now,
     store::{Generation, Record, StoreError, StoreLock, fingerprint},
-    surfaces::{Issued, Renewal},
+    surfaces::{Capabilities, Issued, Renewal},
 };
 use std::{
     future::Future,
@@ -282,9 +282,10 @@ impl Drop for Pilot {
         }
         self.flight.unlock();
         if std::thread::panicking() {
-            let error = Error::protocol(
-                "a sign-in or renewal panicked, in a responder, credential source or store, or in Keyway",
-            )
+            let Capabilities { surface, credential, .. } = &self.engine.capabilities;
+            let error = Error::protocol(format!(
+                "a sign-in or renewal of `{surface}` by `{credential}` panicked, in an issuer, responder, credential source or store, or in Keyway",
+            ))
             .advice("see the panic's own message; the next call tries anew");
             self.land(Err(error));
         } else {

@@ -555,7 +555,8 @@ async fn a_store_that_answers_garbage_or_panics_wedges_nobody() {
     store.tell(Lie::Panic);
     clock.advance(Duration::from_secs(60));
     let error = client.http().get("/api/v1/cameras").send().await.unwrap_err();
-    assert!(error.kind() == ErrorKind::Protocol && error.to_string().contains("panicked"), "{error}");
+    assert_eq!(error.kind(), ErrorKind::Protocol, "{error}");
+    assert!(error.to_string().starts_with("a sign-in or renewal of `vms` by `.password(..)` panicked, "), "{error}");
     store.tell(Lie::None);
     clock.advance(Duration::from_secs(60));
     assert_eq!(client.http().get("/api/v1/cameras").send().await.unwrap().status(), 200);

@@ -52,7 +52,9 @@ const TRIES: u32 = 5;
 /// | `keyway:{…}:session` | two lines: which token of which session it is, with a number that no other save has; and the [`Record`] as JSON: access and refresh token, when they were issued and end, a digest of the credential. Member by member at [`Record::to_json`]. Never a password, never a captcha |
 /// | `keyway:{…}:lock` | a random word of whoever signs in or renews just now |
 ///
-/// The attempts at a vendor that limits them are kept in the same way. Everything ends by itself:
+/// The attempts at a vendor that limits them are kept in the same way, as `keyway:{…}:session` and `:lock` under a name of their
+/// own: they are counted by address, so all sessions there share them. A surface of your own is called `custom` in these names,
+/// whatever its issuer says. Everything ends by itself:
 ///
 /// | what | is kept for |
 /// |---|---|
