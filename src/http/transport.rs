@@ -7,7 +7,7 @@ use super::{
     facts::Facts,
     paths::Paths,
 };
-use crate::{Error, ErrorKind, Secret, clock::Clock, secret::writing, session::Attempt};
+use crate::{BoxFuture, Error, ErrorKind, Secret, clock::Clock, secret::writing, session::Attempt};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderMap, HeaderValue, Method, header};
 use serde::{Serialize, de::IgnoredAny};
@@ -60,41 +60,47 @@ impl AuthClient {
     }
 
     /// A call that spends a token or an attempt: it needs the engine's leave, and gets it back if it never left.
-    pub(crate) async fn spend(&self, attempt: &Attempt, call: AuthCall) -> Result<Reply, Error> {
-        let mut tries = 1;
-        loop {
-            let leave = attempt.spend().await.map_err(|error| error.at(call.facts.operation))?;
-            match self.exchange(&call).await {
-                Ok(reply) => return Ok(reply),
-                Err(failed) if failed.never_left => {
-                    attempt.refund(leave).await;
-                    if tries == CONNECT_ATTEMPTS {
-                        return Err(failed.error);
+    ///
+    /// Boxed, as is the exchange: the compiler would write both, with all that is below them, anew for every surface.
+    pub(crate) fn spend<'a>(&'a self, attempt: &'a Attempt, call: AuthCall) -> BoxFuture<'a, Result<Reply, Error>> {
+        Box::pin(async move {
+            let mut tries = 1;
+            loop {
+                let leave = attempt.spend().await.map_err(|error| error.at(call.facts.operation))?;
+                match self.exchange(&call).await {
+                    Ok(reply) => return Ok(reply),
+                    Err(failed) if failed.never_left => {
+                        attempt.refund(leave).await;
+                        if tries == CONNECT_ATTEMPTS {
+                            return Err(failed.error);
+                        }
+                        attempt.pause(Duration::from_millis(100 << tries)).await;
+                        tries += 1;
                     }
-                    attempt.pause(Duration::from_millis(100 << tries)).await;
-                    tries += 1;
+                    Err(failed) => return Err(failed.error.with_unknown_outcome()),
                 }
-                Err(failed) => return Err(failed.error.with_unknown_outcome()),
             }
-        }
+        })
     }
 
-    async fn exchange(&self, call: &AuthCall) -> Result<Reply, Failed> {
-        let failed = |error: Error, never_left| Failed { error: error.at(call.facts.operation), never_left };
-        let url = format!("{}{}", self.root.as_str().trim_end_matches('/'), call.path);
-        let url = Url::parse(&url).map_err(|_| failed(Error::config("the call's address cannot be read"), true))?;
-        let mut request = self.client.request(call.method.clone(), url).timeout(self.timeout);
-        request = request.headers(self.constant.clone()).headers(call.headers.clone());
-        if let Some(body) = &call.body {
-            request = request.body(body.clone());
-        }
-        let response = request.send().await.map_err(|error| {
-            let never_left = error.is_connect() || error.is_builder();
-            failed(error.into(), never_left)
-        })?;
-        let answer = Answer::read(response).await.map_err(|error| failed(error, false))?;
-        let drift = self.drift.clone();
-        Ok(Reply { answer, facts: call.facts, surface: self.surface, now: self.clock.wall(), drift })
+    fn exchange<'a>(&'a self, call: &'a AuthCall) -> BoxFuture<'a, Result<Reply, Failed>> {
+        Box::pin(async move {
+            let failed = |error: Error, never_left| Failed { error: error.at(call.facts.operation), never_left };
+            let url = format!("{}{}", self.root.as_str().trim_end_matches('/'), call.path);
+            let url = Url::parse(&url).map_err(|_| failed(Error::config("the call's address cannot be read"), true))?;
+            let mut request = self.client.request(call.method.clone(), url).timeout(self.timeout);
+            request = request.headers(self.constant.clone()).headers(call.headers.clone());
+            if let Some(body) = &call.body {
+                request = request.body(body.clone());
+            }
+            let response = request.send().await.map_err(|error| {
+                let never_left = error.is_connect() || error.is_builder();
+                failed(error.into(), never_left)
+            })?;
+            let answer = Answer::read(response).await.map_err(|error| failed(error, false))?;
+            let drift = self.drift.clone();
+            Ok(Reply { answer, facts: call.facts, surface: self.surface, now: self.clock.wall(), drift })
+        })
     }
 }
 
