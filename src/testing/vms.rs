@@ -28,10 +28,10 @@ const ONLINE_FOR: Duration = Duration::from_secs(300);
 /// A video platform in memory: a limit of sessions, captchas, throttles.
 ///
 /// The operations are those of the document (`get_token`, `get_captcha`, `get_basic_static`, `list_sessions`,
-/// `delete_session`, `logout`, `get_self`, `update_self`) and `list_cameras`, `GET /api/v1/cameras`: three cameras,
-/// for calls beside the document. Every other path (`other`) answers 200 and `{"ok": true, "path": …}` to a valid
-/// token. Without one the answer is 401; and without `Accept: application/json`, errors are redirects or HTML pages,
-/// as in the vendor's framework.
+/// `delete_session`, `logout`, `get_self`, `update_self`) and, for calls beside it, `list_cameras`,
+/// `GET /api/v1/cameras`: three cameras, `[{"id": 1, "name": "Gate", "online": true}, …]`. Every other path (`other`)
+/// answers 200 and `{"ok": true, "path": …}` to a valid token. Without one the answer is 401; and without
+/// `Accept: application/json`, errors are redirects or HTML pages, as in the vendor's framework.
 ///
 /// ```
 /// use keyway::testing::FakeVms;
