@@ -1,0 +1,95 @@
+#!/usr/bin/env python3
+"""Compares what .ci/long.d/build-cost has built, and with KEYWAY_BLESS writes it into docs/build-cost.md."""
+
+import os, platform, re, subprocess, sys
+from collections import Counter
+from pathlib import Path
+
+WORK, PAGE = Path(sys.argv[1]), Path("docs/build-cost.md")
+BEGIN, END = "<!-- figures -->\n", "<!-- /figures -->"
+CPU_AIM, SIZE_AIM = 1.4, 1.1
+
+
+def cpu(program):
+    """Seconds of each crate, with its build script, and of cargo. Of all rounds the least: whatever else the machine does adds."""
+    rounds = []
+    for file in sorted((WORK / program).glob("cpu.*")):
+        seconds = Counter()
+        for line in file.read_text().splitlines():
+            crate, _, user, system = line.split()
+            seconds[crate] += float(user) + float(system)
+        total = file.with_name(file.name.replace("cpu", "total"))
+        seconds["cargo"] += sum(map(float, total.read_text().split())) - sum(seconds.values())
+        rounds.append(seconds)
+    return {crate: min(seconds[crate] for seconds in rounds) for crate in rounds[0]}
+
+
+def code(program):
+    """Bytes of each crate's named code and data. Generic code counts for the crate that its name begins with."""
+    found = Counter()
+    for line in (WORK / program / "symbols").read_text().splitlines():
+        fields = line.split(maxsplit=3)
+        if len(fields) == 4:
+            # What drops a type is that type's.
+            name = fields[3].removeprefix("core::ptr::drop_in_place<")
+            crate = re.match(r"[<&(*\[]*(?:(?:mut|dyn|const) )?[<&(*\[]*([a-z_0-9]+)::", name)
+            found[crate.group(1) if crate else "C and assembler"] += int(fields[1], 16)
+    return found
+
+
+def rows(alone, ours, shown, least):
+    """What is there that is not with reqwest alone, the largest first; small ones, and what both have, in a row each."""
+    new = {name: ours[name] for name in ours if name not in alone}
+    large = sorted((name for name in new if new[name] >= least), key=new.get, reverse=True)
+    both = sum(ours[name] - alone[name] for name in ours if name in alone)
+    lines = [(f"`{name}`", new[name]) for name in large]
+    lines += [(f"{len(new) - len(large)} others", sum(new.values()) - sum(new[name] for name in large))]
+    lines += [("more of what both have", both)]
+    return [f"| {name} | {shown(value)} |" for name, value in lines]
+
+
+def machine():
+    models = re.findall(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    compiler = subprocess.run(["rustc", "--version"], capture_output=True, text=True).stdout.split(" (")[0]
+    return f"{models[0] if models else platform.machine()} ({os.cpu_count()} cores, {platform.system().lower()}), {compiler}"
+
+
+def compared(what, alone, ours, shown, aim):
+    ratio = ours / alone
+    verdict = "reached" if ratio <= aim else "not yet"
+    return f"| {what} | {shown(ours)}, {ratio:.2f}× | {shown(alone)} | at most {aim}× | {verdict} |"
+
+
+def figures():
+    seconds = lambda value: f"{value:.1f} s"
+    kib = lambda value: f"{value / 1024:,.0f} KiB"
+    alone, ours = cpu("reqwest"), cpu("keyway")
+    sizes = [int((WORK / program / "size").read_text()) for program in ("reqwest", "keyway")]
+    ours["keyway"] += ours.pop("with-keyway")
+    alone["the program"] = alone.pop("with-reqwest")
+    return "\n".join(
+        [
+            f"Measured on {machine()}.",
+            "",
+            "| what | with Keyway | with reqwest alone | aim | |",
+            "|---|---|---|---|---|",
+            compared("release build, seconds of a processor", sum(alone.values()), sum(ours.values()), seconds, CPU_AIM),
+            compared("the program, stripped", *sizes, kib, SIZE_AIM),
+            "",
+            "| seconds of | |",
+            "|---|---|",
+            *rows(alone, ours, seconds, 0.5),
+            "",
+            "| code of | |",
+            "|---|---|",
+            *rows(code("reqwest"), code("keyway"), kib, 2048),
+            "",
+        ]
+    )
+
+
+text = figures()
+print(text)
+if os.environ.get("KEYWAY_BLESS"):
+    before, rest = PAGE.read_text().split(BEGIN)
+    PAGE.write_text(before + BEGIN + text + END + rest.split(END)[1])
