@@ -154,6 +154,10 @@ fn whole_millis(time: SystemTime) -> SystemTime {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session::{
+        evict::SessionLimit,
+        questions::{AccessKey, Captcha, DeviceCode},
+    };
 
     fn at(seconds: u64) -> Now {
         let monotonic = Duration::from_secs(seconds);
@@ -188,6 +192,75 @@ mod tests {
         let throttled = Error::new(ErrorKind::Throttled, "slow").with_retry_after(Some(Duration::from_secs(1_000_000)));
         cooldown.failed(&throttled, at(0), 0.0, true);
         assert_eq!(cooldown.failure(at(0)).expect("cooling").1, Some(LONGEST_BELIEVED));
+    }
+
+    #[test]
+    fn up_to_a_quarter_of_a_wait_is_taken_off_by_chance() {
+        for (chance, expected) in [(0.0, 1000), (0.5, 875), (1.0, 750)] {
+            let mut cooldown = Cooldown::default();
+            cooldown.failed(&Error::new(ErrorKind::Outage, "down"), at(0), chance, true);
+            assert_eq!(cooldown.cooling(), Some(Cooling::Until(Duration::from_millis(expected))));
+        }
+    }
+
+    #[test]
+    fn a_wish_shortens_every_wait_but_the_vendors_own() {
+        let mut cooldown = Cooldown::default();
+        cooldown.failed(&Error::throttled(Some(Duration::from_secs(30))), at(0), 0.0, true);
+        cooldown.forgive();
+        assert!(cooldown.is_throttled(at(29)) && !cooldown.is_throttled(at(30)));
+        cooldown.failed(&Error::new(ErrorKind::Outage, "down"), at(30), 0.0, true);
+        assert!(!cooldown.is_throttled(at(30)));
+        assert!(cooldown.failure(at(30)).is_some());
+        cooldown.forgive();
+        assert!(cooldown.failure(at(30)).is_none());
+        assert_eq!(cooldown.cooling(), None);
+    }
+
+    #[test]
+    fn a_credential_that_may_change_is_tried_again_and_a_given_one_is_not() {
+        for kind in [ErrorKind::InvalidCredentials, ErrorKind::Validation] {
+            let wait = |given| {
+                let mut cooldown = Cooldown::default();
+                cooldown.failed(&Error::new(kind, "no"), at(0), 0.0, given);
+                cooldown.cooling()
+            };
+            assert_eq!(wait(true), Some(Cooling::ForGood));
+            assert_eq!(wait(false), Some(Cooling::Until(Duration::from_secs(1))));
+        }
+    }
+
+    #[test]
+    fn what_was_wrong_here_and_was_never_sent_is_no_reason_to_wait() {
+        for kind in [ErrorKind::Config, ErrorKind::SignedOut] {
+            let cooling = |error: Error| {
+                let mut cooldown = Cooldown::default();
+                cooldown.failed(&error, at(0), 0.0, true);
+                cooldown.cooling()
+            };
+            assert_eq!(cooling(Error::new(kind, "wrong").local()), None);
+            assert!(cooling(Error::new(kind, "wrong")).is_some());
+        }
+    }
+
+    #[test]
+    fn a_question_stays_open_until_nobody_takes_its_answer_and_for_five_minutes_at_most() {
+        let captcha = |life| Error::captcha_required(Captcha::new(*b"png", "image/png", "k").valid_for(life));
+        let device = |life| Error::device_code_required(DeviceCode::new("d", "u", "https://vendor.example", life));
+        let limit = SessionLimit::new(Vec::new());
+        let (short, long) = (Duration::from_secs(42), Duration::from_secs(3600));
+        for (question, seconds) in [
+            (captcha(short), 42),
+            (captcha(long), 300),
+            (device(short), 42),
+            (device(long), 300),
+            (Error::session_limit_reached(limit), 300),
+            (Error::access_key_required(AccessKey::new("me@example.org", "t")), 300),
+        ] {
+            let mut cooldown = Cooldown::default();
+            cooldown.failed(&question, at(0), 0.0, true);
+            assert_eq!(cooldown.cooling(), Some(Cooling::Until(Duration::from_secs(seconds))), "{question}");
+        }
     }
 
     const TEN: Budget = Budget { attempts: 10, within: Duration::from_secs(600) };
@@ -237,7 +310,22 @@ mod tests {
     fn attempts_of_the_same_moment_are_told_apart() {
         let mut attempts = Attempts::default();
         let (first, second) = (attempts.spend(TEN, at(0)), attempts.spend(TEN, at(0)));
-        assert_ne!(first, second);
-        assert_eq!(attempts.times().len(), 2);
+        let first = first.expect("the budget has room");
+        assert_eq!((first, second), (at(0).wall, Ok(at(0).wall + Duration::from_millis(1))));
+        assert_eq!(attempts.times(), [first, first + Duration::from_millis(1)]);
+    }
+
+    #[test]
+    fn an_attempt_is_named_in_whole_milliseconds_as_a_store_keeps_it() {
+        let mut attempts = Attempts::default();
+        let now = Now { wall: at(0).wall + Duration::from_micros(1999), ..at(0) };
+        assert_eq!(attempts.spend(TEN, now), Ok(at(0).wall + Duration::from_millis(1)));
+    }
+
+    #[test]
+    fn every_attempt_of_the_others_counts() {
+        let mut attempts = Attempts::default();
+        attempts.learn(&[at(100).wall, at(101).wall], TEN, at(102));
+        assert_eq!(attempts.times(), [at(100).wall, at(101).wall]);
     }
 }

@@ -244,6 +244,26 @@ mod tests {
     }
 
     #[test]
+    fn a_token_is_fresh_then_aging_then_ended() {
+        let held = ten_minutes();
+        for (second, token) in
+            [(0, Token::Fresh), (479, Token::Fresh), (480, Token::Aging), (599, Token::Aging), (600, Token::Ended)]
+        {
+            assert_eq!(held.token(at(second)), token, "at {second} s");
+        }
+    }
+
+    #[test]
+    fn every_reason_has_the_label_that_dashboards_know() {
+        use Reason::{Answered, Asked, Early, Expired, Late, NoSession, Rejected, TooShort};
+        let all = [NoSession, Early, Late, Expired, Rejected, TooShort, Asked, Answered];
+        assert_eq!(
+            all.map(Reason::as_str),
+            ["no_session", "early", "late", "expired", "rejected", "too_short", "asked", "answered"]
+        );
+    }
+
+    #[test]
     fn the_stricter_clock_wins() {
         let held = ten_minutes();
         let slept = Now { wall: at(8 * 3600).wall, monotonic: at(10).monotonic };

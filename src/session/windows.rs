@@ -100,6 +100,40 @@ mod tests {
     }
 
     #[test]
+    fn settings_that_cannot_be_meant_are_told_by_what_is_wrong_with_them() {
+        let usual = Windows::default();
+        let whole = Windows { early_share: 1.0, late_share: 1.0, jitter: 1.0, ..usual };
+        let nothing = Windows { early_share: 0.0, late_share: 0.0, jitter: 0.0, ..usual };
+        let narrow = Windows { early_min: usual.early_max, late_min: usual.late_max, ..usual };
+        let touching = Windows { late_min: usual.early_max, late_max: usual.early_max, ..usual };
+        for sane in [usual, whole, nothing, narrow, touching] {
+            assert_eq!(sane.mistake(), None, "{sane:?}");
+        }
+        for share in [-0.1, 1.1, f64::NAN, f64::INFINITY] {
+            for wrong in [
+                Windows { early_share: share, ..usual },
+                Windows { late_share: share, ..usual },
+                Windows { jitter: share, ..usual },
+            ] {
+                assert_eq!(wrong.mistake(), Some("its shares must lie between 0 and 1"), "{wrong:?}");
+            }
+        }
+        let more = Duration::from_nanos(1);
+        for wrong in [
+            Windows { early_min: usual.early_max + more, ..usual },
+            Windows { late_min: usual.late_max + more, ..usual },
+        ] {
+            assert_eq!(wrong.mistake(), Some("a minimum must not be above its maximum"), "{wrong:?}");
+        }
+        for wrong in [
+            Windows { late_share: usual.early_share + 0.01, ..usual },
+            Windows { late_min: usual.early_max + more, late_max: usual.early_max + more, ..usual },
+        ] {
+            assert_eq!(wrong.mistake(), Some("the late window must lie within the early one"), "{wrong:?}");
+        }
+    }
+
+    #[test]
     fn jitter_only_shrinks_the_windows() {
         let calm = Windows::default().margins(Duration::from_secs(600), 0.0);
         let shaken = Windows::default().margins(Duration::from_secs(600), 1.0);
