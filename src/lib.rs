@@ -26,6 +26,15 @@ mod credential;
 mod error;
 #[cfg(all(test, feature = "redis"))]
 mod fleet;
+#[cfg(all(
+    any(test, fuzzing),
+    feature = "orderingstack",
+    feature = "shopmonkey",
+    feature = "vitamojo",
+    feature = "vms",
+    feature = "vtex"
+))]
+pub mod fuzzing;
 mod generated;
 mod http;
 mod retry;

@@ -235,6 +235,11 @@ pub(crate) fn date(headers: &HeaderMap) -> Option<SystemTime> {
     httpdate::parse_http_date(headers.get(http::header::DATE)?.to_str().ok()?).ok()
 }
 
+/// What any server, or anything in between, may answer to anybody: it says nothing about who asked.
+pub(crate) fn is_bad_day(status: u16) -> bool {
+    matches!(status, 408 | 429 | 500..)
+}
+
 fn request_id(headers: &HeaderMap) -> Option<String> {
     let id = headers.get("x-request-id")?.to_str().ok()?;
     (id.len() <= 128).then(|| id.to_owned())

@@ -4,7 +4,7 @@
 //! says. Where a vendor keeps to it nothing is told.
 
 use super::{
-    answer::Answer,
+    answer::{Answer, is_bad_day},
     facts::{Facts, Shape, Step},
 };
 use serde::de::IgnoredAny;
@@ -97,11 +97,11 @@ impl Drift {
     }
 }
 
-/// What any server, or anything in between, may answer to anybody, whatever the vendor's document says: a bad day is no
-/// other contract, and neither is a session that has ended or may not do this.
+/// A bad day is no other contract, whatever the vendor's document says, and neither is a session that has ended or may not
+/// do this.
 fn is_weather(facts: &Facts, status: u16) -> bool {
     let carries_session = !facts.roles.is_empty();
-    matches!(status, 408 | 429 | 500..) || carries_session && matches!(status, 401 | 403)
+    is_bad_day(status) || carries_session && matches!(status, 401 | 403)
 }
 
 fn documented(facts: &'static Facts, status: u16) -> Option<&'static Shape> {

@@ -210,6 +210,11 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn of(answer: Answer, facts: &'static Facts, surface: &'static Surface, now: SystemTime) -> Self {
+        Self { answer, facts, surface, now, drift: Arc::new(Drift::new(surface.name)) }
+    }
+
     pub(crate) fn status(&self) -> u16 {
         self.answer.status.as_u16()
     }

@@ -1062,7 +1062,7 @@ impl State {
 
 impl Record {
     /// The kept tokens and the moment, on our clocks, at which their life began. `None` for a tombstone.
-    fn tokens(&self, now: Now) -> Option<(Tokens, Now)> {
+    pub(crate) fn tokens(&self, now: Now) -> Option<(Tokens, Now)> {
         let kept = self.session.as_ref()?;
         let age = now.wall.duration_since(kept.received).unwrap_or_default();
         let received = Now { wall: now.wall - age, monotonic: now.monotonic.saturating_sub(age) };

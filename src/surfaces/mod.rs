@@ -9,7 +9,7 @@ mod issuer;
 #[cfg(feature = "orderingstack")]
 pub mod orderingstack;
 #[cfg(feature = "orderingstack")]
-mod orderingstack_grants;
+pub(crate) mod orderingstack_grants;
 #[cfg(feature = "shopmonkey")]
 pub mod shopmonkey;
 #[cfg(feature = "vitamojo")]
@@ -19,7 +19,7 @@ pub mod vms;
 #[cfg(feature = "vtex")]
 pub mod vtex;
 #[cfg(feature = "vtex")]
-mod vtex_shopper;
+pub(crate) mod vtex_shopper;
 #[cfg(feature = "vtex")]
 mod vtex_storefront;
 

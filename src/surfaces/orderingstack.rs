@@ -90,7 +90,7 @@ fn page(answer: crate::ResponseValue<Vec<Value>>) -> Result<Page<Value>, Error> 
     Ok(Page { items: answer.into_inner(), more: None, total })
 }
 
-static SURFACE: Surface = Surface { name: "orderingstack", facts: FACTS, judge, serves };
+pub(crate) static SURFACE: Surface = Surface { name: "orderingstack", facts: FACTS, judge, serves };
 
 /// The header that selects the tenant.
 const TENANT: &str = "x-tenant";

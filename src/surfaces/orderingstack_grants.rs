@@ -4,6 +4,7 @@
 use super::{Capabilities, Issued, Issuer, Placement, Polled, Prose, Renewal};
 use crate::{
     Error, ErrorKind, Secret,
+    clock::Now,
     credential::Credential,
     http::transport::{AuthCall, AuthClient, Reply},
     session::{
@@ -187,23 +188,24 @@ impl TokenService {
 
     async fn issued(&self, attempt: &Attempt, fields: &[(&str, &str)]) -> Result<Issued, Error> {
         let reply = self.auth.spend(attempt, self.call("issue_token")?.form(fields)).await?;
-        self.tokens(&reply, attempt)
+        issued(&reply, attempt.now())
     }
 
     fn call(&self, operation: &str) -> Result<AuthCall, Error> {
         let (id, secret) = &self.client;
         self.auth.call(operation)?.basic(id, secret)
     }
+}
 
-    fn tokens(&self, reply: &Reply, attempt: &Attempt) -> Result<Issued, Error> {
-        let answer: TokenAnswer = reply.json()?;
-        let date = reply.date();
-        let told = Told::seconds(&answer.expires_in).or(|| jwt_expiry(&answer.access_token));
-        let life = Life::ingest(told, self.capabilities.default_life, attempt.now(), date);
-        let refresh = present(answer.refresh_token.as_str().map(Secret::from));
-        let profile = Some(Profile::of(&reply.value(), &ABOUT));
-        Ok(Issued { tokens: Tokens { access: answer.access_token, refresh, life, date }, profile })
-    }
+/// The session that an answer of the token service holds; it arrived at `now`.
+pub(crate) fn issued(reply: &Reply, now: Now) -> Result<Issued, Error> {
+    let answer: TokenAnswer = reply.json()?;
+    let date = reply.date();
+    let told = Told::seconds(&answer.expires_in).or(|| jwt_expiry(&answer.access_token));
+    let life = Life::ingest(told, None, now, date);
+    let refresh = present(answer.refresh_token.as_str().map(Secret::from));
+    let profile = Some(Profile::of(&reply.value(), &ABOUT));
+    Ok(Issued { tokens: Tokens { access: answer.access_token, refresh, life, date }, profile })
 }
 
 /// A device that waits for a person (RFC 8628).
@@ -213,8 +215,7 @@ impl TokenService {
         let scope = self.scope.as_deref().unwrap_or(MODULE_SCOPE);
         let call = self.call("start_device")?.form(&[("module", &self.name), ("scope", scope)]);
         let reply = self.auth.spend(attempt, call).await?;
-        let answer: DeviceAnswer = reply.json().map_err(|error| unknown_module(error, &reply))?;
-        Ok(Error::device_code_required(answer.code()?).at("start_device"))
+        Ok(Error::device_code_required(device_code(&reply)?).at("start_device"))
     }
 
     async fn ask_again(&self, attempt: &Attempt, device: &DeviceCode) -> Result<Polled, Error> {
@@ -231,9 +232,14 @@ impl TokenService {
             Some("access_denied") => Err(declined("the person did not let this device in")),
             Some("expired_token") => Err(declined("the device code ended before a person let this device in")),
             Some("invalid_grant") => Err(declined("the vendor takes this device code no longer")),
-            _ => self.tokens(&reply, attempt).map(Polled::Issued),
+            _ => issued(&reply, attempt.now()).map(Polled::Issued),
         }
     }
+}
+
+/// What a person needs to let this device in.
+pub(crate) fn device_code(reply: &Reply) -> Result<DeviceCode, Error> {
+    reply.json::<DeviceAnswer>().map_err(|error| unknown_module(error, reply))?.code()
 }
 
 impl DeviceAnswer {

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     CredentialSource, Error, ErrorKind, Pages, Secret,
+    clock::Now,
     credential::Credential,
     generated::shopmonkey::{FACTS, SERVER_PATH},
     http::{
@@ -13,7 +14,7 @@ use crate::{
         answer::Verdict,
         facts::{Role, Step},
         pages::Page,
-        transport::AuthClient,
+        transport::{AuthClient, Reply},
     },
     session::{
         Attempt, Profile, SignOut,
@@ -22,6 +23,7 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::time::SystemTime;
 
 pub use crate::generated::shopmonkey::{Client as Api, builder, types};
 
@@ -76,7 +78,7 @@ pub fn filter<T: Serialize + ?Sized>(condition: &T) -> Result<String, Error> {
     serde_json::to_string(condition).map_err(|_| Error::config("the filter cannot be written as JSON"))
 }
 
-static SURFACE: Surface = Surface { name: "shopmonkey", facts: FACTS, judge, serves: |_| ".password(..)" };
+pub(crate) static SURFACE: Surface = Surface { name: "shopmonkey", facts: FACTS, judge, serves: |_| ".password(..)" };
 
 /// Builds a [`Client`]. [`build`](Self::build) checks everything and contacts nobody.
 #[derive(Debug, Clone)]
@@ -225,23 +227,10 @@ const SECRETS: [&str; 3] = ["natsUserCredentials", "algoliaAuthToken", "sessionI
 impl Shopmonkey {
     async fn begin(&self, attempt: &Attempt) -> Result<Issued, Error> {
         let secret = attempt.credential(&self.secret).await?;
-        let Some(email) = &self.email else { return Ok(self.issued(secret, None, attempt, None)) };
+        let Some(email) = &self.email else { return Ok(lent(secret, None, None, attempt.now())) };
         let call = self.auth.call("login")?.json(&Login { email, password: secret, audience: &self.audience })?;
         let reply = self.auth.spend(attempt, call).await?;
-        let LoggedIn { data } = reply.checked()?.json()?;
-        let profile = reply.value().get_mut("data").map(Value::take).map(|data| Profile::without(data, &SECRETS));
-        Ok(self.issued(data.token, profile, attempt, reply.date()))
-    }
-
-    fn issued(
-        &self,
-        access: Secret,
-        profile: Option<Profile>,
-        attempt: &Attempt,
-        date: Option<std::time::SystemTime>,
-    ) -> Issued {
-        let life = Life::ingest(jwt_expiry(&access), self.capabilities.default_life, attempt.now(), date);
-        Issued { tokens: Tokens { access, refresh: None, life, date }, profile }
+        issued(&reply, attempt.now())
     }
 
     async fn end(&self, tokens: &Tokens) -> Result<SignOut, Error> {
@@ -256,6 +245,18 @@ impl Shopmonkey {
             _ => reply.checked().map(|_| SignOut::Revoked),
         }
     }
+}
+
+/// The session that the answer to a login holds; it arrived at `now`.
+pub(crate) fn issued(reply: &Reply, now: Now) -> Result<Issued, Error> {
+    let LoggedIn { data } = reply.checked()?.json()?;
+    let profile = reply.value().get_mut("data").map(Value::take).map(|data| Profile::without(data, &SECRETS));
+    Ok(lent(data.token, profile, reply.date(), now))
+}
+
+fn lent(access: Secret, profile: Option<Profile>, date: Option<SystemTime>, now: Now) -> Issued {
+    let life = Life::ingest(jwt_expiry(&access), None, now, date);
+    Issued { tokens: Tokens { access, refresh: None, life, date }, profile }
 }
 
 impl Issuer for Shopmonkey {

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     CredentialSource, Error, ErrorKind, Secret,
+    clock::Now,
     credential::Credential,
     generated::vitamojo::{FACTS, SERVER_PATH},
     http::{
@@ -46,8 +47,10 @@ surface_client! {
     crate::generated::vitamojo::Client
 }
 
-static SURFACE: Surface = Surface { name: "vitamojo", facts: FACTS, judge, serves: |_| ".password(..)" };
+pub(crate) static SURFACE: Surface = Surface { name: "vitamojo", facts: FACTS, judge, serves: |_| ".password(..)" };
 
+/// How long a token lives.
+const LIFE: Duration = Duration::from_secs(10 * 60);
 /// The header that selects the tenant.
 const TENANT: &str = "tenant";
 
@@ -132,7 +135,7 @@ pub(super) fn capabilities() -> Capabilities {
         named: true,
         // Seen to come back unchanged, but nobody promises that: a used one counts as spent.
         renewal: Renewal::RefreshToken { rotates: true },
-        default_life: Some(Duration::from_secs(10 * 60)),
+        default_life: Some(LIFE),
         budget: None,
         placement: Placement::Bearer,
         prose: Prose {
@@ -198,7 +201,7 @@ impl VitaMojo {
         let Some(email) = &self.email else { return self.by_seed(attempt, &secret).await };
         let call = self.auth.call("auth")?.json(&SignIn { email, password: secret })?;
         let reply = self.auth.spend(attempt, call).await?;
-        self.issued(&reply, attempt)
+        issued(&reply, attempt.now())
     }
 
     /// The first use of the refresh token that the builder was given.
@@ -221,25 +224,26 @@ impl VitaMojo {
             if !is_unknown_method(&reply) {
                 self.renews_by_post.store(true, Ordering::Relaxed);
             }
-            return self.issued(&reply, attempt);
+            return issued(&reply, attempt.now());
         }
-        self.issued(&reply, attempt)
+        issued(&reply, attempt.now())
     }
 
     async fn exchange(&self, attempt: &Attempt, refresh: &Secret, method: Method) -> Result<Reply, Error> {
         let call = self.auth.call("refresh_token")?.path("value", refresh.expose())?.method(method);
         self.auth.spend(attempt, call).await
     }
+}
 
-    fn issued(&self, reply: &Reply, attempt: &Attempt) -> Result<Issued, Error> {
-        let SignedIn { payload } = reply.json()?;
-        let date = reply.date();
-        let access = payload.token.value;
-        let life = Life::ingest(jwt_expiry(&access), self.capabilities.default_life, attempt.now(), date);
-        let refresh = payload.token.refresh.as_str().map(Secret::from);
-        let profile = payload.user.is_object().then(|| Profile::new(payload.user));
-        Ok(Issued { tokens: Tokens { access, refresh: present(refresh), life, date }, profile })
-    }
+/// The session that the answer to a sign-in or a renewal holds; it arrived at `now`.
+pub(crate) fn issued(reply: &Reply, now: Now) -> Result<Issued, Error> {
+    let SignedIn { payload } = reply.json()?;
+    let date = reply.date();
+    let access = payload.token.value;
+    let life = Life::ingest(jwt_expiry(&access), Some(LIFE), now, date);
+    let refresh = payload.token.refresh.as_str().map(Secret::from);
+    let profile = payload.user.is_object().then(|| Profile::new(payload.user));
+    Ok(Issued { tokens: Tokens { access, refresh: present(refresh), life, date }, profile })
 }
 
 /// The path is not served with this method: 404 or 405 from something that does not speak the vendor's error format.

@@ -47,7 +47,7 @@ surface_client! {
     crate::generated::vms::Client
 }
 
-static SURFACE: Surface = Surface { name: "vms", facts: FACTS, judge, serves: |_| ".password(..)" };
+pub(crate) static SURFACE: Surface = Surface { name: "vms", facts: FACTS, judge, serves: |_| ".password(..)" };
 
 /// The vendor allows ten tries in ten minutes, per address and per login. It does not say over which time the second
 /// one runs; the same is assumed.
@@ -191,10 +191,7 @@ impl Vms {
         if is_captcha_refused(&reply) {
             return Err(self.captcha().await?);
         }
-        let SignedIn { access_token, user } = reply.json()?;
-        let access = bare(access_token);
-        let tokens = Tokens { access, refresh: None, life: Life::Unknown, date: reply.date() };
-        Ok(Issued { tokens, profile: user.is_object().then(|| Profile::new(user)) })
+        issued(&reply)
     }
 
     /// The platform's settings say whether a captcha is wanted; one that cannot say so wants none.
@@ -208,18 +205,7 @@ impl Vms {
 
     /// A new captcha, as the question that stops the sign-in.
     async fn captcha(&self) -> Result<Error, Error> {
-        let reply = self.auth.ask(self.auth.call("get_captcha")?).await?;
-        let picture: Picture = reply.json()?;
-        let (media_type, image) = data_uri(&picture.img).ok_or_else(|| {
-            Error::protocol("the captcha's picture is no data URI").at("get_captcha").with_status(reply.status())
-        })?;
-        let captcha = Captcha {
-            image: image.into(),
-            media_type,
-            expires_in: picture.ttl.map_or(CAPTCHA_LIFE, Duration::from_secs),
-            attempt: 1,
-            key: picture.key,
-        };
+        let captcha = captcha(&self.auth.ask(self.auth.call("get_captcha")?).await?)?;
         let error = Error::new(ErrorKind::CaptchaRequired, "the vendor wants a captcha answered before it signs in");
         Ok(error.at("get_token").with_captcha(captcha))
     }
@@ -252,6 +238,29 @@ impl Issuer for Vms {
     async fn sign_out(&self, tokens: &Tokens) -> Result<SignOut, Error> {
         self.end(tokens).await
     }
+}
+
+/// The session that the answer to a sign-in holds.
+pub(crate) fn issued(reply: &Reply) -> Result<Issued, Error> {
+    let SignedIn { access_token, user } = reply.json()?;
+    let access = bare(access_token);
+    let tokens = Tokens { access, refresh: None, life: Life::Unknown, date: reply.date() };
+    Ok(Issued { tokens, profile: user.is_object().then(|| Profile::new(user)) })
+}
+
+/// The captcha that was asked for.
+pub(crate) fn captcha(reply: &Reply) -> Result<Captcha, Error> {
+    let picture: Picture = reply.json()?;
+    let (media_type, image) = data_uri(&picture.img).ok_or_else(|| {
+        Error::protocol("the captcha's picture is no data URI").at("get_captcha").with_status(reply.status())
+    })?;
+    Ok(Captcha {
+        image: image.into(),
+        media_type,
+        expires_in: picture.ttl.map_or(CAPTCHA_LIFE, Duration::from_secs),
+        attempt: 1,
+        key: picture.key,
+    })
 }
 
 /// The vendor's example shows the token as `Bearer token`, its own clients add the word themselves: accept both.

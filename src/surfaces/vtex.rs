@@ -7,13 +7,14 @@ use super::{
 };
 use crate::{
     CredentialSource, Error, ErrorKind, Secret,
+    clock::Now,
     credential::Credential,
     generated::vtex::{FACTS, SERVER_PATH},
     http::{
         Surface,
-        answer::Verdict,
+        answer::{Verdict, is_bad_day},
         facts::{Role, Step},
-        transport::AuthClient,
+        transport::{AuthClient, Reply},
     },
     session::{
         Attempt,
@@ -60,7 +61,7 @@ impl Client {
     }
 }
 
-static SURFACE: Surface = Surface { name: "vtex", facts: FACTS, judge, serves };
+pub(crate) static SURFACE: Surface = Surface { name: "vtex", facts: FACTS, judge, serves };
 
 static USER_TOKEN: HeaderName = HeaderName::from_static("vtexidclientautcookie");
 static APP_KEY: HeaderName = HeaderName::from_static("x-vtex-api-appkey");
@@ -350,19 +351,13 @@ impl Vtex {
             call = call.query("an", account);
         }
         let reply = self.auth.spend(attempt, call.json(&Credentials { appkey: &self.name, apptoken })?).await?;
-        let Exchanged { token, expires } = reply.checked()?.json()?;
-        let told = Told::epoch_or_seconds(&expires).or(|| jwt_expiry(&token));
-        let life = Life::ingest(told, self.capabilities.default_life, attempt.now(), reply.date());
-        Ok(issued(token, life, reply.date()))
+        exchanged(&reply, attempt.now())
     }
 
     async fn oauth_exchange(&self, attempt: &Attempt, access_token: Secret) -> Result<Issued, Error> {
         let body = OauthExchange { provider_id: &self.name, access_token, duration: self.minutes };
         let reply = self.auth.spend(attempt, self.auth.call("exchange_oauth_access_token")?.json(&body)?).await?;
-        let OauthExchanged { auth_token } = reply.checked()?.json()?;
-        let told = jwt_expiry(&auth_token);
-        let life = Life::ingest(told, self.capabilities.default_life, attempt.now(), reply.date());
-        Ok(issued(auth_token, life, reply.date()))
+        oauth_exchanged(&reply, self.capabilities.default_life, attempt.now())
     }
 
     /// A token somebody else obtained. One that has already ended is not worth a request.
@@ -375,6 +370,22 @@ impl Vtex {
             life => Ok(issued(token, life, None)),
         }
     }
+}
+
+/// The token that an app key was exchanged for; it arrived at `now`.
+pub(crate) fn exchanged(reply: &Reply, now: Now) -> Result<Issued, Error> {
+    let Exchanged { token, expires } = reply.checked()?.json()?;
+    let told = Told::epoch_or_seconds(&expires).or(|| jwt_expiry(&token));
+    let life = Life::ingest(told, None, now, reply.date());
+    Ok(issued(token, life, reply.date()))
+}
+
+/// The token that another provider's was exchanged for; `asked` is the life that was asked for.
+pub(crate) fn oauth_exchanged(reply: &Reply, asked: Option<Duration>, now: Now) -> Result<Issued, Error> {
+    let OauthExchanged { auth_token } = reply.checked()?.json()?;
+    let told = jwt_expiry(&auth_token);
+    let life = Life::ingest(told, asked, now, reply.date());
+    Ok(issued(auth_token, life, reply.date()))
 }
 
 fn issued(access: Secret, life: Life, date: Option<std::time::SystemTime>) -> Issued {
@@ -411,6 +422,7 @@ fn judge(verdict: &Verdict<'_>) -> Option<Error> {
     let error = match said.as_str() {
         "success" => return None,
         "blockeduser" => Error::new(ErrorKind::Throttled, "the vendor has blocked this user for a while"),
+        _ if is_bad_day(verdict.status) => return None,
         _ => Error::new(ErrorKind::InvalidCredentials, "the vendor refused the credentials")
             .advice("check them; they are not tried again until they change or sign_in() is called"),
     };
@@ -418,4 +430,33 @@ fn judge(verdict: &Verdict<'_>) -> Option<Error> {
     let error = verdict.dressed(error);
     let wait = error.retry_after().or(blocked.then_some(BLOCKED));
     Some(error.with_retry_after(wait))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::answer::Answer;
+    use std::time::SystemTime;
+
+    fn kind(status: u16) -> ErrorKind {
+        let facts = SURFACE.facts.iter().find(|facts| facts.operation == "generate_authentication_token");
+        let status = http::StatusCode::from_u16(status).expect("a status");
+        let body = br#"{"authStatus":"WrongCredentials"}"#.as_slice().into();
+        let answer = Answer { status, headers: http::HeaderMap::new(), body };
+        let now = SystemTime::UNIX_EPOCH;
+        let reply = Reply::of(answer, facts.expect("an operation"), &SURFACE, now);
+        exchanged(&reply, Now { wall: now, monotonic: Duration::ZERO }).expect_err("refused").kind()
+    }
+
+    #[test]
+    fn credentials_are_refused_by_the_vendor_and_not_by_a_bad_day_of_it() {
+        for status in [200, 400, 401, 403] {
+            assert_eq!(kind(status), ErrorKind::InvalidCredentials, "{status}");
+        }
+        for (status, expected) in
+            [(408, ErrorKind::Timeout), (429, ErrorKind::Throttled), (500, ErrorKind::Outage), (503, ErrorKind::Outage)]
+        {
+            assert_eq!(kind(status), expected, "{status}");
+        }
+    }
 }

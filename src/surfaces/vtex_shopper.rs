@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     Error, ErrorKind, Secret,
+    clock::Now,
     http::transport::{AuthClient, Reply},
     session::{
         Attempt,
@@ -64,8 +65,8 @@ impl Shopper {
     async fn sign_in_with(&self, attempt: &Attempt, asked: &AccessKey, key: &Secret) -> Result<Issued, Error> {
         let call = wire::validate_key(&self.auth, asked.thread(), &self.email, key)?;
         let reply = self.auth.spend(attempt, call).await?;
-        match wire::validated(&reply) {
-            Ok(session) => Ok(self.issued(session, attempt, &reply)),
+        match validated(&reply, &self.account, attempt.now()) {
+            Ok(issued) => Ok(issued),
             Err(error) => Err(self.after_refusal(attempt, asked, &reply, error).await?),
         }
     }
@@ -102,31 +103,35 @@ impl Shopper {
         let old = Cookies::read(tokens.refresh_to_spend()?)?;
         let call = wire::renew(&self.auth, &old.borrowed(), None)?;
         let reply = self.auth.spend(attempt, call).await?;
-        let mut session = wire::renewed(&reply)?;
-        session.refresh.get_or_insert_with(|| old.refresh.clone());
-        // A cookie that was not set anew still stands.
-        let kept = old.session.into_iter().filter(|(name, _)| session.cookies.iter().all(|(set, _)| set != name));
-        let kept: Vec<_> = kept.collect();
-        session.cookies.extend(kept);
-        Ok(self.issued(session, attempt, &reply))
+        renewed(&reply, old, &self.account, attempt.now())
     }
+}
 
-    fn issued(&self, session: StorefrontSession, attempt: &Attempt, reply: &Reply) -> Issued {
-        let StorefrontSession { cookies, refresh, expires_in, .. } = session;
-        let access = self.token(&cookies);
-        let told = jwt_expiry(&access).or(|| {
-            expires_in.map_or(Told::Nothing, |life| Told::Seconds(life.as_secs().try_into().unwrap_or(i64::MAX)))
-        });
-        let life = Life::ingest(told, Some(LIFE), attempt.now(), reply.date());
-        let refresh = refresh.map(|refresh| Cookies { refresh, session: cookies }.written());
-        Issued { tokens: Tokens { access, refresh, life, date: reply.date() }, profile: None }
-    }
+/// The session that the right key opened; `reply` arrived at `now`.
+pub(crate) fn validated(reply: &Reply, account: &str, now: Now) -> Result<Issued, Error> {
+    Ok(issued(wire::validated(reply)?, account, reply, now))
+}
 
-    /// The cookie named after the account; the first, if none is.
-    fn token(&self, cookies: &[(String, Secret)]) -> Secret {
-        let named = cookies.iter().find(|(name, _)| name.strip_prefix(TOKEN) == Some(self.account.as_str()));
-        named.or(cookies.first()).map_or_else(|| Secret::from(""), |(_, token)| token.clone())
-    }
+/// The session that goes on with what a renewal answered.
+pub(crate) fn renewed(reply: &Reply, old: Cookies, account: &str, now: Now) -> Result<Issued, Error> {
+    Ok(issued(old.renewed(wire::renewed(reply)?), account, reply, now))
+}
+
+/// The session of a shopper at this account; `reply` arrived at `now`.
+fn issued(session: StorefrontSession, account: &str, reply: &Reply, now: Now) -> Issued {
+    let StorefrontSession { cookies, refresh, expires_in, .. } = session;
+    let access = token(&cookies, account);
+    let told = jwt_expiry(&access)
+        .or(|| expires_in.map_or(Told::Nothing, |life| Told::Seconds(life.as_secs().try_into().unwrap_or(i64::MAX))));
+    let life = Life::ingest(told, Some(LIFE), now, reply.date());
+    let refresh = refresh.map(|refresh| Cookies { refresh, session: cookies }.written());
+    Issued { tokens: Tokens { access, refresh, life, date: reply.date() }, profile: None }
+}
+
+/// The cookie named after the account; the first, if none is.
+fn token(cookies: &[(String, Secret)], account: &str) -> Secret {
+    let named = cookies.iter().find(|(name, _)| name.strip_prefix(TOKEN) == Some(account));
+    named.or(cookies.first()).map_or_else(|| Secret::from(""), |(_, token)| token.clone())
 }
 
 /// How the names of the session's cookies begin; the account's name or its id follows.
@@ -134,7 +139,7 @@ const TOKEN: &str = "VtexIdclientAutCookie_";
 
 /// What a renewal carries. Kept as one refresh token, so that a session that slept in a store can be renewed: it is
 /// written as the line of cookies that the renewal sends, `vid_rt=…; VtexIdclientAutCookie_…=…; …`.
-struct Cookies {
+pub(crate) struct Cookies {
     refresh: Secret,
     session: Vec<(String, Secret)>,
 }
@@ -145,7 +150,7 @@ impl Cookies {
         cookies.collect::<Vec<_>>().join("; ").into()
     }
 
-    fn read(line: &Secret) -> Result<Self, Error> {
+    pub(crate) fn read(line: &Secret) -> Result<Self, Error> {
         let pairs = line.expose().split("; ").filter_map(|cookie| cookie.split_once('='));
         let pairs = pairs.map(|(name, value)| (name.to_owned(), Secret::from(value)));
         let (refresh, session): (Vec<_>, Vec<_>) = pairs.partition(|(name, _)| name == REFRESH);
@@ -153,6 +158,15 @@ impl Cookies {
             Some((_, refresh)) => Ok(Self { refresh, session }),
             None => Err(Error::refresh_refused("the stored session cannot be renewed: it is damaged")),
         }
+    }
+
+    /// What the session is after this renewal: a cookie that was not set anew still stands.
+    fn renewed(self, mut session: StorefrontSession) -> StorefrontSession {
+        session.refresh.get_or_insert(self.refresh);
+        let kept = self.session.into_iter().filter(|(name, _)| session.cookies.iter().all(|(set, _)| set != name));
+        let kept: Vec<_> = kept.collect();
+        session.cookies.extend(kept);
+        session
     }
 
     fn borrowed(&self) -> Vec<(&str, &Secret)> {
@@ -191,6 +205,31 @@ impl Issuer for Shopper {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{http::answer::Answer, surfaces::vtex::SURFACE};
+    use std::time::SystemTime;
+
+    fn refused(status: u16) -> ErrorKind {
+        let facts = SURFACE.facts.iter().find(|facts| facts.operation == "refresh_storefront_token");
+        let status = http::StatusCode::from_u16(status).expect("a status");
+        let body = br#"{"status":"InvalidSession"}"#.as_slice().into();
+        let answer = Answer { status, headers: http::HeaderMap::new(), body };
+        let now = SystemTime::UNIX_EPOCH;
+        let reply = Reply::of(answer, facts.expect("an operation"), &SURFACE, now);
+        let old = Cookies { refresh: "r".into(), session: Vec::new() };
+        renewed(&reply, old, "store", Now { wall: now, monotonic: Duration::ZERO }).expect_err("refused").kind()
+    }
+
+    #[test]
+    fn a_session_is_ended_by_the_vendor_and_not_by_a_bad_day_of_it() {
+        for status in [200, 400, 401, 403] {
+            assert_eq!(refused(status), ErrorKind::SignInRequired, "{status}");
+        }
+        for (status, expected) in
+            [(408, ErrorKind::Timeout), (429, ErrorKind::Throttled), (500, ErrorKind::Outage), (503, ErrorKind::Outage)]
+        {
+            assert_eq!(refused(status), expected, "{status}");
+        }
+    }
 
     #[test]
     fn what_a_renewal_needs_survives_in_one_refresh_token() {

@@ -2,7 +2,10 @@
 
 use crate::{
     Error, ErrorKind, Secret,
-    http::transport::{AuthCall, AuthClient, Reply},
+    http::{
+        answer::is_bad_day,
+        transport::{AuthCall, AuthClient, Reply},
+    },
 };
 use serde::Deserialize;
 use serde_json::json;
@@ -178,10 +181,12 @@ pub(super) fn renew(
 
 pub(super) fn renewed(reply: &Reply) -> Result<StorefrontSession, Error> {
     let refused = |error: Error| match error.code() {
-        Some("InvalidSession" | "InvalidToken" | "InvalidEmail" | "InvalidScope") => error
-            .with_kind(ErrorKind::SignInRequired)
-            .message("the vendor refused the shopper's session")
-            .advice("sign the shopper in again"),
+        Some("InvalidSession" | "InvalidToken" | "InvalidEmail" | "InvalidScope") if !is_bad_day(reply.status()) => {
+            error
+                .with_kind(ErrorKind::SignInRequired)
+                .message("the vendor refused the shopper's session")
+                .advice("sign the shopper in again")
+        }
         _ => error,
     };
     let Refreshed { user_id } = reply.checked().map_err(refused)?.json()?;

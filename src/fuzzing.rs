@@ -1,0 +1,510 @@
+//! What holds whatever a vendor, a proxy or a store answers. Each property takes any bytes and panics where it does not hold.
+//!
+//! `fuzz/` searches for bytes for which one does not. What its searches begin with is held against the properties by a
+//! test as well, in every run of the suite. No user's build has this module.
+
+use crate::{
+    BoxFuture, Clock, Error, ErrorKind, Generation, Record, Retry, Secret, Windows,
+    clock::Now,
+    http::{
+        Surface,
+        answer::{self, Answer},
+        facts::{Facts, Step},
+        transport::Reply,
+    },
+    session::{
+        cooldown::{Cooldown, LONGEST_BELIEVED},
+        course::Token,
+        decide::Deadlines,
+        questions::{Captcha, DeviceCode},
+        tokens::{Expiry, Life, Told, jwt_expiry},
+    },
+    store::{Ends, Kept},
+    surfaces::{Issued, orderingstack, orderingstack_grants, shopmonkey, vitamojo, vms, vtex, vtex_shopper},
+};
+use base64::{Engine as _, engine::general_purpose::STANDARD, engine::general_purpose::URL_SAFE_NO_PAD};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, StatusCode,
+    header::{DATE, RETRY_AFTER, SET_COOKIE},
+};
+use serde::de::IgnoredAny;
+use serde_json::{Value, json};
+use std::{
+    collections::BTreeMap,
+    str,
+    time::{Duration, SystemTime},
+};
+
+/// A property and its name, which is that of its search and of the folder of its seeds.
+pub type Property = (&'static str, fn(&[u8]));
+
+/// All of them.
+pub const PROPERTIES: [Property; 5] = [
+    ("answer", every_answer_is_a_session_or_an_error_that_hides_its_secrets),
+    ("captcha", a_captcha_shows_the_picture_it_was_sent),
+    ("expiry", no_token_ends_before_or_after_what_was_told),
+    ("record", what_a_store_keeps_is_read_as_it_was_written),
+    ("retry_after", no_wait_is_longer_than_is_believed),
+];
+
+/// No token is believed to live longer.
+const TEN_YEARS: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
+/// November 2023, ten days after a machine was started.
+fn now() -> Now {
+    let wall = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+    Now { wall, monotonic: Duration::from_secs(10 * 24 * 3600) }
+}
+
+/// A clock that stands.
+struct Still;
+
+impl Clock for Still {
+    fn wall(&self) -> SystemTime {
+        now().wall
+    }
+
+    fn monotonic(&self) -> Duration {
+        now().monotonic
+    }
+
+    fn sleep(&self, _: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(std::future::pending())
+    }
+}
+
+/// A `Retry-After`, or a `Date`.
+pub fn no_wait_is_longer_than_is_believed(data: &[u8]) {
+    let Ok(value) = HeaderValue::from_bytes(data) else { return };
+    let headers = HeaderMap::from_iter([(RETRY_AFTER, value.clone()), (DATE, value.clone())]);
+    let asked = answer::retry_after(&headers, now().wall);
+    let text = value.to_str().ok().map(str::trim);
+    match (text.map(str::parse::<u64>), answer::date(&headers)) {
+        (Some(Ok(seconds)), _) => assert_eq!(asked, Some(Duration::from_secs(seconds.min(3600)))),
+        (_, Some(date)) => {
+            let wait = date.duration_since(now().wall).unwrap_or_default();
+            assert_eq!(asked, Some(wait.min(Duration::from_secs(3600))));
+            let again = HeaderValue::try_from(httpdate::fmt_http_date(date)).expect("a date");
+            assert_eq!(answer::date(&HeaderMap::from_iter([(DATE, again)])), Some(date));
+        }
+        _ => assert!(asked.is_none_or(|wait| wait <= LONGEST_BELIEVED)),
+    }
+    let retry = Retry::default();
+    for number in 0..5 {
+        let wait = retry.wait_before(number, asked);
+        assert!(wait.is_none_or(|wait| wait <= retry.longest_wait && asked.is_none_or(|asked| asked == wait)));
+    }
+    let mut cooldown = Cooldown::default();
+    let throttled = Error::new(ErrorKind::Throttled, "slow").with_retry_after(asked);
+    cooldown.failed(&throttled, now(), 0.5, true);
+    let (_, wait) = cooldown.failure(now()).expect("it cools down");
+    let wait = wait.expect("and not for good");
+    assert!(wait >= asked.unwrap_or_default() && wait <= LONGEST_BELIEVED && !wait.is_zero());
+    let later = Now { monotonic: now().monotonic + wait, ..now() };
+    assert!(cooldown.failure(later).is_none());
+}
+
+/// The first line is what was told: JSON, or the claims of a token; the second one, if there is any, is the answer's `Date`.
+pub fn no_token_ends_before_or_after_what_was_told(data: &[u8]) {
+    let Ok(text) = str::from_utf8(data) else { return };
+    let (first, second) = text.split_once('\n').unwrap_or((text, ""));
+    let date = HeaderValue::try_from(second).ok().map(|date| HeaderMap::from_iter([(DATE, date)]));
+    let date = date.and_then(|headers| answer::date(&headers));
+    let value: Value = serde_json::from_str(first).unwrap_or(json!(first));
+    let claims = URL_SAFE_NO_PAD.encode(first);
+    let of_claims = jwt_expiry(&Secret::from(format!("e30.{claims}.c2ln")));
+    if let Some(exp) = value.get("exp").and_then(Value::as_i64).filter(|exp| exp.unsigned_abs() < 1 << 53) {
+        assert_eq!(of_claims, Told::Epoch(exp));
+    }
+    if let Some(seconds) = value.as_i64().filter(|seconds| seconds.unsigned_abs() < 1 << 53) {
+        assert_eq!(Told::seconds(&value), Told::Seconds(seconds));
+        assert_eq!(Told::seconds(&json!(seconds.to_string())), Told::Seconds(seconds));
+    }
+    for told in [Told::seconds(&value), Told::epoch_or_seconds(&value), of_claims, jwt_expiry(&Secret::from(first))] {
+        for default in [None, Some(Duration::from_secs(600))] {
+            let life = Life::ingest(told, default, now(), date);
+            assert_eq!(life, as_told(told, default, date), "{told:?} {default:?} {date:?}");
+            is_sane(life);
+        }
+    }
+}
+
+/// How long a token lives, in the words of the documentation.
+fn as_told(told: Told, default: Option<Duration>, date: Option<SystemTime>) -> Life {
+    let nothing = || default.map_or(Life::Unknown, Life::For);
+    let of_seconds = |seconds: i128| match u64::try_from(seconds.max(0)).map(Duration::from_secs) {
+        Ok(life) if life <= TEN_YEARS => Life::For(life),
+        _ => Life::Never,
+    };
+    match told {
+        Told::Nothing => nothing(),
+        Told::Seconds(seconds) => of_seconds(seconds.into()),
+        Told::Epoch(end) => {
+            let began = date.unwrap_or(now().wall).duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            match i128::from(end.max(0)) - i128::from(began.as_secs()) {
+                past if past < 0 && date.is_none() => nothing(),
+                left => of_seconds(left),
+            }
+        }
+    }
+}
+
+/// Whatever a token's life is, it begins when the token arrives and is over at its end.
+fn is_sane(life: Life) {
+    let deadlines = Deadlines::new(life, now(), &Windows::default(), 0.5);
+    let Life::For(lives) = life else {
+        assert_eq!(deadlines.token(now()), Token::Fresh);
+        return;
+    };
+    assert!(lives <= TEN_YEARS);
+    assert_eq!(life.expiry(now()), Expiry::At(now().wall + lives));
+    let expected = if lives.is_zero() { Token::Ended } else { Token::Fresh };
+    assert_eq!(deadlines.token(now()), expected, "{lives:?}");
+    assert_eq!(deadlines.left(now()), lives);
+    let end = Now { wall: now().wall + lives, monotonic: now().monotonic + lives };
+    assert_eq!(deadlines.token(end), Token::Ended);
+}
+
+/// A record as a store gives it back; or what one is made of, written, and read.
+pub fn what_a_store_keeps_is_read_as_it_was_written(data: &[u8]) {
+    let read = str::from_utf8(data).ok().map(Record::from_json);
+    match read {
+        Some(Ok(record)) => is_read_as_written(&record),
+        Some(Err(error)) => assert!(
+            [
+                "the record is damaged",
+                "the record was written by a version too old to be read",
+                "a newer version of Keyway wrote it, and it is left as it is"
+            ]
+            .contains(&error.to_string().as_str())
+                || error.is_newer(),
+            "{error}"
+        ),
+        None => {}
+    }
+    is_read_as_written(&Raw(data).record());
+}
+
+fn is_read_as_written(record: &Record) {
+    let written = record.to_json();
+    let read = Record::from_json(written.expose()).expect("its own writing");
+    assert_eq!(read.to_json().expose(), written.expose());
+    assert_eq!((read.generation, &read.key, &read.seed), (record.generation, &record.key, &record.seed));
+    assert_eq!((read.is_tombstone(), &read.attempts), (record.is_tombstone(), &record.attempts));
+    let shown = format!("{record:?}");
+    if let (Some(read), Some(kept)) = (&read.session, &record.session) {
+        let secrets = |kept: &Kept| (kept.access.clone(), kept.refresh.clone());
+        let ((access, refresh), (ours, another)) = (secrets(read), secrets(kept));
+        assert_eq!(access.expose(), ours.expose());
+        assert_eq!(refresh.as_ref().map(Secret::expose), another.as_ref().map(Secret::expose));
+        let rest = |kept: &Kept| (kept.issued, kept.received, kept.ends, kept.evicted);
+        assert_eq!(rest(read), rest(kept));
+        assert!(shown.contains("access: Secret(***)"));
+    }
+    let Some((tokens, received)) = read.tokens(now()) else {
+        assert!(read.is_tombstone());
+        return;
+    };
+    assert!(received.wall <= now().wall && received.monotonic <= now().monotonic, "from the future");
+    let deadlines = Deadlines::new(tokens.life, received, &Windows::default(), 0.5);
+    assert!(deadlines.left(now()) <= deadlines.left(received));
+}
+
+/// Bytes of which something is made.
+struct Raw<'a>(&'a [u8]);
+
+impl Raw<'_> {
+    fn byte(&mut self) -> u8 {
+        let Some((first, rest)) = self.0.split_first() else { return 0 };
+        self.0 = rest;
+        *first
+    }
+
+    fn number(&mut self) -> u64 {
+        (0..8).fold(0, |number, _| number << 8 | u64::from(self.byte()))
+    }
+
+    fn text(&mut self) -> String {
+        let (text, rest) = self.0.split_at(usize::from(self.byte()).min(self.0.len().saturating_sub(1)));
+        self.0 = rest;
+        String::from_utf8_lossy(text).into_owned()
+    }
+
+    fn some<T>(&mut self, what: fn(&mut Self) -> T) -> Option<T> {
+        (self.byte() % 2 == 1).then(|| what(self))
+    }
+
+    /// Before the year 9999, in whole milliseconds: as a store keeps it.
+    fn time(&mut self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_millis(self.number() % 253_000_000_000_000)
+    }
+
+    fn kept(&mut self) -> Kept {
+        Kept {
+            access: self.text().into(),
+            refresh: self.some(Self::text).map(Secret::from),
+            issued: self.time(),
+            received: self.time(),
+            ends: match self.byte() % 3 {
+                0 => Ends::Never,
+                1 => Ends::Unknown,
+                _ => Ends::At(self.time()),
+            },
+            evicted: self.byte() % 2 == 1,
+        }
+    }
+
+    fn record(&mut self) -> Record {
+        Record {
+            key: self.some(Self::text),
+            generation: Generation { lineage: self.number(), counter: self.number() },
+            session: self.some(Self::kept),
+            seed: self.some(Self::text),
+            attempts: (0..self.byte() % 4).map(|_| self.time()).collect(),
+        }
+    }
+}
+
+/// The first line is a picture's media type, the rest the picture; or all of it is the answer.
+pub fn a_captcha_shows_the_picture_it_was_sent(data: &[u8]) {
+    let picture = |body: Vec<u8>| Exchange::of(&vms::SURFACE, "get_captcha", 200, HeaderMap::new(), body);
+    let _ = picture(data.to_vec()).map(|answer| answer.holds());
+    let Some((media_type, image)) = data.iter().position(|byte| *byte == b'\n').map(|at| data.split_at(at)) else {
+        return;
+    };
+    let Some(media_type) = str::from_utf8(media_type).ok().filter(|name| !name.contains(";base64,")) else { return };
+    let sent = json!({ "key": "k-3y", "img": format!("data:{media_type};base64,{}", STANDARD.encode(image)) });
+    let captcha = picture(sent.to_string().into_bytes()).and_then(|answer| vms::captcha(&answer.reply()).ok());
+    let captcha = captcha.expect("a captcha");
+    assert_eq!((captcha.media_type(), captcha.image()), (media_type, image));
+    assert_eq!((captcha.expires_in(), captcha.key.expose()), (Duration::from_secs(60), "k-3y"));
+    let mut cooldown = Cooldown::default();
+    cooldown.failed(&Error::captcha_required(captcha), now(), 0.5, true);
+    assert_eq!(cooldown.failure(now()).expect("it waits for a person").1, Some(Duration::from_secs(60)));
+}
+
+/// `surface operation status`, the headers, an empty line and the body, as HTTP has them.
+pub fn every_answer_is_a_session_or_an_error_that_hides_its_secrets(data: &[u8]) {
+    if let Some(exchange) = Exchange::read(data) {
+        exchange.holds();
+    }
+}
+
+/// A vendor's answer to one of its operations.
+#[derive(Clone)]
+struct Exchange {
+    surface: &'static Surface,
+    facts: &'static Facts,
+    answer: Answer,
+}
+
+/// What an answer holds.
+enum Came {
+    Nothing,
+    Session(Issued),
+    Captcha(Captcha),
+    Device(DeviceCode),
+}
+
+/// Where each operation that hands out a token has it.
+const TOKENS: [(&str, &str); 6] = [
+    ("auth", "/payload/token/value"),
+    ("refresh_token", "/payload/token/value"),
+    ("issue_token", "/access_token"),
+    ("login", "/data/token"),
+    ("generate_authentication_token", "/token"),
+    ("exchange_oauth_access_token", "/authToken"),
+];
+
+/// Members whose value is nobody else's business.
+const SECRETS: [&str; 14] = [
+    "access_token",
+    "refresh_token",
+    "token",
+    "value",
+    "refresh",
+    "authToken",
+    "authenticationToken",
+    "Value",
+    "device_code",
+    "user_code",
+    "verification_uri_complete",
+    "key",
+    "sessionId",
+    "natsUserCredentials",
+];
+
+impl Exchange {
+    fn of(surface: &'static Surface, operation: &str, status: u16, headers: HeaderMap, body: Vec<u8>) -> Option<Self> {
+        let facts = surface.facts.iter().find(|facts| facts.operation == operation)?;
+        let status = StatusCode::from_u16(status).ok()?;
+        Some(Self { surface, facts, answer: Answer { status, headers, body: body.into() } })
+    }
+
+    fn read(data: &[u8]) -> Option<Self> {
+        let end = data.windows(2).position(|two| two == b"\n\n").unwrap_or(data.len());
+        let (head, body) = data.split_at(end);
+        let mut lines = str::from_utf8(head).ok()?.lines();
+        let mut first = lines.next()?.split(' ');
+        let (surface, operation, status) = (first.next()?, first.next()?, first.next()?.parse().ok()?);
+        let surfaces =
+            [&vitamojo::SURFACE, &orderingstack::SURFACE, &shopmonkey::SURFACE, &vms::SURFACE, &vtex::SURFACE];
+        let surface = surfaces.into_iter().find(|known| known.name == surface)?;
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines.filter_map(|line| line.split_once(": ")) {
+            if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+                headers.append(name, value);
+            }
+        }
+        Self::of(surface, operation, status, headers, body.get(2..).unwrap_or_default().to_vec())
+    }
+
+    fn reply(&self) -> Reply {
+        Reply::of(self.answer.clone(), self.facts, self.surface, now().wall)
+    }
+
+    /// As the surface reads it.
+    fn came(&self) -> Result<Came, Error> {
+        let (reply, now) = (self.reply(), now());
+        match (self.surface.name, self.facts.operation) {
+            ("vms", "get_token") => vms::issued(&reply).map(Came::Session),
+            ("vms", "get_captcha") => vms::captcha(&reply).map(Came::Captcha),
+            ("vitamojo", "auth" | "refresh_token") => vitamojo::issued(&reply, now).map(Came::Session),
+            ("orderingstack", "issue_token") => orderingstack_grants::issued(&reply, now).map(Came::Session),
+            ("orderingstack", "start_device") => orderingstack_grants::device_code(&reply).map(Came::Device),
+            ("shopmonkey", "login") => shopmonkey::issued(&reply, now).map(Came::Session),
+            ("vtex", "generate_authentication_token") => vtex::exchanged(&reply, now).map(Came::Session),
+            ("vtex", "exchange_oauth_access_token") => vtex::oauth_exchanged(&reply, None, now).map(Came::Session),
+            ("vtex", "validate_access_key") => vtex_shopper::validated(&reply, "store", now).map(Came::Session),
+            ("vtex", "refresh_storefront_token") => {
+                let old = Secret::from("vid_rt=old; VtexIdclientAutCookie_store=older");
+                let old = vtex_shopper::Cookies::read(&old)?;
+                vtex_shopper::renewed(&reply, old, "store", now).map(Came::Session)
+            }
+            _ => self.answer.clone().judged(self.surface, self.facts, &Still).map(|_| Came::Nothing),
+        }
+    }
+
+    fn holds(&self) {
+        let came = self.came();
+        match &came {
+            Ok(Came::Session(issued)) => self.is_a_session(issued),
+            Ok(Came::Device(device)) => assert!(!device.interval().is_zero() && !device.expires_in().is_zero()),
+            Ok(Came::Captcha(_) | Came::Nothing) => {}
+            Err(error) => self.is_an_error(error),
+        }
+        if let Err(error) = self.answer.clone().judged(self.surface, self.facts, &Still) {
+            self.is_an_error(&error);
+        }
+        if let Some([plain, masked]) = self.with_and_without_secrets() {
+            assert_eq!(told(&plain.came()), told(&masked.came()), "it tells a secret");
+        }
+    }
+
+    fn is_a_session(&self, Issued { tokens, .. }: &Issued) {
+        assert!(self.answer.status.is_success());
+        // Members that nobody needs may be anything, no text even.
+        let body = serde_json::from_slice::<Value>(&self.answer.body).ok();
+        assert!(body.as_ref().is_none_or(Value::is_object), "what came is no object");
+        let at = TOKENS.iter().find(|(operation, _)| *operation == self.facts.operation);
+        if let (Some(body), Some((_, at))) = (body, at) {
+            let sent = body.pointer(at).and_then(Value::as_str).expect("a token");
+            assert_eq!(tokens.access.expose(), sent);
+        }
+        assert!(tokens.refresh.as_ref().is_none_or(|refresh| !refresh.expose().is_empty()));
+        assert_eq!(tokens.date, answer::date(&self.answer.headers));
+        is_sane(tokens.life);
+    }
+
+    fn is_an_error(&self, error: &Error) {
+        assert!(error.retry_after().is_none_or(|wait| wait <= LONGEST_BELIEVED), "{error}");
+        let is_a_call = self.facts.step == Step::Call;
+        assert!(is_a_call || error.body().is_none(), "a body of what makes sessions");
+        let refused = matches!(error.kind(), ErrorKind::InvalidCredentials | ErrorKind::SignInRequired);
+        if refused && matches!(self.facts.step, Step::SignIn | Step::Renew) {
+            let status = self.answer.status.as_u16();
+            assert!(!matches!(status, 408 | 429 | 500..), "a bad day refuses nobody: {error}");
+            let body = serde_json::from_slice::<BTreeMap<String, IgnoredAny>>(&self.answer.body).is_ok();
+            let nothing = self.facts.step == Step::SignIn && self.answer.is_empty();
+            assert!(body || nothing, "it was not the vendor who spoke: {error}");
+        }
+    }
+
+    /// The same answer twice, and in the second one each secret is another one of the same length.
+    fn with_and_without_secrets(&self) -> Option<[Self; 2]> {
+        let mut body: Value = serde_json::from_slice(&self.answer.body).ok()?;
+        let mut plain = self.clone();
+        plain.answer.body = body.to_string().into();
+        let mut masked = self.clone();
+        mask(&mut body);
+        masked.answer.body = body.to_string().into();
+        masked.answer.headers.remove(SET_COOKIE);
+        for cookie in self.answer.headers.get_all(SET_COOKIE) {
+            masked.answer.headers.append(SET_COOKIE, masked_cookie(cookie).unwrap_or_else(|| cookie.clone()));
+        }
+        Some([plain, masked])
+    }
+}
+
+fn mask(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(mask),
+        Value::Object(members) => members.iter_mut().for_each(|(name, value)| match value {
+            // A sentence for a person, about the member of this name.
+            _ if name == "errors" => {}
+            Value::String(secret) if SECRETS.contains(&name.as_str()) => *secret = masked(secret),
+            value => mask(value),
+        }),
+        _ => {}
+    }
+}
+
+/// As long, as it stands in JSON.
+fn masked(secret: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric();
+    secret.chars().map(|c| if plain(c) { 'x' } else { c }).collect()
+}
+
+fn masked_cookie(cookie: &HeaderValue) -> Option<HeaderValue> {
+    let (pair, attributes) = cookie.to_str().ok()?.split_once(';').unwrap_or((cookie.to_str().ok()?, ""));
+    let (name, value) = pair.split_once('=')?;
+    HeaderValue::try_from(format!("{name}={};{attributes}", masked(value))).ok()
+}
+
+/// Everything of it that a person or a log could see.
+fn told(came: &Result<Came, Error>) -> String {
+    match came {
+        Ok(Came::Nothing) => String::new(),
+        Ok(Came::Session(issued)) => format!("{:?}", issued.profile),
+        Ok(Came::Captcha(captcha)) => format!("{captcha:?}"),
+        Ok(Came::Device(device)) => format!("{device:?}"),
+        Err(error) => {
+            let questions = (error.captcha(), error.session_limit(), error.device_code(), error.access_key());
+            let (code, id, fields) = (error.code(), error.request_id(), error.validation());
+            format!("{error} {error:?} {:?} {code:?} {id:?} {fields:?} {questions:?}", error.retry_after())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{fs, path::Path};
+
+    #[test]
+    fn every_property_holds_for_what_its_search_begins_with() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
+        for (name, property) in PROPERTIES {
+            assert!(
+                folder.join("fuzz_targets").join(name).with_extension("rs").is_file(),
+                "nothing searches for {name}"
+            );
+            let seeds = fs::read_dir(folder.join("seeds").join(name)).expect("seeds");
+            let seeds: Vec<_> = seeds.map(|seed| seed.expect("a seed").path()).collect();
+            assert!(!seeds.is_empty(), "{name} begins with nothing");
+            for seed in seeds {
+                property(&fs::read(&seed).expect("a seed"));
+            }
+        }
+    }
+}
