@@ -582,3 +582,30 @@ async fn a_store_that_never_answers_is_given_up_on_in_time() {
     waiting.await.unwrap().expect("from memory");
     assert_eq!(fake.count("get_token"), 1);
 }
+
+#[apply(hunted!)]
+async fn a_renewal_that_is_refused_for_its_values_is_no_mistake_of_whoever_signed_in() {
+    let clock = ManualClock::new();
+    let fake = FakeVitaMojo::builder().clock(clock.clone()).start().await;
+    let client = vita(&fake, &clock).build().unwrap();
+    client.session().lease().await.unwrap();
+    let refused = json!({"message": [{"property": "value", "constraints": ["value must be a UUID"]}]});
+    fake.next("refresh_token", Fault::Json(400, refused));
+    let error = client.session().renew().await.unwrap_err();
+    assert_eq!((error.kind(), error.status()), (ErrorKind::Api, Some(400)), "{error}");
+}
+
+#[apply(hunted!)]
+async fn whoever_is_refused_is_not_told_to_come_again_in_a_second() {
+    let clock = ManualClock::new();
+    let fake = FakeVms::builder().clock(clock.clone()).start().await;
+    let client = keyway::vms::Client::builder(fake.uri()).clock(clock.clone());
+    let client = client.password_from(FakeVms::LOGIN, async || Ok::<_, std::io::Error>(Secret::from("not the one")));
+    let client = client.build().unwrap();
+    let refused = client.session().lease().await.unwrap_err();
+    assert_eq!((refused.kind(), refused.retry_after()), (ErrorKind::InvalidCredentials, None), "{refused}");
+    fake.next("get_token", Fault::Html(503));
+    let down = vms(&fake, &clock).build().unwrap().session().lease().await.unwrap_err();
+    assert_eq!(down.kind(), ErrorKind::Outage, "{down}");
+    assert!(down.retry_after().is_some(), "{down}");
+}

@@ -682,3 +682,35 @@ async fn a_ready_lease_is_ready_at_the_first_poll() {
     let mut again = pin!(session.lease());
     assert!(matches!(again.as_mut().poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(Ok(_))));
 }
+
+#[apply(hunted!)]
+async fn a_sign_in_whose_answer_comes_after_that_of_its_successor_leaves_no_session_behind() {
+    let clock = ManualClock::new();
+    let fake = FakeVms::builder().clock(clock.clone()).start().await;
+    let client = vms_client(&fake, &clock).build().unwrap();
+    let late = fake.hold("get_token");
+    let waiting = lease(client.session());
+    late.arrived(1).await;
+    let next = fake.hold("get_token");
+    clock.until_sleeping(1).await;
+    clock.advance(Timeouts::default().flight);
+    next.arrived(1).await;
+    next.open();
+    waiting.await.unwrap().expect("the next flight's");
+    late.open();
+    fake.until("logout", 1).await;
+    assert_eq!((fake.count("get_token"), fake.sessions().len()), (2, 1));
+    assert_eq!(client.http().get("/api/v1/cameras").send().await.unwrap().status(), 200);
+    assert_eq!(fake.count("get_token"), 2);
+}
+
+/// Nothing is spent by it, so nobody has to be kept from the store.
+#[apply(hunted!)]
+async fn a_new_session_that_could_not_be_saved_keeps_the_stores_lock_from_nobody() {
+    let stage = Stage::set().await;
+    let (session, store) = stage.process();
+    store.fill();
+    session.lease().await.unwrap();
+    stage.process().0.lease().await.expect("a session of its own, at once");
+    assert_eq!(stage.counts(), (2, 0, 0));
+}

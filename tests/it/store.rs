@@ -271,3 +271,20 @@ async fn a_sign_out_that_the_store_does_not_hear_of_says_so_and_counts_here() {
     assert!(fake.sessions().is_empty());
     assert_eq!(client.session().lease().await.unwrap_err().kind(), ErrorKind::SignedOut);
 }
+
+#[apply(hunted!)]
+async fn who_waits_for_the_lock_looks_again_and_again_but_not_for_ever() {
+    let clock = ManualClock::new();
+    let fake = FakeVitaMojo::builder().clock(clock.clone()).rotating(true).start().await;
+    let waits = Moody { stuck: true, ..Moody::default() };
+    let session = vitamojo_client(&fake, &clock).store(waits).build().unwrap().session().clone();
+    let waiting = tokio::spawn(async move { session.lease().await });
+    for seconds in (0..30).step_by(2) {
+        // Its own patience, and that with the lock.
+        clock.until_sleeping(2).await;
+        assert_eq!(fake.count("auth"), 0, "after {seconds} s");
+        clock.advance(Duration::from_secs(2));
+    }
+    waiting.await.unwrap().expect("a sign-in spends nothing, and needs no lock");
+    assert_eq!(fake.count("auth"), 1);
+}

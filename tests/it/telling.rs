@@ -2,9 +2,9 @@
 
 use crate::{
     laws::{Stage, Surface, for_every_surface},
-    vitamojo_client,
+    vitamojo_client, vms_client,
 };
-use keyway::testing::{FakeVitaMojo, Fault, ManualClock};
+use keyway::testing::{FakeVitaMojo, FakeVms, Fault, ManualClock};
 use std::{
     io::Write,
     sync::{Arc, Mutex},
@@ -197,4 +197,29 @@ async fn a_failure_is_told_although_nobody_waits_for_it<S: Surface>() {
 for_every_surface! {
     a_token_is_two_quiet_lines_and_a_failure_one_loud_one
     a_failure_is_told_although_nobody_waits_for_it
+}
+
+#[apply(hunted!)]
+async fn a_session_that_came_too_late_is_ended_in_silence_unless_the_vendor_does_not_end_it() {
+    for (answer, lines) in [(None, 0), (Some(Fault::Html(503)), 1)] {
+        let log = Log::default();
+        let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).with_ansi(false).finish();
+        let _guard = tracing::subscriber::set_default(subscriber);
+        let (fake, clock) = (FakeVms::start().await, ManualClock::new());
+        let client = vms_client(&fake, &clock).build().unwrap();
+        let gate = fake.hold("get_token");
+        let waiting = {
+            let session = client.session().clone();
+            tokio::spawn(async move { session.lease().await })
+        };
+        gate.arrived(1).await;
+        client.session().sign_out().await.unwrap();
+        answer.into_iter().for_each(|fault| fake.next("logout", fault));
+        gate.open();
+        waiting.await.unwrap().unwrap_err();
+        assert_eq!(fake.count("logout"), 1);
+        let told = log.take();
+        let told = told.iter().filter(|line| line.contains("could not be revoked"));
+        assert_eq!(told.count(), lines);
+    }
 }

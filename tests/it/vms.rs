@@ -703,3 +703,30 @@ async fn clients_clones_and_restarts_that_share_a_store_share_ten_attempts_in_te
     assert_eq!(two.session().sign_in().await.unwrap_err().kind(), ErrorKind::Throttled);
     assert_eq!(fake.count("get_token"), 11);
 }
+
+#[apply(hunted!)]
+async fn the_report_says_whether_a_person_was_asked_or_the_policy() {
+    for (captcha, evict, expected) in [
+        (false, Evict::Never, "asked: which session may end"),
+        (false, Evict::OldestOffline, "the policy was asked: which session may end"),
+        (true, Evict::Never, "asked: captcha"),
+        (true, Evict::OldestOffline, "asked: captcha"),
+    ] {
+        let (fake, clock) = start(|b| b.captcha(captcha).session_limit(1).other_sessions(1)).await;
+        let client = vms_client(&fake, &clock).session_limit(evict).build().unwrap();
+        let _ = client.session().lease().await;
+        let report = client.session().report().to_string();
+        assert!(report.contains(expected), "{report}");
+        assert_eq!(report.contains("the policy was asked"), expected.starts_with("the policy"), "{report}");
+    }
+}
+
+#[apply(hunted!)]
+async fn the_report_tells_a_sign_in_from_a_key_that_was_given() {
+    let (fake, clock) = start(|b| b).await;
+    let client = vms_client(&fake, &clock).build().unwrap();
+    client.session().lease().await.unwrap();
+    let report = client.session().report().to_string();
+    assert!(report.contains("signed in"), "{report}");
+    assert!(!report.contains("what the builder was given"), "{report}");
+}
