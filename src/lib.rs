@@ -26,14 +26,7 @@ mod credential;
 mod error;
 #[cfg(all(test, feature = "redis"))]
 mod fleet;
-#[cfg(all(
-    any(test, fuzzing),
-    feature = "orderingstack",
-    feature = "shopmonkey",
-    feature = "vitamojo",
-    feature = "vms",
-    feature = "vtex"
-))]
+#[cfg(all(any(test, fuzzing), every_surface))]
 pub mod fuzzing;
 mod generated;
 mod http;
