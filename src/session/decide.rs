@@ -254,6 +254,23 @@ mod tests {
     }
 
     #[test]
+    fn at_the_very_end_by_either_clock_it_is_over() {
+        let held = ten_minutes();
+        for (wall, monotonic, token) in [(599, 599, Token::Aging), (600, 599, Token::Ended), (599, 600, Token::Ended)] {
+            let now = Now { wall: at(wall).wall, monotonic: at(monotonic).monotonic };
+            assert_eq!(held.token(now), token, "wall {wall} s, monotonic {monotonic} s");
+        }
+    }
+
+    #[test]
+    fn by_one_clock_alone_it_is_fresh_until_its_early_window_opens() {
+        let held = ten_minutes();
+        for (second, fresh) in [(0, true), (479, true), (480, false), (600, false)] {
+            assert_eq!(held.is_fresh_by(at(second).monotonic), fresh, "at {second} s");
+        }
+    }
+
+    #[test]
     fn every_reason_has_the_label_that_dashboards_know() {
         use Reason::{Answered, Asked, Early, Expired, Late, NoSession, Rejected, TooShort};
         let all = [NoSession, Early, Late, Expired, Rejected, TooShort, Asked, Answered];
