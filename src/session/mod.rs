@@ -155,9 +155,7 @@ struct State {
 }
 
 /// A token ready to be served, its headers made once.
-// In cache lines of its own: whoever copies a header writes to a counter that may lie next to it, and every call reads this.
 #[derive(Debug)]
-#[repr(align(128))]
 struct Held {
     headers: HeaderMap,
     /// The one of them that carries the token.
