@@ -215,6 +215,15 @@ impl Reply {
         Self { answer, facts, surface, now, drift: Arc::new(Drift::new(surface.name)) }
     }
 
+    /// To this operation, of 1970.
+    #[cfg(test)]
+    pub(crate) fn with(surface: &'static Surface, operation: &str, status: u16, body: &'static str) -> Self {
+        let facts = surface.facts.iter().find(|facts| facts.operation == operation).expect("an operation");
+        let status = http::StatusCode::from_u16(status).expect("a status");
+        let answer = Answer { status, headers: HeaderMap::new(), body: body.into() };
+        Self::of(answer, facts, surface, SystemTime::UNIX_EPOCH)
+    }
+
     pub(crate) fn status(&self) -> u16 {
         self.answer.status.as_u16()
     }

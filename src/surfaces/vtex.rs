@@ -435,16 +435,12 @@ fn judge(verdict: &Verdict<'_>) -> Option<Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::answer::Answer;
     use std::time::SystemTime;
 
     fn kind(status: u16) -> ErrorKind {
-        let facts = SURFACE.facts.iter().find(|facts| facts.operation == "generate_authentication_token");
-        let status = http::StatusCode::from_u16(status).expect("a status");
-        let body = br#"{"authStatus":"WrongCredentials"}"#.as_slice().into();
-        let answer = Answer { status, headers: http::HeaderMap::new(), body };
         let now = SystemTime::UNIX_EPOCH;
-        let reply = Reply::of(answer, facts.expect("an operation"), &SURFACE, now);
+        let reply =
+            Reply::with(&SURFACE, "generate_authentication_token", status, r#"{"authStatus":"WrongCredentials"}"#);
         exchanged(&reply, Now { wall: now, monotonic: Duration::ZERO }).expect_err("refused").kind()
     }
 

@@ -205,16 +205,12 @@ impl Issuer for Shopper {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{http::answer::Answer, surfaces::vtex::SURFACE};
+    use crate::surfaces::vtex::SURFACE;
     use std::time::SystemTime;
 
     fn refused(status: u16) -> ErrorKind {
-        let facts = SURFACE.facts.iter().find(|facts| facts.operation == "refresh_storefront_token");
-        let status = http::StatusCode::from_u16(status).expect("a status");
-        let body = br#"{"status":"InvalidSession"}"#.as_slice().into();
-        let answer = Answer { status, headers: http::HeaderMap::new(), body };
         let now = SystemTime::UNIX_EPOCH;
-        let reply = Reply::of(answer, facts.expect("an operation"), &SURFACE, now);
+        let reply = Reply::with(&SURFACE, "refresh_storefront_token", status, r#"{"status":"InvalidSession"}"#);
         let old = Cookies { refresh: "r".into(), session: Vec::new() };
         renewed(&reply, old, "store", Now { wall: now, monotonic: Duration::ZERO }).expect_err("refused").kind()
     }
