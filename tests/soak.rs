@@ -485,14 +485,15 @@ impl Round {
                 tracing::info!("the token is {}", lease.token().unwrap().expose());
             }
             Some("reuse") => {
-                let fake = vendors[0].fake();
-                let token = fake.secrets().into_iter().find(|secret| secret.starts_with("vm-refresh-1-")).unwrap();
+                // The token of a sign-in of its own: the weather may have ended any other.
+                let (fake, vendor) = (vendors[0].fake(), reqwest::Client::new());
+                let login = json!({ "email": FakeVitaMojo::EMAIL, "password": FakeVitaMojo::PASSWORD });
+                let sign_in = vendor.post(format!("{}/user/v1/auth", fake.uri())).json(&login);
+                let told: Value = sign_in.send().await.unwrap().json().await.unwrap();
+                let token = told["payload"]["token"]["refresh"].as_str().expect("a refresh token");
                 for _ in 0..2 {
-                    reqwest::Client::new()
-                        .put(format!("{}/user/v1/auth/refresh/{token}", fake.uri()))
-                        .send()
-                        .await
-                        .unwrap();
+                    let renewal = vendor.put(format!("{}/user/v1/auth/refresh/{token}", fake.uri()));
+                    renewal.send().await.unwrap();
                 }
             }
             Some("panic") => assert!(tokio::spawn(async { panic!("on purpose") }).await.is_err()),
