@@ -216,10 +216,11 @@ pub(crate) enum Fate {
     Leave,
 }
 
-/// `replaceable`: another one can be had with what it was obtained with. `saved`: it is in the store.
-pub(crate) fn fate(beaten: Beaten, replaceable: bool, saved: bool) -> Fate {
+/// `replaceable`: another one can be had with what it was obtained with. `kept`: it is in the store, or whoever took the
+/// flight's place holds it, or finds it aside.
+pub(crate) fn fate(beaten: Beaten, replaceable: bool, kept: bool) -> Fate {
     match beaten {
-        Beaten::BySuccessor if saved || !replaceable => Fate::Leave,
+        Beaten::BySuccessor if kept || !replaceable => Fate::Leave,
         Beaten::BySuccessor | Beaten::BySignOut => Fate::Withdraw,
     }
 }
@@ -365,11 +366,11 @@ mod tests {
 
     #[test]
     fn a_sign_out_ends_what_its_flight_obtained_and_a_successor_only_what_nobody_will_find() {
-        for (replaceable, saved) in [(true, true), (true, false), (false, true), (false, false)] {
-            assert_eq!(fate(Beaten::BySignOut, replaceable, saved), Fate::Withdraw);
-            let stays = saved || !replaceable;
+        for (replaceable, kept) in [(true, true), (true, false), (false, true), (false, false)] {
+            assert_eq!(fate(Beaten::BySignOut, replaceable, kept), Fate::Withdraw);
+            let stays = kept || !replaceable;
             let expected = if stays { Fate::Leave } else { Fate::Withdraw };
-            assert_eq!(fate(Beaten::BySuccessor, replaceable, saved), expected);
+            assert_eq!(fate(Beaten::BySuccessor, replaceable, kept), expected);
         }
     }
 

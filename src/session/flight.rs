@@ -15,7 +15,7 @@ use super::{
     tokens::Tokens,
 };
 use crate::{
-    Error, ErrorKind,
+    Error, ErrorKind, Secret,
     clock::Now,
     store::{Generation, Record, StoreError, StoreLock, fingerprint},
     surfaces::{Capabilities, Issued, Renewal},
@@ -513,7 +513,8 @@ impl Pilot {
                     match self.renew(&tokens).await {
                         Ok(issued) => self.keep(issued, Place::after(next), &look, conversation).await?,
                         Err(error) if error.kind() == ErrorKind::SignInRequired => {
-                            self.remember_refused(&tokens);
+                            tracing::info!(key = %self.engine.key, "keyway: the vendor refused the refresh token");
+                            self.remember_spent(&tokens);
                             refused = Some(error);
                             Settled::LookAgain
                         }
@@ -682,12 +683,18 @@ impl Pilot {
             ErrorKind::Validation => error.with_kind(ErrorKind::Api),
             _ => error,
         });
-        outcome.map(|issued| Issued { tokens: issued.tokens.keeping(tokens.refresh()), ..issued })
+        let issued = outcome?;
+        // One that comes back is not spent by being used.
+        let (used, next) = (tokens.refresh(), issued.tokens.refresh());
+        if next.is_some() && next.map(Secret::expose) != used.map(Secret::expose) {
+            self.remember_spent(tokens);
+        }
+        Ok(Issued { tokens: issued.tokens.keeping(tokens.refresh()), ..issued })
     }
 
-    fn remember_refused(&self, tokens: &Tokens) {
+    /// This refresh token is never presented again, wherever it turns up.
+    fn remember_spent(&self, tokens: &Tokens) {
         let engine = &self.engine;
-        tracing::info!(key = %engine.key, "keyway: the vendor refused the refresh token");
         engine.state().spent = tokens.refresh().map(|refresh| fingerprint(engine.salt, refresh));
     }
 
@@ -754,7 +761,7 @@ impl Pilot {
                 Overtaken::Adopt { end_ours } => {
                     self.drop_aside(&obtained);
                     let adopted = self.adopt(look);
-                    if end_ours {
+                    if end_ours && !self.engine.state().goes_on_with(obtained.generation()) {
                         self.give_back(&obtained.tokens).await;
                     }
                     return adopted.map(|()| Settled::Served);
@@ -775,7 +782,8 @@ impl Pilot {
         let (beaten, ends) = {
             let mut state = self.engine.state();
             let beaten = state.beaten(&self.flight);
-            let ends = beaten.is_some_and(|beaten| self.fate(beaten, obtained.renewed, false) == Fate::Withdraw);
+            let kept = state.goes_on_with(obtained.generation());
+            let ends = beaten.is_some_and(|beaten| self.fate(beaten, obtained.renewed, kept) == Fate::Withdraw);
             let needless = beaten.is_some() && state.knows_better_than(obtained.generation());
             if !ends && !needless {
                 let record = obtained.record.clone();
@@ -790,10 +798,10 @@ impl Pilot {
         beaten.map_or(Ok(()), |beaten| Err(beaten.error()))
     }
 
-    fn fate(&self, beaten: Beaten, renewed: bool, saved: bool) -> Fate {
+    fn fate(&self, beaten: Beaten, renewed: bool, kept: bool) -> Fate {
         // Whether another one can be had with what this one was obtained with.
         let replaceable = !renewed && !self.engine.capabilities.spent_by_sign_in;
-        fate(beaten, replaceable, saved)
+        fate(beaten, replaceable, kept)
     }
 
     fn drop_aside(&self, obtained: &Obtained) {
@@ -827,10 +835,9 @@ impl Pilot {
             Ok(outcome) => return outcome.map(|()| Settled::Served),
             Err(beaten) => beaten,
         };
-        // A save whose outcome is not known may have been made.
-        let saved = self.is_there(generation).await;
-        if self.fate(beaten, renewed, saved) == Fate::Withdraw {
-            self.engine.state().unsaved.take_if(|aside| aside.generation() == generation);
+        // Whoever took this flight's place may have found it aside, and a save whose outcome is not known may have been made.
+        let kept = self.engine.state().goes_on_with(generation) || self.is_there(generation).await;
+        if self.fate(beaten, renewed, kept) == Fate::Withdraw {
             self.withdraw(&tokens, generation).await;
         }
         Err(beaten.error())
@@ -1035,11 +1042,20 @@ impl State {
         refresh.is_some() && refresh != self.spent
     }
 
-    /// Whether what is held or not saved yet makes this one needless.
-    fn knows_better_than(&self, generation: Generation) -> bool {
+    /// What is held, and what is aside until it is saved.
+    fn known(&self) -> impl Iterator<Item = Generation> {
         let held = self.held.as_ref().map(|held| held.generation);
-        let unsaved = self.unsaved.as_ref().map(Unsaved::generation);
-        held.into_iter().chain(unsaved).any(|known| !generation.is_after(known))
+        held.into_iter().chain(self.unsaved.as_ref().map(Unsaved::generation))
+    }
+
+    /// Whether what is known makes this one needless.
+    fn knows_better_than(&self, generation: Generation) -> bool {
+        self.known().any(|known| !generation.is_after(known))
+    }
+
+    /// Whether the session that this token began is known here still, and whoever flies next goes on with it.
+    fn goes_on_with(&self, generation: Generation) -> bool {
+        self.known().any(|known| known.lineage == generation.lineage)
     }
 
     fn held_lease(&self) -> Option<Lease> {

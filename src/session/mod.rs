@@ -132,7 +132,7 @@ struct State {
     /// Fingerprints of the credential that was presented last, and of the one the vendor refused with its refusal.
     presented: Option<String>,
     refused: Option<(String, Error)>,
-    /// The refresh token that the vendor has refused: it may still stand in the store.
+    /// The refresh token that was spent last, or refused: it may still stand in the store.
     spent: Option<String>,
     /// The next flight signs in, whatever refresh token there is.
     skip_refresh: bool,

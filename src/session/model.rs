@@ -64,6 +64,8 @@ struct Aside {
     kept: Kept,
     renewed: bool,
     over: Option<Generation>,
+    /// It is served: from then on it is offered to the store again and again.
+    served: bool,
     /// The lock is kept with it.
     locks: bool,
 }
@@ -139,6 +141,8 @@ struct Process {
     burial: Option<Burial>,
     /// A token that nobody needs any more, and that the vendor was not told of.
     withdrawn: Option<Refresh>,
+    /// Lineages that the vendor was told of, because nobody here would use them.
+    given_back: Vec<u64>,
     /// How often somebody still asks for a token.
     calls: u8,
     /// How often an unsaved token is still offered.
@@ -239,6 +243,8 @@ struct Fleet {
     takes_lock_along: bool,
     /// The vendor can be told that a token is not needed any more.
     revokes: bool,
+    /// Nor is it told of one that whoever took the flight's place goes on with.
+    leaves_what_goes_on: bool,
     /// A save replaces only what it was made to replace.
     compares: bool,
     /// A lease may end while a request is out, or before its answer is saved. Else it outlasts both, which a store cannot promise
@@ -259,12 +265,14 @@ const FLEET: Fleet = Fleet {
     keeps_lock: true,
     takes_lock_along: true,
     revokes: false,
+    leaves_what_goes_on: true,
     compares: true,
     pauses: false,
 };
 
 const SPENT_TWICE: &str = "no refresh token is spent twice unless the vendor's answer was lost";
 const LOST: &str = "no saved token is lost";
+const USED: &str = "what was given back is not used";
 const SIGNED_OUT: &str = "what was signed out stays so";
 const WAITS: &str = "nobody waits for ever";
 
@@ -421,11 +429,15 @@ impl Process {
         self.rejected = false;
     }
 
+    /// What is held, and what is aside until it is saved.
+    fn known(&self) -> impl Iterator<Item = Kept> {
+        self.held.into_iter().chain(self.unsaved.map(|aside| aside.kept))
+    }
+
     /// Tokens that exist in this process alone.
     fn on_hand(&self) -> Vec<Refresh> {
         let obtained = [self.flight, self.stale].into_iter().flatten().filter_map(|flight| flight.stage.obtained());
-        let unsaved = self.unsaved.map(|aside| aside.kept);
-        let kept = obtained.map(|obtained| obtained.kept).chain(unsaved).chain(self.held);
+        let kept = obtained.map(|obtained| obtained.kept).chain(self.known());
         kept.map(|kept| kept.refresh).chain(self.withdrawn).collect()
     }
 }
@@ -589,18 +601,21 @@ impl Step<'_> {
     fn settle(&mut self, obtained: Obtained) {
         let Obtained { kept, renewed, over, .. } = obtained;
         if let Some(beaten) = self.beaten() {
-            if fate(beaten, !renewed, false) == Fate::Withdraw {
+            if fate(beaten, !renewed, self.goes_on_with(kept)) == Fate::Withdraw {
                 self.give_back(kept);
                 return self.land();
             }
-            let process = self.process();
-            let known = process.held.into_iter().chain(process.unsaved.map(|aside| aside.kept));
-            if known.into_iter().any(|known| !kept.generation.is_after(known.generation)) {
+            if self.process().known().any(|known| !kept.generation.is_after(known.generation)) {
                 return self.land();
             }
         }
-        self.process().unsaved = Some(Aside { kept, renewed, over, locks: false });
+        self.process().unsaved = Some(Aside { kept, renewed, over, served: false, locks: false });
         self.go(Stage::Saving(obtained));
+    }
+
+    fn goes_on_with(&mut self, kept: Kept) -> bool {
+        let known = self.process().known().any(|known| known.generation.lineage == kept.generation.lineage);
+        known && self.fleet.leaves_what_goes_on
     }
 
     fn give_back(&mut self, kept: Kept) {
@@ -608,6 +623,7 @@ impl Step<'_> {
             self.process().withdrawn = Some(kept.refresh);
             return;
         }
+        self.process().given_back.push(kept.generation.lineage);
         self.world.sessions[kept.refresh.session as usize].revoked = true;
     }
 
@@ -649,10 +665,10 @@ impl Step<'_> {
             Overtaken::Keep => self.serve_unsaved(obtained),
             Overtaken::Adopt { end_ours } => {
                 self.drop_aside(obtained.kept);
-                if end_ours {
+                self.adopt(self.world.stored);
+                if end_ours && !self.goes_on_with(obtained.kept) {
                     self.give_back(obtained.kept);
                 }
-                self.adopt(self.world.stored);
             }
             Overtaken::Withdraw => {
                 self.drop_aside(obtained.kept);
@@ -662,13 +678,13 @@ impl Step<'_> {
         }
     }
 
-    fn serve(&mut self, obtained: Obtained, saved: bool) {
+    fn serve(&mut self, obtained: Obtained, kept: bool) {
         if self.process().epoch != self.flight.epoch {
             self.world.disowned.push(obtained.kept.generation.lineage);
         }
         match self.beaten() {
             None => self.process().publish(obtained.kept),
-            Some(beaten) if fate(beaten, !obtained.renewed, saved) == Fate::Withdraw => self.withdraw(obtained.kept),
+            Some(beaten) if fate(beaten, !obtained.renewed, kept) == Fate::Withdraw => self.withdraw(obtained.kept),
             Some(_) => {}
         }
         self.land();
@@ -679,14 +695,12 @@ impl Step<'_> {
         if self.beaten().is_none() {
             // What it replaces is spent and still stands in the store: nobody else may find it there.
             let locks = renewed && self.holds_lock() && self.fleet.keeps_lock;
-            self.process().unsaved = Some(Aside { kept, renewed, over, locks });
+            self.process().unsaved = Some(Aside { kept, renewed, over, served: true, locks });
             return self.serve(obtained, false);
         }
         let saved = self.world.stored.is_some_and(|record| record.generation == kept.generation);
-        if fate(self.beaten().expect("beaten"), !renewed, saved) == Fate::Withdraw {
-            self.drop_aside(kept);
-        }
-        self.serve(obtained, saved);
+        let goes_on = self.goes_on_with(kept);
+        self.serve(obtained, saved || goes_on);
     }
 
     /// In one step, as the store is asked for this one token only.
@@ -811,10 +825,13 @@ impl Model for Fleet {
             }
             match process.offer {
                 Some(_) => actions.push(Action::Offer(at)),
-                None if process.unsaved.is_some() && process.offers > 0 && can_offer(at) => {
-                    actions.push(Action::LookBeforeOffering(at));
+                None => {
+                    // An orderly end offers whatever is aside, once no flight is under way.
+                    let offered = |aside: Aside| aside.served || process.flight.is_none();
+                    if process.unsaved.is_some_and(offered) && process.offers > 0 && can_offer(at) {
+                        actions.push(Action::LookBeforeOffering(at));
+                    }
                 }
-                None => {}
             }
             match process.burial {
                 Some(Burial { seen: Some(_), .. }) => actions.push(Action::Bury(at)),
@@ -952,6 +969,10 @@ impl Model for Fleet {
                     Action::Crash(at) => {
                         let process = world.processes[at].clone();
                         process.on_hand().into_iter().for_each(|refresh| world.lose(refresh));
+                        if process.burial.is_some() {
+                            // Nobody was told that this sign-out is done.
+                            world.disowned.retain(|lineage| process.ended != Some(*lineage));
+                        }
                         let Process { calls, offers, flights, .. } = process;
                         world.processes[at] = Process { calls, offers, flights, ..Process::default() };
                     }
@@ -1013,6 +1034,15 @@ impl Model for Fleet {
         vec![
             Property::always(SPENT_TWICE, |_, world: &World| world.broken != Some(Broken::SpentTwice)),
             Property::always(LOST, |_, world: &World| world.broken != Some(Broken::LostSaved)),
+            Property::always(USED, |_, world: &World| {
+                // What somebody signed out may be held by others until the vendor refuses it.
+                let others = |lineage: &u64| !world.condemned.contains(lineage);
+                let uses = |process: &Process| {
+                    let held = process.held.map(|held| held.generation.lineage).filter(others);
+                    held.is_some_and(|held| process.given_back.contains(&held))
+                };
+                !world.processes.iter().any(uses)
+            }),
             Property::always(SIGNED_OUT, |_, world: &World| {
                 let stored = world.stored.filter(|record| record.kept.is_some());
                 let disowned = stored.is_some_and(|record| world.disowned.contains(&record.generation.lineage));
@@ -1096,6 +1126,14 @@ fn whatever_befalls_them_processes_spend_nothing_twice_lose_nothing_and_never_wa
     assert_eq!(breaks(fleet, HasDiscoveries::AnyFailures), [""; 0]);
 }
 
+/// One process whose vendor can be told of what is not needed, and whom a great deal befalls.
+const ONE_BY_ITSELF: Fleet = Fleet { processes: 1, days: 1, misfortunes: 3, revokes: true, ..FLEET };
+
+#[test]
+fn whatever_befalls_one_process_it_gives_nothing_back_that_it_uses() {
+    assert_eq!(breaks(ONE_BY_ITSELF, HasDiscoveries::AnyFailures), [""; 0]);
+}
+
 /// Each mechanism is missed: without it something breaks.
 mod without {
     use super::*;
@@ -1138,6 +1176,11 @@ mod without {
     #[test]
     fn a_lock_that_is_kept_with_what_is_not_saved_a_token_is_spent_twice() {
         missed(SPENT_TWICE, Fleet { keeps_lock: false, ..FLEET });
+    }
+
+    #[test]
+    fn leaving_what_a_successor_goes_on_with_it_is_given_back_and_used() {
+        missed(USED, Fleet { leaves_what_goes_on: false, ..ONE_BY_ITSELF });
     }
 
     #[test]

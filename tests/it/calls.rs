@@ -180,15 +180,17 @@ async fn a_pure_read_is_sent_again_after_a_failure_that_may_pass_and_a_write_is_
     let (fake, clock) = (FakeVms::start().await, ManualClock::new());
     let client = vms_client(&fake, &clock).build().unwrap();
     client.session().lease().await.unwrap();
-    fake.next("list_sessions", Fault::Html(503));
-    let call = {
-        let client = client.clone();
-        tokio::spawn(async move { client.api().list_sessions().send().await.unwrap().status() })
-    };
-    clock.until_sleeping(1).await;
-    clock.advance(Duration::from_millis(200));
-    assert_eq!(call.await.unwrap(), 200);
-    assert_eq!(fake.count("list_sessions"), 2);
+    for (number, fault) in [Fault::Html(503), Fault::CutBefore].into_iter().enumerate() {
+        fake.next("list_sessions", fault);
+        let call = {
+            let client = client.clone();
+            tokio::spawn(async move { client.api().list_sessions().send().await.unwrap().status() })
+        };
+        clock.until_sleeping(1).await;
+        clock.advance(Duration::from_millis(200));
+        assert_eq!(call.await.unwrap(), 200);
+        assert_eq!(fake.count("list_sessions"), 2 * (number + 1));
+    }
 
     fake.next("update_self", Fault::Html(503));
     let error = client.api().update_self().body_map(|body| body.language("en".to_owned())).send().await.unwrap_err();

@@ -28,6 +28,8 @@ struct Strings {
     open: bool,
     /// Nothing can be saved.
     full: bool,
+    /// Whose session was saved.
+    key: Option<Key>,
 }
 
 impl Strings {
@@ -42,7 +44,7 @@ impl Strings {
 
 enum Pull {
     Fail,
-    /// Waits, before or after the deed.
+    /// Waits, before or after the deed, or instead of it: then it fails.
     Hold(Hold, When),
 }
 
@@ -50,6 +52,7 @@ enum Pull {
 enum When {
     Before,
     After,
+    Instead,
 }
 
 /// An operation that is held until the test lets it go.
@@ -103,6 +106,12 @@ impl Puppet {
         self.strings.lock().unwrap().full = true;
     }
 
+    /// What was saved is not there any more.
+    pub(crate) async fn forget(&self) {
+        let key = self.strings.lock().unwrap().key.clone().expect("something was saved");
+        self.inner.remove(&key).await.unwrap();
+    }
+
     /// The next load waits before it looks.
     pub(crate) fn hold_load(&self) -> Hold {
         let hold = Hold::new();
@@ -128,6 +137,13 @@ impl Puppet {
     pub(crate) fn hold_after_save(&self) -> Hold {
         let hold = Hold::new();
         self.strings.lock().unwrap().saves.push_back(Pull::Hold(hold.clone(), When::After));
+        hold
+    }
+
+    /// The next save waits and fails.
+    pub(crate) fn hold_failing_save(&self) -> Hold {
+        let hold = Hold::new();
+        self.strings.lock().unwrap().saves.push_back(Pull::Hold(hold.clone(), When::Instead));
         hold
     }
 
@@ -182,6 +198,10 @@ impl Store for Puppet {
                 hold.pass().await;
                 loaded
             }
+            Some(Pull::Hold(hold, When::Instead)) => {
+                hold.pass().await;
+                Err(StoreError::new("it was told to fail"))
+            }
         }
     }
 
@@ -195,9 +215,14 @@ impl Store for Puppet {
                 None
             }
             Some(Pull::Hold(hold, When::After)) => Some(hold),
+            Some(Pull::Hold(hold, When::Instead)) => {
+                hold.pass().await;
+                return Err(StoreError::new("it was told to fail"));
+            }
         };
         let saved = self.inner.compare_and_swap(key, old, new).await;
         if let Ok(true) = saved {
+            self.strings.lock().unwrap().key = Some(key.clone());
             self.saves.send_modify(|saves| *saves += 1);
         }
         if let Some(hold) = after {

@@ -47,6 +47,39 @@ impl Stage {
     }
 }
 
+/// A VMS, where whoever signs in has one more session, and a store that several clients share.
+struct Sessions {
+    fake: FakeVms,
+    clock: ManualClock,
+    memory: MemoryStore,
+}
+
+impl Sessions {
+    async fn set() -> Self {
+        let clock = ManualClock::new();
+        let fake = FakeVms::builder().clock(clock.clone()).start().await;
+        Self { fake, clock, memory: MemoryStore::new() }
+    }
+
+    /// As a process of its own has it, with a store that is waited for however long it takes.
+    fn process(&self) -> (keyway::vms::Client, Puppet) {
+        let store = Puppet::over(&self.memory);
+        let timeouts = Timeouts { store_lock: Duration::from_secs(24 * 3600), ..Timeouts::default() };
+        let builder = vms_client(&self.fake, &self.clock).store(store.clone()).timeouts(timeouts);
+        (builder.build().unwrap(), store)
+    }
+
+    /// Whoever waits for the flight loses patience, and the next one takes its place.
+    fn take_its_place(&self) {
+        self.clock.advance(Timeouts::default().flight);
+    }
+
+    /// Sign-ins, sessions that were ended, and those that go on.
+    fn counts(&self) -> (usize, usize, usize) {
+        (self.fake.count("get_token"), self.fake.count("logout"), self.fake.sessions().len())
+    }
+}
+
 type Leased = Result<keyway::Lease, keyway::Error>;
 
 fn lease(session: &Session) -> JoinHandle<Leased> {
@@ -165,20 +198,112 @@ async fn neither_does_the_save_of_a_sign_in_that_was_beaten_by_a_sign_out_and_an
 
 #[apply(hunted!)]
 async fn a_sign_in_whose_place_was_taken_after_it_was_saved_is_used_and_not_revoked() {
-    let clock = ManualClock::new();
-    let fake = FakeVms::builder().clock(clock.clone()).start().await;
-    let store = Puppet::default();
-    let client = vms_client(&fake, &clock).store(store.clone()).build().unwrap();
+    let stage = Sessions::set().await;
+    let (client, store) = stage.process();
     let hold = store.hold_after_save();
     let waiting = lease(client.session());
     hold.arrived().await;
-    clock.until_sleeping(1).await;
-    clock.advance(Timeouts::default().flight);
+    stage.take_its_place();
     waiting.await.unwrap().expect("the next flight finds it in the store");
     hold.release();
     settle().await;
     assert_eq!(client.http().get("/api/v1/cameras").send().await.unwrap().status(), 200);
-    assert_eq!((fake.count("get_token"), fake.count("logout"), fake.sessions().len()), (1, 0, 1));
+    assert_eq!(stage.counts(), (1, 0, 1));
+}
+
+#[apply(hunted!)]
+async fn a_sign_in_whose_place_was_taken_is_not_revoked_while_its_successor_serves_it() {
+    let stage = Sessions::set().await;
+    let (client, store) = stage.process();
+    let hold = store.hold_failing_save();
+    store.fail_saves(1);
+    let waiting = lease(client.session());
+    hold.arrived().await;
+    stage.take_its_place();
+    waiting.await.unwrap().expect("the next flight finds it aside, and cannot save it either");
+    hold.release();
+    settle().await;
+    assert_eq!(client.http().get("/api/v1/cameras").send().await.unwrap().status(), 200);
+    assert_eq!(stage.counts(), (1, 0, 1));
+    // It is still offered to the store.
+    stage.clock.advance(Duration::from_secs(1));
+    store.saved(1).await;
+    assert_eq!(stage.process().0.http().get("/api/v1/cameras").send().await.unwrap().status(), 200);
+    assert_eq!(stage.counts(), (1, 0, 1));
+}
+
+#[apply(hunted!)]
+async fn a_sign_in_whose_place_was_taken_is_revoked_if_its_successor_serves_anothers() {
+    let stage = Sessions::set().await;
+    let (client, store) = stage.process();
+    let hold = store.hold_failing_save();
+    let waiting = lease(client.session());
+    hold.arrived().await;
+    let (other, its_store) = stage.process();
+    its_store.open_locks();
+    let generation = other.session().lease().await.unwrap().generation();
+    stage.take_its_place();
+    assert_eq!(waiting.await.unwrap().unwrap().generation(), generation);
+    assert_eq!(stage.counts(), (2, 0, 2));
+    hold.release();
+    stage.fake.until("logout", 1).await;
+    assert_eq!(client.http().get("/api/v1/cameras").send().await.unwrap().status(), 200);
+    assert_eq!(stage.counts(), (2, 1, 1));
+}
+
+#[apply(hunted!)]
+async fn a_sign_in_that_was_beaten_by_a_sign_out_takes_nothing_from_the_next_one() {
+    let stage = Sessions::set().await;
+    let (client, store) = stage.process();
+    let session = client.session();
+    let hold = store.hold_failing_save();
+    let waiting = lease(session);
+    hold.arrived().await;
+    session.sign_out().await.unwrap();
+    store.fail_saves(1);
+    let generation = session.sign_in().await.unwrap().generation();
+    hold.release();
+    assert_eq!(waiting.await.unwrap().unwrap_err().kind(), ErrorKind::SignedOut);
+    stage.fake.until("logout", 1).await;
+    // What the second one could not save is still offered to the store.
+    stage.clock.advance(Duration::from_secs(1));
+    store.saved(1).await;
+    assert_eq!(stage.process().0.session().lease().await.unwrap().generation(), generation);
+    assert_eq!(stage.counts(), (2, 1, 1));
+}
+
+#[apply(hunted!)]
+async fn a_new_token_takes_the_place_of_the_held_one_in_a_store_that_could_not_be_read_before() {
+    let stage = Sessions::set().await;
+    let (client, store) = stage.process();
+    let first = client.session().lease().await.unwrap().generation();
+    stage.fake.revoke_all();
+    // Before the lock, and under it.
+    store.fail_loads(2);
+    assert_eq!(client.http().get("/api/v1/cameras").send().await.unwrap().status(), 200);
+    let second = client.session().lease().await.unwrap().generation();
+    assert_eq!((first == second, stage.process().0.session().lease().await.unwrap().generation()), (false, second));
+    assert_eq!(stage.counts(), (2, 0, 1));
+}
+
+#[apply(hunted!)]
+async fn what_was_withdrawn_is_not_served_by_a_store_that_has_forgotten_why() {
+    let stage = Stage::set().await;
+    let (session, store) = stage.process();
+    session.lease().await.unwrap();
+    stage.clock.advance(ELEVEN_MINUTES);
+    stage.fake.next("auth", Fault::Html(503));
+    let gate = stage.fake.hold("refresh_token");
+    let waiting = lease(&session);
+    gate.arrived(1).await;
+    stage.process().0.sign_out().await.unwrap();
+    gate.open();
+    // The renewed token is of a session that was signed out, and no other can be had now.
+    assert_eq!(waiting.await.unwrap().unwrap_err().kind(), ErrorKind::Outage);
+    store.forget().await;
+    stage.clock.advance(Duration::from_secs(60));
+    assert_eq!(session.lease().await.unwrap().generation().counter(), 1);
+    assert_eq!(stage.counts(), (3, 1, 0));
 }
 
 #[apply(hunted!)]

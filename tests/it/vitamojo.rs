@@ -317,6 +317,16 @@ async fn a_dead_refresh_token_is_refused_once_and_not_sent_again() {
 }
 
 #[apply(hunted!)]
+async fn a_typed_call_without_the_session_names_the_tenant_too() {
+    let (fake, clock) = start(|b| b.require_tenant(TENANT)).await;
+    let client = vitamojo_client(&fake, &clock).build().unwrap();
+    let sign_in = client.api().auth().body_map(|body| body.email(FakeVitaMojo::EMAIL).password(FakeVitaMojo::PASSWORD));
+    assert_eq!(sign_in.send().await.unwrap().status(), 201);
+    let seen = &fake.saw()[0];
+    assert_eq!((seen.tenant.as_deref(), seen.bearer.as_deref()), (Some(TENANT), None));
+}
+
+#[apply(hunted!)]
 async fn without_a_tenant_none_is_sent_and_the_vendor_may_refuse_that() {
     let (fake, clock) = start(|b| b).await;
     let client =
