@@ -2,18 +2,21 @@
 
 use crate::{acme::Acme, paper::Row};
 use arc_swap::ArcSwap;
-use futures_util::FutureExt;
 use http::HeaderValue;
 use keyway::{Clock, Lease, Session, SystemClock};
 use std::{
     collections::VecDeque,
     hint::black_box,
+    pin::pin,
     sync::Arc,
+    task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
 use tokio::runtime::Builder;
 
-const BLOCKS: usize = 1_280;
+const PHASES: usize = 40;
+/// Of all tasks, in each phase.
+const BLOCKS: usize = 64;
 const CALLS: u32 = 1_000;
 /// More leases than a thread has room to borrow.
 const KEPT: usize = 16;
@@ -37,37 +40,56 @@ fn row(tasks: usize, kept: usize) -> (Row, f64) {
     (Row::new(what, format!("{ours:.0} ns, {ratio:.2}×"), floor), ratio)
 }
 
-/// Nanoseconds per call of ours and of the floor: medians over blocks that every task takes in turn, so that whatever
-/// else the machine does slows both.
+/// Nanoseconds per call of ours and of the floor: medians over phases in which every task does the same, so that it meets
+/// itself alone on the other core. They take turns, so that whatever else the machine does slows both.
 async fn measure(tasks: usize, kept: usize) -> (f64, f64) {
     let session = Acme::new(Duration::from_secs(3600), Duration::ZERO).client().build().unwrap().session().clone();
     session.lease().await.unwrap();
     let floor = Arc::new(Floor::new());
+    let (mut ours, mut least) = (Vec::new(), Vec::new());
+    for _ in 0..PHASES {
+        ours.extend(match kept {
+            0 => phase(tasks, || one(session.clone())).await,
+            _ => phase(tasks, || one_more(session.clone(), kept)).await,
+        });
+        least.extend(phase(tasks, || least_of_all(floor.clone())).await);
+    }
+    (median(ours), median(least))
+}
+
+/// What each block of each task took.
+async fn phase<W: FnMut() + Send + 'static>(tasks: usize, work: impl Fn() -> W) -> Vec<f64> {
     let tasks: Vec<_> = (0..tasks)
         .map(|_| {
-            let (session, floor) = (session.clone(), floor.clone());
+            let mut work = work();
             tokio::spawn(async move {
-                let mut kept: VecDeque<_> = (0..kept).map(|_| lease(&session)).collect();
-                let mut times = (Vec::new(), Vec::new());
-                for _ in 0..BLOCKS / tasks {
-                    times.0.push(match kept.len() {
-                        0 => time(|| drop(black_box(header(&session)))),
-                        _ => time(|| drop(black_box(header_of_one_more(&session, &mut kept)))),
-                    });
-                    times.1.push(time(|| drop(black_box(floor.reach()))));
+                let mut times = Vec::new();
+                for _ in 0..(BLOCKS / tasks).max(1) {
+                    times.push(time(&mut work));
                     tokio::task::yield_now().await;
                 }
                 times
             })
         })
         .collect();
-    let (mut ours, mut least) = (Vec::new(), Vec::new());
+    let mut times = Vec::new();
     for task in tasks {
-        let times = task.await.unwrap();
-        ours.extend(times.0);
-        least.extend(times.1);
+        times.extend(task.await.unwrap());
     }
-    (median(ours), median(least))
+    times
+}
+
+fn one(session: Session) -> impl FnMut() + Send + 'static {
+    move || drop(black_box(header(&session)))
+}
+
+fn one_more(session: Session, kept: usize) -> impl FnMut() + Send + 'static {
+    let mut kept: VecDeque<_> = (0..kept).map(|_| lease(&session)).collect();
+    move || drop(black_box(header_of_one_more(&session, &mut kept)))
+}
+
+fn least_of_all(floor: Arc<Floor>) -> impl FnMut() + Send + 'static {
+    move || drop(black_box(floor.reach()))
 }
 
 pub(crate) fn header(session: &Session) -> HeaderValue {
@@ -82,8 +104,11 @@ fn header_of_one_more(session: &Session, kept: &mut VecDeque<Lease>) -> HeaderVa
     kept.back().expect("the new one").header().clone()
 }
 
+/// As `.await` does it: where the future stands.
 fn lease(session: &Session) -> Lease {
-    session.lease().now_or_never().expect("it is fresh").unwrap()
+    let mut context = Context::from_waker(Waker::noop());
+    let Poll::Ready(lease) = pin!(session.lease()).poll(&mut context) else { panic!("it is fresh") };
+    lease.unwrap()
 }
 
 /// What no lease can do without.

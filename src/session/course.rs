@@ -163,8 +163,8 @@ impl Sight {
 /// What becomes of a token whose save came too late: somebody has changed the store since it was looked into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Overtaken {
-    /// Theirs is taken over. If ours is another session, it is ended.
-    Adopt { end_ours: bool },
+    /// Theirs is taken over. If ours is [one too many](is_one_too_many), it is ended.
+    Adopt,
     /// Ours is a new session, and theirs is none: it is saved after all, in the place of this.
     SaveOver(Option<Generation>),
     /// The session it continues was signed out: it is ended, and the flight looks again.
@@ -173,14 +173,15 @@ pub(crate) enum Overtaken {
     Keep,
 }
 
+/// Whether the vendor keeps a session of `ours` that nobody needs beside theirs. One that was renewed is shared, and one of
+/// our own lineage is the session that ours was.
+pub(crate) fn is_one_too_many(ours: Generation, renewed: bool, theirs: Generation) -> bool {
+    !renewed && theirs.lineage != ours.lineage
+}
+
 /// `ours` was to be saved, and `stored` stands there instead of what was to be replaced. `replaces`: what was held when
 /// ours was asked for.
-pub(crate) fn overtaken(
-    ours: Generation,
-    renewed: bool,
-    replaces: Option<Generation>,
-    stored: Option<Stored>,
-) -> Overtaken {
+pub(crate) fn overtaken(ours: Generation, replaces: Option<Generation>, stored: Option<Stored>) -> Overtaken {
     let is_older = |there: Generation| {
         let known = replaces.is_some_and(|held| held == there || held.is_after(there));
         known || ours.is_after(there)
@@ -190,10 +191,7 @@ pub(crate) fn overtaken(
         Some(Stored::Tombstone(there)) if there.lineage == ours.lineage => Overtaken::Withdraw,
         Some(Stored::Tombstone(there)) => Overtaken::SaveOver(Some(there)),
         Some(Stored::Session(theirs)) if is_older(theirs.generation) => Overtaken::SaveOver(Some(theirs.generation)),
-        Some(Stored::Session(theirs)) if theirs.token != Token::Ended => {
-            // One that was renewed is shared, and one of our own lineage is the session that ours was.
-            Overtaken::Adopt { end_ours: !renewed && theirs.generation.lineage != ours.lineage }
-        }
+        Some(Stored::Session(theirs)) if theirs.token != Token::Ended => Overtaken::Adopt,
         Some(Stored::Session(_) | Stored::Foreign(_)) => Overtaken::Keep,
     }
 }
@@ -216,8 +214,8 @@ pub(crate) enum Fate {
     Leave,
 }
 
-/// `replaceable`: another one can be had with what it was obtained with. `kept`: it is in the store, or whoever took the
-/// flight's place holds it, or finds it aside.
+/// `replaceable`: another one can be had with what it was obtained with. `kept`: it has stood aside, so that whoever took
+/// the flight's place has found it there.
 pub(crate) fn fate(beaten: Beaten, replaceable: bool, kept: bool) -> Fate {
     match beaten {
         Beaten::BySuccessor if kept || !replaceable => Fate::Leave,
@@ -376,23 +374,29 @@ mod tests {
 
     #[test]
     fn who_saves_too_late_makes_way_unless_nobody_is_there() {
-        let late = |there| overtaken(ONE, false, None, there);
+        let late = |there| overtaken(ONE, None, there);
         assert_eq!(late(None), Overtaken::SaveOver(None));
         assert_eq!(late(Some(Stored::Tombstone(ONE))), Overtaken::Withdraw);
         assert_eq!(late(Some(Stored::Tombstone(OTHER))), Overtaken::SaveOver(Some(OTHER)));
-        assert_eq!(late(stored(OTHER, Token::Aging)), Overtaken::Adopt { end_ours: true });
-        assert_eq!(overtaken(ONE, true, None, stored(OTHER, Token::Aging)), Overtaken::Adopt { end_ours: false });
-        assert_eq!(late(stored(ONE.next(), Token::Fresh)), Overtaken::Adopt { end_ours: false });
+        assert_eq!(late(stored(OTHER, Token::Aging)), Overtaken::Adopt);
+        assert_eq!(late(stored(ONE.next(), Token::Fresh)), Overtaken::Adopt);
         assert_eq!(late(stored(OTHER, Token::Ended)), Overtaken::Keep);
         assert_eq!(late(Some(Stored::Foreign(OTHER))), Overtaken::Keep);
+    }
+
+    #[test]
+    fn a_new_session_is_one_too_many_beside_another_and_nothing_else_is() {
+        assert!(is_one_too_many(ONE, false, OTHER));
+        assert!(!is_one_too_many(ONE, true, OTHER));
+        assert!(!is_one_too_many(ONE, false, ONE.next()));
     }
 
     #[test]
     fn what_a_new_token_was_made_to_replace_is_not_preferred_to_it() {
         // The store could not be read when the flight looked, and has the token that was held all along.
         let there = stored(OTHER, Token::Fresh);
-        assert_eq!(overtaken(ONE, false, Some(OTHER), there), Overtaken::SaveOver(Some(OTHER)));
+        assert_eq!(overtaken(ONE, Some(OTHER), there), Overtaken::SaveOver(Some(OTHER)));
         let older = stored(ONE, Token::Fresh);
-        assert_eq!(overtaken(ONE.next(), true, None, older), Overtaken::SaveOver(Some(ONE)));
+        assert_eq!(overtaken(ONE.next(), None, older), Overtaken::SaveOver(Some(ONE)));
     }
 }

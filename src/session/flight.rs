@@ -7,7 +7,9 @@
 use super::{
     Engine, Held, Lease, Profile, Session, SignOut, State,
     attempt::Attempt,
-    course::{self, Beaten, Course, Fate, Known, Overtaken, Sight, Source, Stored, course, fate, overtaken},
+    course::{
+        self, Beaten, Course, Fate, Known, Overtaken, Sight, Source, Stored, course, fate, is_one_too_many, overtaken,
+    },
     decide::Reason,
     interact::{About, Answer, Conversation, Question, Resume},
     report::What,
@@ -587,8 +589,12 @@ impl Pilot {
     fn see(&self, record: Option<Record>, trouble: Option<StoreError>) -> Look {
         let engine = &self.engine;
         let now = engine.now();
-        let state = engine.state();
+        let mut state = engine.state();
         let found = record.as_ref().map(|record| engine.read(&state, record));
+        if let Some(Found { stored: Stored::Tombstone(there), .. }) = &found {
+            // Also for a store that forgets it.
+            state.ended = Some(there.lineage);
+        }
         let unsaved = state.unsaved.clone().zip(state.unsaved.as_ref().and_then(|unsaved| {
             let known = engine.read(&state, &unsaved.record).stored;
             if let Stored::Session(known) = known { Some(known) } else { None }
@@ -617,24 +623,28 @@ impl Pilot {
 
     /// Adopts what is stored. What the vendor handed out to this flight meanwhile is one session too many.
     async fn take_over(&self, look: Look, conversation: &Conversation) -> Result<(), Error> {
-        self.adopt(look)?;
+        self.adopt(look).await?;
         if let Some(granted) = &conversation.granted {
             self.give_back(&granted.tokens).await;
         }
         Ok(())
     }
 
-    fn adopt(&self, look: Look) -> Result<(), Error> {
+    /// Whatever was not saved of ours, the session goes on with theirs; a session that nobody has used is ended.
+    async fn adopt(&self, look: Look) -> Result<(), Error> {
         let engine = &self.engine;
         let Some(Found { held: Some(held), tokens: Some(tokens), .. }) = look.found else {
             return Err(Error::protocol("a stored token vanished"));
         };
-        let mut state = engine.state();
-        state.check(&self.flight)?;
-        // Whatever was not saved of ours, the session goes on with theirs.
-        state.unsaved = None;
-        engine.note(&mut state, look.at, What::Adopted { generation: held.generation.to_string() });
-        engine.publish(&mut state, held, tokens);
+        let needless = {
+            let mut state = engine.state();
+            state.check(&self.flight)?;
+            let needless = state.take_aside(held.generation);
+            engine.note(&mut state, look.at, What::Adopted { generation: held.generation.to_string() });
+            engine.publish(&mut state, held, tokens);
+            needless
+        };
+        self.end(needless).await;
         Ok(())
     }
 
@@ -686,13 +696,13 @@ impl Pilot {
         let issued = outcome?;
         // One that comes back is not spent by being used.
         let (used, next) = (tokens.refresh(), issued.tokens.refresh());
-        if next.is_some() && next.map(Secret::expose) != used.map(Secret::expose) {
+        if self.rotates() && next.is_some() && next.map(Secret::expose) != used.map(Secret::expose) {
             self.remember_spent(tokens);
         }
         Ok(Issued { tokens: issued.tokens.keeping(tokens.refresh()), ..issued })
     }
 
-    /// This refresh token is never presented again, wherever it turns up.
+    /// This refresh token is not presented again, wherever it turns up.
     fn remember_spent(&self, tokens: &Tokens) {
         let engine = &self.engine;
         engine.state().spent = tokens.refresh().map(|refresh| fingerprint(engine.salt, refresh));
@@ -723,7 +733,8 @@ impl Pilot {
         // First, so that a token no header can carry is neither saved nor served.
         let held = Held { evicted, ..engine.hold(&tokens, place.generation, now, born)? };
         let Place { renewed, .. } = place;
-        let obtained = Obtained { record, held, tokens, profile, renewed, replaces: look.held_generation() };
+        let obtained =
+            Obtained { record, held, tokens, profile, renewed, replaces: look.held_generation(), was_aside: false };
         self.settle(obtained, look.stored_generation()).await
     }
 
@@ -735,17 +746,17 @@ impl Pilot {
             let held = Held { born: Born::Here, ..found.held? };
             let (record, replaces) = (unsaved.record.clone(), look.held_generation());
             let tokens = found.tokens?;
-            Some(Obtained { record, held, tokens, profile: None, renewed: unsaved.renewed, replaces })
+            Some(Obtained { record, held, tokens, profile: None, renewed: unsaved.renewed, replaces, was_aside: true })
         });
         let obtained = obtained.ok_or_else(|| Error::protocol("an unsaved token vanished"))?;
         self.settle(obtained, look.stored_generation()).await
     }
 
     /// Saved before it is served. A store that fails now costs nobody a sign-in: the token is kept in memory.
-    async fn settle(&self, obtained: Obtained, mut expected: Option<Generation>) -> Result<Settled, Error> {
+    async fn settle(&self, mut obtained: Obtained, mut expected: Option<Generation>) -> Result<Settled, Error> {
         let engine = &self.engine;
         for _ in 0..SAVES {
-            self.put_aside(&obtained, expected).await?;
+            self.put_aside(&mut obtained, expected).await?;
             match engine.swap(&engine.key, expected, obtained.record.clone()).await {
                 Ok(true) => return self.serve_saved(obtained).await,
                 Ok(false) => {}
@@ -755,13 +766,15 @@ impl Pilot {
             if let Some(trouble) = look.trouble {
                 return self.serve_unsaved(obtained, expected, trouble).await;
             }
-            match overtaken(obtained.generation(), obtained.renewed, obtained.replaces, look.sight.stored) {
+            match overtaken(obtained.generation(), obtained.replaces, look.sight.stored) {
                 Overtaken::SaveOver(there) => expected = there,
                 Overtaken::Keep => return self.serve_unsaved(obtained, expected, StoreError::taken()).await,
-                Overtaken::Adopt { end_ours } => {
-                    self.drop_aside(&obtained);
-                    let adopted = self.adopt(look);
-                    if end_ours && !self.engine.state().goes_on_with(obtained.generation()) {
+                Overtaken::Adopt => {
+                    let (ours, theirs) = (obtained.generation(), look.stored_generation());
+                    let needless = theirs.is_some_and(|theirs| is_one_too_many(ours, obtained.renewed, theirs));
+                    let adopted = self.adopt(look).await;
+                    // It was aside, and a sign-out has dropped that.
+                    if adopted.is_err() && needless && self.is_signed_out() {
                         self.give_back(&obtained.tokens).await;
                     }
                     return adopted.map(|()| Settled::Served);
@@ -778,30 +791,31 @@ impl Pilot {
 
     /// Until it is saved or served, whoever flies next finds it here: a runtime may end at any await. A flight whose place
     /// was taken may still save what nobody can obtain again: what it was obtained with is spent.
-    async fn put_aside(&self, obtained: &Obtained, over: Option<Generation>) -> Result<(), Error> {
-        let (beaten, ends) = {
+    async fn put_aside(&self, obtained: &mut Obtained, over: Option<Generation>) -> Result<(), Error> {
+        let (beaten, needless) = {
             let mut state = self.engine.state();
             let beaten = state.beaten(&self.flight);
-            let kept = state.goes_on_with(obtained.generation());
-            let ends = beaten.is_some_and(|beaten| self.fate(beaten, obtained.renewed, kept) == Fate::Withdraw);
-            let needless = beaten.is_some() && state.knows_better_than(obtained.generation());
-            if !ends && !needless {
-                let record = obtained.record.clone();
-                state.unsaved = Some(Unsaved { record, over, renewed: obtained.renewed, lock: None });
-                return Ok(());
+            let ends = beaten.is_some_and(|beaten| self.fate(beaten, obtained) == Fate::Withdraw);
+            if ends || (beaten.is_some() && state.knows_better_than(obtained.generation())) {
+                (beaten, ends.then(|| obtained.record.clone()))
+            } else {
+                let unsaved = Unsaved { record: obtained.record.clone(), over, renewed: obtained.renewed, lock: None };
+                obtained.was_aside = true;
+                (None, state.put_aside(unsaved))
             }
-            (beaten, ends)
         };
-        if ends {
-            self.give_back(&obtained.tokens).await;
-        }
+        self.end(needless).await;
         beaten.map_or(Ok(()), |beaten| Err(beaten.error()))
     }
 
-    fn fate(&self, beaten: Beaten, renewed: bool, kept: bool) -> Fate {
+    fn fate(&self, beaten: Beaten, obtained: &Obtained) -> Fate {
         // Whether another one can be had with what this one was obtained with.
-        let replaceable = !renewed && !self.engine.capabilities.spent_by_sign_in;
-        fate(beaten, replaceable, kept)
+        let replaceable = !obtained.renewed && !self.engine.capabilities.spent_by_sign_in;
+        fate(beaten, replaceable, obtained.was_aside)
+    }
+
+    fn is_signed_out(&self) -> bool {
+        self.engine.state().beaten(&self.flight) == Some(Beaten::BySignOut)
     }
 
     fn drop_aside(&self, obtained: &Obtained) {
@@ -810,15 +824,7 @@ impl Pilot {
 
     async fn serve_saved(&self, obtained: Obtained) -> Result<Settled, Error> {
         self.drop_aside(&obtained);
-        let (generation, tokens, renewed) = (obtained.generation(), obtained.tokens.clone(), obtained.renewed);
-        let beaten = match self.serve(obtained, None) {
-            Ok(outcome) => return outcome.map(|()| Settled::Served),
-            Err(beaten) => beaten,
-        };
-        if self.fate(beaten, renewed, true) == Fate::Withdraw {
-            self.withdraw(&tokens, generation).await;
-        }
-        Err(beaten.error())
+        self.serve_or_withdraw(obtained, None).await
     }
 
     async fn serve_unsaved(
@@ -830,14 +836,22 @@ impl Pilot {
         // What it replaces is spent and still stands in the store: nobody else may find it there.
         let lock = self.flight.share_lock().filter(|_| obtained.renewed && self.rotates());
         let unsaved = Unsaved { record: obtained.record.clone(), over, renewed: obtained.renewed, lock };
-        let (generation, tokens, renewed) = (obtained.generation(), obtained.tokens.clone(), obtained.renewed);
-        let beaten = match self.serve(obtained, Some((unsaved, why))) {
+        self.serve_or_withdraw(obtained, Some((unsaved, why))).await
+    }
+
+    /// What was signed out meanwhile is ended. What another flight has taken the place of is in the store or aside, or that
+    /// flight has it by now.
+    async fn serve_or_withdraw(
+        &self,
+        obtained: Obtained,
+        unsaved: Option<(Unsaved, StoreError)>,
+    ) -> Result<Settled, Error> {
+        let (generation, tokens) = (obtained.generation(), obtained.tokens.clone());
+        let beaten = match self.serve(obtained, unsaved) {
             Ok(outcome) => return outcome.map(|()| Settled::Served),
             Err(beaten) => beaten,
         };
-        // Whoever took this flight's place may have found it aside, and a save whose outcome is not known may have been made.
-        let kept = self.engine.state().goes_on_with(generation) || self.is_there(generation).await;
-        if self.fate(beaten, renewed, kept) == Fate::Withdraw {
+        if beaten == Beaten::BySignOut {
             self.withdraw(&tokens, generation).await;
         }
         Err(beaten.error())
@@ -873,15 +887,17 @@ impl Pilot {
         Ok(if dead { Err(Error::dead_on_arrival()) } else { Ok(()) })
     }
 
-    async fn is_there(&self, generation: Generation) -> bool {
-        let stored = self.engine.load(&self.engine.key).await;
-        stored.is_ok_and(|stored| stored.is_some_and(|record| record.generation == generation))
-    }
-
     /// Ends what was obtained, also in the store: a sign-out may have looked there before this was in it.
     async fn withdraw(&self, tokens: &Tokens, generation: Generation) {
         let _ = self.engine.bury(Some(generation)).await;
         self.give_back(tokens).await;
+    }
+
+    /// Ends a session that never got into the store and that nobody has used.
+    async fn end(&self, needless: Option<Record>) {
+        if let Some((tokens, _)) = needless.and_then(|record| record.tokens(self.engine.now())) {
+            self.give_back(&tokens).await;
+        }
     }
 
     /// The vendor is told of a token that nobody will use, so that no session is left behind.
@@ -979,6 +995,8 @@ struct Obtained {
     renewed: bool,
     /// What was held when it was asked for.
     replaces: Option<Generation>,
+    /// It has stood aside: whoever takes this flight's place goes on with it, or ends it.
+    was_aside: bool,
 }
 
 impl Obtained {
@@ -1042,20 +1060,27 @@ impl State {
         refresh.is_some() && refresh != self.spent
     }
 
-    /// What is held, and what is aside until it is saved.
-    fn known(&self) -> impl Iterator<Item = Generation> {
-        let held = self.held.as_ref().map(|held| held.generation);
-        held.into_iter().chain(self.unsaved.as_ref().map(Unsaved::generation))
-    }
-
-    /// Whether what is known makes this one needless.
+    /// Whether what is held or not saved yet makes this one needless.
     fn knows_better_than(&self, generation: Generation) -> bool {
-        self.known().any(|known| !generation.is_after(known))
+        let held = self.held.as_ref().map(|held| held.generation);
+        let unsaved = self.unsaved.as_ref().map(Unsaved::generation);
+        held.into_iter().chain(unsaved).any(|known| !generation.is_after(known))
     }
 
-    /// Whether the session that this token began is known here still, and whoever flies next goes on with it.
-    fn goes_on_with(&self, generation: Generation) -> bool {
-        self.known().any(|known| known.lineage == generation.lineage)
+    /// Answers what was aside until now, if it is one too many.
+    fn put_aside(&mut self, unsaved: Unsaved) -> Option<Record> {
+        let needless = self.take_aside(unsaved.generation());
+        self.unsaved = Some(unsaved);
+        needless
+    }
+
+    /// Nothing is aside any more, because of another token. If that leaves a session that nobody has used, it has to be
+    /// ended.
+    fn take_aside(&mut self, other: Generation) -> Option<Record> {
+        let unsaved = self.unsaved.take()?;
+        let (ours, used) = (unsaved.generation(), self.held.as_ref().map(|held| held.generation));
+        let needless = used != Some(ours) && is_one_too_many(ours, unsaved.renewed, other);
+        needless.then_some(unsaved.record)
     }
 
     fn held_lease(&self) -> Option<Lease> {

@@ -197,18 +197,21 @@ impl Lease {
         Self(Guard::from_inner(Guard::into_inner(self.0)))
     }
 
+    #[inline]
     fn held(&self) -> &Arc<Held> {
         self.0.as_ref().expect("a lease is of a token")
     }
 
     /// The headers that carry the session: the token's and, where there is one, the tenant's. Marked sensitive.
     #[must_use]
+    #[inline]
     pub fn headers(&self) -> &HeaderMap {
         &self.held().headers
     }
 
     /// The value of the header that carries the token, such as `Bearer …`. Marked sensitive.
     #[must_use]
+    #[inline]
     pub fn header(&self) -> &HeaderValue {
         &self.held().header
     }

@@ -5,7 +5,10 @@
 //! time, and stateright looks at every order in which the steps of all of them can happen.
 
 use super::{
-    course::{Beaten, Course, Fate, Known, Overtaken, Sight, Source, Stored, Token, Unsaved, course, fate, overtaken},
+    course::{
+        Beaten, Course, Fate, Known, Overtaken, Sight, Source, Stored, Token, Unsaved, course, fate, is_one_too_many,
+        overtaken,
+    },
     flight::{LOOKS, ROUNDS, SAVES},
 };
 use crate::store::Generation;
@@ -56,6 +59,7 @@ struct Obtained {
     over: Option<Generation>,
     /// What was held when it was asked for.
     replaces: Option<Generation>,
+    was_aside: bool,
 }
 
 /// A token that the store has not taken.
@@ -243,8 +247,8 @@ struct Fleet {
     takes_lock_along: bool,
     /// The vendor can be told that a token is not needed any more.
     revokes: bool,
-    /// Nor is it told of one that whoever took the flight's place goes on with.
-    leaves_what_goes_on: bool,
+    /// Nor is it told of one that whoever took the flight's place has found aside.
+    leaves_what_was_aside: bool,
     /// A save replaces only what it was made to replace.
     compares: bool,
     /// A lease may end while a request is out, or before its answer is saved. Else it outlasts both, which a store cannot promise
@@ -265,7 +269,7 @@ const FLEET: Fleet = Fleet {
     keeps_lock: true,
     takes_lock_along: true,
     revokes: false,
-    leaves_what_goes_on: true,
+    leaves_what_was_aside: true,
     compares: true,
     pauses: false,
 };
@@ -429,15 +433,11 @@ impl Process {
         self.rejected = false;
     }
 
-    /// What is held, and what is aside until it is saved.
-    fn known(&self) -> impl Iterator<Item = Kept> {
-        self.held.into_iter().chain(self.unsaved.map(|aside| aside.kept))
-    }
-
     /// Tokens that exist in this process alone.
     fn on_hand(&self) -> Vec<Refresh> {
         let obtained = [self.flight, self.stale].into_iter().flatten().filter_map(|flight| flight.stage.obtained());
-        let kept = obtained.map(|obtained| obtained.kept).chain(self.known());
+        let unsaved = self.unsaved.map(|aside| aside.kept);
+        let kept = obtained.map(|obtained| obtained.kept).chain(unsaved).chain(self.held);
         kept.map(|kept| kept.refresh).chain(self.withdrawn).collect()
     }
 }
@@ -504,10 +504,17 @@ impl Step<'_> {
 
     fn adopt(&mut self, record: Option<Record>) {
         if let (None, Some(kept)) = (self.beaten(), record.and_then(|record| record.kept)) {
-            self.process().unsaved = None;
+            self.take_aside(kept.generation);
             self.process().publish(kept);
         }
         self.land();
+    }
+
+    /// What has a tombstone stays signed out, also for a store that forgets it.
+    fn note_tombstone(&mut self, record: Option<Record>) {
+        if let Some(Record { generation, kept: None }) = record {
+            self.process().ended = Some(generation.lineage);
+        }
     }
 
     fn look(&mut self, readable: bool) {
@@ -517,13 +524,14 @@ impl Step<'_> {
             () => self.flight.early,
         };
         let sight = self.world.sight(&self.world.processes[self.at], record, self.flight.locked && readable);
+        self.note_tombstone(record);
         let over = record.map(|record| record.generation);
         let replaces = sight.held.map(|held| held.generation);
         match course(&sight) {
             Course::Adopt => self.adopt(record),
             Course::Salvage => {
                 let Aside { kept, renewed, .. } = self.process().unsaved.expect("it was seen");
-                self.settle(Obtained { kept, renewed, over, replaces });
+                self.settle(Obtained { kept, renewed, over, replaces, was_aside: true });
             }
             Course::Renew { with, next } => {
                 let process = &self.world.processes[self.at];
@@ -563,7 +571,7 @@ impl Step<'_> {
             Want::Renew(refresh) => (self.world.renew(refresh), true),
         };
         let kept = refresh.map(|refresh| Kept { generation: next, refresh, day });
-        let obtained = kept.map(|kept| Obtained { kept, renewed, over, replaces });
+        let obtained = kept.map(|kept| Obtained { kept, renewed, over, replaces, was_aside: false });
         self.go(Stage::Answered { obtained, want });
     }
 
@@ -601,21 +609,33 @@ impl Step<'_> {
     fn settle(&mut self, obtained: Obtained) {
         let Obtained { kept, renewed, over, .. } = obtained;
         if let Some(beaten) = self.beaten() {
-            if fate(beaten, !renewed, self.goes_on_with(kept)) == Fate::Withdraw {
+            if self.fate(beaten, &obtained) == Fate::Withdraw {
                 self.give_back(kept);
                 return self.land();
             }
-            if self.process().known().any(|known| !kept.generation.is_after(known.generation)) {
+            let process = self.process();
+            let known = process.held.into_iter().chain(process.unsaved.map(|aside| aside.kept));
+            if known.into_iter().any(|known| !kept.generation.is_after(known.generation)) {
                 return self.land();
             }
         }
+        self.take_aside(kept.generation);
         self.process().unsaved = Some(Aside { kept, renewed, over, served: false, locks: false });
-        self.go(Stage::Saving(obtained));
+        self.go(Stage::Saving(Obtained { was_aside: true, ..obtained }));
     }
 
-    fn goes_on_with(&mut self, kept: Kept) -> bool {
-        let known = self.process().known().any(|known| known.generation.lineage == kept.generation.lineage);
-        known && self.fleet.leaves_what_goes_on
+    fn fate(&self, beaten: Beaten, obtained: &Obtained) -> Fate {
+        fate(beaten, !obtained.renewed, obtained.was_aside && self.fleet.leaves_what_was_aside)
+    }
+
+    /// As `State::take_aside`.
+    fn take_aside(&mut self, other: Generation) {
+        let used = self.process().held.map(|held| held.generation);
+        let unsaved = self.process().unsaved.take().filter(|aside| used != Some(aside.kept.generation));
+        let too_many = |aside: &Aside| is_one_too_many(aside.kept.generation, aside.renewed, other);
+        if let Some(Aside { kept: needless, .. }) = unsaved.filter(too_many) {
+            self.give_back(needless);
+        }
     }
 
     fn give_back(&mut self, kept: Kept) {
@@ -636,7 +656,7 @@ impl Step<'_> {
         let record = Record { generation: obtained.kept.generation, kept: Some(obtained.kept) };
         if self.world.swap(obtained.over, record, self.fleet.compares) {
             self.drop_aside(obtained.kept);
-            self.serve(obtained, true);
+            self.serve(obtained);
         } else {
             self.go(Stage::LookingWhoSaved(obtained));
         }
@@ -654,21 +674,24 @@ impl Step<'_> {
 
     fn look_who_saved(&mut self) {
         let Stage::LookingWhoSaved(obtained) = self.flight.stage else { return };
+        self.note_tombstone(self.world.stored);
         let process = &self.world.processes[self.at];
         let stored = self.world.stored.map(|record| self.world.as_seen_by(process, record));
-        match overtaken(obtained.kept.generation, obtained.renewed, obtained.replaces, stored) {
+        match overtaken(obtained.kept.generation, obtained.replaces, stored) {
             Overtaken::SaveOver(over) => {
                 self.flight.saves -= 1;
                 let obtained = Obtained { over, ..obtained };
                 if self.flight.saves == 0 { self.serve_unsaved(obtained) } else { self.settle(obtained) }
             }
             Overtaken::Keep => self.serve_unsaved(obtained),
-            Overtaken::Adopt { end_ours } => {
-                self.drop_aside(obtained.kept);
-                self.adopt(self.world.stored);
-                if end_ours && !self.goes_on_with(obtained.kept) {
-                    self.give_back(obtained.kept);
+            Overtaken::Adopt => {
+                let (Obtained { kept: ours, renewed, .. }, theirs) = (obtained, self.world.stored);
+                let needless =
+                    theirs.is_some_and(|record| is_one_too_many(ours.generation, renewed, record.generation));
+                if self.beaten() == Some(Beaten::BySignOut) && needless {
+                    self.give_back(ours);
                 }
+                self.adopt(self.world.stored);
             }
             Overtaken::Withdraw => {
                 self.drop_aside(obtained.kept);
@@ -678,13 +701,13 @@ impl Step<'_> {
         }
     }
 
-    fn serve(&mut self, obtained: Obtained, kept: bool) {
+    fn serve(&mut self, obtained: Obtained) {
         if self.process().epoch != self.flight.epoch {
             self.world.disowned.push(obtained.kept.generation.lineage);
         }
         match self.beaten() {
             None => self.process().publish(obtained.kept),
-            Some(beaten) if fate(beaten, !obtained.renewed, kept) == Fate::Withdraw => self.withdraw(obtained.kept),
+            Some(beaten) if self.fate(beaten, &obtained) == Fate::Withdraw => self.withdraw(obtained.kept),
             Some(_) => {}
         }
         self.land();
@@ -696,11 +719,8 @@ impl Step<'_> {
             // What it replaces is spent and still stands in the store: nobody else may find it there.
             let locks = renewed && self.holds_lock() && self.fleet.keeps_lock;
             self.process().unsaved = Some(Aside { kept, renewed, over, served: true, locks });
-            return self.serve(obtained, false);
         }
-        let saved = self.world.stored.is_some_and(|record| record.generation == kept.generation);
-        let goes_on = self.goes_on_with(kept);
-        self.serve(obtained, saved || goes_on);
+        self.serve(obtained);
     }
 
     /// In one step, as the store is asked for this one token only.
@@ -1121,6 +1141,7 @@ fn whatever_befalls_them_processes_spend_nothing_twice_lose_nothing_and_never_wa
         calls: given("KEYWAY_MODEL_CALLS").unwrap_or(FLEET.calls),
         days: given("KEYWAY_MODEL_DAYS").unwrap_or(FLEET.days),
         misfortunes: given("KEYWAY_MODEL_MISFORTUNES").unwrap_or(FLEET.misfortunes),
+        revokes: given("KEYWAY_MODEL_REVOKES").is_some(),
         ..FLEET
     };
     assert_eq!(breaks(fleet, HasDiscoveries::AnyFailures), [""; 0]);
@@ -1179,8 +1200,8 @@ mod without {
     }
 
     #[test]
-    fn leaving_what_a_successor_goes_on_with_it_is_given_back_and_used() {
-        missed(USED, Fleet { leaves_what_goes_on: false, ..ONE_BY_ITSELF });
+    fn leaving_what_a_successor_has_found_it_is_given_back_and_used() {
+        missed(USED, Fleet { leaves_what_was_aside: false, ..ONE_BY_ITSELF });
     }
 
     #[test]

@@ -163,7 +163,7 @@ impl Puppet {
         self.strings.lock().unwrap().open = true;
     }
 
-    /// Completes when so many saves have succeeded.
+    /// Completes when so many saves of sessions have succeeded.
     pub(crate) async fn saved(&self, times: usize) {
         let _ = self.saves.subscribe().wait_for(|saves| *saves >= times).await;
     }
@@ -189,24 +189,22 @@ impl Store for Puppet {
         match pull {
             None => self.inner.load(key).await,
             Some(Pull::Fail) => Err(StoreError::new("it was told to fail")),
-            Some(Pull::Hold(hold, When::Before)) => {
-                hold.pass().await;
-                self.inner.load(key).await
-            }
             Some(Pull::Hold(hold, When::After)) => {
                 let loaded = self.inner.load(key).await;
                 hold.pass().await;
                 loaded
             }
-            Some(Pull::Hold(hold, When::Instead)) => {
+            Some(Pull::Hold(hold, _)) => {
                 hold.pass().await;
-                Err(StoreError::new("it was told to fail"))
+                self.inner.load(key).await
             }
         }
     }
 
     async fn compare_and_swap(&self, key: &Key, old: Option<Generation>, new: Record) -> Result<bool, StoreError> {
-        let pull = self.strings.lock().unwrap().next_swap(new.is_tombstone());
+        // So is what counts attempts.
+        let tombstone = new.is_tombstone();
+        let pull = self.strings.lock().unwrap().next_swap(tombstone);
         let after = match pull {
             None => None,
             Some(Pull::Fail) => return Err(StoreError::new("it was told to fail")),
@@ -221,7 +219,7 @@ impl Store for Puppet {
             }
         };
         let saved = self.inner.compare_and_swap(key, old, new).await;
-        if let Ok(true) = saved {
+        if let (Ok(true), false) = (&saved, tombstone) {
             self.strings.lock().unwrap().key = Some(key.clone());
             self.saves.send_modify(|saves| *saves += 1);
         }

@@ -233,7 +233,7 @@ async fn a_sign_in_whose_place_was_taken_is_not_revoked_while_its_successor_serv
 }
 
 #[apply(hunted!)]
-async fn a_sign_in_whose_place_was_taken_is_revoked_if_its_successor_serves_anothers() {
+async fn a_sign_in_whose_place_was_taken_is_revoked_once_if_its_successor_serves_anothers() {
     let stage = Sessions::set().await;
     let (client, store) = stage.process();
     let hold = store.hold_failing_save();
@@ -244,8 +244,31 @@ async fn a_sign_in_whose_place_was_taken_is_revoked_if_its_successor_serves_anot
     let generation = other.session().lease().await.unwrap().generation();
     stage.take_its_place();
     assert_eq!(waiting.await.unwrap().unwrap().generation(), generation);
-    assert_eq!(stage.counts(), (2, 0, 2));
+    assert_eq!(stage.counts(), (2, 1, 1));
     hold.release();
+    settle().await;
+    assert_eq!(client.http().get("/api/v1/cameras").send().await.unwrap().status(), 200);
+    assert_eq!(stage.counts(), (2, 1, 1));
+}
+
+#[apply(hunted!)]
+async fn a_sign_in_whose_successor_has_not_looked_yet_is_revoked_once_that_serves_anothers() {
+    let stage = Sessions::set().await;
+    let (client, store) = stage.process();
+    let hold = store.hold_failing_save();
+    let waiting = lease(client.session());
+    hold.arrived().await;
+    let look = store.hold_load();
+    stage.take_its_place();
+    look.arrived().await;
+    let (other, its_store) = stage.process();
+    its_store.open_locks();
+    let generation = other.session().lease().await.unwrap().generation();
+    hold.release();
+    settle().await;
+    assert_eq!(stage.counts(), (2, 0, 2));
+    look.release();
+    assert_eq!(waiting.await.unwrap().unwrap().generation(), generation);
     stage.fake.until("logout", 1).await;
     assert_eq!(client.http().get("/api/v1/cameras").send().await.unwrap().status(), 200);
     assert_eq!(stage.counts(), (2, 1, 1));
