@@ -2,6 +2,7 @@
 //! [examples/README.md]: https://docs.rs/crate/keyway/latest/source/examples/README.md
 //! [docs/errors.md]: https://docs.rs/crate/keyway/latest/source/docs/errors.md
 //! [docs/logs.md]: https://docs.rs/crate/keyway/latest/source/docs/logs.md
+//! [docs/laws.md]: https://docs.rs/crate/keyway/latest/source/docs/laws.md
 //! [docs/fleet.md]: https://docs.rs/crate/keyway/latest/source/docs/fleet.md
 //! [docs/performance.md]: https://docs.rs/crate/keyway/latest/source/docs/performance.md
 //! [docs/build-cost.md]: https://docs.rs/crate/keyway/latest/source/docs/build-cost.md

@@ -1,4 +1,4 @@
-//! Room 4: how a request gets its credentials and comes back.
+//! How a request gets its credentials and comes back.
 
 pub(crate) mod answer;
 pub(crate) mod authorize;

@@ -1,4 +1,4 @@
-//! Room 2: the one engine. It knows no vendor and no HTTP client; it decides when a vendor is asked.
+//! The one engine. It knows no vendor and no HTTP client; it decides when a vendor is asked.
 
 pub(crate) mod attempt;
 mod budget;

@@ -1,4 +1,4 @@
-//! Room 3: where sessions sleep.
+//! Where sessions sleep.
 
 mod disk;
 mod file;

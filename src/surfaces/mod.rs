@@ -1,4 +1,4 @@
-//! Room 1: what is peculiar to each vendor. No locks, no clocks, no tasks in here.
+//! What is peculiar to each vendor. No locks, no clocks, no tasks in here.
 //!
 //! A surface says how it is called ([`Capabilities`]), how it signs in, renews and signs out ([`Issuer`]), and what its
 //! builder asks for. Everything else is the engine's.

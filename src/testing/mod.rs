@@ -1,4 +1,4 @@
-//! Room 6: for your tests. A clock that you move, and a fake of each vendor that keeps state as the vendor does.
+//! For your tests: a clock that you move, and a fake of each vendor that keeps state as the vendor does.
 //!
 //! A fake is a server on a free port of 127.0.0.1, on a thread of its own: it belongs to no runtime, and closes when it
 //! is dropped. It is written from the bundled document of its surface and answers with the vendor's own examples,
