@@ -743,9 +743,8 @@ impl Pilot {
         let engine = &self.engine;
         let obtained = look.unsaved.as_ref().and_then(|unsaved| {
             let found = engine.read(&engine.state(), &unsaved.record);
-            let held = Held { born: Born::Here, ..found.held? };
             let (record, replaces) = (unsaved.record.clone(), look.held_generation());
-            let tokens = found.tokens?;
+            let (held, tokens) = (found.held?, found.tokens?);
             Some(Obtained { record, held, tokens, profile: None, renewed: unsaved.renewed, replaces, was_aside: true })
         });
         let obtained = obtained.ok_or_else(|| Error::protocol("an unsaved token vanished"))?;
@@ -1096,7 +1095,7 @@ pub(super) enum Born {
     OfRejection,
     /// Because somebody needed a token for longer than its predecessor would live.
     OfNeed,
-    /// Put into the store by somebody else.
+    /// Found in the store, or aside: it may be near its end.
     Elsewhere,
 }
 

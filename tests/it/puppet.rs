@@ -3,7 +3,10 @@
 use keyway::{Generation, Key, LeasedLock, MemoryStore, Record, Store, StoreError, StoreLock};
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 use tokio::sync::watch;
@@ -15,6 +18,7 @@ pub(crate) struct Puppet {
     inner: MemoryStore,
     strings: Arc<Mutex<Strings>>,
     saves: Arc<watch::Sender<usize>>,
+    loads: Arc<AtomicUsize>,
 }
 
 #[derive(Default)]
@@ -163,6 +167,16 @@ impl Puppet {
         self.strings.lock().unwrap().open = true;
     }
 
+    /// How often it was asked what it has.
+    pub(crate) fn loads(&self) -> usize {
+        self.loads.load(Ordering::SeqCst)
+    }
+
+    /// How many saves of sessions have succeeded.
+    pub(crate) fn saves(&self) -> usize {
+        *self.saves.borrow()
+    }
+
     /// Completes when so many saves of sessions have succeeded.
     pub(crate) async fn saved(&self, times: usize) {
         let _ = self.saves.subscribe().wait_for(|saves| *saves >= times).await;
@@ -185,6 +199,7 @@ impl LeasedLock for Lease {
 
 impl Store for Puppet {
     async fn load(&self, key: &Key) -> Result<Option<Record>, StoreError> {
+        self.loads.fetch_add(1, Ordering::SeqCst);
         let pull = self.strings.lock().unwrap().loads.pop_front();
         match pull {
             None => self.inner.load(key).await,

@@ -330,6 +330,65 @@ async fn what_was_withdrawn_is_not_served_by_a_store_that_has_forgotten_why() {
 }
 
 #[apply(hunted!)]
+async fn a_sign_in_that_is_answered_after_a_sign_out_never_gets_into_the_store() {
+    let stage = Sessions::set().await;
+    let (client, store) = stage.process();
+    let gate = stage.fake.hold("get_token");
+    let waiting = lease(client.session());
+    gate.arrived(1).await;
+    client.session().sign_out().await.unwrap();
+    gate.open();
+    assert_eq!(waiting.await.unwrap().unwrap_err().kind(), ErrorKind::SignedOut);
+    stage.fake.until("logout", 1).await;
+    assert_eq!((store.saves(), stage.counts()), (0, (1, 1, 0)));
+}
+
+#[apply(hunted!)]
+async fn a_sign_in_that_was_signed_out_while_it_found_anothers_is_revoked() {
+    let stage = Sessions::set().await;
+    let (client, store) = stage.process();
+    let hold = store.hold_save();
+    let waiting = lease(client.session());
+    hold.arrived().await;
+    let (other, its_store) = stage.process();
+    its_store.open_locks();
+    other.session().lease().await.unwrap();
+    let look = store.hold_after_load();
+    hold.release();
+    look.arrived().await;
+    // It ends what is stored; the flight has seen that still alive.
+    client.session().sign_out().await.unwrap();
+    assert_eq!(stage.counts(), (2, 1, 1));
+    look.release();
+    assert_eq!(waiting.await.unwrap().unwrap_err().kind(), ErrorKind::SignedOut);
+    stage.fake.until("logout", 2).await;
+    assert_eq!(stage.counts(), (2, 2, 0));
+}
+
+/// Every process of a fleet does so: they must not all ask at once, and not all the time.
+#[apply(hunted!)]
+async fn who_waits_for_the_stores_lock_looks_again_after_half_a_second_at_the_earliest() {
+    let stage = Sessions::set().await;
+    let gate = stage.fake.hold("get_token");
+    let first = lease(stage.process().0.session());
+    gate.arrived(1).await;
+    let (other, store) = stage.process();
+    let waiting = lease(other.session());
+    settle().await;
+    assert_eq!(store.loads(), 1);
+    stage.clock.advance(Duration::from_millis(499));
+    settle().await;
+    assert_eq!(store.loads(), 1);
+    stage.clock.advance(Duration::from_millis(1001));
+    settle().await;
+    assert_eq!(store.loads(), 2);
+    gate.open();
+    first.await.unwrap().unwrap();
+    waiting.await.unwrap().unwrap();
+    assert_eq!(stage.counts().0, 1);
+}
+
+#[apply(hunted!)]
 async fn a_renewal_whose_place_was_taken_still_saves_what_nobody_else_can_get() {
     let stage = Stage::set().await;
     let (session, store) = stage.process();
