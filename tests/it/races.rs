@@ -365,6 +365,28 @@ async fn a_sign_in_that_was_signed_out_while_it_found_anothers_is_revoked() {
     assert_eq!(stage.counts(), (2, 2, 0));
 }
 
+#[apply(hunted!)]
+async fn a_sign_in_whose_place_was_taken_while_it_found_anothers_is_revoked_once() {
+    let stage = Sessions::set().await;
+    let (client, store) = stage.process();
+    let hold = store.hold_save();
+    let waiting = lease(client.session());
+    hold.arrived().await;
+    let (other, its_store) = stage.process();
+    its_store.open_locks();
+    let generation = other.session().lease().await.unwrap().generation();
+    let look = store.hold_after_load();
+    hold.release();
+    look.arrived().await;
+    stage.take_its_place();
+    assert_eq!(waiting.await.unwrap().unwrap().generation(), generation);
+    stage.fake.until("logout", 1).await;
+    look.release();
+    settle().await;
+    assert_eq!(client.http().get("/api/v1/cameras").send().await.unwrap().status(), 200);
+    assert_eq!(stage.counts(), (2, 1, 1));
+}
+
 /// Every process of a fleet does so: they must not all ask at once, and not all the time.
 #[apply(hunted!)]
 async fn who_waits_for_the_stores_lock_looks_again_after_half_a_second_at_the_earliest() {
