@@ -1,6 +1,7 @@
 //! A sixth vendor, written outside the crate: Acme, on a plain HTTP server, through `keyway::custom` alone.
 
 use crate::laws::Written;
+use crate::puppet::Puppet;
 use keyway::{
     ActiveSession, Answer, Captcha, DeviceCode, Error, ErrorKind, Evict, MemoryStore, Responder, Secret, SessionId,
     SessionLimit, SignOut,
@@ -556,6 +557,19 @@ async fn a_credential_that_is_spent_by_its_sign_in_is_presented_once() {
         assert_eq!(things(&client).await.unwrap_err().kind(), ErrorKind::SignInRequired);
         server.clock.advance(Duration::from_secs(3600));
     }
+    assert_eq!((server.count("/login"), server.count("/renew")), (1, 1));
+}
+
+#[apply(hunted!)]
+async fn a_refresh_token_that_does_not_rotate_is_used_without_the_store() {
+    let server = Server::start(|_| {}).await;
+    let store = Puppet::default();
+    let issuer = server.issuer(capabilities().renewal(Renewal::RefreshToken { rotates: false }));
+    let client = server.builder(issuer).store(store.clone()).principal("ann").build().unwrap();
+    assert_eq!(things(&client).await.unwrap(), 200);
+    store.fail_loads(10);
+    server.clock.advance(LIFE);
+    assert_eq!(things(&client).await.unwrap(), 200);
     assert_eq!((server.count("/login"), server.count("/renew")), (1, 1));
 }
 

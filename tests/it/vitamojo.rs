@@ -1,6 +1,6 @@
 //! Vita Mojo: sign-in, the ten-minute token, renewal in both dialects.
 
-use crate::{TENANT, vitamojo_client};
+use crate::{TENANT, puppet::Puppet, vitamojo_client};
 use keyway::{
     ErrorKind, Expiry, FileStore, MemoryStore, Secret, SignOut,
     testing::{FakeVitaMojo, Fault, ManualClock, RefreshDialect},
@@ -280,6 +280,21 @@ async fn the_store_counts_for_more_than_the_same_seed_and_a_new_seed_begins_anot
     clock.advance(11 * MINUTE);
     assert_eq!(client(&second).session().lease().await.unwrap().generation().counter(), 2);
     assert_eq!((counts(&fake), fake.reuses()), ((2, 4), 0));
+}
+
+#[apply(hunted!)]
+async fn a_seed_is_not_sent_again_although_nothing_of_it_is_in_the_store() {
+    let (fake, clock) = start(|b| b.rotating(true)).await;
+    let store = Puppet::default();
+    store.fill();
+    let client = seeded(&fake, &clock, &seed(&fake).await).profile("till-7").store(store).build().unwrap();
+    client.session().lease().await.unwrap();
+    fake.revoke_refresh_tokens();
+    for _ in 0..3 {
+        clock.advance(60 * MINUTE);
+        assert_eq!(client.session().lease().await.unwrap_err().kind(), ErrorKind::SignInRequired);
+    }
+    assert_eq!((counts(&fake), fake.reuses()), ((1, 2), 0));
 }
 
 #[apply(hunted!)]
