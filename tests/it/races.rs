@@ -2,7 +2,7 @@
 
 use crate::{puppet::Puppet, vitamojo_client, vms_client};
 use keyway::{
-    Answer, ErrorKind, MemoryStore, Session, Timeouts, custom,
+    Answer, ErrorKind, Generation, MemoryStore, Session, Timeouts, custom,
     custom::{Attempt, Capabilities, Issued, Issuer, Renewal},
     testing::{FakeVitaMojo, FakeVms, Fault, ManualClock},
 };
@@ -72,6 +72,17 @@ impl Sessions {
     /// Whoever waits for the flight loses patience, and the next one takes its place.
     fn take_its_place(&self) {
         self.clock.advance(Timeouts::default().flight);
+    }
+
+    /// The session of another process, whose lock is no better than its network.
+    async fn anothers(&self) -> Generation {
+        let (other, its_store) = self.process();
+        its_store.open_locks();
+        other.session().lease().await.unwrap().generation()
+    }
+
+    async fn serves(&self, client: &keyway::vms::Client) {
+        assert_eq!(client.http().get("/api/v1/cameras").send().await.unwrap().status(), 200);
     }
 
     /// Sign-ins, sessions that were ended, and those that go on.
@@ -207,7 +218,7 @@ async fn a_sign_in_whose_place_was_taken_after_it_was_saved_is_used_and_not_revo
     waiting.await.unwrap().expect("the next flight finds it in the store");
     hold.release();
     settle().await;
-    assert_eq!(client.http().get("/api/v1/cameras").send().await.unwrap().status(), 200);
+    stage.serves(&client).await;
     assert_eq!(stage.counts(), (1, 0, 1));
 }
 
@@ -223,12 +234,12 @@ async fn a_sign_in_whose_place_was_taken_is_not_revoked_while_its_successor_serv
     waiting.await.unwrap().expect("the next flight finds it aside, and cannot save it either");
     hold.release();
     settle().await;
-    assert_eq!(client.http().get("/api/v1/cameras").send().await.unwrap().status(), 200);
+    stage.serves(&client).await;
     assert_eq!(stage.counts(), (1, 0, 1));
     // It is still offered to the store.
     stage.clock.advance(Duration::from_secs(1));
     store.saved(1).await;
-    assert_eq!(stage.process().0.http().get("/api/v1/cameras").send().await.unwrap().status(), 200);
+    stage.serves(&stage.process().0).await;
     assert_eq!(stage.counts(), (1, 0, 1));
 }
 
@@ -239,15 +250,13 @@ async fn a_sign_in_whose_place_was_taken_is_revoked_once_if_its_successor_serves
     let hold = store.hold_failing_save();
     let waiting = lease(client.session());
     hold.arrived().await;
-    let (other, its_store) = stage.process();
-    its_store.open_locks();
-    let generation = other.session().lease().await.unwrap().generation();
+    let generation = stage.anothers().await;
     stage.take_its_place();
     assert_eq!(waiting.await.unwrap().unwrap().generation(), generation);
     assert_eq!(stage.counts(), (2, 1, 1));
     hold.release();
     settle().await;
-    assert_eq!(client.http().get("/api/v1/cameras").send().await.unwrap().status(), 200);
+    stage.serves(&client).await;
     assert_eq!(stage.counts(), (2, 1, 1));
 }
 
@@ -261,16 +270,14 @@ async fn a_sign_in_whose_successor_has_not_looked_yet_is_revoked_once_that_serve
     let look = store.hold_load();
     stage.take_its_place();
     look.arrived().await;
-    let (other, its_store) = stage.process();
-    its_store.open_locks();
-    let generation = other.session().lease().await.unwrap().generation();
+    let generation = stage.anothers().await;
     hold.release();
     settle().await;
     assert_eq!(stage.counts(), (2, 0, 2));
     look.release();
     assert_eq!(waiting.await.unwrap().unwrap().generation(), generation);
     stage.fake.until("logout", 1).await;
-    assert_eq!(client.http().get("/api/v1/cameras").send().await.unwrap().status(), 200);
+    stage.serves(&client).await;
     assert_eq!(stage.counts(), (2, 1, 1));
 }
 
@@ -303,7 +310,7 @@ async fn a_new_token_takes_the_place_of_the_held_one_in_a_store_that_could_not_b
     stage.fake.revoke_all();
     // Before the lock, and under it.
     store.fail_loads(2);
-    assert_eq!(client.http().get("/api/v1/cameras").send().await.unwrap().status(), 200);
+    stage.serves(&client).await;
     let second = client.session().lease().await.unwrap().generation();
     assert_eq!((first == second, stage.process().0.session().lease().await.unwrap().generation()), (false, second));
     assert_eq!(stage.counts(), (2, 0, 1));
@@ -350,9 +357,7 @@ async fn a_sign_in_that_was_signed_out_while_it_found_anothers_is_revoked() {
     let hold = store.hold_save();
     let waiting = lease(client.session());
     hold.arrived().await;
-    let (other, its_store) = stage.process();
-    its_store.open_locks();
-    other.session().lease().await.unwrap();
+    stage.anothers().await;
     let look = store.hold_after_load();
     hold.release();
     look.arrived().await;
@@ -372,9 +377,7 @@ async fn a_sign_in_whose_place_was_taken_while_it_found_anothers_is_revoked_once
     let hold = store.hold_save();
     let waiting = lease(client.session());
     hold.arrived().await;
-    let (other, its_store) = stage.process();
-    its_store.open_locks();
-    let generation = other.session().lease().await.unwrap().generation();
+    let generation = stage.anothers().await;
     let look = store.hold_after_load();
     hold.release();
     look.arrived().await;
@@ -383,7 +386,7 @@ async fn a_sign_in_whose_place_was_taken_while_it_found_anothers_is_revoked_once
     stage.fake.until("logout", 1).await;
     look.release();
     settle().await;
-    assert_eq!(client.http().get("/api/v1/cameras").send().await.unwrap().status(), 200);
+    stage.serves(&client).await;
     assert_eq!(stage.counts(), (2, 1, 1));
 }
 
