@@ -30,8 +30,12 @@ struct Stage {
 
 impl Stage {
     async fn set() -> Self {
+        Self::rotating(true).await
+    }
+
+    async fn rotating(rotating: bool) -> Self {
         let clock = ManualClock::new();
-        let fake = FakeVitaMojo::builder().clock(clock.clone()).rotating(true).start().await;
+        let fake = FakeVitaMojo::builder().clock(clock.clone()).rotating(rotating).start().await;
         Self { fake, clock, memory: MemoryStore::new() }
     }
 
@@ -433,6 +437,31 @@ async fn a_renewal_whose_place_was_taken_still_saves_what_nobody_else_can_get() 
     stage.clock.advance(Duration::from_secs(1));
     assert_eq!(session.lease().await.unwrap().generation().counter(), 2);
     assert_eq!(stage.counts(), (1, 1, 0));
+}
+
+/// Here the vendor takes a refresh token more than once, so that both renewals get an access token.
+#[apply(hunted!)]
+async fn a_renewal_that_comes_after_its_successors_leaves_what_is_served_to_be_saved() {
+    let stage = Stage::rotating(false).await;
+    let (session, store) = stage.process();
+    session.lease().await.unwrap();
+    stage.clock.advance(ELEVEN_MINUTES);
+    let late = stage.fake.hold("refresh_token");
+    let waiting = lease(&session);
+    late.arrived(1).await;
+    let next = stage.fake.hold("refresh_token");
+    stage.clock.advance(Timeouts::default().flight);
+    next.arrived(1).await;
+    store.fail_saves(1);
+    next.open();
+    let served = waiting.await.unwrap().expect("the next flight's");
+    late.open();
+    settle().await;
+    stage.clock.advance(Duration::from_secs(1));
+    store.saved(2).await;
+    let saved = stage.process().0.lease().await.unwrap();
+    assert_eq!(saved.header(), served.header(), "what is served must be what is saved in the end");
+    assert_eq!((stage.fake.count("auth"), stage.fake.count("refresh_token")), (1, 2));
 }
 
 /// Answers sign-ins when it is let, in their order.
