@@ -558,7 +558,7 @@ const _: () = {
 mod tests {
     use super::{ErrorKind, misfit};
 
-    #[test]
+    #[apply(hunted!)]
     fn what_does_not_fit_is_told_by_the_wanted_type_and_without_a_value() {
         #[derive(Debug, serde::Deserialize)]
         #[allow(dead_code, reason = "it is never read")]
@@ -578,7 +578,7 @@ mod tests {
     }
 
     /// A kind that is added here does not compile before it has a place in the list, and so in the page.
-    #[test]
+    #[apply(hunted!)]
     fn every_kind_has_a_name_of_its_own_and_a_section_in_the_page_of_errors() {
         use ErrorKind::*;
         let all = [

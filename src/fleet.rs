@@ -304,13 +304,13 @@ fn rows_of(size: u64) -> Vec<(String, Figures)> {
     rows.collect()
 }
 
-#[test]
+#[apply(hunted!)]
 fn ten_processes_and_a_thousand_are_one_sign_in_and_one_renewal_each_time() {
     compare("small", &table(&[rows_of(10), rows_of(1_000)].concat()));
 }
 
 /// A hundred thousand take half a minute, or more where others want the processor: `.ci/long.d/fleet` has that patience.
-#[test]
+#[apply(hunted!)]
 fn a_large_fleet_is_one_sign_in_and_one_renewal_each_time() {
     if std::env::var_os("KEYWAY_FLEET").is_some() {
         compare("large", &table(&rows_of(100_000)));
@@ -319,7 +319,7 @@ fn a_large_fleet_is_one_sign_in_and_one_renewal_each_time() {
     }
 }
 
-#[test]
+#[apply(hunted!)]
 fn mishaps_cost_a_fleet_no_more_than_is_written() {
     let rows = paused().block_on(mishaps());
     for (what, figures) in &rows {

@@ -21,6 +21,18 @@
 
 use std::{future::Future, pin::Pin};
 
+#[cfg(test)]
+#[macro_use]
+extern crate macro_rules_attribute;
+// The tests of this crate are hunted as all others are.
+#[cfg(test)]
+extern crate self as keyway;
+#[cfg(test)]
+#[macro_use]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "tests")]
+#[path = "../tests/hunter/mod.rs"]
+mod hunter;
+
 mod chance;
 mod clock;
 mod credential;

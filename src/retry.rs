@@ -76,7 +76,7 @@ impl Default for Timeouts {
 mod tests {
     use super::*;
 
-    #[test]
+    #[apply(hunted!)]
     fn waits_double_and_a_vendor_that_asks_for_too_long_gets_none() {
         let retry = Retry::default();
         let wait = |number, asked| retry.wait_before(number, asked).map(|wait| wait.as_millis());

@@ -103,7 +103,7 @@ pub(crate) fn writing<T>(write: impl FnOnce() -> T) -> T {
 mod tests {
     use super::*;
 
-    #[test]
+    #[apply(hunted!)]
     fn a_secret_is_serialised_only_inside_writing() {
         let secret = Secret::from("hunter2");
         assert!(serde_json::to_string(&secret).is_err());
@@ -111,7 +111,7 @@ mod tests {
         assert!(serde_json::to_string(&secret).is_err());
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn a_panic_while_writing_closes_the_door_again() {
         let panicked = std::panic::catch_unwind(|| writing(|| panic!("while writing")));
         assert!(panicked.is_err());

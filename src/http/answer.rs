@@ -256,7 +256,7 @@ mod tests {
         retry_after(&headers, now).map(|wait| wait.as_secs())
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn retry_after_is_read_as_seconds_or_a_date_and_clamped() {
         assert_eq!(wait("7"), Some(7));
         assert_eq!(wait(" 7 "), Some(7));

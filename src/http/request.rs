@@ -184,7 +184,7 @@ impl RequestBuilder {
 mod tests {
     use super::*;
 
-    #[test]
+    #[apply(hunted!)]
     fn a_path_goes_below_the_root_with_its_prefix() {
         let below = |root: &str, path| below(&Url::parse(root).expect("a URL"), path).map(String::from);
         assert_eq!(below("https://h/", "/api/v1").as_deref().ok(), Some("https://h/api/v1"));

@@ -272,7 +272,7 @@ mod tests {
         access_token: Secret,
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn a_wrong_answer_is_never_quoted() {
         for body in ["", "{\"access_token\":", "<html>hunter2</html>", "{\n\"access_token\": [\"hunter2\"]}"] {
             let error = ResponseValue::<Tokens>::from_answer(answer(body)).expect_err("no tokens");
@@ -281,7 +281,7 @@ mod tests {
         }
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn where_any_json_will_do_nothing_does_as_well() {
         for body in ["", " \r\n"] {
             assert!(ResponseValue::anything(answer(body)).expect("anything").is_null());
@@ -290,19 +290,19 @@ mod tests {
         assert!(ResponseValue::anything(answer("<html>")).is_err());
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn an_answer_without_a_documented_body_may_have_any() {
         assert_eq!(ResponseValue::empty(answer("<html>")).status(), 200);
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn a_refused_argument_names_its_field() {
         let error = invalid_request("`email` is required".to_owned());
         assert_eq!(error.kind(), ErrorKind::Validation);
         assert_eq!(error.validation().expect("a field")["email"], ["is required"]);
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn a_path_value_is_one_segment_or_refused() {
         assert_eq!(encode_path("id", "a/b?c#d%e é").expect("a segment"), "a%2Fb%3Fc%23d%25e%20%C3%A9");
         assert_eq!(encode_path("id", "v1.2-x_~").expect("a segment"), "v1.2-x_~");
@@ -313,7 +313,7 @@ mod tests {
         }
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn a_query_parameter_is_left_out_or_repeated() {
         assert_eq!(query(QueryParam::new("id", &None::<String>)), "");
         assert_eq!(query(QueryParam::new("id", &Some("k 1&2"))), "id=k+1%262");
@@ -322,7 +322,7 @@ mod tests {
         assert_eq!(query(QueryParam::new("token", &Secret::from("hunter2"))), "token=hunter2");
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn a_secret_is_written_into_a_form_and_nowhere_else() {
         let body = Tokens { access_token: Secret::from("hunter 2") };
         assert!(serde_json::to_string(&body).is_err());
@@ -333,14 +333,14 @@ mod tests {
         assert_eq!(sent, b"access_token=hunter+2");
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn a_form_holds_single_values_only() {
         let request = reqwest::Client::new().post("https://vendor.example/");
         let error = form(request, &json!({ "user": { "name": "x" } })).expect_err("nested");
         assert!(error.to_string().contains("`user`"), "{error}");
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn lists_and_maps_may_be_null_or_hold_null() {
         #[derive(Deserialize)]
         struct Read {
@@ -357,7 +357,7 @@ mod tests {
         assert_eq!(read(json!({ "map": { "a": 1, "b": null } })).map, BTreeMap::from([("a".to_owned(), 1)]));
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn an_optional_argument_may_be_given_in_several_ways() {
         let secret = |given: Optional<Secret>| given.0.map(|secret| secret.expose().to_owned());
         assert_eq!(secret("x".into()), Some("x".to_owned()));

@@ -164,7 +164,7 @@ mod tests {
         Now { wall: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000) + monotonic, monotonic }
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn waits_double_up_to_a_minute_and_end_with_a_success() {
         let mut cooldown = Cooldown::default();
         let outage = Error::new(ErrorKind::Outage, "down");
@@ -179,14 +179,14 @@ mod tests {
         assert!(cooldown.failure(at(0)).is_none());
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn refused_credentials_cool_down_for_good() {
         let mut cooldown = Cooldown::default();
         cooldown.failed(&Error::new(ErrorKind::InvalidCredentials, "no"), at(0), 0.0, true);
         assert_eq!(cooldown.failure(at(1_000_000)).expect("cooling").1, None);
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn the_vendors_own_wait_is_believed_up_to_an_hour() {
         let mut cooldown = Cooldown::default();
         let throttled = Error::new(ErrorKind::Throttled, "slow").with_retry_after(Some(Duration::from_secs(1_000_000)));
@@ -194,7 +194,7 @@ mod tests {
         assert_eq!(cooldown.failure(at(0)).expect("cooling").1, Some(LONGEST_BELIEVED));
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn up_to_a_quarter_of_a_wait_is_taken_off_by_chance() {
         for (chance, expected) in [(0.0, 1000), (0.5, 875), (1.0, 750)] {
             let mut cooldown = Cooldown::default();
@@ -203,7 +203,7 @@ mod tests {
         }
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn a_wish_shortens_every_wait_but_the_vendors_own() {
         let mut cooldown = Cooldown::default();
         cooldown.failed(&Error::throttled(Some(Duration::from_secs(30))), at(0), 0.0, true);
@@ -217,7 +217,7 @@ mod tests {
         assert_eq!(cooldown.cooling(), None);
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn a_credential_that_may_change_is_tried_again_and_a_given_one_is_not() {
         for kind in [ErrorKind::InvalidCredentials, ErrorKind::Validation] {
             let wait = |given| {
@@ -230,7 +230,7 @@ mod tests {
         }
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn what_was_wrong_here_and_was_never_sent_is_no_reason_to_wait() {
         for kind in [ErrorKind::Config, ErrorKind::SignedOut] {
             let cooling = |error: Error| {
@@ -243,7 +243,7 @@ mod tests {
         }
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn a_question_stays_open_until_nobody_takes_its_answer_and_for_five_minutes_at_most() {
         let captcha = |life| Error::captcha_required(Captcha::new(*b"png", "image/png", "k").valid_for(life));
         let device = |life| Error::device_code_required(DeviceCode::new("d", "u", "https://vendor.example", life));
@@ -266,7 +266,7 @@ mod tests {
     const TEN: Budget = Budget { attempts: 10, within: Duration::from_secs(600) };
     const ONE: Budget = Budget { attempts: 1, ..TEN };
 
-    #[test]
+    #[apply(hunted!)]
     fn the_eleventh_attempt_in_ten_minutes_is_refused_here() {
         let mut attempts = Attempts::default();
         for second in 0..10 {
@@ -279,7 +279,7 @@ mod tests {
         assert_eq!(attempts.spend(TEN, at(600)), Err(Duration::from_secs(1)));
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn no_clock_that_is_set_reopens_the_budget() {
         let mut attempts = Attempts::default();
         assert!(attempts.spend(ONE, at(10_000)).is_ok());
@@ -289,7 +289,7 @@ mod tests {
         }
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn the_attempts_of_others_count_for_what_is_left_of_their_time_and_only_once() {
         let mut attempts = Attempts::default();
         let others = [at(100).wall];
@@ -299,14 +299,14 @@ mod tests {
         assert!(attempts.spend(ONE, at(700)).is_ok());
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn an_attempt_from_the_future_counts_as_made_now() {
         let mut attempts = Attempts::default();
         attempts.learn(&[at(99_999).wall], ONE, at(0));
         assert_eq!(attempts.spend(ONE, at(0)), Err(Duration::from_secs(600)));
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn attempts_of_the_same_moment_are_told_apart() {
         let mut attempts = Attempts::default();
         let (first, second) = (attempts.spend(TEN, at(0)), attempts.spend(TEN, at(0)));
@@ -315,14 +315,14 @@ mod tests {
         assert_eq!(attempts.times(), [first, first + Duration::from_millis(1)]);
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn an_attempt_is_named_in_whole_milliseconds_as_a_store_keeps_it() {
         let mut attempts = Attempts::default();
         let now = Now { wall: at(0).wall + Duration::from_micros(1999), ..at(0) };
         assert_eq!(attempts.spend(TEN, now), Ok(at(0).wall + Duration::from_millis(1)));
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn every_attempt_of_the_others_counts() {
         let mut attempts = Attempts::default();
         attempts.learn(&[at(100).wall, at(101).wall], TEN, at(102));

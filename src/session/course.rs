@@ -255,7 +255,7 @@ mod tests {
         }
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn only_what_it_was_to_replace_and_older_tokens_of_its_lineage_give_way() {
         let is_replaced = |unsaved: Unsaved, there| unsaved.succeeds(Some(Stored::Foreign(there)));
         assert!(unsaved(ONE, None).succeeds(None));
@@ -268,7 +268,7 @@ mod tests {
         assert!(!is_replaced(unsaved(ONE.next(), None), OTHER));
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn a_session_that_was_signed_out_is_not_put_back() {
         let newer = unsaved(ONE.next().next(), Some(ONE));
         assert!(!newer.succeeds(Some(Stored::Tombstone(ONE.next()))));
@@ -276,7 +276,7 @@ mod tests {
         assert!(unsaved(OTHER, Some(ONE)).succeeds(Some(Stored::Tombstone(ONE))));
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn whoever_holds_nothing_takes_over_what_can_be_used() {
         for (token, expected) in [
             (Token::Fresh, Course::Adopt),
@@ -289,7 +289,7 @@ mod tests {
         assert_eq!(course(&asked), Course::Renew { with: Source::Stored, next: ONE.next() });
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn a_token_that_can_be_used_gives_way_to_a_fresh_one_only() {
         let renews = |with, next| Course::Renew { with, next };
         for (held, there, expected) in [
@@ -303,14 +303,14 @@ mod tests {
         }
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn a_store_that_has_gone_back_is_not_followed() {
         let held = Some(known(ONE.next(), Token::Ended));
         let sight = Sight { stored: stored(ONE, Token::Fresh), held, ..sight() };
         assert_eq!(course(&sight), Course::Renew { with: Source::Held, next: ONE.next().next() });
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn an_unsaved_token_goes_before_what_it_was_to_replace_and_after_what_came_since() {
         let mine = Some(unsaved(OTHER, Some(ONE)));
         let held = Some(known(OTHER, Token::Ended));
@@ -320,7 +320,7 @@ mod tests {
         assert_eq!(course(&since), Course::Renew { with: Source::Stored, next: ONE.next().next() });
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn what_was_obtained_and_never_served_is_salvaged_while_it_can_be_used() {
         let mine = |token| Some(Unsaved { known: known(ONE.next(), token), over: Some(ONE) });
         let lost = Sight {
@@ -334,7 +334,7 @@ mod tests {
         assert_eq!(course(&late), Course::Renew { with: Source::Unsaved, next: ONE.next().next() });
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn what_was_signed_out_here_is_neither_taken_over_nor_renewed() {
         for token in [Token::Fresh, Token::Ended] {
             let sight = Sight { stored: stored(ONE, token), ended: Some(ONE.lineage), ..sight() };
@@ -344,7 +344,7 @@ mod tests {
         assert_eq!(course(&anothers), Course::Adopt);
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn without_the_store_nothing_is_spent_and_without_a_refresh_token_nothing_could_be() {
         let locked_out = Sight { held: Some(known(ONE, Token::Ended)), may_spend: false, ..sight() };
         assert_eq!(course(&locked_out), Course::Refuse);
@@ -354,7 +354,7 @@ mod tests {
         assert_eq!(course(&Sight { held: Some(spent), sign_in_spends: true, ..locked_out }), Course::Refuse);
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn another_credentials_session_and_a_tombstone_are_no_session() {
         for there in [Stored::Foreign(OTHER), Stored::Tombstone(ONE.next())] {
             let sight = Sight { stored: Some(there), held: Some(known(ONE, Token::Ended)), ..sight() };
@@ -362,7 +362,7 @@ mod tests {
         }
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn a_sign_out_ends_what_its_flight_obtained_and_a_successor_only_what_nobody_will_find() {
         for (replaceable, kept) in [(true, true), (true, false), (false, true), (false, false)] {
             assert_eq!(fate(Beaten::BySignOut, replaceable, kept), Fate::Withdraw);
@@ -372,7 +372,7 @@ mod tests {
         }
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn who_saves_too_late_makes_way_unless_nobody_is_there() {
         let late = |there| overtaken(ONE, None, there);
         assert_eq!(late(None), Overtaken::SaveOver(None));
@@ -384,14 +384,14 @@ mod tests {
         assert_eq!(late(Some(Stored::Foreign(OTHER))), Overtaken::Keep);
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn a_new_session_is_one_too_many_beside_another_and_nothing_else_is() {
         assert!(is_one_too_many(ONE, false, OTHER));
         assert!(!is_one_too_many(ONE, true, OTHER));
         assert!(!is_one_too_many(ONE, false, ONE.next()));
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn what_a_new_token_was_made_to_replace_is_not_preferred_to_it() {
         // The store could not be read when the flight looked, and has the token that was held all along.
         let there = stored(OTHER, Token::Fresh);

@@ -227,7 +227,7 @@ mod tests {
         View { now, held, rejected: false, signed_out: false, cooling: None, needed: Duration::ZERO }
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn a_ten_minute_token_is_served_then_renewed_behind_then_waited_for() {
         let held = ten_minutes();
         for (second, decision) in [
@@ -243,7 +243,7 @@ mod tests {
         }
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn a_token_is_fresh_then_aging_then_ended() {
         let held = ten_minutes();
         for (second, token) in
@@ -253,7 +253,7 @@ mod tests {
         }
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn at_the_very_end_by_either_clock_it_is_over() {
         let held = ten_minutes();
         for (wall, monotonic, token) in [(599, 599, Token::Aging), (600, 599, Token::Ended), (599, 600, Token::Ended)] {
@@ -262,7 +262,7 @@ mod tests {
         }
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn by_one_clock_alone_it_is_fresh_until_its_early_window_opens() {
         let held = ten_minutes();
         for (second, fresh) in [(0, true), (479, true), (480, false), (600, false)] {
@@ -270,7 +270,7 @@ mod tests {
         }
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn every_reason_has_the_label_that_dashboards_know() {
         use Reason::{Answered, Asked, Early, Expired, Late, NoSession, Rejected, TooShort};
         let all = [NoSession, Early, Late, Expired, Rejected, TooShort, Asked, Answered];
@@ -280,7 +280,7 @@ mod tests {
         );
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn the_stricter_clock_wins() {
         let held = ten_minutes();
         let slept = Now { wall: at(8 * 3600).wall, monotonic: at(10).monotonic };
@@ -289,7 +289,7 @@ mod tests {
         assert_eq!(decide(&view(Some(&held), set_back)), Decision::Wait(Reason::Expired));
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn a_valid_token_is_served_while_a_failure_cools_down_and_an_ended_one_is_not() {
         let held = ten_minutes();
         let cooling = Some(Cooling::Until(Duration::from_secs(1000)));
@@ -303,7 +303,7 @@ mod tests {
         assert_eq!(decide(&View { cooling, ..view(None, at(1000)) }), Decision::Wait(Reason::NoSession));
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn a_rejected_token_is_never_served_and_an_unknown_expiry_is_served_until_then() {
         let held = Deadlines::new(Life::Unknown, at(0), &Windows::default(), 0.0);
         let later = at(5 * 365 * 24 * 3600);
@@ -311,7 +311,7 @@ mod tests {
         assert_eq!(decide(&View { rejected: true, ..view(Some(&held), at(1)) }), Decision::Wait(Reason::Rejected));
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn a_caller_who_needs_more_than_is_left_waits_for_a_renewal() {
         let held = ten_minutes();
         let needed = Duration::from_secs(300);
@@ -319,7 +319,7 @@ mod tests {
         assert_eq!(decide(&View { needed, ..view(Some(&held), at(301)) }), Decision::Wait(Reason::TooShort));
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn sign_out_beats_everything() {
         let held = ten_minutes();
         let decision = decide(&View { signed_out: true, ..view(Some(&held), at(0)) });
@@ -375,7 +375,7 @@ mod tests {
         }
 
         proptest! {
-            #[test]
+            #[apply(hunted!)]
             fn nothing_ended_rejected_or_too_short_is_ever_served(
                 life in lives(), windows in windows(), now in moments(), cooling in coolings(),
                 rejected: bool, signed_out: bool, needed in 0..YEAR, chance in 0.0..1.0,
@@ -392,7 +392,7 @@ mod tests {
                 }
             }
 
-            #[test]
+            #[apply(hunted!)]
             fn inside_the_early_window_nobody_waits_and_a_failure_blocks_no_valid_token(
                 life in lives(), windows in windows(), now in moments(), cooling in coolings(), chance in 0.0..1.0,
             ) {
@@ -408,7 +408,7 @@ mod tests {
                 }
             }
 
-            #[test]
+            #[apply(hunted!)]
             fn a_refusal_says_when_to_try_again_and_then_is_over(
                 life in lives(), now in moments(), end in 0..11 * YEAR,
             ) {
@@ -426,7 +426,7 @@ mod tests {
                 }
             }
 
-            #[test]
+            #[apply(hunted!)]
             fn a_fresh_token_is_used_before_it_is_renewed(life in 1_u64..10 * YEAR, windows in windows(), chance in 0.0..1.0) {
                 let held = Deadlines::new(Life::For(Duration::from_secs(life)), at(0), &windows, chance);
                 prop_assert_eq!(decide(&view(Some(&held), at(0))), Decision::Serve);

@@ -170,7 +170,7 @@ mod tests {
         }
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn policies_pick_by_age_and_never_the_session_that_asks() {
         let pick = |policy: Evict| policy.pick(&limit()).map(|id| id.as_str().to_owned());
         assert_eq!(pick(Evict::Never), None);
@@ -181,7 +181,7 @@ mod tests {
         assert_eq!(pick(Evict::choose(|_| Some("stranger".into()))), None);
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn where_the_vendor_names_no_times_the_first_listed_is_the_oldest() {
         let sessions = vec![session("a", false, None), session("b", false, None)];
         let limit = SessionLimit { sessions, ..limit() };

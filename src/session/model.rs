@@ -1134,7 +1134,7 @@ fn given(name: &str) -> Option<u8> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-#[test]
+#[apply(hunted!)]
 fn whatever_befalls_them_processes_spend_nothing_twice_lose_nothing_and_never_wait_in_vain() {
     let fleet = Fleet {
         processes: given("KEYWAY_MODEL_PROCESSES").map_or(FLEET.processes, usize::from),
@@ -1150,7 +1150,7 @@ fn whatever_befalls_them_processes_spend_nothing_twice_lose_nothing_and_never_wa
 /// One process whose vendor can be told of what is not needed, and whom a great deal befalls.
 const ONE_BY_ITSELF: Fleet = Fleet { processes: 1, days: 1, misfortunes: 3, revokes: true, ..FLEET };
 
-#[test]
+#[apply(hunted!)]
 fn whatever_befalls_one_process_it_gives_nothing_back_that_it_uses() {
     assert_eq!(breaks(ONE_BY_ITSELF, HasDiscoveries::AnyFailures), [""; 0]);
 }
@@ -1164,52 +1164,52 @@ mod without {
         assert!(broken.iter().any(|broken| broken.starts_with(property)), "{broken:?}");
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn a_lock_that_keeps_others_out_a_token_is_spent_twice() {
         missed(SPENT_TWICE, Fleet { locks: false, asks_before_sending: false, misfortunes: 0, ..FLEET });
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn a_look_under_the_lock_a_token_is_spent_twice() {
         missed(SPENT_TWICE, Fleet { looks_under_lock: false, ..FLEET });
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn asking_before_sending_whether_the_lock_is_still_held_a_token_is_spent_twice() {
         missed(SPENT_TWICE, Fleet { asks_before_sending: false, ..FLEET });
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn a_lock_that_outlasts_the_request_a_token_is_spent_twice() {
         missed(SPENT_TWICE, Fleet { pauses: true, ..FLEET });
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn a_lock_that_is_handed_over_a_token_is_spent_twice() {
         missed(SPENT_TWICE, Fleet { hands_over: false, ..FLEET });
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn a_sign_out_that_takes_the_lock_along_a_token_is_spent_twice() {
         missed(SPENT_TWICE, Fleet { takes_lock_along: false, ..FLEET });
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn a_lock_that_is_kept_with_what_is_not_saved_a_token_is_spent_twice() {
         missed(SPENT_TWICE, Fleet { keeps_lock: false, ..FLEET });
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn leaving_what_a_successor_has_found_it_is_given_back_and_used() {
         missed(USED, Fleet { leaves_what_was_aside: false, ..ONE_BY_ITSELF });
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn comparing_before_saving_a_saved_token_is_lost() {
         missed(LOST, Fleet { compares: false, ..FLEET });
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn asking_whether_somebody_signed_out_the_session_comes_back() {
         missed(SIGNED_OUT, Fleet { asks_whether_beaten: false, ..FLEET });
     }

@@ -210,7 +210,7 @@ impl fmt::Debug for AccessKey {
 mod tests {
     use super::*;
 
-    #[test]
+    #[apply(hunted!)]
     fn a_question_shows_none_of_its_secrets() {
         let device =
             DeviceCode::new("dev-secret", "WDJB-MJHT", "https://vendor.example/device", Duration::from_secs(600));
@@ -221,7 +221,7 @@ mod tests {
         }
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn no_interval_is_five_seconds() {
         let device = DeviceCode::new("d", "u", "https://vendor.example", Duration::from_secs(600));
         assert_eq!(device.interval(), Duration::from_secs(5));

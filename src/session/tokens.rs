@@ -188,7 +188,7 @@ mod tests {
         Life::ingest(told, Some(Duration::from_secs(600)), received(), None)
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn every_dialect_becomes_a_life() {
         let seconds = |n| Life::For(Duration::from_secs(n));
         for (told, life) in [
@@ -205,7 +205,7 @@ mod tests {
         assert_eq!(Life::ingest(Told::Nothing, None, received(), None), Life::Unknown);
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn numbers_and_texts_are_read_by_their_size() {
         use serde_json::json;
         for (value, seconds, epoch) in [
@@ -225,14 +225,14 @@ mod tests {
         }
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn an_epoch_is_measured_by_the_vendors_own_clock() {
         let a_day_behind = SystemTime::UNIX_EPOCH + Duration::from_secs(T - 86_400);
         let told = Told::Epoch(T as i64 - 86_400 + 600);
         assert_eq!(Life::ingest(told, None, received(), Some(a_day_behind)), Life::For(Duration::from_secs(600)));
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn without_that_clock_an_end_that_is_past_tells_nothing() {
         let past = Told::Epoch(T as i64 - 1);
         assert_eq!(ingest(past), Life::For(Duration::from_secs(600)));
@@ -241,7 +241,7 @@ mod tests {
         assert_eq!(Life::ingest(past, default, received(), ours), Life::For(Duration::ZERO));
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn a_jwt_tells_its_own_end_and_an_opaque_token_tells_nothing() {
         let claims = URL_SAFE_NO_PAD.encode(r#"{"exp":1700000600,"user":{"uuid":"u"}}"#);
         assert_eq!(jwt_expiry(&Secret::from(format!("e30.{claims}.sig"))), Told::Epoch(1_700_000_600));

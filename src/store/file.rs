@@ -505,7 +505,7 @@ mod tests {
         (home, error.to_string())
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn a_save_that_fails_at_any_step_leaves_the_old_file_whole_and_nothing_beside_it() {
         for (step, why) in [
             ("open lock", ErrorKind::ReadOnlyFilesystem),
@@ -528,7 +528,7 @@ mod tests {
         }
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn a_save_that_a_power_failure_may_undo_says_so_and_is_there_until_then() {
         let (home, said) = fail_to_save("sync folder", ErrorKind::Other).await;
         assert!(said.starts_with("a power failure may undo the last save"), "{said}");
@@ -537,7 +537,7 @@ mod tests {
         assert_eq!(kept.map(|kept| kept.generation().counter()), Some(2));
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn every_failure_says_where_and_what_to_do() {
         for (step, why, advice) in [
             ("create", ErrorKind::ReadOnlyFilesystem, "give a folder that can be written"),
@@ -551,7 +551,7 @@ mod tests {
         }
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn without_locks_or_without_a_folder_there_is_no_lock_but_an_error() {
         let home = tempfile::tempdir().expect("a folder");
         for (step, why) in [
@@ -565,7 +565,7 @@ mod tests {
         }
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn a_temporary_file_that_cannot_be_removed_now_is_removed_by_the_next_save() {
         struct Worse(Broken);
         impl Disk for Worse {
@@ -587,7 +587,7 @@ mod tests {
         assert_eq!(names(home.path()), ["key.json", "key.save", "vms-other.1.tmp"]);
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn a_damaged_file_is_moved_away_counts_as_absent_and_is_healed_by_the_next_save() {
         let home = tempfile::tempdir().expect("a folder");
         let (store, key, first) = (FileStore::at(home.path()), key(), Generation::first(7));
@@ -614,7 +614,7 @@ mod tests {
         assert_eq!(aside, MOST_DAMAGED as usize);
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn damage_that_cannot_be_moved_away_is_an_error_and_no_absence() {
         let home = tempfile::tempdir().expect("a folder");
         fs::write(home.path().join(format!("{}.json", key())), "damage").expect("written");
@@ -623,7 +623,7 @@ mod tests {
         assert!(said.starts_with("a damaged session file cannot be moved away"), "{said}");
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn a_file_of_a_newer_version_is_left_as_it_is() {
         let home = tempfile::tempdir().expect("a folder");
         let (store, key) = (FileStore::at(home.path()), key());
@@ -641,7 +641,7 @@ mod tests {
     }
 
     #[cfg(unix)]
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn folders_that_are_there_keep_their_mode() {
         use std::os::unix::fs::PermissionsExt;
         let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o777;
@@ -663,7 +663,7 @@ mod tests {
         assert_eq!((mode(&mine), mode(&yours), mode(&home.path().join("state"))), (0o700, 0o755, 0o755));
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn a_file_where_a_folder_should_be_is_told_as_that_and_not_as_a_folder_open_to_others() {
         let home = tempfile::tempdir().expect("a folder");
         let file = home.path().join("sessions");
@@ -674,7 +674,7 @@ mod tests {
         assert!(!store.0.told.load(Ordering::Relaxed));
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn a_program_is_named_by_a_plain_name() {
         for wrong in ["", " ", ".", "..", "...", "a/b", "/a", "a\\b", "c:", "a\0", "a\nb"] {
             let error = FileStore::for_app(wrong).expect_err(wrong);
@@ -684,12 +684,12 @@ mod tests {
         assert!(store.0.path.ends_with("my app.2/keyway") && store.0.path.is_absolute());
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn debug_shows_the_folder_and_nothing_else() {
         assert_eq!(format!("{:?}", FileStore::at("/some/where")), r#"FileStore("/some/where")"#);
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn outside_a_runtime_there_is_an_error_and_no_panic() {
         let store = FileStore::at("/nowhere");
         let (key, mut context) = (key(), Context::from_waker(Waker::noop()));
@@ -697,7 +697,7 @@ mod tests {
         assert!(pin!(Store::lock(&store, &key, Duration::ZERO)).poll(&mut context).is_ready());
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn a_waiter_on_a_runtime_that_nobody_drives_keeps_the_lock_from_nobody() {
         struct Tells(mpsc::SyncSender<()>);
         impl Disk for Tells {

@@ -126,7 +126,7 @@ mod tests {
         Record { key: None, generation, session: None, seed: None, attempts: Vec::new() }
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn a_swap_succeeds_only_against_the_generation_it_expects() {
         let (store, key) = (MemoryStore::new(), Key::new("vms", &[]));
         let first = Generation::first(7);
@@ -139,7 +139,7 @@ mod tests {
         assert!(store.load(&key).await.expect("memory").is_none());
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn a_dropped_wait_takes_no_lock() {
         let (store, key) = (MemoryStore::new(), Key::new("vms", &[]));
         let held = store.lock(&key, Duration::ZERO).await.expect("free");
@@ -152,7 +152,7 @@ mod tests {
         let _again = store.lock(&key, Duration::ZERO).await.expect("free again");
     }
 
-    #[tokio::test]
+    #[apply(hunted!)]
     async fn a_waiter_that_nobody_polls_keeps_the_lock_from_nobody() {
         let (store, key) = (MemoryStore::new(), Key::new("vms", &[]));
         let held = store.lock(&key, Duration::ZERO).await.expect("free");

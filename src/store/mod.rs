@@ -304,7 +304,7 @@ impl<S: Store> DynStore for S {
 mod tests {
     use super::*;
 
-    #[test]
+    #[apply(hunted!)]
     fn keys_differ_when_any_part_differs_and_when_parts_are_split_otherwise() {
         let key = |parts: &[(&str, &str)]| Key::new("vms", parts).to_string();
         let one = key(&[("url", "https://a"), ("login", "b")]);
@@ -314,7 +314,7 @@ mod tests {
         assert_ne!(one, Key::new("vitamojo", &[("url", "https://a"), ("login", "b")]).to_string());
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn a_fingerprint_depends_on_the_lineage() {
         let secret = Secret::from("hunter2");
         assert_eq!(fingerprint(1, &secret), fingerprint(1, &secret));

@@ -243,7 +243,7 @@ mod tests {
         Record::from_json(record.to_json().expose()).expect("its own writing")
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn what_is_written_is_read_again_whole() {
         for ends in [Ends::At(at(4600)), Ends::Never, Ends::Unknown] {
             let (written, read) = (record(ends), read(&record(ends)));
@@ -255,7 +255,7 @@ mod tests {
         }
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn every_member_that_is_written_is_documented() {
         fn names(value: &serde_json::Value, found: &mut Vec<String>) {
             for (name, value) in value.as_object().into_iter().flatten() {
@@ -272,13 +272,13 @@ mod tests {
         }
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn a_tombstone_stays_one() {
         let tombstone = Record { session: None, ..record(Ends::Never) };
         assert!(read(&tombstone).is_tombstone());
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn the_layout_before_this_one_is_read_and_a_newer_one_is_left_alone() {
         let old = r#"{"schema":1,"lineage":3,"counter":2,"session":{"access":"a","issued_ms":1000,"ends":"never"}}"#;
         let kept = Record::from_json(old).expect("layout 1").session.expect("a session");
@@ -288,7 +288,7 @@ mod tests {
         assert!(!Record::from_json(r#"{"schema":0}"#).expect_err("too old").is_newer());
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn damage_is_told_without_what_was_in_it() {
         let whole = record(Ends::Never).to_json();
         for damaged in [

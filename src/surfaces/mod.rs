@@ -85,7 +85,7 @@ mod tests {
     }
 
     /// `KEYWAY_BLESS=1 cargo test` writes the table into the README.
-    #[test]
+    #[apply(hunted!)]
     fn the_readme_shows_the_capabilities_the_engine_runs_on() {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
         let readme = fs::read_to_string(&file).expect("a README");
@@ -99,7 +99,7 @@ mod tests {
         }
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn a_budget_that_is_told_is_a_budget_that_is_kept() {
         for row in all() {
             assert_eq!(

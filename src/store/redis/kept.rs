@@ -93,7 +93,7 @@ mod tests {
         Key::new("vms", &[])
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn a_record_outlives_its_session_and_what_could_renew_it() {
         let hour = Ends::At(at(4600));
         let life = Duration::from_secs(3600);
@@ -108,7 +108,7 @@ mod tests {
         assert_eq!(keep_for(&Record { attempts: vec![at(5)], ..tombstone }), DAY * 30);
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn what_is_written_is_read_and_begins_with_the_word_that_is_compared() {
         let record = record(Ends::Never, true);
         let written = write(&record, 5);
@@ -118,7 +118,7 @@ mod tests {
         assert_eq!(read.to_json().expose(), record.to_json().expose());
     }
 
-    #[test]
+    #[apply(hunted!)]
     fn damage_is_named_and_what_is_newer_is_an_error() {
         let whole = write(&record(Ends::Never, true), 5);
         for (text, what) in [
