@@ -55,6 +55,9 @@ pub(crate) fn rewrite(function: &mut ImplItemFn, document: &Document, operation:
         /// # Errors
         /// A refused argument, no session, no answer, or a failure that the vendor reports: see
         /// [`Error::kind`](crate::Error::kind).
+        ///
+        /// # Cancel safety
+        /// As [`RequestBuilder::send`](crate::RequestBuilder::send).
         pub async fn send(self) -> ::std::result::Result<crate::http::runtime::ResponseValue<#answer>, crate::Error> {
             let sent: ::std::result::Result<_, crate::Error> = async move {
                 #(#statements)*

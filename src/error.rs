@@ -506,6 +506,9 @@ impl From<reqwest::Error> for Error {
         let made = Self::new(kind, message);
         let made = match kind {
             ErrorKind::Outage | ErrorKind::Timeout => made.advice("check the address and the network, or try later"),
+            ErrorKind::Config => {
+                made.advice("a header holds a character that none may hold, or its query or body cannot be written")
+            }
             _ => made,
         };
         let made = if error.is_connect() || error.is_builder() { made } else { made.with_unknown_outcome() };

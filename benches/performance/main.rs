@@ -12,6 +12,9 @@ mod calls;
 mod herd;
 mod lease;
 mod paper;
+#[allow(dead_code, reason = "tests need more of it")]
+#[path = "../../tests/redis/server.rs"]
+mod redis;
 mod renewals;
 mod storm;
 mod vendor;

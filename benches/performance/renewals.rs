@@ -1,7 +1,7 @@
 //! What a renewal costs beside the vendor's own time, by where the session sleeps.
 
-use crate::{acme::Acme, paper::Row};
-use keyway::{FileStore, MemoryStore, custom::ClientBuilder};
+use crate::{acme::Acme, paper::Row, redis::Server};
+use keyway::{FileStore, MemoryStore, RedisStore, custom::ClientBuilder};
 use std::time::{Duration, Instant};
 use tokio::runtime::Builder;
 
@@ -12,10 +12,16 @@ pub(crate) fn rows() -> Vec<Row> {
     let memory = measure(|client| client.store(MemoryStore::new()));
     let file = measure(|client| client.store(FileStore::at(folder.path().join("sessions"))));
     let against = format!("{memory:.0} µs: in memory");
-    vec![
+    let mut rows = vec![
         Row::new("a renewal, session in memory", format!("{memory:.0} µs"), "an instant vendor".into()),
-        Row::new("a renewal, session in a file", format!("{file:.0} µs"), against),
-    ]
+        Row::new("a renewal, session in a file", format!("{file:.0} µs"), against.clone()),
+    ];
+    // Left out where no Redis is installed.
+    if let Some(server) = Server::start() {
+        let redis = measure(|client| client.store(RedisStore::connect(server.url()).unwrap()));
+        rows.push(Row::new("a renewal, session in a Redis on this machine", format!("{redis:.0} µs"), against));
+    }
+    rows
 }
 
 /// Median microseconds.

@@ -190,6 +190,7 @@ impl<'a> Verdict<'a> {
             ErrorKind::Unauthorized => "renewing does not help; check what this account may do",
             ErrorKind::Forbidden => "this session may not do that",
             ErrorKind::Validation => "see error.validation()",
+            ErrorKind::Throttled => "let the next call wait",
             ErrorKind::Outage | ErrorKind::Timeout => "try later",
             ErrorKind::Protocol => "check the address given to the builder",
             ErrorKind::Api if self.status == 404 && self.facts.certainty == Certainty::Guessed => {

@@ -108,7 +108,10 @@ impl Core {
         let tenant = match (given.next(), given.next()) {
             (None, _) => own.clone(),
             (Some(chosen), None) => self.chosen_tenant(chosen.to_str().unwrap_or_default())?.1,
-            (Some(_), Some(_)) => return Err(Error::config("the call names two tenants; nothing was sent")),
+            (Some(_), Some(_)) => {
+                return Err(Error::config("the call names two tenants; nothing was sent")
+                    .advice("say it once: with .tenant(..) or as a header"));
+            }
         };
         request.headers_mut().insert(name.clone(), tenant);
         Ok(())

@@ -11,7 +11,9 @@ use url::Url;
 /// Makes free calls under the session: sign-in, renewal, replay after a 401 and tenant headers included.
 ///
 /// A path that begins with `/` goes below the address given to the builder; a whole `https://` address is taken as it
-/// is, and gets the session only if it is one of the client's own origins. Redirects are not followed.
+/// is, and gets the session only if it is one of the client's own origins. Neither may hold a segment `.` or `..`, in any
+/// encoding, a backslash or a control character: what comes from outside cannot lead a call elsewhere. Redirects are not
+/// followed.
 #[derive(Debug, Clone)]
 pub struct Http(Core);
 
@@ -64,11 +66,17 @@ impl Http {
 }
 
 fn below(root: &Url, path: &str) -> Result<Url, Error> {
-    if path.starts_with('/') && climbs(path) {
+    if climbs(path) {
         return Err(Error::config(
-            "the path of a call holds `.`, `..` or `\\`, which could lead elsewhere; nothing was sent",
+            "the address of a call holds `.`, `..` or `\\`, which could lead elsewhere; nothing was sent",
         )
         .advice("percent-encode what comes from outside, and refuse dots"));
+    }
+    if is_changed(path) {
+        return Err(Error::config(
+            "the address of a call holds a control character, or a blank at an end, and URLs drop these; nothing was sent",
+        )
+        .advice("percent-encode what comes from outside; .query(..) does so"));
     }
     let whole = match path {
         _ if path.starts_with("//") => None,
@@ -89,6 +97,11 @@ fn climbs(path: &str) -> bool {
     }
     let path = path.split(['?', '#']).next().unwrap_or_default();
     path.contains('\\') || path.split('/').any(|segment| matches!(dots(segment.as_bytes()), Some(1 | 2)))
+}
+
+/// Whether what is sent would differ from what is looked at here: without what is dropped, `/.\t.` is `/..`.
+fn is_changed(path: &str) -> bool {
+    path.bytes().any(|byte| byte.is_ascii_control()) || path.starts_with(' ') || path.ends_with(' ')
 }
 
 /// How many dots a segment is, if it is nothing else.
@@ -116,7 +129,8 @@ impl fmt::Debug for RequestBuilder {
 }
 
 impl RequestBuilder {
-    /// Adds a header. One named `Authorization` replaces the session's.
+    /// Adds a header. One of the name that the session's token travels in, [`Session::header`](crate::Session::header), takes
+    /// its place: the call then goes as it is, without the session, its tenant and a replay.
     pub fn header<K, V>(self, name: K, value: V) -> Self
     where
         HeaderName: TryFrom<K>,
@@ -190,10 +204,16 @@ mod tests {
         assert_eq!(below("https://h/", "/api/v1").as_deref().ok(), Some("https://h/api/v1"));
         assert_eq!(below("https://h/base", "/api?q=1").as_deref().ok(), Some("https://h/base/api?q=1"));
         assert_eq!(below("https://h/", "https://other/x").as_deref().ok(), Some("https://other/x"));
-        for climbing in ["/..", "/a/../b", "/./a", "/a/%2e%2E/b", "/a\\..\\b", "/.?x=1"] {
+        for climbing in
+            ["/..", "/a/../b", "/./a", "/a/%2e%2E/b", "/a\\..\\b", "/.?x=1", "https://h/a/../b", "https://h/%2e"]
+        {
             assert!(below("https://h/base", climbing).is_err(), "{climbing}");
         }
-        assert!(below("https://h/base", "/a..b/.hidden?next=../x").is_ok());
+        // Without what URLs drop, these are some of those.
+        for dropped in ["/a/.. ", "/a/..\u{1f}", "/a/.\t./b", "/a/%2\te%2e/b", "/a?next=\r\nb", "https://h/.\n./b"] {
+            assert!(below("https://h/base", dropped).is_err(), "{dropped:?}");
+        }
+        assert!(below("https://h/base", "/a..b/.hidden file?next=../x").is_ok());
         for bad in ["", "api", "//evil.example/x", "file:///etc/passwd", "https://["] {
             assert!(below("https://h/", bad).is_err(), "{bad}");
         }

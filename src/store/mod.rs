@@ -24,6 +24,11 @@ use tokio::runtime::Handle;
 ///
 /// [`MemoryStore`] is the default. It protects the tasks of one process; it cannot protect replicas. [`FileStore`] protects
 /// the processes of one user on one machine, `RedisStore` (feature `redis`) those of many machines.
+///
+/// # Cancel safety
+/// The engine drops what a store does not answer within [`Timeouts::store_lock`](crate::Timeouts::store_lock), and a runtime
+/// that ends drops everything. What was begun may then be done or not, and must not be half done: a record is the old or the
+/// new one, whole.
 pub trait Store: Send + Sync + 'static {
     /// What is kept under `key`.
     ///

@@ -80,6 +80,8 @@ pub(crate) struct Grant {
     pub(crate) credential: Credential,
 }
 
+const FROM_NOWHERE: &str = "check where it comes from, such as a variable that is not set";
+
 /// Exactly one credential, or what to do about it.
 pub(crate) fn only(mut grants: Vec<Grant>, offered: &str) -> Result<Grant, Error> {
     match (grants.pop(), grants.pop()) {
@@ -87,10 +89,10 @@ pub(crate) fn only(mut grants: Vec<Grant>, offered: &str) -> Result<Grant, Error
             Err(Error::config("the client has no credential").advice(format!("call {offered} on the builder")))
         }
         (Some(grant), None) if grant.principal.is_empty() => {
-            Err(Error::config(format!("{} was given an empty name", grant.method)))
+            Err(Error::config(format!("{} was given an empty name", grant.method)).advice(FROM_NOWHERE))
         }
         (Some(grant), None) if grant.credential.given().is_some_and(|secret| secret.expose().is_empty()) => {
-            Err(Error::config(format!("{} was given an empty secret", grant.method)))
+            Err(Error::config(format!("{} was given an empty secret", grant.method)).advice(FROM_NOWHERE))
         }
         (Some(grant), None) => Ok(grant),
         (Some(second), Some(first)) if first.method == second.method => {
@@ -339,7 +341,7 @@ macro_rules! shared_options {
         }
 
         /// Changes the HTTP client: proxy, certificates, mTLS. Applied to the client of the calls and to that of the
-        /// sign-ins; redirects stay off on both.
+        /// sign-ins; redirects stay off on both, and how long a call or a sign-in may take is said by `.timeouts(..)`.
         pub fn http(
             mut self,
             configure: impl Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync + 'static,

@@ -230,6 +230,9 @@ pub enum Polled {
 ///
 /// It sends with an HTTP client of its own, which must not follow redirects: a vendor's 307 would take the password to
 /// wherever it says. With reqwest that is `.redirect(reqwest::redirect::Policy::none())`.
+///
+/// # Cancel safety
+/// Its futures run in a task of their own, whoever waits for the session: only a runtime that ends drops one.
 pub trait Issuer: Send + Sync + 'static {
     /// How this credential behaves. Asked once.
     fn describe(&self) -> Capabilities;

@@ -190,7 +190,11 @@ impl ClientBuilder {
 /// Account names are host names: anything else would lead to somebody else's host.
 fn account_name(name: String) -> Result<String, Error> {
     let sane = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
-    if sane { Ok(name) } else { Err(Error::config(".account(..) was given something that is no account name")) }
+    if sane {
+        return Ok(name);
+    }
+    Err(Error::config(".account(..) was given something that is no account name")
+        .advice("give the name alone, of letters, digits and `-`, such as `mystore`"))
 }
 
 /// At the shared host a sign-in says in `an` for which account it is.

@@ -117,6 +117,9 @@ impl Fake {
 
     /// Completes when `operation` was answered at least `times` in all: a barrier for tests.
     ///
+    /// # Cancel safety
+    /// Dropping the future ends the wait and does nothing else.
+    ///
     /// # Panics
     /// After 10 s of real time.
     #[track_caller]

@@ -26,6 +26,9 @@ impl Gate {
 
     /// Completes when `count` requests in all have come to this gate, those let through among them.
     ///
+    /// # Cancel safety
+    /// Dropping the future ends the wait and does nothing else.
+    ///
     /// # Panics
     /// After 10 s of real time.
     pub async fn arrived(&self, count: usize) {

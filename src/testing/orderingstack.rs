@@ -127,6 +127,9 @@ impl FakeOrderingStack {
     pub const MODULE: &'static str = "kiosk-1";
 
     /// A platform as documented: tokens live an hour, refresh tokens rotate, `expires_in` is a number.
+    ///
+    /// # Cancel safety
+    /// A dropped start leaves nothing behind.
     pub async fn start() -> Self {
         Self::builder().start().await
     }
@@ -331,6 +334,9 @@ impl FakeOrderingStackBuilder {
     }
 
     /// Opens the platform on a free port of 127.0.0.1. It closes when the fake is dropped.
+    ///
+    /// # Cancel safety
+    /// A dropped start leaves nothing behind.
     pub async fn start(self) -> FakeOrderingStack {
         let document = Arc::new(Document::read(DOCUMENT, ""));
         let platform = Arc::new(Mutex::new(self.platform(document.clone())));

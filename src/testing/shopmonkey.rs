@@ -91,6 +91,9 @@ impl FakeShopmonkey {
     pub const API_KEY: &'static str = "sm-api-key-0-of-the-shop-at-the-corner";
 
     /// A vendor as documented: sessions and keys that do not end, failures with a status of their own.
+    ///
+    /// # Cancel safety
+    /// A dropped start leaves nothing behind.
     pub async fn start() -> Self {
         Self::builder().start().await
     }
@@ -242,6 +245,9 @@ impl FakeShopmonkeyBuilder {
     }
 
     /// Opens the vendor's doors on a free port of 127.0.0.1. They close when the fake is dropped.
+    ///
+    /// # Cancel safety
+    /// A dropped start leaves nothing behind.
     pub async fn start(self) -> FakeShopmonkey {
         let document = Arc::new(Document::read(DOCUMENT, ""));
         let shop = Shop::new(self.rules, self.users, &self.keys, document.clone(), self.clock.now());

@@ -92,6 +92,9 @@ impl FakeVitaMojo {
     pub const PASSWORD: &'static str = "correct horse battery staple";
 
     /// A platform as documented: tokens live ten minutes, refresh tokens stay the same, renewal is a `PUT`.
+    ///
+    /// # Cancel safety
+    /// A dropped start leaves nothing behind.
     pub async fn start() -> Self {
         Self::builder().start().await
     }
@@ -199,6 +202,9 @@ impl FakeVitaMojoBuilder {
     }
 
     /// Opens the platform on a free port of 127.0.0.1. It closes when the fake is dropped.
+    ///
+    /// # Cancel safety
+    /// A dropped start leaves nothing behind.
     pub async fn start(self) -> FakeVitaMojo {
         let document = Document::read(DOCUMENT, PREFIX).also("refresh_token", "POST", "/user/v1/auth/refresh/{value}");
         let document = Arc::new(document);

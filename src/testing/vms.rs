@@ -104,6 +104,9 @@ impl FakeVms {
     pub const PASSWORD: &'static str = "mypassword";
 
     /// A platform as documented: five sessions, no captcha, tokens that do not end, ten sign-ins in ten minutes.
+    ///
+    /// # Cancel safety
+    /// A dropped start leaves nothing behind.
     pub async fn start() -> Self {
         Self::builder().start().await
     }
@@ -264,6 +267,9 @@ impl FakeVmsBuilder {
     }
 
     /// Opens the platform on a free port of 127.0.0.1. It closes when the fake is dropped.
+    ///
+    /// # Cancel safety
+    /// A dropped start leaves nothing behind.
     pub async fn start(self) -> FakeVms {
         let document = Arc::new(Document::read(DOCUMENT, "").also("list_cameras", "GET", "/api/v1/cameras"));
         let mut platform = Platform::new(self.rules, self.users, document.clone());

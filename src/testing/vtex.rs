@@ -107,6 +107,9 @@ impl FakeVtex {
     pub const UNIT: &'static str = "7c1fd2a6-5b1c-4b0e-9f57-0d1f1d6f7a11";
 
     /// A store as documented: tokens of app keys live six hours, those of shoppers a day.
+    ///
+    /// # Cancel safety
+    /// A dropped start leaves nothing behind.
     pub async fn start() -> Self {
         Self::builder().start().await
     }
@@ -283,6 +286,9 @@ impl FakeVtexBuilder {
     }
 
     /// Opens the store on a free port of 127.0.0.1. It closes when the fake is dropped.
+    ///
+    /// # Cancel safety
+    /// A dropped start leaves nothing behind.
     pub async fn start(self) -> FakeVtex {
         let document = Arc::new(Document::read(DOCUMENT, ""));
         let vtex = Arc::new(Mutex::new(Vtex::new(self.clone(), document.clone())));

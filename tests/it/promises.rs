@@ -59,7 +59,30 @@ const _: () = {
     cloned::<Windows>();
     cloned::<SystemClock>();
     cloned::<testing::ManualClock>();
+    cloned::<custom::Placement>();
+    cloned::<custom::Renewal>();
+    cloned::<custom::Polled>();
+    cloned::<SignOut>();
+    cloned::<ActiveSession>();
+    cloned::<SessionId>();
+    cloned::<Optional<String>>();
+    shared::<testing::Fake>();
     shared::<testing::FakeVms>();
+    shared::<testing::FakeVmsBuilder>();
+    shared::<testing::FakeVitaMojo>();
+    shared::<testing::FakeVitaMojoBuilder>();
+    shared::<testing::FakeOrderingStack>();
+    shared::<testing::FakeOrderingStackBuilder>();
+    shared::<testing::FakeShopmonkey>();
+    shared::<testing::FakeShopmonkeyBuilder>();
+    shared::<testing::FakeVtex>();
+    shared::<testing::FakeVtexBuilder>();
+    cloned::<testing::Fault>();
+    cloned::<testing::Seen>();
+    shared::<testing::VmsSession>();
+    cloned::<testing::ExpiresIn>();
+    cloned::<testing::RefreshDialect>();
+    shared::<testing::Gate>();
 };
 
 const fn movable<T: Send + 'static>() {}
