@@ -11,7 +11,7 @@
 //! | `Display` and `Debug` of every error, its code, request id and fields, and the question that it carries | when the error is dropped |
 //! | a session's key, report and profile | when the session is dropped |
 //! | panics, also those that a test catches | a hook |
-//! | logs at TRACE of Keyway, reqwest and hyper's pool and connector | a global subscriber; hyper itself tells only under `--cfg hyper_unstable_tracing` |
+//! | logs at TRACE of Keyway, reqwest and hyper's pool and connector | a global subscriber; hyper itself tells only under a flag: `.ci/long.d/hyper` |
 //! | names of files, and keys in Redis | the stores |
 //! | URLs | the fakes; operations whose document says `x-secret-url` have a secret in theirs |
 //! | every other origin | a secret that one fake knows must not be sent to a fake that does not |

@@ -134,6 +134,17 @@ fn the_logs_of_the_http_client_are_heard() {
     is_told(&leaks, "a log shows the secret");
 }
 
+/// hyper itself tells what it does only where that was asked for.
+#[cfg(hyper_unstable_tracing)]
+#[test]
+fn the_logs_of_hyper_itself_are_heard() {
+    let leaks = found(async {
+        let (fake, _its_words) = (FakeVms::start().await, Secret::from("incoming body is"));
+        vms_client(&fake, &ManualClock::new()).build().unwrap().session().lease().await.unwrap();
+    });
+    is_told(&leaks, "a log shows the secret");
+}
+
 #[test]
 fn what_stands_in_an_address_or_in_a_files_name_is_found() {
     let leaks = found(async {
