@@ -300,7 +300,7 @@ impl fmt::Debug for Profile {
     }
 }
 
-/// How a sign-out ended.
+/// How a sign-out ended: in one of two ways, so a `match` needs no further arm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SignOut {
     /// The vendor ended the session.

@@ -6,7 +6,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::time::{Duration, SystemTime};
 
-/// Until when a lease can be used, by this machine's wall clock.
+/// Until when a lease can be used, by this machine's wall clock. There is no fourth answer, so a `match` needs no further
+/// arm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expiry {
     /// Until then. A vendor's epoch is corrected by the `Date` of its answer, so that a wrong local clock does no harm.
