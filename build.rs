@@ -34,6 +34,7 @@ fn generate() -> Result<(), Vec<String>> {
         return Err(vec!["OUT_DIR is not set; run this through `cargo build`".to_owned()]);
     };
     let surfaces = surfaces()?;
+    need_names(&surfaces)?;
     need_documents(&surfaces)?;
     let on: Vec<_> = surfaces.iter().filter(|surface| is_on(surface)).collect();
     let sentences: Vec<_> = on.iter().flat_map(|surface| build(surface, &out).err().unwrap_or_default()).collect();
@@ -64,6 +65,21 @@ fn need_documents(surfaces: &[String]) -> Result<(), Vec<String>> {
     let lacking = features.split(',').filter(|name| has_file(name) && !has_document(name));
     let sentence = |name| format!("specs/{name}.json is missing; write it, or leave the feature `{name}` out");
     let sentences: Vec<_> = lacking.map(sentence).collect();
+    if sentences.is_empty() { Ok(()) } else { Err(sentences) }
+}
+
+/// A surface is a feature, a module and a part of types' paths.
+fn need_names(surfaces: &[String]) -> Result<(), Vec<String>> {
+    let is_name = |name: &str| {
+        name.starts_with(|first: char| first.is_ascii_lowercase())
+            && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+    };
+    let sentence = |name: &String| {
+        format!(
+            "specs/{name}.json: its name is no Rust module's; use small letters, digits and `_` only, as in `farm_gate`"
+        )
+    };
+    let sentences: Vec<_> = surfaces.iter().filter(|name| !is_name(name)).map(sentence).collect();
     if sentences.is_empty() { Ok(()) } else { Err(sentences) }
 }
 

@@ -6,9 +6,10 @@ use super::{
         Document, FORM, JSON, METHODS, Operation, children, contents, essence, has_members, list, members, reference,
         schema_name, server_path, text,
     },
+    facts::success_member,
     names,
     prepare::{has_secret_in_url, is_set_by_us, tenant_choice},
-    reach::{Reach, all_members, is_named_type, is_text_enum, is_union},
+    reach::{Reach, all_members, is_named_type, is_text_enum, is_union, leads_to_essential},
     shape::json_type,
 };
 use serde_json::Value;
@@ -302,6 +303,7 @@ fn operations(document: &Document, complaints: &mut Complaints) {
     for operation in document.operations() {
         operation_id(operation, &mut methods, &mut builders, complaints);
         operation_marks(document, operation, complaints);
+        token(document, operation, complaints);
         security(document, operation, complaints);
         path(document, operation, complaints);
         answers(document, operation, complaints);
@@ -315,8 +317,8 @@ fn operations(document: &Document, complaints: &mut Complaints) {
 
 fn operation_id<'d>(
     operation: Operation<'d>,
-    methods: &mut BTreeMap<String, &'d str>,
-    builders: &mut BTreeMap<String, &'d str>,
+    methods: &mut BTreeMap<String, Operation<'d>>,
+    builders: &mut BTreeMap<String, Operation<'d>>,
     complaints: &mut Complaints,
 ) {
     let (id, place) = (operation.id(), operation.place());
@@ -328,9 +330,9 @@ fn operation_id<'d>(
     {
         return complaints.add(&place, "its name cannot be a Rust method", "use letters, digits and no reserved word");
     }
-    let twin = methods.insert(method.clone(), id).or(builders.insert(names::pascal(id), id));
+    let twin = methods.insert(method.clone(), operation).or(builders.insert(names::pascal(id), operation));
     if let Some(twin) = twin {
-        let what = format!("it becomes the same method `{method}` as operation `{twin}`");
+        let what = format!("it becomes the same method `{method}` as operation `{}` ({})", twin.id(), twin.address());
         complaints.add(&place, what, "rename one of the two");
     }
 }
@@ -353,6 +355,21 @@ fn operation_marks(document: &Document, operation: Operation<'_>, complaints: &m
     if is_marked && !has_secret {
         let cure = "give the secret parameter `format: password`, or drop the mark";
         complaints.add(&place, "`x-secret-url` is set, and no path or query parameter is a secret", cure);
+    }
+}
+
+/// What makes or renews a session answers with a token, or says in a member that it has not.
+fn token(document: &Document, operation: Operation<'_>, complaints: &mut Complaints) {
+    if !matches!(text(&operation.value["x-session-step"]), "sign-in" | "renew") {
+        return;
+    }
+    let successes = operation.successes(document);
+    let mut bodies = successes.iter().flat_map(|(_, response)| contents(response));
+    let has_token = bodies.any(|(_, schema)| leads_to_essential(document, schema, &mut Vec::new()));
+    if !has_token && success_member(document, operation).is_none() {
+        let cure =
+            "mark the token `\"x-essential\": true`, or say with `x-success-member` how a refusal is told inside a 200";
+        complaints.add(&operation.place(), "its answer may come without a token", cure);
     }
 }
 

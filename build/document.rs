@@ -92,9 +92,14 @@ impl<'d> Operation<'d> {
     /// How a complaint calls it.
     pub(crate) fn place(&self) -> String {
         match self.id() {
-            "" => format!("operation {} {}", self.method.to_uppercase(), self.path),
+            "" => format!("operation {}", self.address()),
             id => format!("operation `{id}`"),
         }
+    }
+
+    /// Its method and path.
+    pub(crate) fn address(&self) -> String {
+        format!("{} {}", self.method.to_uppercase(), self.path)
     }
 
     pub(crate) fn is_hand_written(&self) -> bool {

@@ -56,9 +56,12 @@ fn promise(code: &mut syn::File, document: &Document) {
 
 /// Nothing of the generator's own runtime may remain, and facts and operations must be the same set.
 pub(crate) fn check(code: &syn::File, document: &Document) -> Result<(), Vec<Complaint>> {
-    let unknown_form = "the generator was updated: bring build/facade.rs up to it";
+    let unknown_form = "the generator was updated: bring build/facade.rs and build/send.rs up to it";
     if code.to_token_stream().to_string().contains("progenitor_client") {
         return complain(&document.file, "", "the generated code still names `progenitor_client`", unknown_form);
+    }
+    if !code.to_token_stream().to_string().contains("fn new_with_client") {
+        return complain(&document.file, "", "the generated client has no `new_with_client`", unknown_form);
     }
     let expected: Vec<String> = generated(document).map(|operation| names::snake(operation.id())).collect();
     let methods = client_methods(code);
@@ -274,6 +277,7 @@ fn dress_builder(
     document: &Document,
     operation: Operation<'_>,
 ) -> Result<(), String> {
+    let mut sends = false;
     for item in &mut block.items {
         let ImplItem::Fn(function) = item else { continue };
         match function.sig.ident.to_string().as_str() {
@@ -281,7 +285,10 @@ fn dress_builder(
                 function.vis = parse_quote!(pub(crate));
                 Requirements.visit_impl_item_fn_mut(function);
             }
-            "send" => send::rewrite(function, document, operation)?,
+            "send" => {
+                send::rewrite(function, document, operation)?;
+                sends = true;
+            }
             "body_map" => function.attrs = docs("Fills in the body: the closure gets its builder and returns it."),
             name if tenant == Some(name) => {
                 rewrite_setter(function, docs(TENANT));
@@ -293,7 +300,7 @@ fn dress_builder(
             }
         }
     }
-    Ok(())
+    if sends { Ok(()) } else { Err("the generated builder has no `send`".to_owned()) }
 }
 
 const TENANT: &str = "\

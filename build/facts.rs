@@ -264,7 +264,7 @@ fn rust_type(document: &Document, reach: &Reach, schema: &Value) -> TokenStream 
 }
 
 /// The member of a 2xx that tells success from failure: marked on the answer's schema, the answer or the operation.
-fn success_member(document: &Document, operation: Operation<'_>) -> Option<(String, String)> {
+pub(crate) fn success_member(document: &Document, operation: Operation<'_>) -> Option<(String, String)> {
     let successes = operation.successes(document);
     let of_answers = successes.iter().flat_map(|(_, response)| {
         let of_schemas = contents(response).into_iter().map(|(_, schema)| document.resolve(schema));

@@ -95,7 +95,8 @@ pub(crate) fn essential_names<'d>(document: &'d Document, schema: &'d Value) -> 
     required.filter(is_essential).collect()
 }
 
-fn leads_to_essential<'d>(document: &'d Document, schema: &'d Value, path: &mut Vec<&'d str>) -> bool {
+/// Whether this, or something below it, is marked `x-essential`.
+pub(crate) fn leads_to_essential<'d>(document: &'d Document, schema: &'d Value, path: &mut Vec<&'d str>) -> bool {
     if schema["x-essential"] == true {
         return true;
     }

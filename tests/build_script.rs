@@ -100,6 +100,7 @@ refused! {
     an_unknown_certainty_is_refused: "certainty_unknown" => "operation `getToken`", "`x-certainty` is \"sure\"", "say one of: documented";
     an_operation_that_does_not_say_whether_it_may_be_sent_again_is_refused: "resend_missing" => "operation `getToken`", "`x-resend` is missing", "true only for a pure read";
     an_unknown_session_step_is_refused: "step_unknown" => "operation `getToken`", "`x-session-step` is \"login\"", "sign-in";
+    a_sign_in_without_a_token_is_refused: "token_may_be_missing" => "operation `getToken`", "may come without a token", "x-essential";
     a_misspelt_mark_is_refused: "mark_unknown" => "operation `getToken`", "`x-secure-url` is not known", "x-secret-url";
     an_operation_without_a_description_is_refused: "description_missing" => "operation `getToken`", "`description` is missing", "what it does";
     a_member_without_a_description_is_refused: "member_description_missing" => "schema `Failure`, member `message`", "`description` is missing", "with its unit";

@@ -4,7 +4,7 @@ use super::{
     Surface,
     answer::{Answer, Verdict, date},
     drift::Drift,
-    facts::Facts,
+    facts::{Facts, Step},
     paths::Paths,
 };
 use crate::{BoxFuture, Error, ErrorKind, Secret, clock::Clock, secret::writing, session::Attempt};
@@ -48,6 +48,10 @@ impl AuthClient {
     pub(crate) fn call(&self, operation: &str) -> Result<AuthCall, Error> {
         let facts = self.surface.facts.iter().find(|facts| facts.operation == operation);
         let facts = facts.ok_or_else(|| Error::config(format!("the document has no operation {operation}")))?;
+        debug_assert!(
+            facts.step != Step::Call || facts.roles.is_empty(),
+            "an issuer calls `{operation}`, which its document takes for a call of the user's: give it `x-session-step`"
+        );
         let method = Method::from_bytes(facts.method.as_bytes())
             .map_err(|_| Error::config(format!("the document's method of {operation} is none")))?;
         let headers = HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static("application/json"))]);
@@ -63,6 +67,11 @@ impl AuthClient {
     ///
     /// Boxed, as is the exchange: the compiler would write both, with all that is below them, anew for every surface.
     pub(crate) fn spend<'a>(&'a self, attempt: &'a Attempt, call: AuthCall) -> BoxFuture<'a, Result<Reply, Error>> {
+        debug_assert!(
+            call.facts.step != Step::Call,
+            "an issuer spends an attempt on `{}`, which is no step of a session: give it `x-session-step`",
+            call.facts.operation
+        );
         Box::pin(async move {
             let mut tries = 1;
             loop {

@@ -269,7 +269,8 @@ pub trait Issuer: Send + Sync + 'static {
     /// Ends the session at the vendor. Default: the vendor offers no way to.
     ///
     /// # Errors
-    /// When the vendor could not be told; the session is forgotten here all the same.
+    /// When the vendor could not be told: the session is forgotten here all the same, and whoever signed out hears
+    /// [`SignOut::LocalOnly`].
     fn sign_out(&self, tokens: &Tokens) -> impl Future<Output = Result<SignOut, Error>> + Send {
         let _ = tokens;
         async { Ok(SignOut::LocalOnly) }

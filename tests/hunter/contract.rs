@@ -147,10 +147,15 @@ pub(crate) fn has_secret_url(exchange: &Exchange<'_>) -> bool {
 
 /// What is wrong with an exchange, in sentences.
 pub(crate) fn breaches(exchange: &Exchange<'_>) -> Vec<String> {
+    let Some(contract) = CONTRACTS.get(exchange.fake) else {
+        return vec![format!(
+            "no document is known for `{}`: add it to CONTRACTS in tests/hunter/contract.rs",
+            exchange.fake
+        )];
+    };
     let Some(operation) = operation_of(exchange).filter(|operation| operation.method() == exchange.method) else {
         return Vec::new(); // beside the document
     };
-    let contract = &CONTRACTS[exchange.fake];
     let mut breaches = Vec::new();
     if exchange.headers.get("user-agent").is_some_and(|agent| agent.as_bytes().starts_with(b"keyway/")) {
         let request = Request { contract, operation, exchange };
@@ -160,7 +165,8 @@ pub(crate) fn breaches(exchange: &Exchange<'_>) -> Vec<String> {
     }
     if !exchange.is_faulty {
         let answer = contract.answer(operation, exchange).into_iter().filter(|what| !is_on_purpose(exchange, what));
-        breaches.extend(answer.map(|what| format!("the answer to `{}` {what}", exchange.operation)));
+        let cure = "document it, or say in ON_PURPOSE of tests/hunter/contract.rs why the fake does so";
+        breaches.extend(answer.map(|what| format!("the answer to `{}` {what}; {cure}", exchange.operation)));
     }
     breaches
 }

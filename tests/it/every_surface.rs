@@ -149,16 +149,56 @@ for_every_surface! {
 
 /// What a surface with a document needs elsewhere, and no compiler misses.
 #[apply(hunted!)]
-fn every_document_has_a_default_feature_and_a_row_in_the_readme() {
+fn every_document_has_all_that_goes_with_a_surface() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let [manifest, readme] = ["Cargo.toml", "README.md"].map(|file| fs::read_to_string(root.join(file)).unwrap());
-    let default = manifest.lines().find(|line| line.starts_with("default = [")).unwrap();
+    let read = |file: &str| fs::read_to_string(root.join(file)).unwrap_or_default();
+    let examples: Vec<_> = fs::read_dir(root.join("examples")).unwrap().map(|file| file.unwrap().file_name()).collect();
+    let default = |manifest: &str| manifest.lines().find(|line| line.starts_with("default = [")).unwrap().to_owned();
+    let mut missing = Vec::new();
     for file in fs::read_dir(root.join("specs")).unwrap() {
         let name = file.unwrap().file_name().into_string().unwrap();
         let Some(surface) = name.strip_suffix(".json") else { continue };
-        assert!(default.contains(&format!("\"{surface}\"")), "`{surface}` is not in `default` of Cargo.toml");
-        for row in [format!("| `keyway::{surface}` |"), format!("| `{surface}` `.")] {
-            assert!(readme.contains(&row), "README.md has no row that begins with {row}");
+        let mut needs = |file: &str, text: String, what: &str, cure: &str| {
+            if !text.contains(what) {
+                missing.push(format!("`{surface}`: {file} has no `{}`: {cure}", what.trim()));
+            }
+        };
+        let test = "its own tests would not be compiled";
+        needs("Cargo.toml", default(&read("Cargo.toml")), &format!("\"{surface}\""), "add the feature to `default`");
+        needs("README.md", read("README.md"), &format!("| `keyway::{surface}` |"), "add a row to *What is here*");
+        let bless =
+            "name its capabilities in `all()` of src/surfaces/mod.rs, then KEYWAY_BLESS=1 cargo test --lib surfaces";
+        needs("README.md", read("README.md"), &format!("| `{surface}` `."), bless);
+        let contract = read("tests/hunter/contract.rs");
+        needs(
+            "tests/hunter/contract.rs",
+            contract,
+            &format!("specs/{surface}.json"),
+            "its fake is held against nothing",
+        );
+        needs("src/testing/mod.rs", read("src/testing/mod.rs"), &format!("mod {surface};"), "it has no fake");
+        needs("tests/it/main.rs", read("tests/it/main.rs"), &format!("\nmod {surface};"), test);
+        needs("tests/it/wire/mod.rs", read("tests/it/wire/mod.rs"), &format!("\nmod {surface};"), test);
+        needs(
+            "tests/it/laws.rs",
+            read("tests/it/laws.rs"),
+            &format!("            {surface}: "),
+            "no law is tried on it",
+        );
+        needs(
+            ".ci/long.d/removals",
+            laws_taken_out(&read(".ci/long.d/removals")),
+            surface,
+            "no law is seen to fail for it",
+        );
+        needs("src/fuzzing.rs", read("src/fuzzing.rs"), &format!("{surface}::"), "its answers are not searched");
+        if !examples.iter().any(|example| example.to_string_lossy().starts_with(&format!("{surface}_"))) {
+            missing.push(format!("`{surface}`: no example in examples/ begins with `{surface}_`"));
         }
     }
+    assert!(missing.is_empty(), "{}\nSee *Add a surface* in CONTRIBUTING.md.", missing.join("\n"));
+}
+
+fn laws_taken_out(removals: &str) -> String {
+    removals.lines().find(|line| line.starts_with("all=")).unwrap_or_default().to_owned()
 }
