@@ -381,7 +381,7 @@ impl Exchange {
                 let old = vtex_shopper::Cookies::read(&old)?;
                 vtex_shopper::renewed(&reply, old, "store", now).map(Came::Session)
             }
-            _ => self.answer.clone().judged(self.surface, self.facts, &Still).map(|_| Came::Nothing),
+            _ => self.answer.judged(self.surface, self.facts, &Still).map(|_| Came::Nothing),
         }
     }
 
@@ -393,7 +393,7 @@ impl Exchange {
             Ok(Came::Captcha(_) | Came::Nothing) => {}
             Err(error) => self.is_an_error(error),
         }
-        if let Err(error) = self.answer.clone().judged(self.surface, self.facts, &Still) {
+        if let Err(error) = self.answer.judged(self.surface, self.facts, &Still) {
             self.is_an_error(&error);
         }
         if let Some([plain, masked]) = self.with_and_without_secrets() {

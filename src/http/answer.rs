@@ -82,14 +82,14 @@ impl Answer {
         self.body.iter().all(u8::is_ascii_whitespace)
     }
 
-    /// The answer itself if the call succeeded, else what its failure means.
-    pub(crate) fn judged(self, surface: &Surface, facts: &Facts, clock: &dyn Clock) -> Result<Self, Error> {
+    /// What its failure means, if the call failed.
+    pub(crate) fn judged(&self, surface: &Surface, facts: &Facts, clock: &dyn Clock) -> Result<(), Error> {
         if self.status.is_success() && facts.success.is_none() {
-            return Ok(self);
+            return Ok(());
         }
-        let verdict = Verdict::of(&self, facts, clock.wall());
+        let verdict = Verdict::of(self, facts, clock.wall());
         if self.status.is_success() && verdict.succeeded() {
-            return Ok(self);
+            return Ok(());
         }
         Err((surface.judge)(&verdict).unwrap_or_else(|| verdict.error()).at(facts.operation))
     }

@@ -96,7 +96,7 @@ impl Middleware for SessionMiddleware {
         self.stays_here()?;
         let until = core.until(&request);
         prefer_json(&mut request);
-        let token = core.within(until, Error::not_in_time, pin!(core.authorize(&mut request, None))).await?;
+        let token = core.within(until, Error::not_in_time, pin!(core.authorize(&mut request, None))).await??;
         core.hurry(&mut request, until);
         let (address, spare) = (request.url().clone(), Spare::of(&request));
         let response = next.clone().run(request, extensions).await?;
@@ -104,7 +104,7 @@ impl Middleware for SessionMiddleware {
             return Ok(response);
         }
         let again = core.replayable(response.status(), &address, token, spare.as_ref(), None);
-        let again = core.within(until, Error::too_late, pin!(again)).await?;
+        let again = core.within(until, Error::too_late, pin!(again)).await??;
         match again {
             Some(mut again) => {
                 core.hurry(&mut again, until);

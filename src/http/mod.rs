@@ -16,7 +16,7 @@ pub(crate) mod runtime;
 pub(crate) mod transport;
 
 use crate::{
-    Error, ErrorKind, Generation, Retry, Session, Timeouts,
+    Error, ErrorKind, Retry, Session, Timeouts,
     clock::Clock,
     session::flight::{First, first},
 };
@@ -100,30 +100,30 @@ impl Core {
         &self.0.root
     }
 
-    /// A documented operation, from the checks before it to the judgement of its answer.
+    /// A documented operation, from the checks before it to the judgement of its answer. The generated call names it in
+    /// whatever fails.
     pub(crate) async fn operation(&self, mut request: Request, facts: &'static Facts) -> Result<Answer, Error> {
-        limits::check(facts, &request).map_err(|error| error.at(facts.operation))?;
+        limits::check(facts, &request)?;
         self.allowed(facts)?;
         self.set_tenant(&mut request, facts)?;
         self.0.paths.apply(facts, request.url_mut());
         let response = match facts.step {
             // A session that shall end is not renewed for it, and a 401 says that it has ended.
-            facts::Step::SignOut => self.call_as_held(request, facts).await,
-            _ => self.call(request, Some(facts)).await,
+            facts::Step::SignOut => self.call_as_held(request, facts).await?,
+            _ => self.call(request, Some(facts)).await?,
         };
-        let response = response.map_err(|error| error.at(facts.operation))?;
-        let answer = Answer::read(response).await.map_err(|error| error.at(facts.operation))?;
+        let answer = Answer::read(response).await?;
         self.0.drift.answered(facts, &answer);
         // A session that shall end and that the vendor does not know has ended.
         let unknown = answer.status == StatusCode::UNAUTHORIZED;
-        let answer = answer.judged(self.0.surface, facts, &*self.0.clock);
-        if let Ok(answer) = &answer {
-            self.0.drift.read(facts, answer);
+        let outcome = answer.judged(self.0.surface, facts, &*self.0.clock);
+        if outcome.is_ok() {
+            self.0.drift.read(facts, &answer);
         }
-        if facts.step == facts::Step::SignOut && (unknown || answer.is_ok()) {
+        if facts.step == facts::Step::SignOut && (unknown || outcome.is_ok()) {
             self.0.session.ended().await?;
         }
-        answer
+        outcome.map(|()| answer)
     }
 
     /// Any call: credentials, retries, and one replay after a 401.
@@ -133,23 +133,16 @@ impl Core {
         if facts.is_none() {
             prefer_json(&mut request);
         }
-        let token = self.within(until, Error::not_in_time, pin!(self.authorize(&mut request, facts))).await?;
-        self.within(until, Error::too_late, pin!(self.exchange(request, token, facts, until))).await
-    }
-
-    async fn exchange(
-        &self,
-        request: Request,
-        token: Option<Generation>,
-        facts: Option<&Facts>,
-        until: Option<Duration>,
-    ) -> Result<Response, Error> {
+        let token = self.within(until, Error::not_in_time, pin!(self.authorize(&mut request, facts))).await??;
         // For whatever may have to be sent again.
         let spare = Spare::of(&request);
-        match self.execute(request, until).await {
+        match self.within(until, Error::too_late, pin!(self.execute(request, until))).await? {
             Ok(response) if is_final(&response) => Ok(response),
-            // Boxed, so that the future of nearly every call stays small.
-            outcome => Box::pin(self.tried(outcome, token, spare, facts, until)).await,
+            outcome => {
+                // Boxed, so that the future of nearly every call stays small.
+                let tried = Box::pin(self.tried(outcome, token, spare, facts, until));
+                self.within(until, Error::too_late, pin!(tried)).await?
+            }
         }
     }
 
@@ -159,11 +152,11 @@ impl Core {
         &self,
         until: Option<Duration>,
         late: fn() -> Error,
-        work: Pin<&mut impl Future<Output = Result<T, Error>>>,
+        work: Pin<&mut impl Future<Output = T>>,
     ) -> Result<T, Error> {
-        let Some(until) = until else { return work.await };
+        let Some(until) = until else { return Ok(work.await) };
         match first(work, self.0.clock.sleep(self.left(until))).await {
-            First::One(outcome) => outcome,
+            First::One(outcome) => Ok(outcome),
             First::Other(()) => Err(late()),
         }
     }

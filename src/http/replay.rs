@@ -2,7 +2,10 @@
 
 use super::{Core, answer::retry_after, facts::Facts};
 use crate::{Error, Generation};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Version,
+    header::{ACCEPT, AUTHORIZATION},
+};
 use reqwest::{Request, Response, StatusCode};
 use std::time::Duration;
 use url::Url;
@@ -104,11 +107,46 @@ pub(super) enum Spare {
     /// A request without a body, and without its address: that comes back with the answer or with the failure.
     Head {
         method: Method,
-        headers: Vec<(HeaderName, HeaderValue)>,
+        headers: Headers,
         version: Version,
         timeout: Option<Duration>,
     },
     Whole(Request),
+}
+
+/// The headers of a request. Nearly every call has these two and no others, and allocates nothing for them.
+#[derive(Default)]
+pub(super) struct Headers {
+    accept: Option<HeaderValue>,
+    authorization: Option<HeaderValue>,
+    others: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Headers {
+    fn of(map: &HeaderMap) -> Self {
+        let mut headers = Self::default();
+        for (name, value) in map {
+            if name == ACCEPT && headers.accept.is_none() {
+                headers.accept = Some(value.clone());
+            } else if name == AUTHORIZATION && headers.authorization.is_none() {
+                headers.authorization = Some(value.clone());
+            } else {
+                headers.others.push((name.clone(), value.clone()));
+            }
+        }
+        headers
+    }
+
+    /// Several values of one name stay several, in their order.
+    fn append_to(&self, map: &mut HeaderMap) {
+        let usual = [(ACCEPT, &self.accept), (AUTHORIZATION, &self.authorization)];
+        for (name, value) in usual.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))) {
+            map.append(name, value);
+        }
+        for (name, value) in &self.others {
+            map.append(name.clone(), value.clone());
+        }
+    }
 }
 
 impl Spare {
@@ -117,9 +155,8 @@ impl Spare {
         if request.body().is_some() {
             return request.try_clone().map(Self::Whole);
         }
-        let headers = request.headers().iter().map(|(name, value)| (name.clone(), value.clone())).collect();
-        let (method, version) = (request.method().clone(), request.version());
-        Some(Self::Head { method, headers, version, timeout: request.timeout().copied() })
+        let (method, headers) = (request.method().clone(), Headers::of(request.headers()));
+        Some(Self::Head { method, headers, version: request.version(), timeout: request.timeout().copied() })
     }
 
     /// The request, for the address it had.
@@ -131,14 +168,7 @@ impl Spare {
         let mut request = Request::new(method.clone(), address.clone());
         *request.version_mut() = *version;
         *request.timeout_mut() = *timeout;
-        append(request.headers_mut(), headers);
+        headers.append_to(request.headers_mut());
         Some(request)
-    }
-}
-
-/// Several values of one name stay several.
-fn append(map: &mut HeaderMap, headers: &[(HeaderName, HeaderValue)]) {
-    for (name, value) in headers {
-        map.append(name.clone(), value.clone());
     }
 }
