@@ -87,6 +87,8 @@ impl Core {
     pub(super) fn carry(&self, request: &mut Request, lease: &Lease) {
         let tenant = self.0.tenant.as_ref().map(|(name, _)| name);
         for (name, value) in lease.headers().iter().filter(|(name, _)| tenant != Some(*name)) {
+            // This thread's copy: cores would fight over the one in the map.
+            let value = if name == self.0.session.header() { lease.header() } else { value };
             request.headers_mut().insert(name.clone(), value.clone());
         }
     }

@@ -8,6 +8,7 @@ pub(crate) mod decide;
 mod device;
 pub(crate) mod evict;
 pub(crate) mod flight;
+mod header;
 pub(crate) mod interact;
 #[cfg(test)]
 mod model;
@@ -20,7 +21,7 @@ pub(crate) mod windows;
 pub(crate) use attempt::Attempt;
 
 use crate::{
-    Error, ErrorKind, Secret,
+    BoxFuture, Error, ErrorKind, Secret,
     chance::Chance,
     clock::{Clock, Now},
     retry::Timeouts,
@@ -33,6 +34,7 @@ use cooldown::{Attempts, Cooldown};
 use decide::{Deadlines, Decision, Reason, Refusal, View, decide};
 use evict::Evict;
 use flight::{Born, First, Flight, first};
+use header::Copies;
 use http::{HeaderMap, HeaderName, HeaderValue, header::AUTHORIZATION};
 use interact::{Conversation, DynResponder};
 use report::{Report, What};
@@ -159,7 +161,7 @@ struct State {
 struct Held {
     headers: HeaderMap,
     /// The one of them that carries the token.
-    header: HeaderValue,
+    header: Copies,
     token: Option<Secret>,
     expiry: Expiry,
     generation: Generation,
@@ -213,7 +215,7 @@ impl Lease {
     #[must_use]
     #[inline]
     pub fn header(&self) -> &HeaderValue {
-        &self.held().header
+        self.held().header.mine()
     }
 
     /// The bare token, for what is not HTTP (streams, message brokers). `None` where a session is more than one value.
@@ -374,8 +376,7 @@ impl Session {
     pub async fn lease(&self) -> Result<Lease, Error> {
         match self.fresh() {
             Some(lease) => Ok(lease),
-            // Boxed, so that the future of the fast path stays small.
-            None => Box::pin(self.obtain(Duration::ZERO)).await,
+            None => self.slow().await,
         }
     }
 
@@ -614,6 +615,12 @@ impl Session {
         let kept = Arc::strong_count(held) > MANY;
         let lease = Lease(current);
         Some(if kept { lease.owned() } else { lease })
+    }
+
+    /// Boxed behind a pointer, so that the future of the fast path stays small, and so does its code.
+    #[cold]
+    fn slow(&self) -> BoxFuture<'_, Result<Lease, Error>> {
+        Box::pin(self.obtain(Duration::ZERO))
     }
 
     async fn obtain(&self, needed: Duration) -> Result<Lease, Error> {
@@ -862,18 +869,16 @@ impl Engine {
                 (secret.clone(), bare())
             }
         };
-        let mut value =
-            HeaderValue::try_from(value).ok().filter(|_| !tokens.access.expose().is_empty()).ok_or_else(|| {
-                Error::protocol("the token is empty or holds characters that no header can carry")
-                    .advice("if it was given to the builder, check it for a line break at its end")
-            })?;
-        value.set_sensitive(true);
-        headers.insert(name, value.clone());
+        let header = Copies::of(&value).filter(|_| !tokens.access.expose().is_empty()).ok_or_else(|| {
+            Error::protocol("the token is empty or holds characters that no header can carry")
+                .advice("if it was given to the builder, check it for a line break at its end")
+        })?;
+        headers.insert(name, header.mine().clone());
         // A header value allocates when it is cloned for the first time: not in a caller's hot path.
         let _ = headers.clone();
         Ok(Held {
             headers,
-            header: value,
+            header,
             token: (!matches!(self.capabilities.placement, Placement::Pair { .. })).then(|| tokens.access.clone()),
             expiry: tokens.life.expiry(received),
             generation,

@@ -1,0 +1,93 @@
+//! The header that carries the token, in as many copies as there are cores.
+//!
+//! Whoever clones a header's value counts in it, and drops it again from the count. With one value for all, every call of
+//! every core would want the same counter; a thread that has a copy for itself counts undisturbed.
+
+use http::HeaderValue;
+use std::{
+    cell::Cell,
+    sync::{
+        OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+/// Tokens may be long, and a process may hold many sessions.
+const MOST: usize = 16;
+
+/// One value, copied. Marked sensitive.
+#[derive(Debug)]
+pub(super) struct Copies(Box<[HeaderValue]>);
+
+impl Copies {
+    /// `None` if no header can hold this.
+    pub(super) fn of(value: &str) -> Option<Self> {
+        let copies = (0..how_many()).map(|_| {
+            let mut copy = HeaderValue::from_bytes(value.as_bytes()).ok()?;
+            copy.set_sensitive(true);
+            // It allocates when it is cloned for the first time: not in a caller's hot path.
+            let _ = copy.clone();
+            Some(copy)
+        });
+        copies.collect::<Option<_>>().map(Self)
+    }
+
+    /// The copy of this thread, which few others or none use.
+    #[inline]
+    pub(super) fn mine(&self) -> &HeaderValue {
+        // A power of two.
+        &self.0[place() & (self.0.len() - 1)]
+    }
+}
+
+/// A power of two.
+fn how_many() -> usize {
+    static CORES: OnceLock<usize> = OnceLock::new();
+    *CORES.get_or_init(|| {
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        cores.next_power_of_two().min(MOST)
+    })
+}
+
+thread_local! {
+    /// Threads take their places in the order in which they come here.
+    static PLACE: Cell<Option<usize>> = const { Cell::new(None) };
+}
+
+#[inline]
+fn place() -> usize {
+    PLACE.get().unwrap_or_else(take_a_place)
+}
+
+#[cold]
+fn take_a_place() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let place = NEXT.fetch_add(1, Ordering::Relaxed);
+    PLACE.set(Some(place));
+    place
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[apply(hunted!)]
+    fn every_thread_finds_the_value_and_it_is_sensitive() {
+        let copies = Copies::of("Bearer hunter2").expect("a header");
+        thread::scope(|scope| {
+            for _ in 0..2 * MOST {
+                scope.spawn(|| {
+                    assert_eq!(copies.mine(), "Bearer hunter2");
+                    assert!(copies.mine().is_sensitive());
+                });
+            }
+        });
+        assert!(copies.0.len().is_power_of_two());
+    }
+
+    #[apply(hunted!)]
+    fn what_no_header_can_hold_has_no_copies() {
+        assert!(Copies::of("one\r\ntwo").is_none());
+    }
+}
