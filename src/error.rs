@@ -506,9 +506,7 @@ impl From<reqwest::Error> for Error {
         let made = Self::new(kind, message);
         let made = match kind {
             ErrorKind::Outage | ErrorKind::Timeout => made.advice("check the address and the network, or try later"),
-            ErrorKind::Config => {
-                made.advice("a header holds a character that none may hold, or its query or body cannot be written")
-            }
+            ErrorKind::Config => made.advice("check its headers, query, body and scheme: one of them cannot be sent"),
             _ => made,
         };
         let made = if error.is_connect() || error.is_builder() { made } else { made.with_unknown_outcome() };

@@ -94,7 +94,7 @@ refused! {
     servers_with_different_paths_are_refused: "servers_differ" => "", "different paths (`https://b.example`)", "move the path";
     an_operation_without_an_id_is_refused: "operation_id_missing" => "operation POST /v1/token", "`operationId` is missing", "give it a name";
     an_id_twice_is_refused: "operation_id_twice" => "operation `getThing`", "same method `get_thing`", "rename one";
-    an_id_twice_in_snake_case_is_refused: "operation_id_twice_in_snake_case" => "operation `get_thing`", "same method `get_thing` as operation `getThing`", "rename one";
+    an_id_twice_in_snake_case_is_refused: "operation_id_twice_in_snake_case" => "operation `get_thing`", "same method `get_thing` as operation `getThing` (GET ", "rename one";
     an_id_that_is_a_reserved_word_is_refused: "operation_id_is_a_keyword" => "operation `move`", "cannot be a Rust method", "no reserved word";
     an_operation_without_certainty_is_refused: "certainty_missing" => "operation `getToken`", "`x-certainty` is missing", "say one of: documented";
     an_unknown_certainty_is_refused: "certainty_unknown" => "operation `getToken`", "`x-certainty` is \"sure\"", "say one of: documented";

@@ -172,3 +172,35 @@ impl Spare {
         Some(request)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[apply(hunted!)]
+    fn what_is_sent_again_has_every_value_of_every_header_in_its_order() {
+        let address = Url::parse("https://vendor.example/a?b=c").expect("an address");
+        let mut request = Request::new(Method::DELETE, address.clone());
+        *request.timeout_mut() = Some(Duration::from_secs(7));
+        let given = [("x-a", "1"), ("accept", "a/b"), ("x-a", "2"), ("authorization", "Bearer x"), ("accept", "c/d")];
+        append(&mut request, &given);
+        append(&mut request, &[("authorization", "Bearer y"), ("x-b", "3")]);
+        let again = Spare::of(&request).and_then(|spare| spare.request(&address)).expect("it has no body");
+        for name in ["x-a", "x-b", "accept", "authorization"] {
+            let [sent, before] =
+                [&again, &request].map(|request| request.headers().get_all(name).iter().collect::<Vec<_>>());
+            assert_eq!(sent, before, "{name}");
+        }
+        assert_eq!(again.headers().len(), request.headers().len());
+        assert_eq!(
+            (again.method(), again.url(), again.timeout()),
+            (request.method(), request.url(), request.timeout())
+        );
+    }
+
+    fn append(request: &mut Request, headers: &[(&'static str, &'static str)]) {
+        for (name, value) in headers {
+            request.headers_mut().append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+    }
+}

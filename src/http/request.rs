@@ -11,9 +11,9 @@ use url::Url;
 /// Makes free calls under the session: sign-in, renewal, replay after a 401 and tenant headers included.
 ///
 /// A path that begins with `/` goes below the address given to the builder; a whole `https://` address is taken as it
-/// is, and gets the session only if it is one of the client's own origins. Neither may hold a segment `.` or `..`, in any
-/// encoding, a backslash or a control character: what comes from outside cannot lead a call elsewhere. Redirects are not
-/// followed.
+/// is, and gets the session only if it is one of the client's own origins. In neither may there be a control character, a blank
+/// at an end or, before the query, a backslash or a segment `.` or `..` in any encoding: what comes from outside cannot lead a
+/// call elsewhere. Redirects are not followed.
 #[derive(Debug, Clone)]
 pub struct Http(Core);
 
@@ -75,7 +75,7 @@ fn below(root: &Url, path: &str) -> Result<Url, Error> {
     }
     if !plain && is_changed(path) {
         return Err(Error::config(
-            "the address of a call holds a control character, or a blank at an end, and URLs drop these; nothing was sent",
+            "the address of a call holds a control character, or a blank at an end, and URLs drop or change these; nothing was sent",
         )
         .advice("percent-encode what comes from outside; .query(..) does so"));
     }
@@ -131,8 +131,8 @@ impl fmt::Debug for RequestBuilder {
 }
 
 impl RequestBuilder {
-    /// Adds a header. One of the name that the session's token travels in, [`Session::header`](crate::Session::header), takes
-    /// its place: the call then goes as it is, without the session, its tenant and a replay.
+    /// Adds a header. Where its name is that of the header which carries the session's token (`Authorization`, or one of the
+    /// vendor's own), it takes the session's place: the call then goes as it is, without the session, its tenant and a replay.
     pub fn header<K, V>(self, name: K, value: V) -> Self
     where
         HeaderName: TryFrom<K>,

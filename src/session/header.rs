@@ -1,4 +1,4 @@
-//! The header that carries the token, in as many copies as there are cores.
+//! The header that carries the token, in as many copies as there are cores, within reason.
 //!
 //! Whoever clones a header's value counts in it, and drops it again from the count. With one value for all, every call of
 //! every core would want the same counter; a thread that has a copy for itself counts undisturbed.
@@ -71,6 +71,7 @@ fn take_a_place() -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     #[apply(hunted!)]
     fn every_thread_finds_the_value_and_it_is_sensitive() {
@@ -84,6 +85,11 @@ mod tests {
             }
         });
         assert!(copies.0.len().is_power_of_two());
+        let mine = || copies.mine().as_bytes().as_ptr() as usize;
+        // Threads that come one after the other take different places.
+        let places: BTreeSet<_> =
+            (0..copies.0.len()).map(|_| thread::scope(|scope| scope.spawn(mine).join())).flatten().collect();
+        assert_eq!(places.len(), copies.0.len());
     }
 
     #[apply(hunted!)]

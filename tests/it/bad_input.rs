@@ -113,8 +113,7 @@ async fn a_header_that_holds_a_line_break_is_refused_before_anything_is_sent() {
     assert_eq!(error.kind(), ErrorKind::Config);
     assert_eq!(
         error.to_string(),
-        "the request cannot be built (http): a header holds a character that none may hold, or its query or body cannot be \
-         written",
+        "the request cannot be built (http): check its headers, query, body and scheme: one of them cannot be sent",
     );
     let own = format!("{}/api/v1/cameras/../users", fake.uri());
     for path in ["", "cameras", "//evil.example/x", "ftp://x.example/", "/api/v1/.\t./users", &own] {
