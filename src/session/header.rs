@@ -36,8 +36,13 @@ impl Copies {
     /// The copy of this thread, which few others or none use.
     #[inline]
     pub(super) fn mine(&self) -> &HeaderValue {
+        self.of_place(place())
+    }
+
+    #[inline]
+    fn of_place(&self, place: usize) -> &HeaderValue {
         // A power of two.
-        &self.0[place() & (self.0.len() - 1)]
+        &self.0[place & (self.0.len() - 1)]
     }
 }
 
@@ -71,7 +76,6 @@ fn take_a_place() -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeSet;
 
     #[apply(hunted!)]
     fn every_thread_finds_the_value_and_it_is_sensitive() {
@@ -85,11 +89,19 @@ mod tests {
             }
         });
         assert!(copies.0.len().is_power_of_two());
-        let mine = || copies.mine().as_bytes().as_ptr() as usize;
-        // Threads that come one after the other take different places.
-        let places: BTreeSet<_> =
-            (0..copies.0.len()).map(|_| thread::scope(|scope| scope.spawn(mine).join()).expect("a place")).collect();
-        assert_eq!(places.len(), copies.0.len());
+    }
+
+    #[apply(hunted!)]
+    fn every_place_has_a_copy_and_no_thread_takes_the_place_of_another() {
+        let copies = Copies::of("Bearer hunter2").expect("a header");
+        let bytes = |place| copies.of_place(place).as_bytes().as_ptr();
+        for place in 1..copies.0.len() {
+            assert_ne!(bytes(place), bytes(0));
+        }
+        assert_eq!(bytes(copies.0.len()), bytes(0));
+        let taken = || thread::scope(|scope| scope.spawn(place).join()).expect("a place");
+        assert_ne!(taken(), taken());
+        assert_eq!(place(), place());
     }
 
     #[apply(hunted!)]
