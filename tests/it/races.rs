@@ -4,7 +4,7 @@ use crate::{puppet::Puppet, vitamojo_client, vms_client};
 use keyway::{
     Answer, ErrorKind, Generation, MemoryStore, Session, Timeouts, custom,
     custom::{Attempt, Capabilities, Issued, Issuer, Renewal},
-    testing::{FakeVitaMojo, FakeVms, Fault, ManualClock},
+    testing::{FakeVitaMojo, FakeVms, Fault, Gate, ManualClock},
 };
 use serde_json::json;
 use std::{
@@ -43,6 +43,17 @@ impl Stage {
     fn process(&self) -> (Session, Puppet) {
         let store = Puppet::over(&self.memory);
         (vitamojo_client(&self.fake, &self.clock).store(store.clone()).build().unwrap().session().clone(), store)
+    }
+
+    /// A process whose token has ended, and whose renewal waits at the vendor's.
+    async fn renewing(&self) -> (Session, Puppet, Gate, JoinHandle<Leased>) {
+        let (session, store) = self.process();
+        session.lease().await.unwrap();
+        self.clock.advance(ELEVEN_MINUTES);
+        let gate = self.fake.hold("refresh_token");
+        let waiting = lease(&session);
+        gate.arrived(1).await;
+        (session, store, gate, waiting)
     }
 
     /// Sign-ins, renewals, and refresh tokens that were used twice.
@@ -137,13 +148,8 @@ async fn an_explicit_sign_in_after_a_restart_gets_past_a_renewal_that_always_fai
 #[apply(hunted!)]
 async fn an_explicit_sign_in_joins_a_renewal_and_goes_on_if_that_fails() {
     let stage = Stage::set().await;
-    let (session, _) = stage.process();
-    session.lease().await.unwrap();
-    stage.clock.advance(ELEVEN_MINUTES);
     stage.fake.always("refresh_token", Fault::Html(503));
-    let gate = stage.fake.hold("refresh_token");
-    let waiting = lease(&session);
-    gate.arrived(1).await;
+    let (session, _store, gate, waiting) = stage.renewing().await;
     let signing_in = {
         let session = session.clone();
         tokio::spawn(async move { session.sign_in().await })
@@ -323,13 +329,8 @@ async fn a_new_token_takes_the_place_of_the_held_one_in_a_store_that_could_not_b
 #[apply(hunted!)]
 async fn what_was_withdrawn_is_not_served_by_a_store_that_has_forgotten_why() {
     let stage = Stage::set().await;
-    let (session, store) = stage.process();
-    session.lease().await.unwrap();
-    stage.clock.advance(ELEVEN_MINUTES);
+    let (session, store, gate, waiting) = stage.renewing().await;
     stage.fake.next("auth", Fault::Html(503));
-    let gate = stage.fake.hold("refresh_token");
-    let waiting = lease(&session);
-    gate.arrived(1).await;
     stage.process().0.sign_out().await.unwrap();
     gate.open();
     // The renewed token is of a session that was signed out, and no other can be had now.
@@ -420,12 +421,7 @@ async fn who_waits_for_the_stores_lock_looks_again_after_half_a_second_at_the_ea
 #[apply(hunted!)]
 async fn a_renewal_whose_place_was_taken_still_saves_what_nobody_else_can_get() {
     let stage = Stage::set().await;
-    let (session, store) = stage.process();
-    session.lease().await.unwrap();
-    stage.clock.advance(ELEVEN_MINUTES);
-    let gate = stage.fake.hold("refresh_token");
-    let waiting = lease(&session);
-    gate.arrived(1).await;
+    let (session, store, gate, waiting) = stage.renewing().await;
     // Silent for so long that another flight takes its place; that one cannot read the store.
     store.fail_loads(1);
     stage.clock.until_sleeping(1).await;
@@ -443,12 +439,7 @@ async fn a_renewal_whose_place_was_taken_still_saves_what_nobody_else_can_get() 
 #[apply(hunted!)]
 async fn a_renewal_that_comes_after_its_successors_leaves_what_is_served_to_be_saved() {
     let stage = Stage::rotating(false).await;
-    let (session, store) = stage.process();
-    session.lease().await.unwrap();
-    stage.clock.advance(ELEVEN_MINUTES);
-    let late = stage.fake.hold("refresh_token");
-    let waiting = lease(&session);
-    late.arrived(1).await;
+    let (_session, store, late, waiting) = stage.renewing().await;
     let next = stage.fake.hold("refresh_token");
     stage.clock.advance(Timeouts::default().flight);
     next.arrived(1).await;
@@ -629,12 +620,7 @@ async fn what_is_not_saved_and_was_spent_in_its_turn_never_gets_into_the_store()
 #[apply(hunted!)]
 async fn until_a_sign_out_is_in_the_store_nobody_else_spends_what_a_renewal_is_spending() {
     let stage = Stage::set().await;
-    let (leaver, store) = stage.process();
-    leaver.lease().await.unwrap();
-    stage.clock.advance(ELEVEN_MINUTES);
-    let gate = stage.fake.hold("refresh_token");
-    let renewing = lease(&leaver);
-    gate.arrived(1).await;
+    let (leaver, store, gate, renewing) = stage.renewing().await;
     let hold = store.hold_tombstone();
     let signing_out = {
         let leaver = leaver.clone();
