@@ -489,10 +489,15 @@ fn told(came: &Result<Came, Error>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hunter;
     use std::{fs, path::Path};
 
     #[test]
     fn every_property_holds_for_what_its_search_begins_with() {
+        hunter::apart(hold_all);
+    }
+
+    fn hold_all() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
         for (name, property) in PROPERTIES {
             assert!(

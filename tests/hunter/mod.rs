@@ -21,7 +21,7 @@
 //! answers, is printed by the law L12 and the tests of each surface.
 //!
 //! Where several tests share a process, secrets tell them apart: fakes give out values that exist nowhere else. What came to
-//! be on another test's own thread, a secret or a line, is left to that test; the rest is everybody's.
+//! be on another test's own threads, a secret or a line, is left to that test; the rest is everybody's.
 
 #[allow(dead_code, reason = "some tests need all of it, others little")]
 pub(crate) mod contract;
@@ -41,6 +41,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, Once, PoisonError},
     thread,
 };
+use tokio::runtime::{Builder, Runtime};
 use tracing_subscriber::{filter::LevelFilter, fmt::MakeWriter, prelude::*};
 
 /// Makes a test of a function without arguments, sync or async: `#[apply(hunted!)]`. An async one runs on one thread, or
@@ -50,8 +51,9 @@ macro_rules! hunted {
         $(#[doc = $about])*
         #[test]
         fn $name() {
-            #[tokio::main(flavor = "multi_thread", worker_threads = $threads)]
-            async fn test() $body
+            fn test() {
+                $crate::hunter::runtime($threads).block_on(async $body);
+            }
             $crate::hunter::hunted(test);
         }
     };
@@ -59,8 +61,9 @@ macro_rules! hunted {
         $(#[$about])*
         #[test]
         fn $name() {
-            #[tokio::main(flavor = "current_thread")]
-            async fn test() $body
+            fn test() {
+                $crate::hunter::runtime(1).block_on(async $body);
+            }
             $crate::hunter::hunted(test);
         }
     };
@@ -83,6 +86,27 @@ pub(crate) fn hunted(test: impl FnOnce()) {
         Err(panic) => panic::resume_unwind(panic),
         Ok(()) => assert!(leaks.is_empty(), "{}", leaks.join("\n")),
     }
+}
+
+/// Runs a test that is not hunted beside others that are: what it makes secret and what it shows is left to it.
+#[allow(dead_code, reason = "few tests are not hunted")]
+pub(crate) fn apart(test: impl FnOnce()) {
+    COLLECTOR.diary().tests.extend(thread_name());
+    test();
+}
+
+/// One on the test's own thread, or one with so many threads. All of its threads, those for blocking work as well, have
+/// the test's name: what comes to be on them is the test's.
+#[allow(dead_code, reason = "not all tests are async")]
+pub(crate) fn runtime(threads: usize) -> Runtime {
+    let mut builder = match threads {
+        1 => Builder::new_current_thread(),
+        _ => Builder::new_multi_thread(),
+    };
+    if threads > 1 {
+        builder.worker_threads(threads);
+    }
+    builder.enable_all().thread_name(thread_name().unwrap_or_default()).build().expect("a runtime")
 }
 
 /// Something that came to pass while tests ran.

@@ -212,6 +212,30 @@ fn a_test_that_leaks_is_red() {
     hunter::hunted(|| tracing::info!("signed in with {:?}", Secret::from(SECRET)));
 }
 
+/// As where tests share a process.
+#[test]
+fn what_comes_to_be_on_the_threads_of_another_test_is_left_to_it() {
+    fn leak() {
+        tracing::info!("it said `{}`", Secret::from(SECRET).expose());
+    }
+    fn leak_anywhere() {
+        hunter::runtime(2).block_on(async {
+            tokio::spawn(async { leak() }).await.unwrap();
+            tokio::task::spawn_blocking(leak).await.unwrap();
+        });
+    }
+    let beside = |other: fn()| {
+        let hunt = Hunt::begin();
+        let thread = std::thread::Builder::new().name("another test".to_owned());
+        thread.spawn(other).unwrap().join().unwrap();
+        hunt.end()
+    };
+    assert_eq!(beside(leak).len(), 1, "until then, a thread like any other");
+    assert_eq!(beside(|| hunter::apart(leak)), Vec::<String>::new());
+    assert_eq!(beside(|| hunter::apart(leak_anywhere)), Vec::<String>::new());
+    is_told(&found(async { tokio::task::spawn_blocking(leak).await }), "a log shows the secret");
+}
+
 #[test]
 fn a_request_that_is_not_as_documented_is_told_when_its_fake_is_dropped() {
     let told = |method: reqwest::Method, path: &'static str, headers: &'static [(&str, &str)], body: &'static str| {
