@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     Error, ErrorKind, Secret,
-    clock::Now,
+    clock::{Clock, Now},
     store::{Generation, Record, StoreError, StoreLock, fingerprint},
     surfaces::{Capabilities, Issued, Renewal},
 };
@@ -32,7 +32,10 @@ use std::{
     task::Poll,
     time::Duration,
 };
-use tokio::sync::watch;
+use tokio::{
+    runtime::{self, Handle},
+    sync::{Notify, watch},
+};
 use tracing::Instrument;
 
 /// How often a flight takes the store's lock if it loses it again before it could send.
@@ -70,6 +73,10 @@ pub(crate) struct Flight {
     waiting: AtomicUsize,
     /// When those who wait stop believing in it: monotonic milliseconds.
     patience: AtomicU64,
+    /// That the patience is another one now.
+    sign_of_life: Notify,
+    /// Where it flies, and where somebody watches its patience.
+    runtime: runtime::Id,
     /// Whether it has sent something that spends a token or an attempt.
     pub(super) sent: AtomicBool,
     /// Whether it has come to signing in.
@@ -133,7 +140,7 @@ impl Engine {
         reason: Reason,
         conversation: Conversation,
     ) -> Result<Boarding, Error> {
-        let runtime = tokio::runtime::Handle::try_current().map_err(|_| Error::no_runtime())?;
+        let runtime = Handle::try_current().map_err(|_| Error::no_runtime())?;
         // Nobody else gets the lock in between: what the silent flight has obtained may not be in the store yet.
         let mut lock = None;
         if let Some(flight) = state.flight.clone() {
@@ -153,6 +160,8 @@ impl Engine {
             signal: watch::Sender::new(Signal::Flying),
             waiting: AtomicUsize::new(0),
             patience: AtomicU64::new(0),
+            sign_of_life: Notify::new(),
+            runtime: runtime.id(),
             sent: AtomicBool::new(false),
             signs_in: AtomicBool::new(false),
             lost_lock: AtomicBool::new(false),
@@ -162,6 +171,7 @@ impl Engine {
         state.flight = Some(flight.clone());
         let pilot = Pilot { engine: self.clone(), flight: flight.clone() };
         let span = tracing::debug_span!("keyway.renewal", key = %self.key, flight = state.flights, ?reason);
+        runtime.spawn(flight.clone().watch(self.clock.clone()));
         runtime.spawn(pilot.fly(conversation).instrument(span));
         Ok(Boarding { flight, started: true })
     }
@@ -171,6 +181,7 @@ impl Engine {
         let _told = self.telemetry.waiting();
         let _waiting = Waiting::for_outcome(flight);
         let mut signal = flight.signal.subscribe();
+        let watched = Handle::try_current().is_ok_and(|runtime| runtime.id() == flight.runtime);
         loop {
             match &*signal.borrow_and_update() {
                 Signal::Flying => {}
@@ -183,7 +194,12 @@ impl Engine {
             }
             // Pinned where it stands: ten thousand may wait, and a future that is moved takes its place twice.
             let changed = pin!(signal.changed());
-            let _ = first(changed, self.clock.sleep(patience)).await;
+            if watched {
+                let _ = changed.await;
+            } else {
+                // Nobody may drive the other runtime any more.
+                let _ = first(changed, self.clock.sleep(patience)).await;
+            }
         }
     }
 }
@@ -225,11 +241,13 @@ impl Flight {
 
     pub(super) fn be_patient(&self, now: Now, wait: Duration) {
         self.patience.store(until(now, wait), Ordering::Release);
+        self.sign_of_life.notify_one();
     }
 
     /// A sign of life: it is waited for at least this much longer.
     pub(super) fn stay_patient(&self, now: Now, wait: Duration) {
         self.patience.fetch_max(until(now, wait), Ordering::AcqRel);
+        self.sign_of_life.notify_one();
     }
 
     fn patience_left(&self, now: Now) -> Duration {
@@ -238,6 +256,22 @@ impl Flight {
 
     fn is_silent(&self, now: Now) -> bool {
         self.patience_left(now).is_zero()
+    }
+
+    /// Wakes those who wait whenever the patience with this flight ends, until it has landed: one timer for all of them.
+    async fn watch(self: Arc<Self>, clock: Arc<dyn Clock>) {
+        let silence = async {
+            loop {
+                let patience = self.patience_left(Now::read(&*clock));
+                if patience.is_zero() {
+                    self.signal.send_modify(|_| ());
+                    self.sign_of_life.notified().await;
+                } else {
+                    first(self.sign_of_life.notified(), clock.sleep(patience)).await;
+                }
+            }
+        };
+        let _: First<(), ()> = first(self.landed(), silence).await;
     }
 
     /// Whether somebody waits for the outcome. Whoever waits for the end, whatever it is, does not.

@@ -2,10 +2,13 @@
 
 use crate::{vitamojo_client, vms_client};
 use keyway::{
-    ErrorKind, MemoryStore,
+    CredentialSource, Error, ErrorKind, MemoryStore, Secret, SourceError, Timeouts,
+    custom::{self, Attempt, Capabilities, Issued, Issuer},
     testing::{FakeVitaMojo, FakeVms, Fault, ManualClock},
+    vms,
 };
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
+use tokio::sync::Semaphore;
 
 const ELEVEN_MINUTES: Duration = Duration::from_secs(11 * 60);
 
@@ -349,4 +352,124 @@ fn a_runtime_that_is_kept_but_not_driven_wedges_nobody() {
     let before = busy.block_on(client.session().lease()).unwrap().generation();
     idle.block_on(async { tokio::task::yield_now().await });
     assert_eq!(busy.block_on(client.session().lease()).unwrap().generation(), before);
+}
+
+#[apply(hunted!)]
+async fn however_many_wait_one_timer_tells_them_that_the_flight_is_silent() {
+    let (fake, clock) = (FakeVms::start().await, ManualClock::new());
+    let client = vms_client(&fake, &clock).build().unwrap();
+    let gate = fake.hold("get_token");
+    let wait = || {
+        let session = client.session().clone();
+        tokio::spawn(async move { session.lease().await.map(drop) })
+    };
+    let mut waiting = vec![wait()];
+    gate.arrived(1).await;
+    let before = clock.sleepers();
+    waiting.extend((0..99).map(|_| wait()));
+    tokio::task::yield_now().await;
+    assert_eq!(clock.sleepers(), before);
+    clock.advance(Timeouts::default().flight);
+    gate.arrived(2).await;
+    gate.open();
+    for waits in waiting {
+        waits.await.unwrap().unwrap();
+    }
+    assert_eq!(fake.count("get_token"), 2);
+}
+
+/// Somebody who takes one step each time he is let.
+#[derive(Clone)]
+struct Hesitant {
+    arrived: Arc<Semaphore>,
+    leave: Arc<Semaphore>,
+}
+
+impl Hesitant {
+    fn new() -> Self {
+        Self { arrived: Arc::new(Semaphore::new(0)), leave: Arc::new(Semaphore::new(0)) }
+    }
+
+    async fn step(&self) {
+        self.arrived.add_permits(1);
+        self.leave.acquire().await.unwrap().forget();
+    }
+
+    /// Waits until he wants to take his next step.
+    async fn hesitates(&self) {
+        self.arrived.acquire().await.unwrap().forget();
+    }
+
+    fn let_go(&self, steps: usize) {
+        self.leave.add_permits(steps);
+    }
+}
+
+impl Issuer for Hesitant {
+    fn describe(&self) -> Capabilities {
+        Capabilities::new("hesitant", ".password(..)")
+    }
+
+    async fn sign_in(&self, attempt: &Attempt) -> Result<Issued, Error> {
+        self.step().await;
+        let _leave = attempt.spend().await?;
+        self.step().await;
+        Ok(Issued::new("a-token-after-two-steps"))
+    }
+}
+
+impl CredentialSource for Hesitant {
+    async fn secret(&self) -> Result<Secret, SourceError> {
+        self.step().await;
+        Ok(FakeVms::PASSWORD.into())
+    }
+}
+
+#[apply(hunted!)]
+async fn a_flight_that_was_silent_and_gave_a_sign_of_life_is_left_when_it_falls_silent_again() {
+    let (clock, platform, patience) = (ManualClock::new(), Hesitant::new(), Timeouts::default().flight);
+    let client = custom::Client::builder("http://127.0.0.1:1").issuer(platform.clone()).principal("me");
+    let client = client.clock(clock.clone()).build().unwrap();
+    let lease = || {
+        let session = client.session().clone();
+        tokio::spawn(async move { session.lease().await.map(drop) })
+    };
+    let first = lease();
+    platform.hesitates().await;
+    first.abort();
+    first.await.unwrap_err();
+    clock.advance(patience);
+    tokio::task::yield_now().await;
+    platform.let_go(1);
+    platform.hesitates().await;
+    let second = lease();
+    clock.until_sleeping(1).await;
+    tokio::task::yield_now().await;
+    clock.advance(patience);
+    platform.hesitates().await;
+    platform.let_go(3);
+    second.await.unwrap().unwrap();
+}
+
+#[apply(hunted!)]
+async fn whoever_waited_for_a_slow_source_waits_for_the_vendor_no_longer_than_others_do() {
+    let (fake, clock, source) = (FakeVms::start().await, ManualClock::new(), Hesitant::new());
+    let client = vms::Client::builder(fake.uri()).clock(clock.clone());
+    let client = client.password_from(FakeVms::LOGIN, source.clone()).build().unwrap();
+    let gate = fake.hold("get_token");
+    let lease = || {
+        let session = client.session().clone();
+        tokio::spawn(async move { session.lease().await.map(drop) })
+    };
+    let first = lease();
+    source.hesitates().await;
+    let waiting = lease();
+    first.abort();
+    first.await.unwrap_err();
+    source.let_go(2);
+    gate.arrived(1).await;
+    clock.advance(Timeouts::default().flight);
+    gate.arrived(2).await;
+    gate.open();
+    waiting.await.unwrap().unwrap();
 }
