@@ -1,9 +1,10 @@
 //! Tokens that end all the time, under 32 tasks that never stop asking for one.
 
 use crate::{acme::Acme, lease::Floor, paper::Row};
-use keyway::Windows;
+use keyway::{Session, Windows};
 use std::{
     sync::Arc,
+    thread,
     time::{Duration, Instant},
 };
 use tokio::{runtime::Builder, task::JoinSet};
@@ -57,75 +58,97 @@ impl Gets {
     }
 }
 
+/// What came of it.
+struct Storm {
+    gets: Gets,
+    cached: Gets,
+    renewals_per_life: f64,
+}
+
+impl Storm {
+    /// So many threads do nothing else for a while.
+    fn of(usable: Duration, threads: usize) -> Self {
+        // Three quarters of a life pass before the early window opens.
+        let acme = Acme::new(usable * 4 / 3, RENEWAL);
+        let windows = Windows {
+            early_share: 0.25,
+            early_min: Duration::ZERO,
+            late_share: 0.0,
+            late_min: Duration::from_millis(2),
+            jitter: 0.0,
+            ..Windows::default()
+        };
+        let session = acme.client().windows(windows).build().unwrap().session().clone();
+        let floor = Arc::new(Floor::new());
+        let runtime = Builder::new_multi_thread().worker_threads(threads).enable_all().build().unwrap();
+        runtime.block_on(async {
+            session.lease().await.unwrap();
+            let before = acme.issued();
+            let began = Instant::now();
+            let mut tasks: JoinSet<(Gets, Gets)> =
+                (0..TASKS).map(|_| ask(began, session.clone(), floor.clone())).collect();
+            let (mut gets, mut cached) = (Gets::new(), Gets::new());
+            while let Some(done) = tasks.join_next().await {
+                let (more, also) = done.unwrap();
+                gets.join(&more);
+                cached.join(&also);
+            }
+            let lives = began.elapsed().as_secs_f64() / (usable + RENEWAL).as_secs_f64();
+            Self { gets, cached, renewals_per_life: (acme.issued() - before) as f64 / lives }
+        })
+    }
+}
+
+/// One task: what its gets took, and cached ones in between.
+async fn ask(began: Instant, session: Session, floor: Arc<Floor>) -> (Gets, Gets) {
+    let (mut gets, mut cached) = (Gets::new(), Gets::new());
+    while began.elapsed() < RUN {
+        let at = Instant::now();
+        let outcome = session.lease().await;
+        gets.add(at.elapsed());
+        gets.errors += u64::from(outcome.is_err());
+        let at = Instant::now();
+        drop(floor.reach());
+        cached.add(at.elapsed());
+        tokio::task::yield_now().await;
+    }
+    (gets, cached)
+}
+
 fn storm(usable: Duration) -> Vec<Row> {
-    // Three quarters of a life pass before the early window opens.
-    let acme = Acme::new(usable * 4 / 3, RENEWAL);
-    let windows = Windows {
-        early_share: 0.25,
-        early_min: Duration::ZERO,
-        late_share: 0.0,
-        late_min: Duration::from_millis(2),
-        jitter: 0.0,
-        ..Windows::default()
-    };
-    let session = acme.client().windows(windows).build().unwrap().session().clone();
-    let floor = Arc::new(Floor::new());
-    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let (gets, cached, lives) = runtime.block_on(async {
-        session.lease().await.unwrap();
-        let before = acme.issued();
-        let began = Instant::now();
-        let mut tasks: JoinSet<(Gets, Gets)> = (0..TASKS)
-            .map(|_| {
-                let (session, floor) = (session.clone(), floor.clone());
-                async move {
-                    let (mut gets, mut cached) = (Gets::new(), Gets::new());
-                    while began.elapsed() < RUN {
-                        let at = Instant::now();
-                        let outcome = session.lease().await;
-                        gets.add(at.elapsed());
-                        gets.errors += u64::from(outcome.is_err());
-                        let at = Instant::now();
-                        drop(floor.reach());
-                        cached.add(at.elapsed());
-                        tokio::task::yield_now().await;
-                    }
-                    (gets, cached)
-                }
-            })
-            .collect();
-        let (mut gets, mut cached) = (Gets::new(), Gets::new());
-        while let Some(done) = tasks.join_next().await {
-            let (more, also) = done.unwrap();
-            gets.join(&more);
-            cached.join(&also);
-        }
-        let lives = began.elapsed().as_secs_f64() / (usable + RENEWAL).as_secs_f64();
-        (gets, cached, (acme.issued() - before) as f64 / lives)
-    });
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let all = Storm::of(usable, cores);
+    // The tasks never rest. Without a core left for it, the rest of the machine takes one of theirs for milliseconds, and
+    // whatever is in progress there has lasted so long.
+    let one_left = Storm::of(usable, (cores - 1).max(1));
     let name = format!("tokens usable for {} ms, 32 tasks", usable.as_millis());
-    let over = gets.below(0.999) - cached.below(0.999);
+    let longest = |what: &str, storm: &Storm| {
+        let ms = |gets: &Gets| gets.longest.as_secs_f64() * 1e3;
+        Row::new(
+            format!("{name}{what}: the longest get"),
+            format!("{:.2} ms", ms(&storm.gets)),
+            format!("{:.2} ms: the longest cached get among them", ms(&storm.cached)),
+        )
+    };
+    let p999 = |gets: &Gets| gets.below(0.999);
+    let errors = all.gets.errors + one_left.gets.errors;
     vec![
         Row::new(
             format!("{name}: p99.9 of a get"),
-            format!("{:.2} µs", gets.below(0.999)),
-            format!("{:.2} µs: a cached get among them", cached.below(0.999)),
+            format!("{:.2} µs", p999(&all.gets)),
+            format!("{:.2} µs: a cached get among them", p999(&all.cached)),
         )
-        .aimed("at most 2 µs more", over.max(0.0), 2.0),
-        Row::new(
-            format!("{name}: the longest get"),
-            format!("{:.2} ms", gets.longest.as_secs_f64() * 1e3),
-            format!("{:.2} ms: the longest cached get among them", cached.longest.as_secs_f64() * 1e3),
-        )
-        .aimed("at most 1 ms", gets.longest.as_secs_f64(), 1e-3),
-        Row::new(format!("{name}: renewals per life"), format!("{lives:.2}"), "1".into()).aimed(
+        .aimed("at most 2 µs more", (p999(&all.gets) - p999(&all.cached)).max(0.0), 2.0),
+        longest(" on all cores but one", &one_left).aimed("at most 1 ms", one_left.gets.longest.as_secs_f64(), 1e-3),
+        longest("", &all),
+        Row::new(format!("{name}: renewals per life"), format!("{:.2}", all.renewals_per_life), "1".into()).aimed(
             "at most 1.2",
-            lives,
+            all.renewals_per_life,
             1.2,
         ),
-        Row::new(format!("{name}: errors"), gets.errors.to_string(), "0".into()).aimed(
+        Row::new(format!("{name}: errors"), errors.to_string(), "0".into()).aimed(
             "0",
-            if gets.errors == 0 { 0.0 } else { 2.0 },
+            if errors == 0 { 0.0 } else { 2.0 },
             1.0,
         ),
     ]
