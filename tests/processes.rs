@@ -19,7 +19,6 @@ use std::{
     collections::HashSet,
     env, fs,
     hash::{BuildHasher, RandomState},
-    path::Path,
     thread,
     time::Duration,
 };
@@ -196,7 +195,7 @@ async fn one_process_signs_out_while_seven_call() {
 #[cfg(unix)]
 #[apply(hunted!)]
 async fn files_are_private_whatever_the_umask() {
-    use std::os::unix::fs::PermissionsExt;
+    use std::{os::unix::fs::PermissionsExt, path::Path};
     let fake = FakeVms::start().await;
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     for umask in ["000", "022", "077"] {

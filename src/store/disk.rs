@@ -4,6 +4,8 @@ use std::{
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, ErrorKind, Read, Write},
     path::Path,
+    thread,
+    time::Duration,
 };
 
 /// More than any record needs: what is longer is damage, and is not read into memory.
@@ -75,6 +77,19 @@ pub(super) trait Disk: Send + Sync + 'static {
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         fs::remove_file(path)
+    }
+
+    /// Whether this is how it looks while a virus scanner or an indexer has the file open. On Windows it can then neither
+    /// be read nor replaced, for a moment.
+    fn is_in_use(&self, error: &io::Error) -> bool {
+        const ACCESS_DENIED: i32 = 5;
+        const SHARING_VIOLATION: i32 = 32;
+        cfg!(windows) && matches!(error.raw_os_error(), Some(ACCESS_DENIED | SHARING_VIOLATION))
+    }
+
+    /// Called where it holds up nobody else.
+    fn wait(&self, pause: Duration) {
+        thread::sleep(pause);
     }
 }
 

@@ -33,6 +33,9 @@ const SAVES_OF_OTHERS: Duration = Duration::from_secs(10);
 /// How long a lock that was taken waits to be fetched by whoever wanted it.
 const FETCH: Duration = Duration::from_secs(1);
 
+/// The pauses, in milliseconds, before a file is tried again that somebody else has open: half a second in all.
+const SCANS_OF_OTHERS: [u64; 8] = [2, 4, 8, 16, 32, 64, 128, 256];
+
 /// How many damaged files are kept of one session; the last one gives way to the next.
 const MOST_DAMAGED: u32 = 9;
 
@@ -74,7 +77,8 @@ const MOST_DAMAGED: u32 = 9;
 ///
 /// Tokens are not encrypted. Whatever runs as the same user, and whoever is root, can read them.
 ///
-/// On Windows the folder inherits the rights of the folder above it; that of `for_app` is the user's own.
+/// On Windows the folder inherits the rights of the folder above it; that of `for_app` is the user's own. A file that a virus
+/// scanner has open there is tried again for half a second.
 ///
 /// # What it can do, and what not
 ///
@@ -273,7 +277,8 @@ impl Folder {
     }
 
     fn read(&self, key: &Key) -> Result<Found, StoreError> {
-        let content = match self.disk.read(&self.file(key, "json")) {
+        let file = self.file(key, "json");
+        let content = match self.patiently(|disk| disk.read(&file)) {
             Ok(content) => content,
             Err(missing) if missing.kind() == ErrorKind::NotFound => return Ok(Found::Nothing),
             Err(error) => return Err(self.trouble("a session cannot be read from", &error)),
@@ -303,8 +308,7 @@ impl Folder {
         let free = (1..MOST_DAMAGED).find(|number| !self.file(key, &format!("corrupt-{number}")).exists());
         let aside = self.file(key, &format!("corrupt-{}", free.unwrap_or(MOST_DAMAGED)));
         close_to_others(&file);
-        self.disk
-            .rename(&file, &aside)
+        self.patiently(|disk| disk.rename(&file, &aside))
             .map_err(|error| self.trouble("a damaged session file cannot be moved away in", &error))?;
         tracing::warn!(%key, %why, now = %aside.display(), "keyway: a session file was damaged and has been moved away");
         Ok(())
@@ -336,8 +340,9 @@ impl Folder {
     /// where locks lie, two processes never write into one file.
     fn write(&self, key: &Key, content: &Secret) -> Result<(), StoreError> {
         let temporary = self.file(key, &format!("{:016x}.tmp", RandomState::new().hash_one(content.expose().len())));
+        let file = self.file(key, "json");
         let written = self.write_whole(&temporary, content);
-        let renamed = written.and_then(|()| self.disk.rename(&temporary, &self.file(key, "json")));
+        let renamed = written.and_then(|()| self.patiently(|disk| disk.rename(&temporary, &file)));
         if let Err(error) = renamed {
             let _ = self.disk.remove(&temporary);
             return Err(self.trouble("a session cannot be saved in", &error));
@@ -359,8 +364,21 @@ impl Folder {
         if self.current(key)?.is_none() {
             return Ok(());
         }
-        let removed = self.disk.remove(&self.file(key, "json")).and_then(|()| self.disk.sync_folder(&self.path));
+        let file = self.file(key, "json");
+        let removed = self.patiently(|disk| disk.remove(&file)).and_then(|()| self.disk.sync_folder(&self.path));
         removed.map_err(|error| self.trouble("a session cannot be removed from", &error))
+    }
+
+    /// Tries again for a while what fails because somebody else has the file open.
+    fn patiently<T>(&self, act: impl Fn(&dyn Disk) -> io::Result<T>) -> io::Result<T> {
+        let disk = &*self.disk;
+        for pause in SCANS_OF_OTHERS {
+            match act(disk) {
+                Err(error) if disk.is_in_use(&error) => disk.wait(Duration::from_millis(pause)),
+                done => return done,
+            }
+        }
+        act(disk)
     }
 
     fn file(&self, key: &Key, what: &str) -> PathBuf {
@@ -587,6 +605,89 @@ mod tests {
         assert_eq!(names(home.path()), ["key.json", "key.save", "vms-other.1.tmp"]);
     }
 
+    /// A disk whose files a scanner has open at the first so many tries.
+    struct Scanned {
+        left: Mutex<u32>,
+        waited: Arc<Mutex<Vec<u64>>>,
+    }
+
+    impl Scanned {
+        fn at(&self) -> io::Result<()> {
+            let mut left = self.left.lock().expect("nobody panics here");
+            let is_open = *left > 0;
+            *left = left.saturating_sub(1);
+            if is_open { Err(ErrorKind::ResourceBusy.into()) } else { Ok(()) }
+        }
+    }
+
+    impl Disk for Scanned {
+        fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+            self.at().and_then(|()| Local.read(path))
+        }
+        fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+            self.at().and_then(|()| Local.rename(from, to))
+        }
+        fn remove(&self, path: &Path) -> io::Result<()> {
+            self.at().and_then(|()| Local.remove(path))
+        }
+        fn is_in_use(&self, error: &io::Error) -> bool {
+            error.kind() == ErrorKind::ResourceBusy
+        }
+        fn wait(&self, pause: Duration) {
+            self.waited.lock().expect("nobody panics here").push(pause.as_millis() as u64);
+        }
+    }
+
+    #[apply(hunted!)]
+    async fn a_file_that_somebody_else_has_open_is_tried_again_for_half_a_second() {
+        let home = tempfile::tempdir().expect("a folder");
+        let (works, key, first) = (FileStore::at(home.path()), key(), Generation::first(7));
+        let scanned = |times| {
+            let waited = Arc::new(Mutex::new(Vec::new()));
+            let disk = Scanned { left: Mutex::new(times), waited: waited.clone() };
+            (FileStore::on(disk, home.path().into()), move || waited.lock().expect("nobody panics here").clone())
+        };
+        let (store, waited) = scanned(2);
+        assert!(store.compare_and_swap(&key, None, record(first)).await.expect("saved"));
+        assert_eq!(waited(), SCANS_OF_OTHERS[..2]);
+        let (store, waited) = scanned(8);
+        assert!(store.load(&key).await.expect("read").is_some());
+        assert_eq!((waited(), waited().iter().sum::<u64>()), (SCANS_OF_OTHERS.to_vec(), 510));
+        let (store, waited) = scanned(9);
+        store.load(&key).await.expect_err("longer than anybody waits for");
+        assert_eq!(waited(), SCANS_OF_OTHERS);
+        let (store, waited) = scanned(1);
+        store.remove(&key).await.expect("removed");
+        assert_eq!(waited(), SCANS_OF_OTHERS[..1]);
+        assert!(works.load(&key).await.expect("nothing").is_none());
+    }
+
+    /// Save after save, under a reader that never rests: on Windows, too, neither keeps the other from its work.
+    #[apply(hunted!)]
+    #[threads(2)]
+    async fn saves_and_looks_at_once_keep_nobody_from_his_work() {
+        let home = tempfile::tempdir().expect("a folder");
+        let (store, key) = (FileStore::at(home.path()), key());
+        let mut last = Generation::first(7);
+        assert!(store.compare_and_swap(&key, None, record(last)).await.expect("saved"));
+        let saved = Arc::new(AtomicBool::new(false));
+        let reader = tokio::spawn({
+            let (store, key, saved) = (store.clone(), key.clone(), saved.clone());
+            async move {
+                while !saved.load(Ordering::Acquire) {
+                    assert!(store.load(&key).await.expect("a whole file").is_some());
+                }
+            }
+        });
+        for _ in 0..200 {
+            let next = last.next();
+            assert!(store.compare_and_swap(&key, Some(last), record(next)).await.expect("saved"));
+            last = next;
+        }
+        saved.store(true, Ordering::Release);
+        reader.await.expect("it read");
+    }
+
     #[apply(hunted!)]
     async fn a_damaged_file_is_moved_away_counts_as_absent_and_is_healed_by_the_next_save() {
         let home = tempfile::tempdir().expect("a folder");
@@ -686,7 +787,8 @@ mod tests {
 
     #[apply(hunted!)]
     fn debug_shows_the_folder_and_nothing_else() {
-        assert_eq!(format!("{:?}", FileStore::at("/some/where")), r#"FileStore("/some/where")"#);
+        let folder = std::path::absolute("some/where").expect("a current folder");
+        assert_eq!(format!("{:?}", FileStore::at(&folder)), format!("FileStore({folder:?})"));
     }
 
     #[apply(hunted!)]

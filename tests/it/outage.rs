@@ -84,7 +84,11 @@ impl Road {
 
 fn socket() -> TcpSocket {
     let socket = TcpSocket::new_v4().unwrap();
+    // One of them holds the address while nobody listens there.
+    #[cfg(unix)]
     socket.set_reuseport(true).unwrap();
+    #[cfg(not(unix))]
+    socket.set_reuseaddr(true).unwrap();
     socket
 }
 
