@@ -3,6 +3,8 @@
 //! A *flight* is that task. Callers board it and wait for its signal; dropping every one of them changes nothing. If its
 //! runtime dies, or it stays silent beyond its patience, the next caller starts another flight, and the old one, should
 //! it wake up, finds that it has been overtaken before it sends and before it saves.
+//!
+//! A second task beside it, its *watch*, has the one timer that tells everybody who waits that it has fallen silent.
 
 use super::{
     Engine, Held, Lease, Profile, Session, SignOut, State,
@@ -23,10 +25,10 @@ use crate::{
     surfaces::{Capabilities, Issued, Renewal},
 };
 use std::{
-    future::Future,
+    future::{Future, poll_fn},
     pin::{Pin, pin},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     task::Poll,
@@ -34,7 +36,7 @@ use std::{
 };
 use tokio::{
     runtime::{self, Handle},
-    sync::{Notify, watch},
+    sync::watch,
 };
 use tracing::Instrument;
 
@@ -73,10 +75,10 @@ pub(crate) struct Flight {
     waiting: AtomicUsize,
     /// When those who wait stop believing in it: monotonic milliseconds.
     patience: AtomicU64,
-    /// That the patience is another one now.
-    sign_of_life: Notify,
-    /// Where it flies, and where somebody watches its patience.
+    /// Where it flies.
     runtime: runtime::Id,
+    /// Whether its watch will tell, there, when it falls silent.
+    watched: AtomicBool,
     /// Whether it has sent something that spends a token or an attempt.
     pub(super) sent: AtomicBool,
     /// Whether it has come to signing in.
@@ -133,10 +135,11 @@ impl Beaten {
 }
 
 impl Engine {
-    /// Joins the flight that is under way or starts one. Called with the state locked, so that what was decided still holds.
+    /// Joins the flight that is under way or starts one. Called with the state locked, so that what was decided still holds;
+    /// unlocks it.
     pub(super) fn board(
         self: &Arc<Self>,
-        state: &mut State,
+        mut state: MutexGuard<'_, State>,
         reason: Reason,
         conversation: Conversation,
     ) -> Result<Boarding, Error> {
@@ -160,8 +163,8 @@ impl Engine {
             signal: watch::Sender::new(Signal::Flying),
             waiting: AtomicUsize::new(0),
             patience: AtomicU64::new(0),
-            sign_of_life: Notify::new(),
             runtime: runtime.id(),
+            watched: AtomicBool::new(true),
             sent: AtomicBool::new(false),
             signs_in: AtomicBool::new(false),
             lost_lock: AtomicBool::new(false),
@@ -171,9 +174,12 @@ impl Engine {
         state.flight = Some(flight.clone());
         let pilot = Pilot { engine: self.clone(), flight: flight.clone() };
         let span = tracing::debug_span!("keyway.renewal", key = %self.key, flight = state.flights, ?reason);
-        runtime.spawn(flight.clone().watch(self.clock.clone()));
+        let watch = Watch(flight.clone());
+        // A runtime that is ending drops what it is given before it returns, and a pilot that is dropped looks at the state.
+        drop(state);
+        runtime.spawn(watch.keep(self.clock.clone(), self.timeouts.flight));
         runtime.spawn(pilot.fly(conversation).instrument(span));
-        Ok(Boarding { flight, started: true })
+        if flight.is_lost() { Err(Error::runtime_ended()) } else { Ok(Boarding { flight, started: true }) }
     }
 
     /// Waits for a flight's outcome; `None` when it is lost, or silent for so long that the next one may take its place.
@@ -181,7 +187,6 @@ impl Engine {
         let _told = self.telemetry.waiting();
         let _waiting = Waiting::for_outcome(flight);
         let mut signal = flight.signal.subscribe();
-        let watched = Handle::try_current().is_ok_and(|runtime| runtime.id() == flight.runtime);
         loop {
             match &*signal.borrow_and_update() {
                 Signal::Flying => {}
@@ -194,13 +199,47 @@ impl Engine {
             }
             // Pinned where it stands: ten thousand may wait, and a future that is moved takes its place twice.
             let changed = pin!(signal.changed());
-            if watched {
-                let _ = changed.await;
-            } else {
-                // Nobody may drive the other runtime any more.
-                let _ = first(changed, self.clock.sleep(patience)).await;
+            let _ = first(changed, self.unwatched(flight, patience.min(self.timeouts.flight))).await;
+        }
+    }
+
+    /// Completes after `pause` for those to whom the flight's watch does not tell that it has fallen silent: it is on another
+    /// runtime, which nobody may drive any more, or it has told that before.
+    async fn unwatched(&self, flight: &Flight, pause: Duration) {
+        let mut timer = None;
+        poll_fn(|context| {
+            if flight.is_watched_here() {
+                return Poll::Pending;
+            }
+            timer.get_or_insert_with(|| self.clock.sleep(pause)).as_mut().poll(context)
+        })
+        .await;
+    }
+}
+
+/// Tells those who wait when the flight has fallen silent, once: one timer for all of them. It depends on nothing that the
+/// flight does, which may block the thread it is on. Its drop tells them when the task ends without that.
+struct Watch(Arc<Flight>);
+
+impl Watch {
+    /// Looks again after each `pause`, at the latest: the patience may have become shorter.
+    async fn keep(self, clock: Arc<dyn Clock>, pause: Duration) {
+        loop {
+            let patience = self.0.patience_left(Now::read(&*clock));
+            if patience.is_zero() {
+                return;
+            }
+            if let First::One(()) = first(self.0.landed(), clock.sleep(patience.min(pause))).await {
+                return;
             }
         }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.0.watched.store(false, Ordering::Release);
+        self.0.signal.send_modify(|_| ());
     }
 }
 
@@ -241,13 +280,11 @@ impl Flight {
 
     pub(super) fn be_patient(&self, now: Now, wait: Duration) {
         self.patience.store(until(now, wait), Ordering::Release);
-        self.sign_of_life.notify_one();
     }
 
     /// A sign of life: it is waited for at least this much longer.
     pub(super) fn stay_patient(&self, now: Now, wait: Duration) {
         self.patience.fetch_max(until(now, wait), Ordering::AcqRel);
-        self.sign_of_life.notify_one();
     }
 
     fn patience_left(&self, now: Now) -> Duration {
@@ -258,20 +295,13 @@ impl Flight {
         self.patience_left(now).is_zero()
     }
 
-    /// Wakes those who wait whenever the patience with this flight ends, until it has landed: one timer for all of them.
-    async fn watch(self: Arc<Self>, clock: Arc<dyn Clock>) {
-        let silence = async {
-            loop {
-                let patience = self.patience_left(Now::read(&*clock));
-                if patience.is_zero() {
-                    self.signal.send_modify(|_| ());
-                    self.sign_of_life.notified().await;
-                } else {
-                    first(self.sign_of_life.notified(), clock.sleep(patience)).await;
-                }
-            }
-        };
-        let _: First<(), ()> = first(self.landed(), silence).await;
+    fn is_watched_here(&self) -> bool {
+        let is_here = |runtime: Handle| runtime.id() == self.runtime;
+        self.watched.load(Ordering::Acquire) && Handle::try_current().is_ok_and(is_here)
+    }
+
+    fn is_lost(&self) -> bool {
+        matches!(*self.signal.borrow(), Signal::Lost)
     }
 
     /// Whether somebody waits for the outcome. Whoever waits for the end, whatever it is, does not.
@@ -1177,7 +1207,7 @@ pub(crate) enum First<A, B> {
 /// Waits for whichever completes first; if both have, the first one counts.
 pub(crate) async fn first<A, B>(one: impl Future<Output = A>, other: impl Future<Output = B>) -> First<A, B> {
     let (mut one, mut other) = (pin!(one), pin!(other));
-    std::future::poll_fn(move |context| {
+    poll_fn(move |context| {
         if let Poll::Ready(done) = Pin::as_mut(&mut one).poll(context) {
             return Poll::Ready(First::One(done));
         }

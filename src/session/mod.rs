@@ -444,14 +444,14 @@ impl Session {
         }
         loop {
             let boarding = {
-                let mut state = self.0.state();
+                let state = self.0.state();
                 if state.signed_out {
                     return Err(Error::signed_out());
                 }
                 if !state.is_flying(self.now()) && state.cooldown.failure(self.now()).is_some() {
                     return Err(state.cooling_error(self.now()));
                 }
-                self.0.board(&mut state, Reason::Asked, Conversation::default())?
+                self.0.board(state, Reason::Asked, Conversation::default())?
             };
             if let Some(outcome) = self.0.outcome(&boarding.flight).await {
                 return outcome;
@@ -553,7 +553,7 @@ impl Session {
     pub(crate) async fn resume(&self, answered: &AtomicBool, conversation: Conversation) -> Result<Lease, Error> {
         loop {
             let boarding = {
-                let mut state = self.0.state();
+                let state = self.0.state();
                 if state.signed_out {
                     return Err(Error::signed_out());
                 }
@@ -568,7 +568,8 @@ impl Session {
                 if answered.swap(true, Ordering::AcqRel) {
                     None
                 } else {
-                    Some(self.0.board(&mut state, Reason::Answered, conversation.clone())?)
+                    let boarding = self.0.board(state, Reason::Answered, conversation.clone());
+                    Some(boarding.inspect_err(|_| answered.store(false, Ordering::Release))?)
                 }
             };
             let Some(boarding) = boarding else { return self.lease().await };
@@ -776,7 +777,7 @@ impl Engine {
     /// Decides and boards in one critical section: a flight that lands in between is seen.
     fn next_step(self: &Arc<Self>, needed: Duration) -> Result<Next, Error> {
         let now = self.now();
-        let mut state = self.state();
+        let state = self.state();
         let held = state.held.clone();
         let needed = if self.may_last(&state, needed) { needed } else { Duration::ZERO };
         let decision = decide(&View {
@@ -792,11 +793,11 @@ impl Engine {
             (Decision::Serve, Some(held)) => Ok(Next::Serve(Lease::of(held))),
             (Decision::ServeAndRenewBehind, Some(held)) => {
                 // Nobody waits for it, so nobody is told if it cannot start.
-                let _ = self.board(&mut state, Reason::Early, Conversation::default());
+                let _ = self.board(state, Reason::Early, Conversation::default());
                 Ok(Next::Serve(Lease::of(held)))
             }
             (Decision::Wait(reason), held) => {
-                let flight = self.board(&mut state, reason, Conversation::default())?.flight;
+                let flight = self.board(state, reason, Conversation::default())?.flight;
                 // In the late window the token is still good: half of what is left is spent on waiting for a better one.
                 let meanwhile = held.filter(|_| reason == Reason::Late).map(|held| {
                     let patience = held.deadlines.left(now) / 2;
@@ -1092,6 +1093,11 @@ impl Error {
     pub(crate) fn no_runtime() -> Self {
         Self::config("Keyway was called outside a Tokio runtime")
             .advice("call it from async code that Tokio runs, such as #[tokio::main]")
+    }
+
+    fn runtime_ended() -> Self {
+        Self::config("Keyway was called on a Tokio runtime that is ending")
+            .advice("let calls end before their runtime does, or call it from another one")
     }
 }
 

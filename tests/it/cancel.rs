@@ -372,7 +372,7 @@ async fn a_device_code_that_is_shown() {
     .await;
 }
 
-/// Lets the waits between polls pass: one sleeper is the poll's, the other one the patience of who waits for it.
+/// Lets the waits between polls pass: one sleeper is the poll's, the other one the flight's watch.
 async fn polls(clock: &ManualClock) -> Infallible {
     loop {
         clock.until_sleeping(2).await;

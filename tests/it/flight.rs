@@ -7,7 +7,10 @@ use keyway::{
     testing::{FakeVitaMojo, FakeVms, Fault, ManualClock},
     vms,
 };
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, mpsc},
+    time::Duration,
+};
 use tokio::sync::Semaphore;
 
 const ELEVEN_MINUTES: Duration = Duration::from_secs(11 * 60);
@@ -472,4 +475,58 @@ async fn whoever_waited_for_a_slow_source_waits_for_the_vendor_no_longer_than_ot
     gate.arrived(2).await;
     gate.open();
     waiting.await.unwrap().unwrap();
+}
+
+/// A platform's client that blocks the thread it is on, after a sign of life.
+#[derive(Clone)]
+struct Blocking {
+    arrived: Arc<Semaphore>,
+    blocks: Arc<Mutex<Option<mpsc::Receiver<()>>>>,
+}
+
+impl Issuer for Blocking {
+    fn describe(&self) -> Capabilities {
+        Capabilities::new("blocking", ".password(..)")
+    }
+
+    async fn sign_in(&self, attempt: &Attempt) -> Result<Issued, Error> {
+        let _leave = attempt.spend().await?;
+        let blocks = self.blocks.lock().unwrap().take();
+        self.arrived.add_permits(1);
+        if let Some(blocks) = blocks {
+            blocks.recv().unwrap();
+        }
+        Ok(Issued::new("a-token-after-a-blocked-one"))
+    }
+}
+
+#[apply(hunted!)]
+#[threads(2)]
+async fn a_flight_that_blocks_its_thread_wedges_nobody() {
+    let (unblock, blocks) = mpsc::channel();
+    let (arrived, blocks) = (Arc::new(Semaphore::new(0)), Arc::new(Mutex::new(Some(blocks))));
+    let (clock, issuer) = (ManualClock::new(), Blocking { arrived, blocks });
+    let client = custom::Client::builder("http://127.0.0.1:1").issuer(issuer.clone()).principal("me");
+    let client = client.clock(clock.clone()).build().unwrap();
+    let session = client.session().clone();
+    let waiting = tokio::spawn(async move { session.lease().await.map(drop) });
+    issuer.arrived.acquire().await.unwrap().forget();
+    clock.until_sleeping(1).await;
+    clock.advance(Timeouts::default().flight);
+    waiting.await.unwrap().unwrap();
+    unblock.send(()).unwrap();
+}
+
+#[apply(hunted!)]
+fn a_runtime_that_has_ended_is_told_and_wedges_nobody() {
+    let runtime = || tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let (ended, alive, clock) = (runtime(), runtime(), ManualClock::new());
+    let fake = alive.block_on(FakeVms::start());
+    let client = vms_client(&fake, &clock).build().unwrap();
+    let handle = ended.handle().clone();
+    drop(ended);
+    let error = handle.block_on(client.session().lease()).unwrap_err();
+    assert_eq!((error.kind(), fake.count("get_token")), (ErrorKind::Config, 0), "{error}");
+    assert!(error.to_string().contains("runtime that is ending"), "{error}");
+    alive.block_on(client.session().lease()).unwrap();
 }

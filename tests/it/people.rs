@@ -285,7 +285,7 @@ async fn who_takes_longer_than_the_captcha_lives_is_shown_another_one_and_costs_
     let client = vms_client(&fake, &clock).responder(person).build().unwrap();
     let session = client.session().clone();
     let waiting = tokio::spawn(async move { session.lease().await.map(drop) });
-    // Whoever wants the session, the person, and the one who waits for the person.
+    // The flight's watch, the person, and the one who waits for the person.
     clock.until_sleeping(3).await;
     clock.advance(MINUTE);
     waiting.await.unwrap().unwrap();

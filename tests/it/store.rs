@@ -83,7 +83,7 @@ async fn who_waits_for_the_lock_finds_meanwhile_what_its_holder_has_saved() {
     let waits = Moody { stuck: true, ..store.clone() };
     let waiting = vitamojo_client(&fake, &clock).store(waits.clone()).build().unwrap().session().clone();
     let waiting = tokio::spawn(async move { waiting.lease().await.unwrap().generation() });
-    // Its own patience, and that with the lock.
+    // The flight's watch, and its patience with the lock.
     clock.until_sleeping(2).await;
     let client = vitamojo_client(&fake, &clock).store(store).build().unwrap();
     let obtained = client.session().lease().await.unwrap().generation();
