@@ -12,6 +12,8 @@ use tokio::{runtime::Builder, task::JoinSet};
 const TASKS: usize = 32;
 const RENEWAL: Duration = Duration::from_millis(50);
 const RUN: Duration = Duration::from_secs(5);
+/// The longest get is that of the calmest of so many runs: whatever else the machine does only adds.
+const TRIES: usize = 3;
 
 pub(crate) fn rows() -> Vec<Row> {
     [Duration::from_millis(200), Duration::from_secs(1)].into_iter().flat_map(storm).collect()
@@ -120,7 +122,8 @@ fn storm(usable: Duration) -> Vec<Row> {
     let all = Storm::of(usable, cores);
     // The tasks never rest. Without a core left for it, the rest of the machine takes one of theirs for milliseconds, and
     // whatever is in progress there has lasted so long.
-    let one_left = (cores > 1).then(|| Storm::of(usable, cores - 1));
+    let calm = |_| Storm::of(usable, cores - 1);
+    let one_left = (0..TRIES).filter(|_| cores > 1).map(calm).min_by_key(|storm| storm.gets.longest);
     let name = format!("tokens usable for {} ms, 32 tasks", usable.as_millis());
     let longest = |what: &str, storm: &Storm| {
         let ms = |gets: &Gets| gets.longest.as_secs_f64() * 1e3;

@@ -85,11 +85,15 @@ impl Core {
 
     /// Puts the lease's headers on a request whose tenant is settled.
     pub(super) fn carry(&self, request: &mut Request, lease: &Lease) {
+        let session = self.0.session.header();
+        // This core's copy: all of them would fight over the one in the map.
+        request.headers_mut().insert(session, lease.header().clone());
+        if lease.headers().len() == 1 {
+            return;
+        }
         let tenant = self.0.tenant.as_ref().map(|(name, _)| name);
-        for (name, value) in lease.headers().iter().filter(|(name, _)| tenant != Some(*name)) {
-            // This thread's copy: cores would fight over the one in the map.
-            let value = if name == self.0.session.header() { lease.header() } else { value };
-            request.headers_mut().insert(name.clone(), value.clone());
+        for (name, value) in lease.headers().iter().filter(|(name, _)| *name != session && tenant != Some(*name)) {
+            request.headers_mut().insert(name, value.clone());
         }
     }
 

@@ -144,18 +144,12 @@ impl Engine {
         conversation: Conversation,
     ) -> Result<Boarding, Error> {
         let runtime = Handle::try_current().map_err(|_| Error::no_runtime())?;
-        // Nobody else gets the lock in between: what the silent flight has obtained may not be in the store yet.
-        let mut lock = None;
-        if let Some(flight) = state.flight.clone() {
-            if !flight.is_silent(self.now()) {
-                return Ok(Boarding { flight, started: false });
-            }
-            lock = flight.take_lock();
+        if let Some(flight) = state.flight.clone().filter(|flight| !flight.is_silent(self.now())) {
+            return Ok(Boarding { flight, started: false });
         }
-        state.flights += 1;
         let started = self.now();
         let flight = Arc::new(Flight {
-            id: state.flights,
+            id: state.flights + 1,
             epoch: state.epoch,
             reason,
             started,
@@ -168,18 +162,26 @@ impl Engine {
             sent: AtomicBool::new(false),
             signs_in: AtomicBool::new(false),
             lost_lock: AtomicBool::new(false),
-            lock: Mutex::new(lock),
+            lock: Mutex::new(None),
         });
         flight.be_patient(started, self.timeouts.flight);
-        state.flight = Some(flight.clone());
+        let watch = runtime.spawn(Watch(flight.clone()).keep(self.clock.clone(), self.timeouts.flight));
+        // A runtime that is ending drops what it is given before it returns.
+        if watch.is_finished() && !flight.is_silent(self.now()) {
+            return Err(Error::runtime_ended());
+        }
+        state.flights += 1;
+        let silent = state.flight.replace(flight.clone());
+        // Nobody else gets the lock in between: what the silent flight has obtained may not be in the store yet.
+        if let Some(lock) = silent.and_then(|silent| silent.take_lock()) {
+            flight.keep_lock(lock);
+        }
         let pilot = Pilot { engine: self.clone(), flight: flight.clone() };
-        let span = tracing::debug_span!("keyway.renewal", key = %self.key, flight = state.flights, ?reason);
-        let watch = Watch(flight.clone());
-        // A runtime that is ending drops what it is given before it returns, and a pilot that is dropped looks at the state.
+        let span = tracing::debug_span!("keyway.renewal", key = %self.key, flight = flight.id, ?reason);
+        // A pilot that is dropped looks at the state.
         drop(state);
-        runtime.spawn(watch.keep(self.clock.clone(), self.timeouts.flight));
         runtime.spawn(pilot.fly(conversation).instrument(span));
-        if flight.is_lost() { Err(Error::runtime_ended()) } else { Ok(Boarding { flight, started: true }) }
+        Ok(Boarding { flight, started: true })
     }
 
     /// Waits for a flight's outcome; `None` when it is lost, or silent for so long that the next one may take its place.
@@ -198,27 +200,26 @@ impl Engine {
                 return None;
             }
             // Pinned where it stands: ten thousand may wait, and a future that is moved takes its place twice.
-            let changed = pin!(signal.changed());
-            let _ = first(changed, self.unwatched(flight, patience.min(self.timeouts.flight))).await;
+            let mut changed = pin!(signal.changed());
+            let mut timer = None;
+            poll_fn(|context| {
+                if changed.as_mut().poll(context).is_ready() {
+                    return Poll::Ready(());
+                }
+                // Its watch is on another runtime, which nobody may drive any more, or has told that it is silent before.
+                if flight.is_watched_here() {
+                    return Poll::Pending;
+                }
+                let pause = patience.min(self.timeouts.flight);
+                timer.get_or_insert_with(|| self.clock.sleep(pause)).as_mut().poll(context)
+            })
+            .await;
         }
-    }
-
-    /// Completes after `pause` for those to whom the flight's watch does not tell that it has fallen silent: it is on another
-    /// runtime, which nobody may drive any more, or it has told that before.
-    async fn unwatched(&self, flight: &Flight, pause: Duration) {
-        let mut timer = None;
-        poll_fn(|context| {
-            if flight.is_watched_here() {
-                return Poll::Pending;
-            }
-            timer.get_or_insert_with(|| self.clock.sleep(pause)).as_mut().poll(context)
-        })
-        .await;
     }
 }
 
-/// Tells those who wait when the flight has fallen silent, once: one timer for all of them. It depends on nothing that the
-/// flight does, which may block the thread it is on. Its drop tells them when the task ends without that.
+/// Tells those who wait when the flight has fallen silent, once: one timer for all of them. The flight wakes it at its end
+/// only: whom it wakes waits for the same thread, and an issuer may block that. Its drop tells when the task ends otherwise.
 struct Watch(Arc<Flight>);
 
 impl Watch {
@@ -298,10 +299,6 @@ impl Flight {
     fn is_watched_here(&self) -> bool {
         let is_here = |runtime: Handle| runtime.id() == self.runtime;
         self.watched.load(Ordering::Acquire) && Handle::try_current().is_ok_and(is_here)
-    }
-
-    fn is_lost(&self) -> bool {
-        matches!(*self.signal.borrow(), Signal::Lost)
     }
 
     /// Whether somebody waits for the outcome. Whoever waits for the end, whatever it is, does not.

@@ -33,7 +33,7 @@ use arc_swap::{ArcSwapOption, Guard};
 use cooldown::{Attempts, Cooldown};
 use decide::{Deadlines, Decision, Reason, Refusal, View, decide};
 use evict::Evict;
-use flight::{Born, First, Flight, first};
+use flight::{Boarding, Born, First, Flight, first};
 use header::Copies;
 use http::{HeaderMap, HeaderName, HeaderValue, header::AUTHORIZATION};
 use interact::{Conversation, DynResponder};
@@ -797,13 +797,16 @@ impl Engine {
                 Ok(Next::Serve(Lease::of(held)))
             }
             (Decision::Wait(reason), held) => {
-                let flight = self.board(state, reason, Conversation::default())?.flight;
                 // In the late window the token is still good: half of what is left is spent on waiting for a better one.
                 let meanwhile = held.filter(|_| reason == Reason::Late).map(|held| {
                     let patience = held.deadlines.left(now) / 2;
                     (Lease::of(held), patience)
                 });
-                Ok(Next::Wait { flight, meanwhile })
+                match (self.board(state, reason, Conversation::default()), meanwhile) {
+                    (Ok(Boarding { flight, .. }), meanwhile) => Ok(Next::Wait { flight, meanwhile }),
+                    (Err(_), Some((lease, _))) if self.state().still_holds(&lease) => Ok(Next::Serve(lease)),
+                    (Err(error), _) => Err(error),
+                }
             }
             (Decision::Refuse(Refusal::SignedOut), _) => Err(Error::signed_out()),
             (Decision::Refuse(Refusal::CoolingDown(_)), _) => Err(state.cooling_error(now)),

@@ -666,6 +666,33 @@ mod tests {
     }
 
     #[apply(hunted!)]
+    async fn what_could_not_be_saved_is_removed_although_somebody_looks_at_it() {
+        struct Full(Scanned);
+        impl Disk for Full {
+            fn rename(&self, _: &Path, _: &Path) -> io::Result<()> {
+                Err(ErrorKind::StorageFull.into())
+            }
+            fn remove(&self, path: &Path) -> io::Result<()> {
+                self.0.remove(path)
+            }
+            fn is_in_use(&self, error: &io::Error) -> bool {
+                self.0.is_in_use(error)
+            }
+            fn wait(&self, pause: Duration) {
+                self.0.wait(pause);
+            }
+        }
+        let (home, waited) = (tempfile::tempdir().expect("a folder"), Arc::new(Mutex::new(Vec::new())));
+        let full = Full(Scanned { step: "remove", left: Mutex::new(1), waited: waited.clone() });
+        let store = FileStore::on(full, home.path().into());
+        store.compare_and_swap(&key(), None, record(Generation::first(7))).await.expect_err("full");
+        assert_eq!(
+            (names(home.path()), &waited.lock().expect("nobody panics here")[..]),
+            (vec!["key.save".into()], &[2][..])
+        );
+    }
+
+    #[apply(hunted!)]
     async fn a_file_that_somebody_else_has_open_is_tried_again_for_half_a_second() {
         assert_eq!(SCANS_OF_OTHERS.iter().sum::<u64>(), 510);
         for step in ["open lock", "read", "rename", "move away", "remove"] {

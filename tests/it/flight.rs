@@ -2,7 +2,7 @@
 
 use crate::{vitamojo_client, vms_client};
 use keyway::{
-    CredentialSource, Error, ErrorKind, MemoryStore, Secret, SourceError, Timeouts,
+    CredentialSource, Error, ErrorKind, Expiry, MemoryStore, Secret, SourceError, Timeouts,
     custom::{self, Attempt, Capabilities, Issued, Issuer},
     testing::{FakeVitaMojo, FakeVms, Fault, ManualClock},
     vms,
@@ -521,12 +521,23 @@ async fn a_flight_that_blocks_its_thread_wedges_nobody() {
 fn a_runtime_that_has_ended_is_told_and_wedges_nobody() {
     let runtime = || tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let (ended, alive, clock) = (runtime(), runtime(), ManualClock::new());
-    let fake = alive.block_on(FakeVms::start());
-    let client = vms_client(&fake, &clock).build().unwrap();
+    let fake = alive.block_on(FakeVitaMojo::builder().clock(clock.clone()).rotating(true).start());
+    let client = vitamojo_client(&fake, &clock).build().unwrap();
     let handle = ended.handle().clone();
     drop(ended);
-    let error = handle.block_on(client.session().lease()).unwrap_err();
-    assert_eq!((error.kind(), fake.count("get_token")), (ErrorKind::Config, 0), "{error}");
+    let on_ended = || handle.block_on(client.session().lease()).map(|lease| lease.generation());
+    let error = on_ended().unwrap_err();
+    assert_eq!((error.kind(), fake.count("auth")), (ErrorKind::Config, 0), "{error}");
     assert!(error.to_string().contains("runtime that is ending"), "{error}");
-    alive.block_on(client.session().lease()).unwrap();
+    // A token that is still good is served, in both windows.
+    let first = alive.block_on(client.session().lease()).unwrap();
+    let Expiry::At(end) = first.expiry() else { panic!("no end") };
+    for left in [100, 20] {
+        clock.advance(end.duration_since(clock.world()).unwrap() - Duration::from_secs(left));
+        assert_eq!(on_ended().unwrap(), first.generation(), "{left} s before its end");
+    }
+    clock.advance(Duration::from_secs(20));
+    assert_eq!(on_ended().unwrap_err().kind(), ErrorKind::Config);
+    assert_ne!(alive.block_on(client.session().lease()).unwrap().generation(), first.generation());
+    assert_eq!((fake.count("auth"), fake.count("refresh_token")), (1, 1));
 }
