@@ -148,8 +148,9 @@ impl Engine {
             return Ok(Boarding { flight, started: false });
         }
         let started = self.now();
+        state.flights += 1;
         let flight = Arc::new(Flight {
-            id: state.flights + 1,
+            id: state.flights,
             epoch: state.epoch,
             reason,
             started,
@@ -170,7 +171,6 @@ impl Engine {
         if watch.is_finished() && !flight.is_silent(self.now()) {
             return Err(Error::runtime_ended());
         }
-        state.flights += 1;
         let silent = state.flight.replace(flight.clone());
         // Nobody else gets the lock in between: what the silent flight has obtained may not be in the store yet.
         if let Some(lock) = silent.and_then(|silent| silent.take_lock()) {
