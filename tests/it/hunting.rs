@@ -318,7 +318,6 @@ const UNHUNTED: &[Unhunted] = &[
     Unhunted { file: "tests/hunter/mod.rs", test: "$name", why: "what a hunted test becomes" },
     Unhunted { file: "tests/it/hunting.rs", test: "*", why: "leaks on purpose, and holds hunts of its own" },
     Unhunted { file: "tests/allocations.rs", test: "*", why: "counts every allocation, and who listens allocates" },
-    Unhunted { file: "tests/build_script.rs", test: "*", why: "generates code: no client, no secret" },
     Unhunted { file: "tests/misuse/tests/misuse.rs", test: "*", why: "what does not compile does not run" },
     Unhunted {
         file: "tests/processes.rs",

@@ -2,7 +2,7 @@
 //! crate alone, setters that take what a user has at hand, answers read leniently, everything documented.
 
 use super::{
-    complaint::{Complaint, complain},
+    complaint::{Found, complain},
     document::{Document, Operation, text},
     names,
     prepare::{has_secret_in_url, is_set_by_us, tenant_choice},
@@ -18,7 +18,7 @@ use syn::{
     visit_mut::{self, VisitMut},
 };
 
-pub(crate) fn dress(code: &mut syn::File, document: &Document, reach: &Reach) -> Result<(), Vec<Complaint>> {
+pub(crate) fn dress(code: &mut syn::File, document: &Document, reach: &Reach) -> Found<()> {
     Tidy.visit_file_mut(code);
     code.items.retain(|item| !belongs_to_the_generator(item));
     for item in &mut code.items {
@@ -55,8 +55,8 @@ fn promise(code: &mut syn::File, document: &Document) {
 }
 
 /// Nothing of the generator's own runtime may remain, and facts and operations must be the same set.
-pub(crate) fn check(code: &syn::File, document: &Document) -> Result<(), Vec<Complaint>> {
-    let unknown_form = "the generator was updated: bring build/facade.rs and build/send.rs up to it";
+pub(crate) fn check(code: &syn::File, document: &Document) -> Found<()> {
+    let unknown_form = "the generator was updated: bring facade.rs and send.rs up to it";
     if code.to_token_stream().to_string().contains("progenitor_client") {
         return complain(&document.file, "", "the generated code still names `progenitor_client`", unknown_form);
     }
@@ -92,14 +92,14 @@ fn generated(document: &Document) -> impl Iterator<Item = Operation<'_>> {
 }
 
 /// The items of `mod name`.
-pub(crate) fn module<'f>(items: &'f mut [Item], name: &str, file: &str) -> Result<&'f mut Vec<Item>, Vec<Complaint>> {
+pub(crate) fn module<'f>(items: &'f mut [Item], name: &str, file: &str) -> Found<&'f mut Vec<Item>> {
     let found = items.iter_mut().find_map(|item| match item {
         Item::Mod(module) if module.ident == name => module.content.as_mut().map(|(_, items)| items),
         _ => None,
     });
     match found {
         Some(items) => Ok(items),
-        None => complain(file, "", format!("the generator made no module `{name}`"), "bring build/facade.rs up to it"),
+        None => complain(file, "", format!("the generator made no module `{name}`"), "bring facade.rs up to it"),
     }
 }
 
@@ -236,7 +236,7 @@ fn session(document: &Document, operation: Operation<'_>) -> String {
 
 // ---- the builders of operations ----
 
-fn dress_builders(code: &mut syn::File, document: &Document) -> Result<(), Vec<Complaint>> {
+fn dress_builders(code: &mut syn::File, document: &Document) -> Found<()> {
     let items = module(&mut code.items, "builder", &document.file)?;
     items.retain(|item| !matches!(item, Item::Use(_)));
     items.insert(
@@ -259,7 +259,7 @@ fn dress_builders(code: &mut syn::File, document: &Document) -> Result<(), Vec<C
                 }
                 Item::Impl(block) if is_about(block, &builder) => {
                     dress_builder(block, &about, tenant.as_deref(), document, operation).or_else(|why| {
-                        let cure = "the generator was updated: bring build/send.rs up to it";
+                        let cure = "the generator was updated: bring send.rs up to it";
                         complain(&document.file, &operation.place(), why, cure)
                     })?;
                 }

@@ -1,24 +1,18 @@
 //! The generator, set up for our documents.
 
 use super::{
-    complaint::{Complaint, complain},
+    complaint::{Found, complain},
     document::Document,
-    names,
+    names, quiet,
     reach::{Reach, is_text_enum},
 };
 use proc_macro2::TokenStream;
-use progenitor_impl::{GenerationSettings, Generator, HooksMode, InterfaceStyle, TypeImpl};
+use progenitor::{GenerationSettings, Generator, HooksMode, InterfaceStyle, TypeImpl};
 use quote::quote;
 use schemars::schema::{InstanceType, SchemaObject};
 use serde_json::Value;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
-pub(crate) fn code(
-    surface: &str,
-    document: &Document,
-    reach: &Reach,
-    copy: Value,
-) -> Result<syn::File, Vec<Complaint>> {
+pub(crate) fn code(surface: &str, document: &Document, reach: &Reach, copy: Value) -> Found<syn::File> {
     let cannot = |why: String| {
         let cure = "write that part of the document in another form, or mark the operation `x-hand-written`";
         complain(&document.file, "", format!("the generator cannot express this document ({why})"), cure)
@@ -28,12 +22,11 @@ pub(crate) fn code(
         Err(why) => return cannot(why.to_string()),
     };
     let mut generator = Generator::new(&settings(surface, document, reach));
-    // The generator panics over what it has not foreseen.
-    let made = catch_unwind(AssertUnwindSafe(|| generator.generate_tokens(&copy)));
+    let made = quiet::caught(|| generator.generate_tokens(&copy));
     let tokens: TokenStream = match made {
         Ok(Ok(tokens)) => tokens,
         Ok(Err(why)) => return cannot(why.to_string()),
-        Err(_) => return cannot("it gave up".to_owned()),
+        Err(why) => return cannot(why),
     };
     match syn::parse2(tokens) {
         Ok(file) => Ok(file),

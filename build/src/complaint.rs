@@ -1,29 +1,28 @@
 //! What stops the build: one sentence that names the file, the place in it and the cure.
 
-use std::fmt;
-
 /// One thing a document may not say.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Complaint {
-    pub(crate) file: String,
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{file}: {}", one_line(.place.as_deref(), .what, .cure))]
+#[non_exhaustive]
+pub struct Complaint {
+    /// The document.
+    pub file: String,
     /// The operation or schema, as a reader would look it up: "operation `getToken`".
-    pub(crate) place: Option<String>,
-    pub(crate) what: String,
-    pub(crate) cure: String,
+    pub place: Option<String>,
+    /// What is wrong.
+    pub what: String,
+    /// What to write instead.
+    pub cure: String,
 }
 
-impl fmt::Display for Complaint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", self.file)?;
-        if let Some(place) = &self.place {
-            write!(f, "{place}: ")?;
-        }
-        // Cargo shows one line per error.
-        let sentence = format!("{}; {}", self.what, self.cure);
-        f.write_str(&sentence.replace(['\n', '\r'], " "))
-    }
-}
+/// What was made, or everything that stands in the way.
+pub(crate) type Found<T> = Result<T, Vec<Complaint>>;
 
+/// Cargo shows one line per error.
+fn one_line(place: Option<&str>, what: &str, cure: &str) -> String {
+    let place = place.map(|place| format!("{place}: ")).unwrap_or_default();
+    format!("{place}{what}; {cure}").replace(['\n', '\r'], " ")
+}
 /// Complaints about one document, collected so that the reader sees all of them at once.
 #[derive(Debug)]
 pub(crate) struct Complaints {
@@ -46,18 +45,13 @@ impl Complaints {
     }
 
     /// `value`, unless there was something to complain about.
-    pub(crate) fn or<T>(self, value: T) -> Result<T, Vec<Complaint>> {
+    pub(crate) fn or<T>(self, value: T) -> Found<T> {
         if self.found.is_empty() { Ok(value) } else { Err(self.found) }
     }
 }
 
 /// A single complaint about a file.
-pub(crate) fn complain<T>(
-    file: &str,
-    place: &str,
-    what: impl Into<String>,
-    cure: impl Into<String>,
-) -> Result<T, Vec<Complaint>> {
+pub(crate) fn complain<T>(file: &str, place: &str, what: impl Into<String>, cure: impl Into<String>) -> Found<T> {
     let mut complaints = Complaints::about(file);
     complaints.add(place, what, cure);
     Err(complaints.found)

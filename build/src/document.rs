@@ -1,6 +1,6 @@
 //! A bundled document as the build reads it: its operations in order, its references resolved.
 
-use super::complaint::{Complaint, complain};
+use super::complaint::{Found, complain};
 use serde_json::{Map, Value};
 
 pub(crate) const METHODS: &[&str] = &["get", "put", "post", "delete", "options", "head", "patch", "trace"];
@@ -26,7 +26,7 @@ pub(crate) struct Operation<'d> {
 }
 
 impl Document {
-    pub(crate) fn parse(file: &str, text: &str) -> Result<Self, Vec<Complaint>> {
+    pub(crate) fn parse(file: &str, text: &str) -> Found<Self> {
         match serde_json::from_str(text) {
             Ok(root) => Ok(Self { file: file.to_owned(), root }),
             Err(e) => {

@@ -1,7 +1,7 @@
 //! What a document must say, and what it may not, before anything is made of it.
 
 use super::{
-    complaint::{Complaint, Complaints},
+    complaint::{Complaints, Found},
     document::{
         Document, FORM, JSON, METHODS, Operation, children, contents, essence, has_members, list, members, reference,
         schema_name, server_path, text,
@@ -32,7 +32,7 @@ const MARKS: &[&str] = &[
     "x-tenant",
 ];
 
-pub(crate) fn document(document: &Document) -> Result<(), Vec<Complaint>> {
+pub(crate) fn document(document: &Document) -> Found<()> {
     let mut complaints = Complaints::about(&document.file);
     version(document, &mut complaints);
     references(&document.root, "", document, &mut complaints);
@@ -48,7 +48,7 @@ pub(crate) fn document(document: &Document) -> Result<(), Vec<Complaint>> {
 }
 
 /// A schema that requests and answers share and that must be split takes a second name.
-pub(crate) fn split(document: &Document, reach: &Reach) -> Result<(), Vec<Complaint>> {
+pub(crate) fn split(document: &Document, reach: &Reach) -> Found<()> {
     let mut complaints = Complaints::about(&document.file);
     for name in &reach.split {
         let second = format!("{name}Answer");

@@ -1,7 +1,7 @@
 //! Open enums: a value the document does not name is kept and written back, never refused.
 
 use super::{
-    complaint::{Complaint, Complaints},
+    complaint::{Complaints, Found},
     document::{Document, list, text},
     facade::{docs, module},
     generate::open_enums,
@@ -17,12 +17,7 @@ use syn::parse_quote;
 const OTHER: &str = "Other";
 
 /// Adds every enum of the document to the generated `types`.
-pub(crate) fn add(
-    code: &mut syn::File,
-    surface: &str,
-    document: &Document,
-    reach: &Reach,
-) -> Result<(), Vec<Complaint>> {
+pub(crate) fn add(code: &mut syn::File, surface: &str, document: &Document, reach: &Reach) -> Found<()> {
     let mut complaints = Complaints::about(&document.file);
     let types = module(&mut code.items, "types", &document.file)?;
     for name in open_enums(document, reach) {

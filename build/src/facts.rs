@@ -1,7 +1,7 @@
 //! The facts table: what the document says about each operation, as data.
 
 use super::{
-    complaint::Complaint,
+    complaint::Found,
     document::{Document, JSON, Operation, contents, essence, list, members, reference, schema_name, text},
     limits::{Limits, OperationLimits, pattern_tokens},
     names,
@@ -14,12 +14,7 @@ use quote::{format_ident, quote};
 use serde_json::Value;
 
 /// Adds the table to the generated code, sorted by operation.
-pub(crate) fn add(
-    code: &mut syn::File,
-    document: &Document,
-    reach: &Reach,
-    limits: &Limits,
-) -> Result<(), Vec<Complaint>> {
+pub(crate) fn add(code: &mut syn::File, document: &Document, reach: &Reach, limits: &Limits) -> Found<()> {
     let operations = sorted(document);
     let none = OperationLimits::default();
     let mut shapes = Shapes::default();

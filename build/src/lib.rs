@@ -1,8 +1,18 @@
-//! From a bundled document to Rust code: check → prepare → generate → facade → facts table.
+//! From an OpenAPI document to Rust code that Keyway can send: check → prepare → generate → facade → facts table.
+//!
+//! ```no_run
+//! // build.rs
+//! fn main() -> keyway_build::Result {
+//!     keyway_build::document("specs/acme.json").generate("acme")
+//! }
+//! ```
+//!
+//! It reads the files it is given, writes to `OUT_DIR` and touches nothing else: no network, no other folder.
 
 mod check;
 mod complaint;
 mod document;
+mod door;
 mod enums;
 mod facade;
 mod facts;
@@ -11,11 +21,15 @@ mod limits;
 mod names;
 mod pattern;
 mod prepare;
+mod quiet;
 mod reach;
 mod send;
 mod shape;
 
-use complaint::Complaint;
+pub use complaint::Complaint;
+pub use door::{Error, Result, Source, document};
+
+use complaint::Found;
 use document::Document;
 use reach::Reach;
 
@@ -23,7 +37,7 @@ use reach::Reach;
 ///
 /// # Errors
 /// What the document may not say: one sentence each, with the file, the place and the cure.
-pub(crate) fn surface(name: &str, file: &str, text: &str) -> Result<String, Vec<Complaint>> {
+fn surface(name: &str, file: &str, text: &str) -> Found<String> {
     let document = Document::parse(file, text)?;
     check::document(&document)?;
     let limits = limits::of(&document)?;

@@ -1,18 +1,18 @@
-//! What the build script makes of a good document, and what it says about broken ones.
+//! What is made of a good bundled document, and what is said about broken ones.
 //!
-//! `build_script/good.json` is a small document that uses everything. Each other file there is a merge patch
+//! `bundled/good.json` is a small document that uses everything. Each other file there is a merge patch
 //! (RFC 7396) that breaks it in one way.
 
-#[path = "../build/mod.rs"]
-mod room;
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+use keyway_build::Error;
 use serde_json::Value;
 use std::{fs, path::Path};
 
 const FILE: &str = "specs/small.json";
 
 fn read(case: &str) -> String {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/build_script");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bundled");
     fs::read_to_string(folder.join(format!("{case}.json"))).expect("the case has a file")
 }
 
@@ -35,8 +35,9 @@ fn merge(target: &mut Value, patch: Value) {
 
 /// The sentences of a refusal, one per line.
 fn refusal(text: &str) -> String {
-    let complaints = room::surface("small", FILE, text).expect_err("the document is refused");
-    complaints.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    let error = keyway_build::document(FILE).text(text).code("small").expect_err("the document is refused");
+    assert!(matches!(error, Error::Document(_)), "{error}");
+    error.to_string()
 }
 
 fn refusal_of(case: &str) -> String {
@@ -47,8 +48,7 @@ fn refusal_of(case: &str) -> String {
 
 /// The code of the good document, without what only lays it out: blanks and last commas.
 fn code() -> String {
-    let code = room::surface("small", FILE, &read("good")).map_err(|complaints| complaints[0].to_string());
-    squeezed(&code.expect("a good document"))
+    squeezed(&keyway_build::document(FILE).text(read("good")).code("small").expect("a good document"))
 }
 
 fn squeezed(text: &str) -> String {
@@ -169,8 +169,8 @@ fn what_is_not_json_is_refused_with_its_place() {
 
 #[test]
 fn every_broken_document_has_a_test() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/build_script");
-    let this = include_str!("build_script.rs");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bundled");
+    let this = include_str!("bundled.rs");
     for entry in fs::read_dir(folder).expect("the folder") {
         let file = entry.expect("an entry").path();
         let case = file.file_stem().and_then(|stem| stem.to_str()).expect("a name").to_owned();

@@ -3,7 +3,7 @@
 //! Answers have no limits: they are read as they come.
 
 use super::{
-    complaint::{Complaint, Complaints},
+    complaint::{Complaints, Found},
     document::{Document, Operation, children, list, members, reference, schema_name, text},
     pattern,
     prepare::is_set_by_us,
@@ -48,7 +48,7 @@ pub(crate) struct Rule {
 const UNCHECKED: &[&str] =
     &["exclusiveMinimum", "exclusiveMaximum", "multipleOf", "uniqueItems", "minProperties", "maxProperties"];
 
-pub(crate) fn of(document: &Document) -> Result<Limits, Vec<Complaint>> {
+pub(crate) fn of(document: &Document) -> Found<Limits> {
     let mut reader = Reader { document, limits: Limits::default(), complaints: Complaints::about(&document.file) };
     for operation in document.operations().filter(|operation| !operation.is_hand_written()) {
         reader.read(operation);
