@@ -79,7 +79,7 @@ pub use session::{
 };
 #[cfg(feature = "redis")]
 pub use store::RedisStore;
-pub use store::{FileStore, Generation, Key, LeasedLock, MemoryStore, Record, Store, StoreError, StoreLock};
+pub use store::{ExpiringLock, FileStore, Generation, Key, MemoryStore, Record, Store, StoreError, StoreLock};
 
 // `custom`, and each vendor that is switched on.
 pub use surfaces::*;

@@ -11,11 +11,10 @@ use etcetera::BaseStrategy;
 use std::{
     fmt,
     fs::{self, File},
-    hash::{BuildHasher, RandomState},
     io::{self, ErrorKind},
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
         mpsc::{self, RecvTimeoutError},
     },
@@ -161,22 +160,28 @@ impl FileStore {
         let (folder, key) = (self.0.clone(), key.clone());
         let (offer, offered) = oneshot::channel();
         let (fetched, is_fetched) = mpsc::channel::<()>();
-        // Whoever goes away drops `fetched` and the offer, and the lock with it.
+        // A waiter that is dropped drops `fetched` and the offer, and the lock with it.
         runtime()?.spawn_blocking(move || match folder.try_hold(&key, "lock") {
             Ok(Some(held)) => {
-                let counter = Arc::new(Mutex::new(Some(held)));
+                let counter = Arc::new(Mutex::new(Offer::Held(held)));
                 let offered = offer.send(Ok(Some(counter.clone()))).is_ok();
                 if offered && is_fetched.recv_timeout(FETCH) == Err(RecvTimeoutError::Timeout) {
-                    drop(take(&counter));
+                    give_back(&counter);
                 }
             }
             Ok(None) => drop(offer.send(Ok(None))),
             Err(error) => drop(offer.send(Err(error))),
         });
         let Some(counter) = offered.await.map_err(|_| cut_off())?? else { return Ok(None) };
-        let held = take(&counter);
+        let offer = std::mem::replace(&mut *look_at(&counter), Offer::Gone);
         drop(fetched);
-        Ok(held)
+        match offer {
+            Offer::Held(held) => Ok(Some(held)),
+            // This task comes late, because its thread is busy, and would come late for the next offer too. What may wait
+            // for the disk has been done: the file is open.
+            Offer::GivenBack(file) => self.0.hold(file),
+            Offer::Gone => Ok(None),
+        }
     }
 }
 
@@ -251,6 +256,11 @@ impl Folder {
         let file = self
             .patiently(|disk| disk.open_lock(&path))
             .map_err(|error| self.trouble("a lock file cannot be opened in", &error))?;
+        self.hold(Arc::new(file))
+    }
+
+    /// Takes the lock of an open file if it is free.
+    fn hold(&self, file: Arc<File>) -> Result<Option<Held>, StoreError> {
         match self.disk.try_lock(&file) {
             Ok(free) => Ok(free.then(|| Held(file))),
             Err(error) => Err(StoreError::new(format!(
@@ -340,7 +350,7 @@ impl Folder {
     /// Beside the old file and then over it, so that there is a whole one at every moment. The name is random: even
     /// where locks lie, two processes never write into one file.
     fn write(&self, key: &Key, content: &Secret) -> Result<(), StoreError> {
-        let temporary = self.file(key, &format!("{:016x}.tmp", RandomState::new().hash_one(content.expose().len())));
+        let temporary = self.file(key, &format!("{:016x}.tmp", self.chance.next()));
         let file = self.file(key, "json");
         let written = self.write_whole(&temporary, content);
         let renamed = written.and_then(|()| self.patiently(|disk| disk.rename(&temporary, &file)));
@@ -406,17 +416,34 @@ impl Folder {
 }
 
 /// An open file whose lock is held for as long as this lives.
-struct Held(File);
+struct Held(Arc<File>);
 
 impl Drop for Held {
     fn drop(&mut self) {
         // Said, not left to closing: a process that is being forked this moment has the file open as well.
-        let _ = fs4::FileExt::unlock(&self.0);
+        let _ = fs4::FileExt::unlock(&*self.0);
     }
 }
 
-fn take<T>(counter: &Mutex<Option<T>>) -> Option<T> {
-    counter.lock().unwrap_or_else(PoisonError::into_inner).take()
+/// A lock on its way to the task that wants it.
+enum Offer {
+    Held(Held),
+    /// It was not fetched in time, and is free again.
+    GivenBack(Arc<File>),
+    Gone,
+}
+
+fn give_back(offer: &Mutex<Offer>) {
+    let mut offer = look_at(offer);
+    if let Offer::Held(held) = &*offer {
+        let file = held.0.clone();
+        // Frees the lock: the file alone does not hold it.
+        *offer = Offer::GivenBack(file);
+    }
+}
+
+fn look_at<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Runs what may wait for the disk where it holds up nobody.
@@ -448,7 +475,7 @@ mod tests {
     use super::*;
     use std::{
         pin::pin,
-        task::{Context, Waker},
+        task::{Context, Poll, Waker},
     };
 
     fn key() -> Key {
@@ -838,5 +865,25 @@ mod tests {
         assert!(other.try_lock(&key).await.expect("works").is_none(), "it is taken for the idle one");
         let _mine = Store::lock(&other, &key, FETCH * 5).await.expect("left again when nobody fetched it");
         idle.shutdown_background();
+    }
+
+    /// Its thread was busy for longer than an offer stands: it would be so the next time, too.
+    #[apply(hunted!)]
+    fn a_task_whose_thread_is_busy_gets_a_free_lock_when_it_is_polled_again() {
+        let home = tempfile::tempdir().expect("a folder");
+        let (busy, other, key) = (FileStore::at(home.path()), FileStore::at(home.path()), key());
+        let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let (busy_thread, others) = (runtime(), runtime());
+        let _inside = busy_thread.enter();
+        let mut waiting = Box::pin(Store::lock(&busy, &key, Duration::from_secs(60)));
+        assert!(waiting.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        // Until the offer has been taken back.
+        let given_back = others.block_on(async { Store::lock(&other, &key, FETCH * 5).await.expect("free") });
+        drop(given_back);
+        let Poll::Ready(got) = waiting.as_mut().poll(&mut Context::from_waker(Waker::noop())) else {
+            panic!("the lock is free, and it is not taken")
+        };
+        let _held = got.expect("the lock");
+        others.block_on(async { Store::lock(&other, &key, Duration::ZERO).await.expect_err("it is held") });
     }
 }

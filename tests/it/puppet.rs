@@ -1,6 +1,6 @@
 //! A store in memory that does what a test tells it to.
 
-use keyway::{Generation, Key, LeasedLock, MemoryStore, Record, Store, StoreError, StoreLock};
+use keyway::{ExpiringLock, Generation, Key, MemoryStore, Record, Store, StoreError, StoreLock};
 use std::{
     collections::VecDeque,
     sync::{
@@ -188,7 +188,7 @@ struct Lease {
     _lock: Option<StoreLock>,
 }
 
-impl LeasedLock for Lease {
+impl ExpiringLock for Lease {
     async fn extend(&self, _: Duration) -> bool {
         let mut strings = self.strings.lock().unwrap();
         let lost = strings.lost_locks > 0;
@@ -251,6 +251,6 @@ impl Store for Puppet {
     async fn lock(&self, key: &Key, wait: Duration) -> Result<StoreLock, StoreError> {
         let open = self.strings.lock().unwrap().open;
         let lock = if open { None } else { Some(self.inner.lock(key, wait).await?) };
-        Ok(StoreLock::leased(Lease { strings: self.strings.clone(), _lock: lock }))
+        Ok(StoreLock::expiring(Lease { strings: self.strings.clone(), _lock: lock }))
     }
 }

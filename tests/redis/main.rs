@@ -11,6 +11,7 @@ mod hunter;
 #[path = "../children/mod.rs"]
 mod children;
 mod laws;
+mod locks;
 mod outage;
 mod processes;
 mod server;

@@ -87,7 +87,7 @@ async fn redis_that_is_paused_holds_up_nobody_for_longer_than_its_bound() {
     let Some(server) = Server::start() else { return };
     let clock = ManualClock::new();
     let fake = FakeVitaMojo::builder().clock(clock.clone()).rotating(true).start().await;
-    let store = RedisStore::connect(server.url()).unwrap().lease(Duration::from_secs(1));
+    let store = RedisStore::connect(server.url()).unwrap().lock_ttl(Duration::from_secs(1));
     let client = vitamojo_client(&fake, &clock, store.clone());
     client.session().lease().await.unwrap();
     // Scripts write, and wait; a look does not.
@@ -122,7 +122,7 @@ fn redis_is_used_from_one_runtime_after_the_other() {
         });
     }
     // A lock that is dropped where no runtime is left to free it frees itself.
-    let store = store.lease(Duration::from_secs(1));
+    let store = store.lock_ttl(Duration::from_secs(1));
     let lock = one_thread().block_on(async { store.lock(&key, LONG).await.unwrap() });
     drop(lock);
     one_thread().block_on(async { drop(store.lock(&key, LONG).await.unwrap()) });

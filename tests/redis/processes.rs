@@ -19,7 +19,7 @@ use std::{
 pub(crate) async fn child(work: &str) {
     let store = RedisStore::connect(children::place()).unwrap();
     match work.strip_prefix("halting ") {
-        Some(surface) => children::serve(surface, Halting::new(store.lease(Duration::from_secs(1)))).await,
+        Some(surface) => children::serve(surface, Halting::new(store.lock_ttl(Duration::from_secs(1)))).await,
         None => children::serve(work, store).await,
     }
 }

@@ -102,7 +102,7 @@ async fn redis_leaves_alone_what_is_newer_or_not_ours() {
 async fn redis_locks_whose_lease_has_ended_free_nobody_elses() {
     let Some(server) = Server::start() else { return };
     let (store, key) = (RedisStore::connect(server.url()).unwrap(), key("one"));
-    let forgotten = store.clone().lease(Duration::from_secs(1)).lock(&key, LONG).await.unwrap();
+    let forgotten = store.clone().lock_ttl(Duration::from_secs(1)).lock(&key, LONG).await.unwrap();
     let _held = store.lock(&key, LONG).await.expect("once the lease has ended");
     drop(forgotten);
     // Time enough for what the drop has begun: it goes over the same connection.

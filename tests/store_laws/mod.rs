@@ -204,6 +204,17 @@ pub(crate) async fn a_lock_that_is_not_free_in_time_is_an_error<S: Shop>() {
     let _held = other.lock(&key, LONG).await.expect("it is free");
 }
 
+pub(crate) async fn a_lock_that_is_released_is_free_when_that_returns<S: Shop>() {
+    let Some(shop) = S::open().await else { return };
+    let (store, other, key) = (shop.store(), shop.store(), key("one"));
+    for _ in 0..3 {
+        let held = store.lock(&key, Duration::ZERO).await.expect("it is free");
+        other.lock(&key, Duration::ZERO).await.expect_err("it is held");
+        held.release().await.expect("it is freed");
+        other.lock(&key, Duration::ZERO).await.expect("it is free at once").release().await.expect("it is freed");
+    }
+}
+
 pub(crate) async fn two_keys_never_mix<S: Shop>() {
     let Some(shop) = S::open().await else { return };
     let (store, one, two) = (shop.store(), key("one"), key("two"));
@@ -293,6 +304,7 @@ macro_rules! store_laws {
                 who_holds_the_lock_can_load_and_save_and_so_can_those_who_do_not
                 a_waiter_that_is_dropped_takes_no_lock
                 a_lock_that_is_not_free_in_time_is_an_error
+                a_lock_that_is_released_is_free_when_that_returns
                 two_keys_never_mix
                 a_record_comes_back_as_it_was
                 clients_that_share_it_share_sessions_and_attempts

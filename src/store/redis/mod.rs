@@ -1,8 +1,8 @@
 //! Sessions in Redis or Valkey, shared by processes on many machines.
 
 mod kept;
-mod lease;
 mod link;
+mod lock;
 #[cfg(test)]
 pub(crate) mod model;
 mod wire;
@@ -11,8 +11,8 @@ use super::{Generation, Key, Record, Store, StoreError, StoreLock, pauses::Pause
 use crate::{Error, chance::Chance, tls::need_provider};
 use ::redis::{Client, ConnectionAddr, aio::ConnectionLike};
 use kept::Found;
-use lease::Lease;
 use link::Link;
+use lock::RedisLock;
 use std::{fmt, sync::Arc, time::Duration};
 use wire::Wire;
 
@@ -21,9 +21,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Longer than it takes to get from the lock to the first request; shorter than the wait for the lock.
-const LEASE: Duration = Duration::from_secs(25);
-const SHORTEST_LEASE: Duration = Duration::from_secs(1);
-const LONGEST_LEASE: Duration = Duration::from_secs(3600);
+const LOCK_TTL: Duration = Duration::from_secs(25);
+const SHORTEST_LOCK_TTL: Duration = Duration::from_secs(1);
+const LONGEST_LOCK_TTL: Duration = Duration::from_secs(3600);
 
 /// How often others may change what stands there before this gives up.
 const TRIES: u32 = 5;
@@ -70,11 +70,11 @@ const TRIES: u32 = 5;
 ///
 /// # What it can do, and what not
 ///
-/// A save is one script that compares and writes, so no two processes save over each other. The lock is a lease: whoever
-/// holds it asks, before everything that must not be done twice, whether it is still its own, and extends it. One
+/// A save is one script that compares and writes, so no two processes save over each other. The lock has a time to live: its
+/// holder asks, before everything that must not be done twice, whether it still holds it, and extends it. One
 /// that was lost is no error to the caller: what its new holder obtained is looked for and taken over.
 ///
-/// A process that stands still between that question and the sending, for longer than the lease, can spend a refresh token
+/// A process that stands still between that question and the sending, for longer than the lock lives, can spend a refresh token
 /// twice; so can a failover to a replica that has not heard of the last save. `docs/fleet.md` in the repository says what
 /// that means, and how many commands a fleet sends.
 ///
@@ -87,7 +87,7 @@ pub struct RedisStore {
     wire: Arc<dyn Wire>,
     who: Arc<str>,
     prefix: Arc<str>,
-    lease: Duration,
+    lock_ttl: Duration,
     chance: Arc<Chance>,
 }
 
@@ -129,14 +129,20 @@ impl RedisStore {
 
     fn over(link: Link) -> Self {
         let who = link.who().into();
-        Self { wire: Arc::new(link), who, prefix: "keyway:".into(), lease: LEASE, chance: Arc::new(Chance::new()) }
+        Self {
+            wire: Arc::new(link),
+            who,
+            prefix: "keyway:".into(),
+            lock_ttl: LOCK_TTL,
+            chance: Arc::new(Chance::new()),
+        }
     }
 
     /// The same store on what stands in the place of Redis.
     #[cfg(test)]
     pub(crate) fn simulated(model: Arc<model::Model>, chance: Chance) -> Self {
         let who = "the model of a Redis".into();
-        Self { wire: model, who, prefix: "keyway:".into(), lease: LEASE, chance: Arc::new(chance) }
+        Self { wire: model, who, prefix: "keyway:".into(), lock_ttl: LOCK_TTL, chance: Arc::new(chance) }
     }
 
     /// What every name begins with; default `keyway:`. Stores with different prefixes share nothing.
@@ -149,8 +155,8 @@ impl RedisStore {
     /// second and at most an hour. It is extended by itself before each request to the vendor, to as long as that may
     /// take. Let it be longer if a credential source takes longer to answer.
     #[must_use]
-    pub fn lease(self, lease: Duration) -> Self {
-        Self { lease: lease.clamp(SHORTEST_LEASE, LONGEST_LEASE), ..self }
+    pub fn lock_ttl(self, lock_ttl: Duration) -> Self {
+        Self { lock_ttl: lock_ttl.clamp(SHORTEST_LOCK_TTL, LONGEST_LOCK_TTL), ..self }
     }
 
     fn name(&self, key: &Key, what: &str) -> String {
@@ -219,11 +225,11 @@ impl Store for RedisStore {
     /// Tried again and again: what is waited for may end without telling anybody.
     async fn lock(&self, key: &Key, wait: Duration) -> Result<StoreLock, StoreError> {
         let owner = format!("{:016x}{:016x}", self.chance.next(), self.chance.next());
-        let mut lease = Lease::new(self.wire.clone(), self.name(key, "lock"), owner, self.lease);
+        let mut lock = RedisLock::new(self.wire.clone(), self.name(key, "lock"), owner, self.lock_ttl);
         let mut pauses = Pauses::new(FIRST_PAUSE, LONGEST_PAUSE, wait, &self.chance);
         loop {
-            if lease.take().await? {
-                return Ok(StoreLock::leased(lease));
+            if lock.take().await? {
+                return Ok(StoreLock::expiring(lock));
             }
             if !pauses.pause().await {
                 let what = format!("somebody else has held the lock for {} s", wait.as_secs_f64());

@@ -51,16 +51,16 @@ impl Names {
         is_there
     }
 
-    pub(crate) fn take(&mut self, now: Duration, name: &str, owner: &[u8], lease: Duration) -> bool {
+    pub(crate) fn take(&mut self, now: Duration, name: &str, owner: &[u8], ttl: Duration) -> bool {
         let mine = self.get(now, name).is_none_or(|holder| holder == owner);
         if mine {
-            self.0.insert(name.to_owned(), (owner.to_vec(), now + lease));
+            self.0.insert(name.to_owned(), (owner.to_vec(), now + ttl));
         }
         mine
     }
 
-    pub(crate) fn extend(&mut self, now: Duration, name: &str, owner: &[u8], lease: Duration) -> bool {
-        self.get(now, name).is_some() && self.take(now, name, owner, lease)
+    pub(crate) fn extend(&mut self, now: Duration, name: &str, owner: &[u8], ttl: Duration) -> bool {
+        self.get(now, name).is_some() && self.take(now, name, owner, ttl)
     }
 }
 
@@ -133,12 +133,12 @@ impl Wire for Model {
         self.command(move |names, now| names.forget(now, name, content))
     }
 
-    fn take<'a>(&'a self, name: &'a str, owner: &'a str, lease: Duration) -> BoxFuture<'a, Result<bool, StoreError>> {
-        self.command(move |names, now| names.take(now, name, owner.as_bytes(), lease))
+    fn take<'a>(&'a self, name: &'a str, owner: &'a str, ttl: Duration) -> BoxFuture<'a, Result<bool, StoreError>> {
+        self.command(move |names, now| names.take(now, name, owner.as_bytes(), ttl))
     }
 
-    fn extend<'a>(&'a self, name: &'a str, owner: &'a str, lease: Duration) -> BoxFuture<'a, Result<bool, StoreError>> {
-        self.command(move |names, now| names.extend(now, name, owner.as_bytes(), lease))
+    fn extend<'a>(&'a self, name: &'a str, owner: &'a str, ttl: Duration) -> BoxFuture<'a, Result<bool, StoreError>> {
+        self.command(move |names, now| names.extend(now, name, owner.as_bytes(), ttl))
     }
 
     fn leave<'a>(&'a self, name: &'a str, owner: &'a str) -> BoxFuture<'a, Result<bool, StoreError>> {

@@ -29,11 +29,11 @@ pub(super) trait Wire: Send + Sync + 'static {
     /// Removes what stands there if it is exactly this.
     fn forget<'a>(&'a self, name: &'a str, content: &'a [u8]) -> BoxFuture<'a, Result<bool, StoreError>>;
 
-    /// Takes the lock of this name for as long as `lease`, if it is free or this owner's already.
-    fn take<'a>(&'a self, name: &'a str, owner: &'a str, lease: Duration) -> BoxFuture<'a, Result<bool, StoreError>>;
+    /// Takes the lock of this name for as long as `ttl`, if it is free or this owner's already.
+    fn take<'a>(&'a self, name: &'a str, owner: &'a str, ttl: Duration) -> BoxFuture<'a, Result<bool, StoreError>>;
 
-    /// Lets the lock last `lease` from now, if it is this owner's.
-    fn extend<'a>(&'a self, name: &'a str, owner: &'a str, lease: Duration) -> BoxFuture<'a, Result<bool, StoreError>>;
+    /// Lets the lock last `ttl` from now, if it is this owner's.
+    fn extend<'a>(&'a self, name: &'a str, owner: &'a str, ttl: Duration) -> BoxFuture<'a, Result<bool, StoreError>>;
 
     /// Frees the lock, if it is this owner's.
     fn leave<'a>(&'a self, name: &'a str, owner: &'a str) -> BoxFuture<'a, Result<bool, StoreError>>;
@@ -91,12 +91,12 @@ impl Wire for Link {
         self.run(&FORGET, name, vec![content.to_vec()])
     }
 
-    fn take<'a>(&'a self, name: &'a str, owner: &'a str, lease: Duration) -> BoxFuture<'a, Result<bool, StoreError>> {
-        self.run(&TAKE, name, vec![owner.into(), millis(lease)])
+    fn take<'a>(&'a self, name: &'a str, owner: &'a str, ttl: Duration) -> BoxFuture<'a, Result<bool, StoreError>> {
+        self.run(&TAKE, name, vec![owner.into(), millis(ttl)])
     }
 
-    fn extend<'a>(&'a self, name: &'a str, owner: &'a str, lease: Duration) -> BoxFuture<'a, Result<bool, StoreError>> {
-        self.run(&EXTEND, name, vec![owner.into(), millis(lease)])
+    fn extend<'a>(&'a self, name: &'a str, owner: &'a str, ttl: Duration) -> BoxFuture<'a, Result<bool, StoreError>> {
+        self.run(&EXTEND, name, vec![owner.into(), millis(ttl)])
     }
 
     fn leave<'a>(&'a self, name: &'a str, owner: &'a str) -> BoxFuture<'a, Result<bool, StoreError>> {
