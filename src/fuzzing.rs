@@ -19,7 +19,7 @@ use crate::{
         questions::{Captcha, DeviceCode},
         tokens::{Expiry, Life, Told, jwt_expiry},
     },
-    store::{Ends, Kept},
+    store::{Ends, Kept, NotBefore, RecordState, WaitReason},
     surfaces::{Issued, orderingstack, orderingstack_grants, shopmonkey, vitamojo, vms, vtex, vtex_shopper},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -189,20 +189,34 @@ fn is_read_as_written(record: &Record) {
     let written = record.to_json();
     let read = Record::from_json(written.expose()).expect("its own writing");
     assert_eq!(read.to_json().expose(), written.expose());
-    assert_eq!((read.generation, &read.key, &read.seed), (record.generation, &record.key, &record.seed));
+    assert_eq!((read.generation, &read.key), (record.generation, &record.key));
+    let digests = |record: &Record| (record.seed.clone(), record.refused.clone());
+    let kept = if record.is_tombstone() { (None, None) } else { digests(record) };
+    assert_eq!(digests(&read), kept);
     assert_eq!((read.is_tombstone(), &read.attempts), (record.is_tombstone(), &record.attempts));
+    assert_eq!((read.not_before, read.has_session()), (record.not_before, record.has_session()));
+    assert_eq!((read.expires_at(), read.time_to_live()), (record.expires_at(), record.time_to_live()));
+    assert_eq!(read.generation.to_text().parse().ok(), Some(read.generation));
+    let back = read.clone().brought_back_to(now().wall);
+    assert!(!back.is_ahead_of(now().wall), "{back:?}");
+    assert_eq!(back.time_to_live(), read.time_to_live());
+    if !read.is_ahead_of(now().wall) {
+        assert_eq!(back.to_json().expose(), written.expose());
+    }
+    let tombstone = Record::from_json(record.tombstone().to_json().expose()).expect("its own writing");
+    assert!(tombstone.is_tombstone() && digests(&tombstone) == (None, None));
     let shown = format!("{record:?}");
-    if let (Some(read), Some(kept)) = (&read.session, &record.session) {
+    if let (Some(read), Some(kept)) = (read.kept(), record.kept()) {
         let secrets = |kept: &Kept| (kept.access.clone(), kept.refresh.clone());
         let ((access, refresh), (ours, another)) = (secrets(read), secrets(kept));
         assert_eq!(access.expose(), ours.expose());
         assert_eq!(refresh.as_ref().map(Secret::expose), another.as_ref().map(Secret::expose));
-        let rest = |kept: &Kept| (kept.issued, kept.received, kept.ends, kept.evicted);
+        let rest = |kept: &Kept| (kept.issued, kept.received, kept.ends, kept.evicted, kept.rejections, kept.began);
         assert_eq!(rest(read), rest(kept));
         assert!(shown.contains("access: Secret(***)"));
     }
     let Some((tokens, received)) = read.tokens(now()) else {
-        assert!(read.is_tombstone());
+        assert!(!read.has_session());
         return;
     };
     assert!(received.wall <= now().wall && received.monotonic <= now().monotonic, "from the future");
@@ -251,16 +265,34 @@ impl Raw<'_> {
                 _ => Ends::At(self.time()),
             },
             evicted: self.byte() % 2 == 1,
+            rejections: u32::from(self.byte()),
+            began: self.time(),
         }
+    }
+
+    fn wait(&mut self) -> NotBefore {
+        let reason = match self.byte() % 4 {
+            0 => WaitReason::Throttled,
+            1 => WaitReason::Refused,
+            2 => WaitReason::Evicted,
+            _ => WaitReason::Outage,
+        };
+        NotBefore { until: self.time(), since: self.time(), reason, failures: u32::from(self.byte()) }
     }
 
     fn record(&mut self) -> Record {
         Record {
             key: self.some(Self::text),
             generation: Generation { lineage: self.number(), counter: self.number() },
-            session: self.some(Self::kept),
+            state: match self.byte() % 4 {
+                0 => RecordState::SignedOut,
+                1 => RecordState::Nothing,
+                _ => RecordState::Live(self.kept()),
+            },
             seed: self.some(Self::text),
             attempts: (0..self.byte() % 4).map(|_| self.time()).collect(),
+            not_before: self.some(Self::wait),
+            refused: self.some(Self::text),
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::Engine;
 use crate::{
     Error, ErrorKind,
-    store::{Generation, Record, StoreError},
+    store::{Generation, Record, RecordState, StoreError},
 };
 use std::time::{Duration, SystemTime};
 
@@ -62,8 +62,7 @@ impl Engine {
     fn ledger(&self, stored: Option<&Record>, attempts: Vec<SystemTime>) -> (Option<Generation>, Record) {
         let expected = stored.map(Record::generation);
         let generation = expected.map_or_else(|| Generation::first(self.chance.next()), Generation::next);
-        let key = Some(self.ledger.to_string());
-        (expected, Record { key, generation, session: None, seed: None, attempts })
+        (expected, Record { attempts, ..Record::new(&self.ledger, generation, RecordState::Nothing) })
     }
 
     fn tell_uncounted(&self, error: &StoreError) {

@@ -1023,7 +1023,7 @@ impl Engine {
         if !self.is_ours(record) {
             return nothing(Stored::Foreign(generation));
         }
-        let evicted = record.session.as_ref().is_some_and(|kept| kept.evicted);
+        let evicted = record.kept().is_some_and(|kept| kept.evicted);
         let held = self.hold(&tokens, generation, received, Born::Elsewhere).ok();
         let held = held.map(|held| Held { evicted, ..held });
         // A token that no header can carry may still have a refresh token.

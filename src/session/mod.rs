@@ -25,7 +25,7 @@ use crate::{
     chance::Chance,
     clock::{Clock, Now},
     retry::Timeouts,
-    store::{DynStore, Ends, Generation, Kept, Key, Record, StoreError, StoreLock, fingerprint},
+    store::{DynStore, Ends, Generation, Kept, Key, Record, RecordState, StoreError, StoreLock, fingerprint},
     surfaces::{Capabilities, DynIssuer, Placement, Renewal},
     telemetry::Telemetry,
 };
@@ -858,8 +858,9 @@ impl Engine {
         };
         let (access, refresh) = (tokens.access.clone(), tokens.refresh.clone());
         let seed = self.issuer.seed().map(|seed| fingerprint(generation.lineage, seed));
-        let session = Some(Kept { access, refresh, issued, received: now.wall, ends, evicted });
-        Record { key: Some(self.key.to_string()), generation, session, seed, attempts: Vec::new() }
+        let (received, began) = (now.wall, now.wall);
+        let kept = Kept { access, refresh, issued, received, ends, evicted, rejections: 0, began };
+        Record { seed, ..Record::new(&self.key, generation, RecordState::Live(kept)) }
     }
 
     fn hold(&self, tokens: &Tokens, generation: Generation, received: Now, born: Born) -> Result<Held, Error> {
@@ -1001,7 +1002,7 @@ impl Engine {
                 return (Ok(()), None);
             }
             self.state().ended = Some(stored.generation.lineage);
-            let tombstone = Record { generation: stored.generation.next(), session: None, ..stored.clone() };
+            let tombstone = stored.tombstone();
             match self.swap(&self.key, Some(stored.generation), tombstone).await {
                 Ok(true) => return (Ok(()), Some(stored)),
                 // Somebody saved a newer token of it in between: that one is to be buried.
@@ -1073,7 +1074,7 @@ impl State {
 impl Record {
     /// The kept tokens and the moment, on our clocks, at which their life began. `None` for a tombstone.
     pub(crate) fn tokens(&self, now: Now) -> Option<(Tokens, Now)> {
-        let kept = self.session.as_ref()?;
+        let kept = self.kept()?;
         let age = now.wall.duration_since(kept.received).unwrap_or_default();
         let received = Now { wall: now.wall - age, monotonic: now.monotonic.saturating_sub(age) };
         let life = match kept.ends {

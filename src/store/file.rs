@@ -331,7 +331,7 @@ impl Folder {
             return Ok(false);
         }
         self.sweep(key);
-        self.write(key, &record.to_json()).map(|()| true)
+        self.write(key, &record.to_bounded_json()?).map(|()| true)
     }
 
     /// Removes what killed processes began to write. Nobody else writes now.
@@ -473,9 +473,11 @@ fn mistake_in(app: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::{Ends, Kept, LONGEST, RecordState};
     use std::{
         pin::pin,
         task::{Context, Poll, Waker},
+        time::SystemTime,
     };
 
     fn key() -> Key {
@@ -483,7 +485,7 @@ mod tests {
     }
 
     fn record(generation: Generation) -> Record {
-        Record { key: Some(key().to_string()), generation, session: None, seed: None, attempts: Vec::new() }
+        Record::new(&key(), generation, RecordState::SignedOut)
     }
 
     fn names(folder: &Path) -> Vec<String> {
@@ -841,18 +843,21 @@ mod tests {
         assert!(pin!(Store::lock(&store, &key, Duration::ZERO)).poll(&mut context).is_ready());
     }
 
+    /// Tells each time a lock has been tried.
+    struct Tells(mpsc::SyncSender<()>);
+
+    impl Disk for Tells {
+        fn try_lock(&self, file: &File) -> io::Result<bool> {
+            let free = Local.try_lock(file);
+            self.0.send(()).expect("somebody listens");
+            free
+        }
+    }
+
     #[apply(hunted!)]
     async fn a_waiter_on_a_runtime_that_nobody_drives_keeps_the_lock_from_nobody() {
-        struct Tells(mpsc::SyncSender<()>);
-        impl Disk for Tells {
-            fn try_lock(&self, file: &File) -> io::Result<bool> {
-                let free = Local.try_lock(file);
-                self.0.send(()).expect("somebody listens");
-                free
-            }
-        }
         let home = tempfile::tempdir().expect("a folder");
-        let (tells, told) = mpsc::sync_channel(0);
+        let (tells, told) = mpsc::sync_channel(8);
         let (store, key) = (FileStore::on(Tells(tells), home.path().into()), key());
         let idle = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let mut waiting = Box::pin(Store::lock(&store, &key, Duration::from_secs(60)));
@@ -871,12 +876,14 @@ mod tests {
     #[apply(hunted!)]
     fn a_task_whose_thread_is_busy_gets_a_free_lock_when_it_is_polled_again() {
         let home = tempfile::tempdir().expect("a folder");
-        let (busy, other, key) = (FileStore::at(home.path()), FileStore::at(home.path()), key());
+        let (tells, told) = mpsc::sync_channel(8);
+        let (busy, other, key) = (FileStore::on(Tells(tells), home.path().into()), FileStore::at(home.path()), key());
         let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let (busy_thread, others) = (runtime(), runtime());
         let _inside = busy_thread.enter();
         let mut waiting = Box::pin(Store::lock(&busy, &key, Duration::from_secs(60)));
         assert!(waiting.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        told.recv().expect("it was tried");
         // Until the offer has been taken back.
         let given_back = others.block_on(async { Store::lock(&other, &key, FETCH * 5).await.expect("free") });
         drop(given_back);
@@ -885,5 +892,32 @@ mod tests {
         };
         let _held = got.expect("the lock");
         others.block_on(async { Store::lock(&other, &key, Duration::ZERO).await.expect_err("it is held") });
+    }
+
+    #[apply(hunted!)]
+    async fn what_is_too_long_to_be_read_again_is_not_saved() {
+        let home = tempfile::tempdir().expect("a folder");
+        let (store, key, first) = (FileStore::at(home.path()), key(), Generation::first(7));
+        let kept = |length: usize| {
+            // Each quote is written as two characters.
+            let (access, at) = ("\"".repeat(length / 2), SystemTime::UNIX_EPOCH);
+            let state = RecordState::Live(Kept {
+                access: access.into(),
+                refresh: None,
+                issued: at,
+                received: at,
+                ends: Ends::Never,
+                evicted: false,
+                rejections: 0,
+                began: at,
+            });
+            Record { state, ..record(first) }
+        };
+        let around = LONGEST - kept(0).to_json().expose().len();
+        let error = store.compare_and_swap(&key, None, kept(around + 2)).await.expect_err("too long");
+        assert!(error.to_string().contains("longer than any store keeps"), "{error}");
+        assert_eq!(names(home.path()), ["key.save"]);
+        assert!(store.compare_and_swap(&key, None, kept(around / 2 * 2)).await.expect("it fits"));
+        assert_eq!(store.load(&key).await.expect("whole").map(|kept| kept.generation()), Some(first));
     }
 }

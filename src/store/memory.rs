@@ -121,9 +121,10 @@ impl Store for MemoryStore {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::RecordState;
 
     fn record(generation: Generation) -> Record {
-        Record { key: None, generation, session: None, seed: None, attempts: Vec::new() }
+        Record::new(&Key::new("vms", &[]), generation, RecordState::SignedOut)
     }
 
     #[apply(hunted!)]

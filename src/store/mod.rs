@@ -11,13 +11,15 @@ pub(crate) mod redis;
 pub use file::FileStore;
 pub use memory::MemoryStore;
 pub use record::Record;
-pub(crate) use record::{Ends, Kept};
+pub(crate) use record::{Ends, Kept, LONGEST, RecordState};
+#[allow(unused_imports, reason = "the engine does not keep what it learns yet")]
+pub(crate) use record::{NotBefore, WaitReason};
 #[cfg(feature = "redis")]
 pub use redis::RedisStore;
 
 use crate::{BoxFuture, Secret};
 use sha2::{Digest, Sha256};
-use std::{fmt, future::Future, sync::Arc, time::Duration};
+use std::{fmt, future::Future, str::FromStr, sync::Arc, time::Duration};
 use tokio::runtime::Handle;
 
 /// Keeps sessions between calls, and lets those who share it renew one at a time.
@@ -94,7 +96,8 @@ fn hex(bytes: &[u8]) -> String {
 
 /// Which token of which session: a random lineage and a counter within it.
 ///
-/// Within one lineage a larger counter is newer. Two lineages cannot be ordered.
+/// Within one lineage a larger counter is newer. Two lineages cannot be ordered. [`Display`](fmt::Display) shortens it, for
+/// logs; [`to_text`](Self::to_text) does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Generation {
     pub(crate) lineage: u64,
@@ -121,6 +124,35 @@ impl Generation {
     #[must_use]
     pub fn counter(&self) -> u64 {
         self.counter
+    }
+
+    /// The whole of it as text, for a store that compares: `0123456789abcdef.7`. Reading that gives the same one.
+    ///
+    /// ```
+    /// # use keyway::Generation;
+    /// let generation: Generation = "0123456789abcdef.7".parse()?;
+    /// assert_eq!(generation.to_text(), "0123456789abcdef.7");
+    /// assert_eq!(generation.to_string(), "01234567.7", "shortened, for people");
+    /// # Ok::<(), keyway::StoreError>(())
+    /// ```
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        format!("{:016x}.{}", self.lineage, self.counter)
+    }
+}
+
+/// Reads what [`Generation::to_text`] wrote, and nothing else.
+impl FromStr for Generation {
+    type Err = StoreError;
+
+    fn from_str(text: &str) -> Result<Self, StoreError> {
+        let read = text.split_once('.').and_then(|(lineage, counter)| {
+            let lineage = u64::from_str_radix(lineage, 16).ok()?;
+            Some(Self { lineage, counter: counter.parse().ok()? })
+        });
+        // One text for each: two that differ are two generations.
+        read.filter(|read| read.to_text() == text)
+            .ok_or_else(|| StoreError::new("this is not the text of a generation: use what Generation::to_text() gave"))
     }
 }
 
@@ -372,6 +404,28 @@ mod tests {
         assert_ne!(one, key(&[("url", "https://ab"), ("login", "")]));
         assert_ne!(one, key(&[("url", "https://a"), ("login", "c")]));
         assert_ne!(one, Key::new("vitamojo", &[("url", "https://a"), ("login", "b")]).to_string());
+    }
+
+    #[apply(hunted!)]
+    fn a_generation_comes_back_from_its_text_whole() {
+        for (lineage, counter) in [(0, 0), (1, 1), (u64::MAX, u64::MAX), (0x0123_4567_89ab_cdef, 10)] {
+            let generation = Generation { lineage, counter };
+            assert_eq!(generation.to_text().parse::<Generation>().expect("its own text"), generation);
+        }
+        let shown = Generation { lineage: 1 << 63, counter: 7 }.to_string();
+        for wrong in [
+            "",
+            ".",
+            "7",
+            &shown,
+            "0123456789ABCDEF.7",
+            "0123456789abcdef.07",
+            "0123456789abcdef.+7",
+            "+123456789abcdef.7",
+            "0123456789abcdef.7 ",
+        ] {
+            wrong.parse::<Generation>().expect_err(wrong);
+        }
     }
 
     #[apply(hunted!)]

@@ -155,7 +155,7 @@ pub use vtex::{FakeVtex, FakeVtexBuilder};
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), keyway::StoreError> {
 /// let (store, key) = (MemoryStore::new(), testing::key("one"));
-/// let record = Record::from_json(r#"{"schema":2,"lineage":7,"counter":1}"#)?;
+/// let record = Record::from_json(r#"{"schema":3,"lineage":7,"counter":1}"#)?;
 /// assert!(store.compare_and_swap(&key, None, record).await?);
 /// assert!(store.load(&testing::key("another")).await?.is_none());
 /// # Ok(()) }

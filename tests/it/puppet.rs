@@ -217,8 +217,8 @@ impl Store for Puppet {
     }
 
     async fn compare_and_swap(&self, key: &Key, old: Option<Generation>, new: Record) -> Result<bool, StoreError> {
-        // So is what counts attempts.
-        let tombstone = new.is_tombstone();
+        // What counts attempts passes as one does.
+        let tombstone = !new.has_session();
         let pull = self.strings.lock().unwrap().next_swap(tombstone);
         let after = match pull {
             None => None,

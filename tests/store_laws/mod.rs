@@ -74,7 +74,7 @@ pub(crate) async fn a_tombstone_stands_in_the_place_of_a_session<S: Shop>() {
     let Some(shop) = S::open().await else { return };
     let (store, key) = (shop.store(), key("one"));
     assert!(store.compare_and_swap(&key, None, record(1, 1)).await.unwrap());
-    let tombstone = Record::from_json(r#"{"schema":2,"lineage":1,"counter":2}"#).unwrap();
+    let tombstone = Record::from_json(r#"{"schema":3,"lineage":1,"counter":2,"signed_out":true}"#).unwrap();
     assert!(store.compare_and_swap(&key, Some(generation(1, 1)), tombstone).await.unwrap());
     assert!(store.load(&key).await.unwrap().unwrap().is_tombstone());
     // A renewal that began before the sign-out comes too late.
@@ -231,17 +231,36 @@ pub(crate) async fn a_record_comes_back_as_it_was<S: Shop>() {
     let Some(shop) = S::open().await else { return };
     let (store, key) = (shop.store(), key("one"));
     let session = format!(
-        r#"{{"schema":2,"key":"{key}","lineage":{},"counter":7,"seed":"digest","session":{{"access":"ac\"cess ü","refresh":"refresh","issued_ms":1000,"received_ms":1010,"ends":4600000,"evicted":true}}}}"#,
+        r#"{{"schema":3,"key":"{key}","lineage":{},"counter":7,"seed":"digest","session":{{"access":"ac\"cess ü","refresh":"refresh","issued_ms":1000,"received_ms":1010,"ends":4600000,"evicted":true,"rejections":2,"began_ms":900}}}}"#,
         u64::MAX
     );
-    let attempts = format!(r#"{{"schema":2,"key":"{key}","lineage":3,"counter":1,"attempts_ms":[5,6,7]}}"#);
+    let attempts = format!(r#"{{"schema":3,"key":"{key}","lineage":3,"counter":1,"attempts_ms":[5,6,7]}}"#);
     let mut expected = None;
-    for json in [session, attempts] {
+    let learnt = format!(
+        r#"{{"schema":3,"key":"{key}","lineage":4,"counter":1,"not_before":{{"until_ms":90,"since_ms":60,"reason":"throttled","failures":2}},"refused":"digest"}}"#
+    );
+    for json in [session, attempts, learnt] {
         let record = Record::from_json(&json).unwrap();
         assert!(store.compare_and_swap(&key, expected, record.clone()).await.unwrap());
         let back = shop.store().load(&key).await.unwrap().unwrap();
         assert_eq!(back.to_json().expose(), json);
         expected = Some(record.generation());
+    }
+}
+
+/// A store may refuse what is too long for it; it must not take it and have something else at the next start.
+pub(crate) async fn a_token_of_any_length_is_kept_whole_or_refused<S: Shop>() {
+    let Some(shop) = S::open().await else { return };
+    let (store, key) = (shop.store(), key("one"));
+    assert!(store.compare_and_swap(&key, None, record(1, 1)).await.unwrap());
+    // A little less than the longest text that can be read.
+    let long = record(1, 2).to_json().expose().replace("a-1-2", &"a".repeat((1 << 20) - 300));
+    let long = Record::from_json(&long).unwrap();
+    let saved = store.compare_and_swap(&key, Some(generation(1, 1)), long.clone()).await;
+    let found = shop.store().load(&key).await.unwrap().unwrap();
+    match saved {
+        Ok(saved) => assert!(saved && found.to_json().expose() == long.to_json().expose()),
+        Err(_) => assert_eq!(found.generation(), generation(1, 1)),
     }
 }
 
@@ -307,6 +326,7 @@ macro_rules! store_laws {
                 a_lock_that_is_released_is_free_when_that_returns
                 two_keys_never_mix
                 a_record_comes_back_as_it_was
+                a_token_of_any_length_is_kept_whole_or_refused
                 clients_that_share_it_share_sessions_and_attempts
                 what_it_says_holds_no_secret
             );

@@ -207,8 +207,8 @@ impl Store for RedisStore {
         expected: Option<Generation>,
         record: Record,
     ) -> Result<bool, StoreError> {
-        let written = kept::write(&record, self.chance.next());
-        self.wire.swap(&self.name(key, "session"), expected, &written, kept::keep_for(&record)).await
+        let written = kept::write(&record, self.chance.next())?;
+        self.wire.swap(&self.name(key, "session"), expected, &written, record.time_to_live()).await
     }
 
     async fn remove(&self, key: &Key) -> Result<(), StoreError> {

@@ -1,7 +1,7 @@
 //! Redis as a map, for simulations: the same commands as pure steps, and counted. A test holds them to the scripts that the
 //! real one runs.
 
-use super::{kept, wire::Wire};
+use super::wire::Wire;
 use crate::{
     BoxFuture, Secret,
     clock::Clock,
@@ -125,7 +125,7 @@ impl Wire for Model {
         written: &'a Secret,
         keep: Duration,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
-        let expected = expected.map(kept::word).unwrap_or_default();
+        let expected = expected.as_ref().map(Generation::to_text).unwrap_or_default();
         self.command(move |names, now| names.swap(now, name, &expected, written.expose().as_bytes(), keep))
     }
 
@@ -179,12 +179,12 @@ mod tests {
             let (name, owner) = (NAMES[pick(0, 2)], OWNERS[pick(8, 3)]);
             let keep = LONG * (1 + pick(16, 3) as u32);
             let expected = Some(generation(pick(24, 4) as u64)).filter(|_| pick(32, 3) > 0);
-            let written = Secret::from(format!("{} {}\nrest", kept::word(generation(pick(40, 4) as u64)), pick(44, 2)));
+            let written = Secret::from(format!("{} {}\nrest", generation(pick(40, 4) as u64).to_text(), pick(44, 2)));
             let is = model.get(now, name).map(<[u8]>::to_vec);
             let (real, modelled) = match pick(48, 8) {
                 0 => (link.get(name).await.unwrap() == is, true),
                 1..=3 => {
-                    let word = expected.map(kept::word).unwrap_or_default();
+                    let word = expected.as_ref().map(Generation::to_text).unwrap_or_default();
                     let swapped = model.swap(now, name, &word, written.expose().as_bytes(), keep);
                     (link.swap(name, expected, &written, keep).await.unwrap(), swapped)
                 }

@@ -1,9 +1,6 @@
 //! What is said to Redis: six commands. Each is about one name, and one whose answer was lost can be said again.
 
-use super::{
-    kept,
-    link::{Line, Link},
-};
+use super::link::{Line, Link};
 use crate::{
     BoxFuture, Secret,
     store::{Generation, StoreError},
@@ -83,7 +80,7 @@ impl Wire for Link {
         written: &'a Secret,
         keep: Duration,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
-        let expected = expected.map(kept::word).unwrap_or_default();
+        let expected = expected.as_ref().map(Generation::to_text).unwrap_or_default();
         self.run(&SWAP, name, vec![expected.into(), written.expose().into(), millis(keep)])
     }
 
