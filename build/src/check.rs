@@ -9,18 +9,21 @@ use super::{
     facts::success_member,
     names,
     prepare::{has_secret_in_url, is_set_by_us, tenant_choice},
-    reach::{Reach, all_members, is_named_type, is_text_enum, is_union, leads_to_essential},
+    reach::{Reach, all_members, is_named_type, is_open_enum, is_text_enum, is_union, leads_to_essential},
     shape::json_type,
 };
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-const CERTAINTIES: &[&str] = &["documented", "example only", "observed", "inferred", "guessed"];
+const CERTAINTIES: &[&str] = &["documented", "example only", "vendor source", "observed", "inferred", "guessed"];
 const STEPS: &[&str] = &["sign-in", "renew", "sign-out", "challenge"];
-const ROLES: &[&str] = &["user", "service", "module", "key"];
+const ROLES: &[&str] = &["user", "service", "module", "key", CLIENT];
+/// The client itself: no session satisfies it.
+const CLIENT: &str = "client";
 const MARKS: &[&str] = &[
     "x-certainty",
     "x-essential",
+    "x-exact-pattern",
     "x-hand-written",
     "x-json-string",
     "x-resend",
@@ -30,6 +33,7 @@ const MARKS: &[&str] = &[
     "x-source",
     "x-success-member",
     "x-tenant",
+    "x-vendor-required",
 ];
 
 pub(crate) fn document(document: &Document) -> Found<()> {
@@ -132,10 +136,14 @@ fn security_schemes(document: &Document, complaints: &mut Complaints) {
         let place = format!("security scheme `{name}`");
         match scheme["x-role"].as_str() {
             Some(role) if ROLES.contains(&role) => {}
-            Some(role) => complaints.add(&place, format!("`x-role` is `{role}`"), "say user, service, module or key"),
-            None => {
-                complaints.add(&place, "`x-role` is missing", "say user, service, module or key: whose session it is")
+            Some(role) => {
+                complaints.add(&place, format!("`x-role` is `{role}`"), "say user, service, module, key or client")
             }
+            None => complaints.add(
+                &place,
+                "`x-role` is missing",
+                "say user, service, module or key: whose session it is; or client, if it is no session's",
+            ),
         }
     }
 }
@@ -148,9 +156,16 @@ fn security(document: &Document, operation: Operation<'_>, complaints: &mut Comp
     };
     for alternative in alternatives {
         let schemes: Vec<&str> = members(alternative).map(|(name, _)| name).collect();
-        if schemes.len() != 1 {
-            let what = format!("a security alternative names {} schemes", schemes.len());
-            complaints.add(&place, what, "name exactly one scheme in each: one session satisfies it or it does not");
+        let role = |scheme: &&str| document.security_scheme(scheme).map(|scheme| text(&scheme["x-role"]));
+        let roles: BTreeSet<_> = schemes.iter().filter_map(role).collect();
+        if schemes.is_empty() || roles.len() > 1 {
+            let what = format!("a security alternative names {} schemes of {} roles", schemes.len(), roles.len());
+            let cure = "name schemes of one role in each: one session satisfies all of them or none";
+            complaints.add(&place, what, cure);
+        }
+        if roles.contains(CLIENT) && !operation.value["x-session-step"].is_string() {
+            let what = "the client's own credentials open it, and it makes no session";
+            complaints.add(&place, what, "say with `x-session-step` what it does, or name a session's scheme");
         }
         for scheme in schemes.into_iter().filter(|scheme| document.security_scheme(scheme).is_none()) {
             let cure = "declare it under `components/securitySchemes` with its `x-role`";
@@ -173,10 +188,11 @@ fn schemas(document: &Document, complaints: &mut Complaints) {
             complaints.add(&place, "it contains itself", "put an object with members in between");
         }
         marks(schema, &place, complaints);
-        let is_component_enum = is_text_enum(schema);
-        if !is_component_enum {
-            shape(document, schema, &place, complaints);
+        certainty(schema, &place, complaints);
+        if is_text_enum(schema) {
+            continue;
         }
+        shape(document, schema, &place, complaints);
         if is_union(schema) {
             union(document, schema, &place, complaints);
         }
@@ -192,11 +208,17 @@ fn below(document: &Document, schema: &Value, place: &str, complaints: &mut Comp
             continue;
         }
         marks(child, &place, complaints);
+        certainty(child, &place, complaints);
         shape(document, child, &place, complaints);
         let is_part = word.contains("allOf");
         if has_members(child) && !is_part {
             let cure = "give it a name under `components/schemas` and refer to it";
             complaints.add(&place, "an object is written in line", cure);
+        }
+        if is_open_enum(child) {
+            let cure = "give it a name under `components/schemas`";
+            complaints.add(&place, "a string enum is written in line", cure);
+            continue;
         }
         if is_union(child) {
             complaints.add(&place, "a choice is written in line", "give it a name under `components/schemas`");
@@ -293,6 +315,11 @@ fn marks(value: &Value, place: &str, complaints: &mut Complaints) {
         let cure = format!("use one of {}", MARKS.join(", "));
         complaints.add(place, format!("the mark `{mark}` is not known"), cure);
     }
+}
+
+/// How sure a schema, a member or a parameter is. Nothing means as sure as what it stands in.
+fn certainty(value: &Value, place: &str, complaints: &mut Complaints) {
+    one_of(value, "x-certainty", CERTAINTIES, false, place, complaints);
 }
 
 // ---- operations ----
@@ -431,6 +458,7 @@ fn parameters(document: &Document, operation: Operation<'_>, complaints: &mut Co
         let place = format!("{place}, parameter `{name}`");
         described(parameter, &place, "say in a sentence what it is", complaints);
         marks(parameter, &place, complaints);
+        certainty(parameter, &place, complaints);
         if parameter["x-tenant"] == true && parameter["in"] != "header" {
             complaints.add(&place, "`x-tenant` marks something that is no header", "drop the mark");
         }

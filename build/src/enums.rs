@@ -2,11 +2,11 @@
 
 use super::{
     complaint::{Complaints, Found},
-    document::{Document, list, text},
+    document::{Document, text},
     facade::{docs, module},
     generate::open_enums,
     names,
-    reach::Reach,
+    reach::{Reach, enum_values},
 };
 use quote::format_ident;
 use serde_json::Value;
@@ -34,7 +34,7 @@ pub(crate) fn add(code: &mut syn::File, surface: &str, document: &Document, reac
 fn variants(schema: &Value) -> Result<Vec<(String, &str)>, (String, &'static str)> {
     let mut seen = BTreeMap::new();
     let mut variants = Vec::new();
-    for value in list(&schema["enum"]).iter().filter(|value| !value.is_null()).map(text) {
+    for value in enum_values(schema).iter().filter(|value| !value.is_null()).map(text) {
         let variant = names::pascal(value);
         if variant.is_empty() || variant == OTHER {
             let cure = "write the schema as a plain string and name the values in its description";

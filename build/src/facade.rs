@@ -221,7 +221,7 @@ fn certainty(mark: &str) -> &'static str {
         "example only" => "The vendor shows it in an example only.",
         "observed" => "The vendor does not document it; clients were seen to use it.",
         "inferred" => "The path is inferred from what is known around it.",
-        _ => "The path is a guess: a 404 may mean that the vendor calls it differently.",
+        _ => "The path is a guess: a 404 or 405 may mean that the vendor calls it differently.",
     }
 }
 

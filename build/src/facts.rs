@@ -73,6 +73,7 @@ fn row(
         None => format_ident!("Call"),
     };
     let tenant = tenant(document, operation);
+    let client = schemes(document, operation).any(|role| role == "client");
     // The wire of a hand-written operation reads its failures itself: nothing generated speaks of their types.
     let failures = if operation.is_hand_written() { Vec::new() } else { failures(document, reach, operation) };
     let answers = answers(document, operation, shapes);
@@ -93,6 +94,7 @@ fn row(
             certainty: Certainty::#certainty,
             step: Step::#step,
             tenant: #tenant,
+            client: #client,
             failures: &[#(#failures),*],
             answers: &[#(#answers),*],
             body: #body,
@@ -109,18 +111,22 @@ fn optional(value: Option<TokenStream>) -> TokenStream {
     }
 }
 
-/// Whose session may call the operation, in the document's order.
+/// Whose session may call the operation, in the document's order; nobody's, if the client's own credentials open it.
 pub(crate) fn roles<'d>(document: &'d Document, operation: Operation<'d>) -> Vec<&'d str> {
     let mut roles = Vec::new();
-    for alternative in list(&operation.value["security"]) {
-        for (scheme, _) in members(alternative) {
-            let role = document.security_scheme(scheme).map(|scheme| text(&scheme["x-role"])).unwrap_or_default();
-            if !roles.contains(&role) {
-                roles.push(role);
-            }
+    for role in schemes(document, operation) {
+        // The client's own credentials are no session's.
+        if role != "client" && !roles.contains(&role) {
+            roles.push(role);
         }
     }
     roles
+}
+
+/// The role of every scheme that an operation names.
+fn schemes<'d>(document: &'d Document, operation: Operation<'d>) -> impl Iterator<Item = &'d str> {
+    let named = list(&operation.value["security"]).iter().flat_map(members);
+    named.filter_map(|(scheme, _)| document.security_scheme(scheme)).map(|scheme| text(&scheme["x-role"]))
 }
 
 fn tenant(document: &Document, operation: Operation<'_>) -> TokenStream {

@@ -143,7 +143,7 @@ impl<'d> Reader<'d> {
             minimum: schema["minimum"].as_f64(),
             maximum: schema["maximum"].as_f64(),
             uuid: schema["format"] == "uuid",
-            pattern: schema["pattern"].as_str().and_then(|pattern| self.pattern(operation, pattern)),
+            pattern: exact_pattern(schema).and_then(|pattern| self.pattern(operation, pattern)),
             ..Rule::default()
         }
     }
@@ -205,6 +205,11 @@ impl Rule {
         }
         quote!(Rule { #(#fields,)* ..Rule::ANY })
     }
+}
+
+/// Beside a pattern that every tool can read there may be the one that the vendor means: it counts.
+fn exact_pattern(schema: &Value) -> Option<&str> {
+    schema["x-exact-pattern"].as_str().or(schema["pattern"].as_str())
 }
 
 /// `static PATTERN_0: Pattern = …`

@@ -44,11 +44,24 @@ pub(crate) fn is_named_type(schema: &Value) -> bool {
 }
 
 pub(crate) fn is_text_enum(schema: &Value) -> bool {
-    schema["type"] == "string" && schema["enum"].is_array()
+    (schema["type"] == "string" && schema["enum"].is_array()) || is_open_enum(schema)
+}
+
+/// `anyOf` of known texts and of any text: how other tools are told that a list is open.
+pub(crate) fn is_open_enum(schema: &Value) -> bool {
+    let parts = list(&schema["anyOf"]);
+    let known = parts.iter().filter(|part| part["enum"].is_array()).count();
+    parts.len() == 2 && known == 1 && parts.iter().all(|part| part["type"] == "string")
+}
+
+/// The texts that an enum names.
+pub(crate) fn enum_values(schema: &Value) -> &[Value] {
+    let parts = list(&schema["anyOf"]).iter().chain([schema]);
+    parts.map(|part| list(&part["enum"])).find(|values| !values.is_empty()).unwrap_or_default()
 }
 
 pub(crate) fn is_union(schema: &Value) -> bool {
-    schema["oneOf"].is_array() || schema["anyOf"].is_array()
+    (schema["oneOf"].is_array() || schema["anyOf"].is_array()) && !is_open_enum(schema)
 }
 
 fn is_object(schema: &Value) -> bool {

@@ -2,7 +2,7 @@
 
 use super::{
     document::{Document, has_members, is_secret, list, members, reference, schema_name, text},
-    reach::{Reach, essential_names, is_named_type, is_union},
+    reach::{Reach, essential_names, is_named_type, is_open_enum, is_union},
 };
 use serde_json::{Map, Value, json};
 
@@ -75,6 +75,9 @@ impl Shaper<'_> {
         }
         if is_secret(schema) {
             return json!({ "type": "string", "format": "password" });
+        }
+        if is_open_enum(schema) {
+            return json!({ "type": "string" });
         }
         match text(&schema["type"]) {
             "array" => json!({ "type": "array", "items": self.shape(&schema["items"]) }),
@@ -152,6 +155,9 @@ impl Shaper<'_> {
 /// The JSON type of a schema, as far as it has one.
 pub(crate) fn json_type<'d>(document: &'d Document, schema: &'d Value) -> &'d str {
     let schema = document.resolve(schema);
+    if is_open_enum(schema) {
+        return "string";
+    }
     match (text(&schema["type"]), list(&schema["allOf"])) {
         ("integer", _) => "number",
         ("", [first, ..]) => json_type(document, first),

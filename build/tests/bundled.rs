@@ -6,7 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 use keyway_build::Error;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::{fs, path::Path};
 
 const FILE: &str = "specs/small.json";
@@ -105,10 +105,10 @@ refused! {
     an_operation_without_a_description_is_refused: "description_missing" => "operation `getToken`", "`description` is missing", "what it does";
     a_member_without_a_description_is_refused: "member_description_missing" => "schema `Failure`, member `message`", "`description` is missing", "with its unit";
     an_operation_without_security_is_refused: "security_missing" => "operation `getToken`", "`security` is missing", "say `[]` for none";
-    an_alternative_of_several_schemes_is_refused: "security_with_two_schemes" => "operation `getThing`", "names 2 schemes", "exactly one";
+    an_alternative_of_several_schemes_is_refused: "security_with_two_schemes" => "operation `getThing`", "names 2 schemes of 2 roles", "schemes of one role";
     an_undeclared_security_scheme_is_refused: "security_undeclared" => "operation `getThing`", "`admin` is not declared", "components/securitySchemes";
     a_scheme_without_a_role_is_refused: "role_missing" => "security scheme `user`", "`x-role` is missing", "user, service, module or key";
-    an_unknown_role_is_refused: "role_unknown" => "security scheme `user`", "`x-role` is `admin`", "user, service, module or key";
+    an_unknown_role_is_refused: "role_unknown" => "security scheme `user`", "`x-role` is `admin`", "user, service, module, key or client";
     a_path_parameter_that_is_not_in_the_path_is_refused: "path_parameter_not_in_path" => "operation `getToken`", "`account` does not stand in the path `/v1/token`", "put `{account}` into the path";
     a_path_segment_that_is_only_in_part_a_parameter_is_refused: "path_segment_in_part" => "operation `getFile`", "`{name}.json` is only in part", "make it the whole";
     a_secret_in_an_unmarked_url_is_refused: "secret_url_not_marked" => "operation `endToken`", "is a secret, and the URL is not marked", "\"x-secret-url\": true";
@@ -317,6 +317,52 @@ fn enums_are_open() {
     );
 }
 
+/// The code of the good document with something said in another way.
+fn code_with(patch: Value) -> String {
+    let mut document: Value = serde_json::from_str(&read("good")).expect("JSON");
+    merge(&mut document, patch);
+    squeezed(&keyway_build::document(FILE).text(document.to_string()).code("small").expect("a good document"))
+}
+
+#[test]
+fn an_enum_that_tells_other_tools_that_it_is_open_makes_the_same_type() {
+    let open = json!({
+        "type": null,
+        "enum": null,
+        "anyOf": [{ "type": "string", "enum": ["light-blue", "RED"] }, { "type": "string" }],
+    });
+    assert_eq!(code_with(json!({ "components": { "schemas": { "Colour": open } } })), code());
+}
+
+#[test]
+fn several_schemes_of_one_role_are_one_session() {
+    let both = json!([{ "user": [], "badge": [] }, { "service": [] }]);
+    let badge = json!({ "type": "apiKey", "in": "header", "name": "badge", "x-role": "user" });
+    let one = json!({ "paths": { "/v1/things/{id}": { "get": { "security": [{ "user": [] }, { "service": [] }] } } } });
+    let patch = json!({
+        "paths": { "/v1/things/{id}": { "get": { "security": both } } },
+        "components": { "securitySchemes": { "badge": badge } },
+    });
+    assert_eq!(code_with(patch), code_with(one));
+}
+
+#[test]
+fn the_clients_own_credentials_are_no_session() {
+    let patch = json!({
+        "paths": { "/v1/token": { "post": { "security": [{ "client": [] }] } } },
+        "components": { "securitySchemes": { "client": { "type": "http", "scheme": "basic", "x-role": "client" } } },
+    });
+    assert_eq!(code_with(patch).replace("client:true", "client:false"), code());
+}
+
+#[test]
+fn of_two_patterns_the_exact_one_counts() {
+    let exact = json!({ "pattern": "^.*$", "x-exact-pattern": r"^[\p{L}]+$" });
+    let only = json!({ "pattern": r"^[\p{L}]+$" });
+    let with = |name: Value| code_with(json!({ "components": { "schemas": { "Name": name } } }));
+    assert_eq!(with(exact), with(only));
+}
+
 #[test]
 fn a_choice_has_a_variant_per_json_type() {
     assert_has(&code(), &["pub enum Moment { /// A text. Text(::std::string::String), /// A number. Number(i64), }"]);
@@ -367,7 +413,7 @@ fn operations_tell_their_certainty_session_and_repeatability() {
     assert_has(
         &code(),
         &[
-            "/// - `GET /base/v1/things/{id}`. The path is a guess: a 404 may mean that the vendor calls it differently.",
+            "/// - `GET /base/v1/things/{id}`. The path is a guess: a 404 or 405 may mean that the vendor calls it differently.",
             "/// - Needs a user or service session.",
             "/// - Sent again by itself when the outcome of the first attempt is unknown.",
             "/// - Needs no session.",

@@ -167,13 +167,19 @@ impl<'a> Verdict<'a> {
             .with_body(self.body.clone().filter(|_| shown))
     }
 
+    /// There is nothing at a guessed path, or nothing with this method: the same mistake.
+    fn is_wrong_guess(&self) -> bool {
+        matches!(self.status, 404 | 405) && self.facts.certainty == Certainty::Guessed
+    }
+
     fn meaning(&self, has_fields: bool) -> (ErrorKind, String) {
         let status = self.status;
         match status {
             401 => (ErrorKind::Unauthorized, "the vendor does not accept this session".into()),
             403 => (ErrorKind::Forbidden, "the vendor forbids this call".into()),
-            404 if self.facts.certainty == Certainty::Guessed => {
-                (ErrorKind::Api, format!("nothing was found at {}, and that path is a guess of ours", self.facts.path))
+            _ if self.is_wrong_guess() => {
+                let why = if status == 404 { "nothing was found" } else { "this method is not allowed" };
+                (ErrorKind::Api, format!("{why} at {}, and that path is a guess of ours", self.facts.path))
             }
             408 | 504 => (ErrorKind::Timeout, "the vendor took too long".into()),
             422 => (ErrorKind::Validation, "the vendor refused the values it was sent".into()),
@@ -193,7 +199,7 @@ impl<'a> Verdict<'a> {
             ErrorKind::Throttled => "let the next call wait",
             ErrorKind::Outage | ErrorKind::Timeout => "try later",
             ErrorKind::Protocol => "check the address given to the builder",
-            ErrorKind::Api if self.status == 404 && self.facts.certainty == Certainty::Guessed => {
+            ErrorKind::Api if self.is_wrong_guess() => {
                 "ask the vendor for the real one and give it to .operation_path(..) on the builder"
             }
             ErrorKind::Api => "see error.code() and error.body()",

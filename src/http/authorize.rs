@@ -6,7 +6,7 @@ use super::{
     limits::is_uuid,
 };
 use crate::{Error, Generation, Lease};
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, header::AUTHORIZATION};
 use reqwest::Request;
 use std::net::IpAddr;
 use url::{Host, Position, Url};
@@ -107,6 +107,14 @@ impl Core {
                     .advice("set .tenant(..) on the builder")
                     .at(facts.operation))
             }
+        }
+    }
+
+    /// A call that makes sessions says which program asks, if its document wants that. No session goes along.
+    pub(super) fn set_own_credentials(&self, request: &mut Request, facts: &Facts) {
+        let own = self.0.own_credentials.as_ref().filter(|_| facts.client && self.0.origins.include(request.url()));
+        if let Some(own) = own {
+            request.headers_mut().insert(AUTHORIZATION, own.clone());
         }
     }
 

@@ -18,6 +18,8 @@ pub(crate) struct Facts {
     pub(crate) certainty: Certainty,
     pub(crate) step: Step,
     pub(crate) tenant: TenantHeader,
+    /// The program's own id and secret open it, and no session does.
+    pub(crate) client: bool,
     /// Typed bodies of the documented failures.
     pub(crate) failures: &'static [Failure],
     /// The documented answers, by status, and what stands in each; the first that covers a status counts.
@@ -45,6 +47,7 @@ pub(crate) enum Role {
 pub(crate) enum Certainty {
     Documented,
     ExampleOnly,
+    VendorSource,
     Observed,
     Inferred,
     Guessed,

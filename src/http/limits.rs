@@ -245,6 +245,7 @@ mod tests {
         certainty: Certainty::Documented,
         step: Step::Call,
         tenant: TenantHeader::Undeclared,
+        client: false,
         failures: &[],
         answers: &[],
         body: Some(&BODY),

@@ -62,6 +62,8 @@ pub(crate) struct Parts {
     /// Whose session this is.
     pub(crate) role: Role,
     pub(crate) tenant: Option<(HeaderName, HeaderValue)>,
+    /// What says which program asks, where a document wants that: `Basic` with the client's id and secret.
+    pub(crate) own_credentials: Option<HeaderValue>,
     pub(crate) timeouts: Timeouts,
     pub(crate) retry: Retry,
     pub(crate) clock: Arc<dyn Clock>,
@@ -106,6 +108,7 @@ impl Core {
         limits::check(facts, &request)?;
         self.allowed(facts)?;
         self.set_tenant(&mut request, facts)?;
+        self.set_own_credentials(&mut request, facts);
         self.0.paths.apply(facts, request.url_mut());
         let response = match facts.step {
             // A session that shall end is not renewed for it, and a 401 says that it has ended.

@@ -76,6 +76,7 @@ mod tests {
         certainty: Certainty::Guessed,
         step: Step::Call,
         tenant: TenantHeader::Undeclared,
+        client: false,
         failures: &[],
         answers: &[],
         body: None,

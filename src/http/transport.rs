@@ -189,12 +189,7 @@ impl AuthCall {
 
     /// Says which client asks (RFC 6749, 2.3.1): both parts form-encoded first, so that a colon cannot move the border.
     pub(crate) fn basic(mut self, id: &str, secret: &Secret) -> Result<Self, Error> {
-        let encode = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-        let pair = STANDARD.encode(format!("{}:{}", encode(id), encode(secret.expose())));
-        let mut value = HeaderValue::try_from(format!("Basic {pair}"))
-            .map_err(|_| Error::config("the client's id and secret cannot be sent as a header"))?;
-        value.set_sensitive(true);
-        self.headers.insert(header::AUTHORIZATION, value);
+        self.headers.insert(header::AUTHORIZATION, basic(id, secret)?);
         Ok(self)
     }
 
@@ -206,6 +201,16 @@ impl AuthCall {
         self.headers.insert(header::AUTHORIZATION, value);
         Ok(self)
     }
+}
+
+/// The header of a client's id and secret.
+pub(crate) fn basic(id: &str, secret: &Secret) -> Result<HeaderValue, Error> {
+    let encode = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+    let pair = STANDARD.encode(format!("{}:{}", encode(id), encode(secret.expose())));
+    let mut value = HeaderValue::try_from(format!("Basic {pair}"))
+        .map_err(|_| Error::config("the client's id and secret cannot be sent as a header"))?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 /// A whole answer to an auth call. What a surface expects beside its document it tells by [`status`](Self::status); what

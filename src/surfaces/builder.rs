@@ -115,6 +115,8 @@ pub(crate) struct Checked {
     drift: Arc<Drift>,
     /// The session's header for its tenant.
     tenant: Option<(HeaderName, HeaderValue)>,
+    /// What says which program asks, where a document wants that.
+    own_credentials: Option<HeaderValue>,
     /// What names the session besides its address, tenant and principal.
     more: Vec<(&'static str, String)>,
 }
@@ -142,7 +144,7 @@ impl Options {
         }
         let paths = Paths::new(surface.facts, &self.paths)?;
         let drift = Arc::new(Drift::new(surface.name));
-        Ok(Checked { options: self, root, also, paths, drift, tenant: None, more: Vec::new() })
+        Ok(Checked { options: self, root, also, paths, drift, tenant: None, own_credentials: None, more: Vec::new() })
     }
 }
 
@@ -188,8 +190,10 @@ impl Checked {
         Self { tenant, ..self }
     }
 
-    pub(crate) fn with_client_id(mut self, id: &str) -> Self {
+    /// The program's own id, and what says so and proves it.
+    pub(crate) fn with_client(mut self, id: &str, own_credentials: HeaderValue) -> Self {
         self.more.push(("client", id.to_owned()));
+        self.own_credentials = Some(own_credentials);
         self
     }
 
@@ -306,12 +310,14 @@ impl Checked {
         });
         let origins = Origins::new(&self.root, &self.also, allow_http);
         let (root, tenant, paths, drift) = (self.root, self.tenant, self.paths, self.drift);
+        let own_credentials = self.own_credentials;
         Ok(Core::new(Parts {
             surface,
             session,
             client,
             root,
             origins,
+            own_credentials,
             role,
             tenant,
             timeouts,

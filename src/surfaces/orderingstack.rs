@@ -15,6 +15,7 @@ use crate::{
         answer::Verdict,
         facts::{Role, Step},
         pages::Page,
+        transport::basic,
     },
 };
 use serde_json::Value;
@@ -197,7 +198,7 @@ impl ClientBuilder {
             return Err(Error::config(".scope(..) is not for .refresh_token(..): it has its scopes in itself"));
         }
         let tenant = tenant_header(TENANT, &tenant)?;
-        let checked = self.options.check(&SURFACE)?.with_tenant(Some(tenant)).with_client_id(&id);
+        let checked = self.options.check(&SURFACE)?.with_tenant(Some(tenant)).with_client(&id, basic(&id, &secret)?);
         let checked = checked.with_scope(self.scope.as_deref());
         let (role, checked) = match grant.method {
             CLIENT_CREDENTIALS => (Role::Service, checked),

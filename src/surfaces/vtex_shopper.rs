@@ -58,7 +58,7 @@ impl Shopper {
         attempt.present(&address)?;
         let authentication = wire::started(&self.auth.ask(wire::start(&self.auth, &self.account)?).await?)?;
         let mail = wire::mail_key(&self.auth, &authentication, &self.email)?;
-        self.auth.spend(attempt, mail).await?.checked().map_err(refused_address)?;
+        wire::mailed(&self.auth.spend(attempt, mail).await?).map_err(refused_address)?;
         Ok(Error::access_key_required(AccessKey::new(&self.email, authentication)).at("send_access_key"))
     }
 

@@ -79,16 +79,17 @@ impl Storefront {
         Self { auth }
     }
 
-    /// Mails an access key to this address. The vendor answers with success even if it then sends no mail.
+    /// Mails an access key to this address. The vendor's success is an empty answer, and even then there may be no mail,
+    /// where the store's reCAPTCHA or origin check does not pass.
     ///
     /// # Errors
-    /// `Api` with the vendor's `authStatus` as `code()` (`InvalidEmail`, `InvalidToken`); else what the network does.
+    /// `Api` with the vendor's `authStatus` as `code()` (`InvalidEmail`, `InvalidToken`), also where it comes in a 200; else
+    /// what the network does.
     ///
     /// # Cancel safety
     /// The mail may have been sent when the future is dropped.
     pub async fn send_access_key(&self, authentication: &Secret, email: &str) -> Result<(), Error> {
-        let reply = self.auth.ask(mail_key(&self.auth, authentication, email)?).await?;
-        reply.checked().map(|_| ())
+        mailed(&self.auth.ask(mail_key(&self.auth, authentication, email)?).await?)
     }
 
     /// Signs the shopper in with the access key from the mail.
@@ -145,6 +146,14 @@ pub(super) fn mail_key(auth: &AuthClient, authentication: &Secret, email: &str) 
     auth.call("send_access_key")?.query("email", email).cookies(&[(AUTHENTICATION, authentication)])
 }
 
+/// The vendor mails a key "if the response is empty with 200 OK": a 200 that says anything has sent none.
+pub(super) fn mailed(reply: &Reply) -> Result<(), Error> {
+    match reply.checked()?.value().get("authStatus") {
+        Some(_) => Err(reply.failure()),
+        None => Ok(()),
+    }
+}
+
 pub(super) fn validate_key(
     auth: &AuthClient,
     authentication: &Secret,
@@ -152,7 +161,9 @@ pub(super) fn validate_key(
     access_key: &Secret,
 ) -> Result<AuthCall, Error> {
     let call = auth.call("validate_access_key")?.cookies(&[(AUTHENTICATION, authentication)])?;
-    call.multipart(&[("accessKey", access_key.expose()), ("login", email)])
+    // Spelled as the vendor's guide, its own front end and nearly every client do. A server that ignores capitals in names
+    // would read the reference's spelling beside it as a second value.
+    call.multipart(&[("accesskey", access_key.expose()), ("login", email)])
 }
 
 pub(super) fn validated(reply: &Reply) -> Result<StorefrontSession, Error> {

@@ -95,12 +95,15 @@ impl Ask<'_> {
     }
 
     /// A field of a `multipart/form-data` body.
+    ///
+    /// Capitals make no difference: so VTEX reads forms, as far as one can see.
     pub(super) fn part(&self, name: &str) -> Option<String> {
         let kind = self.header("content-type")?.strip_prefix("multipart/form-data")?;
         let boundary = format!("--{}", kind.split_once("boundary=")?.1.trim_matches('"'));
         let body = String::from_utf8_lossy(&self.request.body);
         let mut parts = body.split(&boundary).filter_map(|part| part.split_once("\r\n\r\n"));
-        let (_, value) = parts.find(|(head, _)| head.contains(&format!("name=\"{name}\"")))?;
+        let wanted = format!("name=\"{name}\"").to_ascii_lowercase();
+        let (_, value) = parts.find(|(head, _)| head.to_ascii_lowercase().contains(&wanted))?;
         Some(value.strip_suffix("\r\n").unwrap_or(value).to_owned())
     }
 

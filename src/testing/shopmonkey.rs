@@ -498,7 +498,11 @@ impl Shop {
         listed["id"] = json!(key.id);
         listed["name"] = json!(key.name);
         listed["createdDate"] = json!(calendar::iso(key.made));
-        listed["expirationDate"] = json!(key.ends.map(calendar::iso));
+        // What stands here for a key that never ends is not told; `null` the vendor shows for a name alone.
+        match key.ends {
+            Some(ends) => listed["expirationDate"] = json!(calendar::iso(ends)),
+            None => drop(listed.as_object_mut().and_then(|listed| listed.remove("expirationDate"))),
+        }
         listed
     }
 

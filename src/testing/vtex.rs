@@ -462,7 +462,7 @@ impl Vtex {
             body["authStatus"] = json!(status);
             Answer::json(400, &body)
         };
-        let (email, key) = (ask.part("login").unwrap_or_default(), ask.part("accessKey").unwrap_or_default());
+        let (email, key) = (ask.part("login").unwrap_or_default(), ask.part("accesskey").unwrap_or_default());
         let session = ask.cookie("_vss").unwrap_or_default();
         let fingerprint = self.storefront.redeem(session, &email, &key, ask.now).map_err(refuse)?;
         if self.user(&email).is_none() {
@@ -550,7 +550,7 @@ impl Vtex {
         let mut schemes = Vec::new();
         match (ask.header("X-VTEX-API-AppKey"), ask.header(APP_TOKEN)) {
             (None, None) => {}
-            (Some(key), Some(token)) if self.knows(key, token) => schemes.push("appKeyPair"),
+            (Some(key), Some(token)) if self.knows(key, token) => schemes.push("appToken"),
             _ => return None,
         }
         if let Some(token) = self.user_token(ask) {

@@ -43,12 +43,6 @@ const ON_PURPOSE: &[OnPurpose] = &[
     },
     OnPurpose {
         fake: "FakeShopmonkey",
-        operations: &["login"],
-        says: &["is 200, whose `/data` ", "is 200, whose `/data/user` "],
-        why: "the vendor's example lacks much of what its tables call required; `whole_profile` has all of it",
-    },
-    OnPurpose {
-        fake: "FakeShopmonkey",
         operations: &[],
         says: &["is 200, whose `` \"data\"", "is 200, whose `/message` is not", "is 200, whose `/code` is not"],
         why: "`failures_in_200` puts a failure's envelope into a 200, as `success` suggests",
@@ -158,6 +152,7 @@ pub(crate) fn breaches(exchange: &Exchange<'_>) -> Vec<String> {
     };
     let mut breaches = Vec::new();
     if exchange.headers.get("user-agent").is_some_and(|agent| agent.as_bytes().starts_with(b"keyway/")) {
+        super::wire_log::keep(exchange.method, exchange.target, exchange.headers, exchange.body);
         let request = Request { contract, operation, exchange };
         breaches.extend(
             request.breaches().into_iter().map(|what| format!("the request for `{}` {what}", exchange.operation)),
@@ -178,6 +173,11 @@ fn is_on_purpose(exchange: &Exchange<'_>, what: &str) -> bool {
             && (operations.is_empty() || operations.contains(&exchange.operation))
             && says.iter().any(|begins| what.starts_with(begins))
     })
+}
+
+/// The documents, each by its fake.
+pub(crate) fn documents() -> impl Iterator<Item = (&'static str, &'static Document)> {
+    CONTRACTS.iter().map(|(fake, contract)| (*fake, &contract.document))
 }
 
 /// The schema of a documented answer.
@@ -392,24 +392,25 @@ impl Request<'_> {
 
     /// Whatever the document lets a session travel in.
     fn security_headers(&self) -> Vec<&'static str> {
-        let schemes = &self.contract.document.root["components"]["securitySchemes"];
-        let names = self.operation.schemes().into_iter().map(|scheme| match schemes[scheme]["name"].as_str() {
-            Some("X-VTEX-API-AppToken") => vec!["X-VTEX-API-AppToken", "X-VTEX-API-AppKey"],
-            Some(name) => vec![name],
-            None => vec!["authorization"],
-        });
-        names.flatten().collect()
+        self.operation.alternatives().into_iter().flatten().map(header_of).collect()
     }
 
-    /// A call that needs a session has one, and no other carries any.
+    /// A call that needs a session, or the client's own credentials, has one, and no other carries any.
     fn security(&self) -> Option<String> {
-        let wanted = self.security_headers();
-        let has = |name: &str| self.exchange.headers.contains_key(name);
-        let bearer =
-            self.exchange.headers.get("authorization").is_some_and(|value| value.as_bytes().starts_with(b"Bearer"));
-        match wanted.is_empty() {
-            false if !wanted.iter().any(|name| has(name)) => Some("comes without a session".to_owned()),
-            true if bearer => Some("carries a session, and needs none".to_owned()),
+        let alternatives = self.operation.alternatives();
+        let begins = |with: &str| {
+            let value = self.exchange.headers.get("authorization");
+            value.is_some_and(|value| value.as_bytes().starts_with(with.as_bytes()))
+        };
+        let satisfies = |scheme: &&'static Value| match scheme["scheme"].as_str() {
+            Some("basic") => begins("Basic "),
+            _ => self.exchange.headers.contains_key(header_of(scheme)),
+        };
+        let is_open = alternatives.is_empty() || alternatives.iter().any(|schemes| schemes.iter().all(satisfies));
+        match self.operation.roles().is_empty() {
+            true if !is_open => Some("comes without the client's own credentials".to_owned()),
+            false if !is_open => Some("comes without a session".to_owned()),
+            true if begins("Bearer") => Some("carries a session, and needs none".to_owned()),
             _ => None,
         }
     }
@@ -449,6 +450,11 @@ impl Request<'_> {
         });
         Value::Object(typed.collect::<Map<_, _>>())
     }
+}
+
+/// The header in which a security scheme travels.
+fn header_of(scheme: &'static Value) -> &'static str {
+    scheme["name"].as_str().unwrap_or("authorization")
 }
 
 /// The fields of a `multipart/form-data` body.

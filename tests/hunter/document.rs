@@ -142,18 +142,25 @@ impl<'d> Operation<'d> {
         self.value["x-secret-url"] == true
     }
 
-    /// The security schemes, each of which alone opens it.
-    pub(crate) fn schemes(&self) -> Vec<&'d str> {
-        list(&self.value["security"]).iter().flat_map(members).map(|(scheme, _)| scheme).collect()
+    /// The security schemes of each alternative: what opens it has all of one.
+    pub(crate) fn alternatives(&self) -> Vec<Vec<&'d Value>> {
+        let schemes = &self.document.root["components"]["securitySchemes"];
+        let scheme = |(name, _): (&str, _)| &schemes[name];
+        list(&self.value["security"]).iter().map(|alternative| members(alternative).map(scheme).collect()).collect()
     }
 
-    /// Whose session may call it, in the document's order; empty = no session is sent.
+    /// Whether the program's own id and secret open it.
+    pub(crate) fn wants_the_client(&self) -> bool {
+        self.alternatives().into_iter().flatten().any(|scheme| scheme["x-role"] == "client")
+    }
+
+    /// Whose session may call it, in the document's order; empty = no session is sent. The client's own credentials are
+    /// nobody's session.
     pub(crate) fn roles(&self) -> Vec<&'d str> {
-        let schemes = &self.document.root["components"]["securitySchemes"];
         let mut roles = Vec::new();
-        for scheme in self.schemes() {
-            let role = schemes[scheme]["x-role"].as_str().expect("an x-role");
-            if !roles.contains(&role) {
+        for scheme in self.alternatives().into_iter().flatten() {
+            let role = scheme["x-role"].as_str().expect("an x-role");
+            if role != "client" && !roles.contains(&role) {
                 roles.push(role);
             }
         }

@@ -28,6 +28,7 @@ pub(crate) mod contract;
 #[allow(dead_code, reason = "some tests need all of it, others little")]
 pub(crate) mod document;
 pub(crate) mod needles;
+pub(crate) mod wire_log;
 
 use keyway::testing::{
     Fake,

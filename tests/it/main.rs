@@ -12,6 +12,7 @@ mod bad_input;
 mod calls;
 mod cancel;
 mod custom;
+mod documents;
 mod drift;
 mod errors_page;
 mod every_surface;

@@ -289,10 +289,19 @@ async fn limits_of_the_document_are_checked_before_anything_is_sent() {
 async fn a_guessed_path_says_so_and_can_be_overridden() {
     let (fake, clock) = start(|b| b).await;
     let client = user(&fake, &clock);
-    fake.next("update_consents", Fault::Empty(404));
-    let error = client.api().update_consents().body_map(|body| body).send().await.unwrap_err();
-    assert_eq!((error.kind(), error.status()), (ErrorKind::Api, Some(404)));
-    assert!(error.to_string().contains("guess") && error.to_string().contains("operation_path"), "{error}");
+    // Nothing there, or nothing with this method: the same mistake.
+    for status in [404, 405] {
+        fake.next("update_consents", Fault::Empty(status));
+        let error = client.api().update_consents().body_map(|body| body).send().await.unwrap_err();
+        assert_eq!((error.kind(), error.status()), (ErrorKind::Api, Some(status)));
+        assert!(error.to_string().contains("guess") && error.to_string().contains("operation_path"), "{error}");
+        fake.next("get_module", Fault::Empty(status));
+        let error = client.api().get_module().id("kiosk-1").send().await.unwrap_err();
+        assert!(error.to_string().contains("guess") && error.to_string().contains("operation_path"), "{error}");
+        fake.next("get_user", Fault::Empty(status));
+        let error = client.api().get_user().id(FakeOrderingStack::USER).send().await.unwrap_err();
+        assert!(!error.to_string().contains("guess"), "that path was seen: {error}");
+    }
 
     let builder = builder(&fake, &clock).password(FakeOrderingStack::LOGIN, FakeOrderingStack::PASSWORD);
     let moved = builder.clone().operation_path("get_user_contact", "/elsewhere/{id}/contact").build().unwrap();

@@ -92,6 +92,48 @@ async fn a_shopper_signs_in_with_the_key_from_the_mail_and_calls_carry_the_heade
     assert_eq!(orders(&client).await.unwrap_err().kind(), ErrorKind::SignedOut);
 }
 
+/// The vendor's document says `accessKey`; a server that ignores capitals would read both as one member with two values.
+#[apply(hunted!)]
+async fn the_access_key_goes_out_as_the_vendors_front_end_spells_it() {
+    let started = r#"{"authenticationToken":"t"}"#;
+    let opened = r#"{"authStatus":"Success","authCookie":{"Name":"VtexIdclientAutCookie_a","Value":"v"}}"#;
+    let server = crate::wire::bare(vec![
+        ("GET", "/api/vtexid/pub/authentication/start", 200, started),
+        ("POST", "/api/vtexid/pub/authentication/accesskey/send", 200, ""),
+        ("POST", "/api/vtexid/pub/authentication/accesskey/validate", 200, opened),
+    ])
+    .await;
+    let client = Client::builder(server.uri()).account("a").storefront("jane@mail.com");
+    let client = client.responder(person(|_| Some("123456".into()))).build().unwrap();
+    client.session().sign_in().await.unwrap();
+    let seen = server.received_requests().await.unwrap();
+    let form = String::from_utf8(seen.last().unwrap().body.clone()).unwrap();
+    assert!(form.contains("name=\"accesskey\"\r\n\r\n123456\r\n"), "{form}");
+    assert_eq!(form.to_lowercase().matches("accesskey").count(), 1, "{form}");
+}
+
+/// "If the response is empty with 200 OK", says the vendor.
+#[apply(hunted!)]
+async fn a_200_that_is_not_empty_has_sent_no_mail() {
+    let send = "/api/vtexid/pub/authentication/accesskey/send";
+    for (body, is_sent) in
+        [("", true), ("{}", true), (r#"{"authStatus":"InvalidToken"}"#, false), (r#"{"authStatus":"Success"}"#, false)]
+    {
+        let started = r#"{"authenticationToken":"t"}"#;
+        let routes = vec![("GET", "/api/vtexid/pub/authentication/start", 200, started), ("POST", send, 200, body)];
+        let server = crate::wire::bare(routes).await;
+        let client = Client::builder(server.uri()).account("a").storefront("jane@mail.com");
+        let client = client.build().unwrap();
+        let error = client.session().sign_in().await.unwrap_err();
+        assert_eq!(error.kind() == ErrorKind::AccessKey, is_sent, "{body}: {error}");
+        let sent = client.storefront().send_access_key(&"t".into(), "jane@mail.com").await;
+        assert_eq!(sent.is_ok(), is_sent, "{body}");
+        if !is_sent {
+            assert_eq!(sent.unwrap_err().kind(), ErrorKind::Api, "{body}");
+        }
+    }
+}
+
 #[apply(hunted!)]
 async fn renewals_rotate_and_no_refresh_token_is_spent_twice() {
     let (fake, clock) = start(|b| b).await;

@@ -24,6 +24,17 @@ use serde_json::Value;
 use stage::{Route, Sent};
 use std::{collections::BTreeSet, path::Path};
 
+/// A server that answers these calls with these bodies, as they stand: method, path, status, body.
+pub(crate) async fn bare(routes: Vec<(&'static str, &'static str, u16, &'static str)>) -> wiremock::MockServer {
+    let server = wiremock::MockServer::start().await;
+    for (verb, at, status, body) in routes {
+        let answer = wiremock::ResponseTemplate::new(status).set_body_raw(body, "application/json");
+        let call = wiremock::Mock::given(wiremock::matchers::method(verb)).and(wiremock::matchers::path(at));
+        call.respond_with(answer).mount(&server).await;
+    }
+    server
+}
+
 /// What is peculiar to a surface.
 trait Surface: 'static {
     type Client: Clone + Send + Sync;

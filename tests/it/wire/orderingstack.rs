@@ -96,8 +96,8 @@ impl Surface for OrderingStack {
             })),
             call!(delete_self(call, _) => call.body_map(|body| body.login("string"))),
             call!(update_consents(call, _) => call.body_map(|body| body.set(Vec::new()).unset(Vec::new()))),
-            call!(by_auth_strategy(call, _) => call.strategy("phone").id("+48 1/2").email(""))
-                .asks([("strategy", "phone"), ("id", "+48 1/2"), ("email", "")]),
+            call!(by_auth_strategy(call, _) => call.strategy("phone").id("+48 1/2").email("a+b@c.d"))
+                .asks([("strategy", "phone"), ("id", "+48 1/2"), ("email", "a+b@c.d")]),
             call!(get_user_contact(call, id) => call.id(id)).at(USER),
             call!(get_catalog_user(call, id) => call.id(id)).at(USER),
             call!(upsert_tenant_property(call, property) => call.property(property).body_map(|body| {
@@ -216,6 +216,19 @@ async fn a_missing_argument_is_named_and_nothing_is_sent() {
 }
 
 // ---- the readings of specs/README.md ----
+
+#[apply(hunted!)]
+async fn an_address_that_is_required_may_be_empty_and_is_sent_so() {
+    let path = "/auth-api/api/users/by-auth-strategy";
+    let mut routes = OrderingStack::session();
+    routes.push(Route { method: "GET", path, status: 200, body: json!({}) });
+    let server = stage::server(routes).await;
+    let client = OrderingStack::client(&server.uri(), "user");
+    client.api().by_auth_strategy().strategy("phone").id("1").email("").send().await.unwrap();
+    let seen = server.received_requests().await.unwrap();
+    let query = seen.last().unwrap().url.query().unwrap_or_default();
+    assert!(query.split('&').any(|pair| pair == "email="), "{query}");
+}
 
 /// The routes of a session, with one more.
 fn with(route: Route) -> Vec<Route> {

@@ -150,6 +150,8 @@ impl Respond for Directed {
         match route.filter(|_| !is_under_test) {
             Some(route) => ResponseTemplate::new(route.status).set_body_json(&route.body),
             None => {
+                let target = &request.url[url::Position::BeforePath..];
+                crate::hunter::wire_log::keep(method, target, &request.headers, &request.body);
                 self.0.seen.lock().unwrap().push(request.clone());
                 self.0.answer.lock().unwrap().clone()
             }
