@@ -19,7 +19,7 @@ use crate::{
         questions::{Captcha, DeviceCode},
         tokens::{Expiry, Life, Told, jwt_expiry},
     },
-    store::{Ends, Kept, NotBefore, RecordState, WaitReason},
+    store::{Ends, Fingerprint, Kept, NotBefore, RecordState, WaitReason},
     surfaces::{Issued, orderingstack, orderingstack_grants, shopmonkey, vitamojo, vms, vtex, vtex_shopper},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -289,10 +289,10 @@ impl Raw<'_> {
                 1 => RecordState::Nothing,
                 _ => RecordState::Live(self.kept()),
             },
-            seed: self.some(Self::text),
+            seed: self.some(Self::text).map(Fingerprint::written),
             attempts: (0..self.byte() % 4).map(|_| self.time()).collect(),
             not_before: self.some(Self::wait),
-            refused: self.some(Self::text),
+            refused: self.some(Self::text).map(Fingerprint::written),
         }
     }
 }

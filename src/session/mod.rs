@@ -25,7 +25,7 @@ use crate::{
     chance::Chance,
     clock::{Clock, Now},
     retry::Timeouts,
-    store::{DynStore, Ends, Generation, Kept, Key, Record, RecordState, StoreError, StoreLock, fingerprint},
+    store::{DynStore, Ends, Fingerprint, Generation, Kept, Key, Record, RecordState, StoreError, StoreLock},
     surfaces::{Capabilities, DynIssuer, Placement, Renewal},
     telemetry::Telemetry,
 };
@@ -843,7 +843,7 @@ impl Engine {
     /// Whether a stored session began with the credential this client has.
     fn is_ours(&self, record: &Record) -> bool {
         match (self.issuer.seed(), &record.seed) {
-            (Some(seed), Some(stored)) => fingerprint(record.generation.lineage, seed) == *stored,
+            (Some(seed), Some(stored)) => stored.is_of(seed, record.generation.lineage),
             // The same account, whose secret comes from a source on one side at least: its name is in the key.
             _ => true,
         }
@@ -857,7 +857,7 @@ impl Engine {
             Life::Unknown => Ends::Unknown,
         };
         let (access, refresh) = (tokens.access.clone(), tokens.refresh.clone());
-        let seed = self.issuer.seed().map(|seed| fingerprint(generation.lineage, seed));
+        let seed = self.issuer.seed().map(Fingerprint::of);
         let (received, began) = (now.wall, now.wall);
         let kept = Kept { access, refresh, issued, received, ends, evicted, rejections: 0, began };
         Record { seed, ..Record::new(&self.key, generation, RecordState::Live(kept)) }

@@ -1,8 +1,9 @@
 //! Sessions in a folder, shared by the processes of one user on one machine.
 
 use super::{
-    Generation, Key, Record, Store, StoreError, StoreLock,
+    Generation, Key, Record, Store, StoreError, StoreLock, cut_off,
     disk::{Disk, Local, close_to_others, is_open_to_others},
+    off_the_workers,
     pauses::Pauses,
     runtime,
 };
@@ -263,10 +264,15 @@ impl Folder {
     fn hold(&self, file: Arc<File>) -> Result<Option<Held>, StoreError> {
         match self.disk.try_lock(&file) {
             Ok(free) => Ok(free.then(|| Held(file))),
-            Err(error) => Err(StoreError::new(format!(
-                "files cannot be locked in `{}`: {error}; choose a folder on a local disk",
-                self.path.display()
-            ))),
+            Err(error) => {
+                let folder = self.path.display();
+                let what = format!("files cannot be locked in `{folder}`: {error}; choose a folder on a local disk");
+                Err(match error.kind() {
+                    ErrorKind::Interrupted => StoreError::new(what),
+                    // `flock` has no other error that passes; where there is no lock service, it says `ENOLCK` for ever.
+                    _ => StoreError::unavailable(what),
+                })
+            }
         }
     }
 
@@ -406,12 +412,19 @@ impl Folder {
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "free some space there",
             _ => "see whether it is a folder on a disk that works, or give another one to FileStore::at(..)",
         };
-        StoreError::new(format!("{what} `{}`: {error}; {advice}", self.path.display()))
+        let what = format!("{what} `{}`: {error}; {advice}", self.path.display());
+        match error.kind() {
+            ErrorKind::PermissionDenied
+            | ErrorKind::ReadOnlyFilesystem
+            | ErrorKind::NotADirectory
+            | ErrorKind::Unsupported => StoreError::unavailable(what),
+            _ => StoreError::new(what),
+        }
     }
 
     fn busy(&self, what: &str, wait: Duration) -> StoreError {
         let (folder, waited) = (self.path.display(), wait.as_secs_f64());
-        StoreError::new(format!("{what} in `{folder}` for {waited} s; see which program hangs, or wait longer"))
+        StoreError::busy(format!("{what} in `{folder}` for {waited} s; see which program hangs, or wait longer"))
     }
 }
 
@@ -444,17 +457,6 @@ fn give_back(offer: &Mutex<Offer>) {
 
 fn look_at<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Runs what may wait for the disk where it holds up nobody.
-async fn off_the_workers<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
-) -> Result<T, StoreError> {
-    runtime()?.spawn_blocking(work).await.map_err(|_| cut_off())?
-}
-
-fn cut_off() -> StoreError {
-    StoreError::new("it was cut off before it was done")
 }
 
 /// What keeps `app` from being the name of a folder on every platform.
@@ -586,6 +588,28 @@ mod tests {
     }
 
     #[apply(hunted!)]
+    async fn what_works_and_is_busy_differs_from_what_fails_and_from_what_never_works() {
+        for (step, why, never_works) in [
+            ("lock", ErrorKind::Other, true),
+            ("lock", ErrorKind::Interrupted, false),
+            ("read", ErrorKind::PermissionDenied, true),
+            ("create", ErrorKind::ReadOnlyFilesystem, true),
+            ("write", ErrorKind::StorageFull, false),
+            ("sync", ErrorKind::Other, false),
+        ] {
+            let home = tempfile::tempdir().expect("a folder");
+            let broken = FileStore::on(Broken(step, why), home.path().into());
+            let error = broken.compare_and_swap(&key(), None, record(Generation::first(7))).await.expect_err(step);
+            assert_eq!((error.is_unavailable(), error.is_busy()), (never_works, false), "{error}");
+        }
+        let home = tempfile::tempdir().expect("a folder");
+        let (store, key) = (FileStore::at(home.path()), key());
+        let _held = Store::lock(&store, &key, Duration::ZERO).await.expect("free");
+        let error = Store::lock(&store, &key, Duration::ZERO).await.expect_err("held");
+        assert_eq!((error.is_busy(), error.is_unavailable()), (true, false), "{error}");
+    }
+
+    #[apply(hunted!)]
     async fn every_failure_says_where_and_what_to_do() {
         for (step, why, advice) in [
             ("create", ErrorKind::ReadOnlyFilesystem, "give a folder that can be written"),
@@ -608,7 +632,9 @@ mod tests {
             ("lock", ErrorKind::Unsupported),
         ] {
             let broken = FileStore::on(Broken(step, why), home.path().join("app/keyway"));
-            Store::lock(&broken, &key(), Duration::from_secs(60)).await.expect_err("at once, not after the wait");
+            let wait = Duration::from_secs(60);
+            let error = Store::lock(&broken, &key(), wait).await.expect_err("at once, not after the wait");
+            assert!(error.is_unavailable() && !error.is_busy(), "{error}");
             assert!(broken.load(&key()).await.expect("nothing is there").is_none());
         }
     }

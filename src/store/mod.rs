@@ -2,6 +2,7 @@
 
 mod disk;
 mod file;
+mod fingerprint;
 mod memory;
 mod pauses;
 mod record;
@@ -9,6 +10,7 @@ mod record;
 pub(crate) mod redis;
 
 pub use file::FileStore;
+pub(crate) use fingerprint::{Fingerprint, fast as fingerprint};
 pub use memory::MemoryStore;
 pub use record::Record;
 pub(crate) use record::{Ends, Kept, LONGEST, RecordState};
@@ -17,7 +19,7 @@ pub(crate) use record::{NotBefore, WaitReason};
 #[cfg(feature = "redis")]
 pub use redis::RedisStore;
 
-use crate::{BoxFuture, Secret};
+use crate::BoxFuture;
 use sha2::{Digest, Sha256};
 use std::{fmt, future::Future, str::FromStr, sync::Arc, time::Duration};
 use tokio::runtime::Handle;
@@ -162,15 +164,6 @@ impl fmt::Display for Generation {
     }
 }
 
-/// A digest of a credential that tells whether it is still the same one, and nothing else.
-pub(crate) fn fingerprint(salt: u64, credential: &Secret) -> String {
-    let mut hash = Sha256::new();
-    hash.update(b"keyway seed credential");
-    hash.update(salt.to_be_bytes());
-    hash.update(credential.expose());
-    hex(&hash.finalize()[..16])
-}
-
 /// The lock of one key.
 ///
 /// [`release`](Self::release) returns when it is free. A lock that is dropped is freed as well: at once where that takes no
@@ -293,36 +286,65 @@ impl fmt::Debug for StoreLock {
 #[derive(Debug, Clone)]
 pub struct StoreError {
     what: Arc<str>,
-    newer: bool,
-    busy: bool,
+    kind: Kind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// The next try may succeed.
+    Failed,
+    Busy,
+    Unavailable,
+    Newer,
 }
 
 impl StoreError {
-    /// Says what happened, in one line.
+    /// Says what happened, in one line: something that failed now, and may succeed when it is tried again.
     pub fn new(what: impl fmt::Display) -> Self {
-        Self { what: what.to_string().into(), newer: false, busy: false }
+        Self::of(Kind::Failed, what)
+    }
+
+    /// Says that another process holds the lock. A store answers that when a wait for its lock is over: what is busy works,
+    /// and is waited for again.
+    pub fn busy(what: impl fmt::Display) -> Self {
+        Self::of(Kind::Busy, what)
+    }
+
+    /// Says that nothing can be kept there, and that trying again will not change it: a folder that cannot be made, a file
+    /// system without locks.
+    pub fn unavailable(what: impl fmt::Display) -> Self {
+        Self::of(Kind::Unavailable, what)
+    }
+
+    fn of(kind: Kind, what: impl fmt::Display) -> Self {
+        Self { what: what.to_string().into(), kind }
     }
 
     pub(crate) fn not_in_time() -> Self {
-        Self { busy: true, ..Self::new("its lock was not free in time") }
+        Self::busy("its lock was not free in time")
     }
 
     pub(crate) fn newer() -> Self {
-        Self {
-            newer: true,
-            ..Self::new("a newer version of Keyway wrote this record, so it is left as it is; update this program")
-        }
+        let what = "a newer version of Keyway wrote this record, so it is left as it is; update this program";
+        Self::of(Kind::Newer, what)
     }
 
-    /// Whether it answers, and somebody else holds the lock.
-    pub(crate) fn is_busy(&self) -> bool {
-        self.busy
+    /// Whether the store works, and another process holds the lock.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.kind == Kind::Busy
+    }
+
+    /// Whether nothing can be kept there until somebody changes something.
+    #[must_use]
+    pub fn is_unavailable(&self) -> bool {
+        self.kind == Kind::Unavailable
     }
 
     /// Whether a newer version of Keyway wrote what this one cannot read. It must not be changed.
     #[must_use]
     pub fn is_newer(&self) -> bool {
-        self.newer
+        self.kind == Kind::Newer
     }
 }
 
@@ -336,6 +358,17 @@ impl std::error::Error for StoreError {}
 
 fn runtime() -> Result<Handle, StoreError> {
     Handle::try_current().map_err(|_| StoreError::new("it was called outside a Tokio runtime"))
+}
+
+/// Runs what may wait for the disk, or computes for long, where it holds up nobody.
+async fn off_the_workers<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    runtime()?.spawn_blocking(work).await.map_err(|_| cut_off())?
+}
+
+fn cut_off() -> StoreError {
+    StoreError::new("it was cut off before it was done")
 }
 
 impl<S: Store> Store for Arc<S> {
@@ -426,12 +459,5 @@ mod tests {
         ] {
             wrong.parse::<Generation>().expect_err(wrong);
         }
-    }
-
-    #[apply(hunted!)]
-    fn a_fingerprint_depends_on_the_lineage() {
-        let secret = Secret::from("hunter2");
-        assert_eq!(fingerprint(1, &secret), fingerprint(1, &secret));
-        assert_ne!(fingerprint(1, &secret), fingerprint(2, &secret));
     }
 }

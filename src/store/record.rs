@@ -2,7 +2,7 @@
 
 mod layout;
 
-use super::{Generation, Key, StoreError};
+use super::{Fingerprint, Generation, Key, StoreError};
 use crate::Secret;
 use std::{
     fmt,
@@ -41,13 +41,13 @@ pub struct Record {
     pub(crate) generation: Generation,
     pub(crate) state: RecordState,
     /// A digest of the credential this session began with. Not written once it is signed out.
-    pub(crate) seed: Option<String>,
+    pub(crate) seed: Option<Fingerprint>,
     /// When sign-ins were tried, oldest first. A record holds either these or a session.
     pub(crate) attempts: Vec<SystemTime>,
     /// Until when the vendor is not asked, by any process.
     pub(crate) not_before: Option<NotBefore>,
     /// A digest of the credential that the vendor refused last. Not written once the session is signed out.
-    pub(crate) refused: Option<String>,
+    pub(crate) refused: Option<Fingerprint>,
 }
 
 /// Whether there is a session.
@@ -219,9 +219,19 @@ impl Record {
     /// | `refused` | a digest of the credential that the vendor refused; none after a sign-out |
     ///
     /// All times are milliseconds since 1970; `issued_ms` and `ends` are by the vendor's clock.
+    ///
+    /// The digests are slow to make, so that they are slow to guess from: the first time a process writes one of a credential
+    /// takes some tens of milliseconds and 7 MiB. Call it where that holds up nobody, such as in `spawn_blocking`.
     #[must_use]
     pub fn to_json(&self) -> Secret {
         layout::write(self)
+    }
+
+    /// Whether writing it takes work that should hold up nobody.
+    #[cfg(any(feature = "redis", test))]
+    pub(crate) fn is_slow_to_write(&self) -> bool {
+        let digests = [&self.seed, &self.refused];
+        !self.is_tombstone() && digests.into_iter().flatten().any(Fingerprint::is_slow_to_write)
     }
 
     /// [`to_json`](Self::to_json), if that can be read again.
@@ -305,10 +315,10 @@ mod tests {
             key: Some("vms-1".into()),
             generation: Generation { lineage: u64::MAX, counter: 7 },
             state: RecordState::Live(kept(ends)),
-            seed: Some("digest".into()),
+            seed: Some(Fingerprint::written("digest".into())),
             attempts: vec![at(5), at(6)],
             not_before: Some(wait),
-            refused: Some("refused".into()),
+            refused: Some(Fingerprint::written("refused".into())),
         }
     }
 
@@ -371,7 +381,7 @@ mod tests {
         let nothing = Record { state: RecordState::Nothing, ..record(Ends::Never) };
         let again = read(&nothing);
         assert!(!again.is_tombstone() && !again.has_session());
-        assert_eq!((again.refused.as_deref(), again.seed.as_deref()), (Some("refused"), Some("digest")));
+        assert_eq!((&again.refused, &again.seed), (&nothing.refused, &nothing.seed));
         let bare = Record { attempts: Vec::new(), not_before: None, seed: None, refused: None, ..nothing };
         assert!(!read(&bare).is_tombstone());
     }
@@ -525,6 +535,21 @@ mod tests {
         assert_eq!((tombstone.time_to_live(), tombstone.expires_at()), (DAY * 90, None));
         let learnt = Record { state: RecordState::Nothing, ..record(hour) };
         assert_eq!((learnt.time_to_live(), learnt.expires_at()), (DAY * 30, None));
+    }
+
+    #[apply(hunted!)]
+    fn a_digest_that_is_written_is_slow_and_only_the_first_time() {
+        let pin = Secret::from("271828");
+        let began = Record { seed: Some(Fingerprint::of(&pin)), ..record(Ends::Never) };
+        assert!(began.is_slow_to_write());
+        let written = began.to_json();
+        assert!(written.expose().contains("\"seed\":\"argon2id-"), "{}", written.expose());
+        assert!(!began.is_slow_to_write());
+        let again = Record::from_json(written.expose()).expect("its own writing");
+        assert!(again.seed.as_ref().is_some_and(|seed| seed.is_of(&pin, again.generation.lineage)));
+        assert_eq!(again.to_json().expose(), written.expose());
+        let tombstone = Record { seed: Some(Fingerprint::of(&"never written".into())), ..began.tombstone() };
+        assert!(!tombstone.is_slow_to_write());
     }
 
     #[apply(hunted!)]

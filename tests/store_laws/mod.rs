@@ -197,7 +197,8 @@ pub(crate) async fn a_lock_that_is_not_free_in_time_is_an_error<S: Shop>() {
     let (store, other, key) = (shop.store(), shop.store(), key("one"));
     let held = store.lock(&key, Duration::ZERO).await.expect("it is free, and nobody needs to wait");
     for wait in [Duration::ZERO, Duration::from_millis(30)] {
-        other.lock(&key, wait).await.expect_err("it is held");
+        let error = other.lock(&key, wait).await.expect_err("it is held");
+        assert!(error.is_busy() && !error.is_unavailable(), "{error}");
     }
     drop(held);
     // Where the lock is on another machine, that hears of it a moment later.

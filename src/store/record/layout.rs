@@ -4,7 +4,7 @@ use super::{Ends, Kept, LONGEST, NotBefore, Record, RecordState, WaitReason};
 use crate::{
     Secret,
     secret::writing,
-    store::{Generation, StoreError},
+    store::{Fingerprint, Generation, StoreError},
 };
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, SystemTime};
@@ -110,7 +110,7 @@ impl From<&Record> for Written {
     fn from(record: &Record) -> Self {
         let signed_out = record.is_tombstone();
         // A sign-out leaves nothing behind from which a password could be guessed.
-        let digest = |digest: &Option<String>| digest.clone().filter(|_| !signed_out);
+        let digest = |digest: &Option<Fingerprint>| digest.as_ref().filter(|_| !signed_out).map(Fingerprint::to_text);
         Self {
             schema: SCHEMA,
             key: record.key.clone(),
@@ -181,13 +181,13 @@ impl Written {
             key: self.key,
             generation: Generation { lineage: self.lineage, counter: self.counter },
             state,
-            seed: self.seed,
+            seed: self.seed.map(Fingerprint::written),
             attempts: self.attempts_ms.into_iter().map(time).collect::<Option<_>>()?,
             not_before: match self.not_before {
                 Some(wait) => Some(wait.not_before()?),
                 None => None,
             },
-            refused: self.refused,
+            refused: self.refused.map(Fingerprint::written),
         })
     }
 }

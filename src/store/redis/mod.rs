@@ -7,7 +7,7 @@ mod lock;
 pub(crate) mod model;
 mod wire;
 
-use super::{Generation, Key, Record, Store, StoreError, StoreLock, pauses::Pauses};
+use super::{Generation, Key, Record, Store, StoreError, StoreLock, off_the_workers, pauses::Pauses};
 use crate::{Error, chance::Chance, tls::need_provider};
 use ::redis::{Client, ConnectionAddr, aio::ConnectionLike};
 use kept::Found;
@@ -185,7 +185,7 @@ impl RedisStore {
     }
 
     fn busy(&self, what: &str, advice: &str) -> StoreError {
-        StoreError::new(format!("{what} in {}; {advice}", self.who))
+        StoreError::busy(format!("{what} in {}; {advice}", self.who))
     }
 }
 
@@ -207,8 +207,12 @@ impl Store for RedisStore {
         expected: Option<Generation>,
         record: Record,
     ) -> Result<bool, StoreError> {
-        let written = kept::write(&record, self.chance.next())?;
-        self.wire.swap(&self.name(key, "session"), expected, &written, record.time_to_live()).await
+        let (number, keep) = (self.chance.next(), record.time_to_live());
+        let written = match record.is_slow_to_write() {
+            true => off_the_workers(move || kept::write(&record, number)).await?,
+            false => kept::write(&record, number)?,
+        };
+        self.wire.swap(&self.name(key, "session"), expected, &written, keep).await
     }
 
     async fn remove(&self, key: &Key) -> Result<(), StoreError> {
