@@ -1,5 +1,6 @@
 //! The file system, one step per method: so that a test can let each of them fail.
 
+use super::guard::{self, Guarded};
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, ErrorKind, Read, Write},
@@ -13,11 +14,11 @@ const LONGEST: u64 = super::LONGEST as u64 + 1;
 
 /// What the store asks of a file system. Every method does the real thing unless a test overrides it.
 pub(super) trait Disk: Send + Sync + 'static {
-    /// Makes the folder, for this user alone, and what lacks above it. What exists is left as it is.
+    /// Makes the folder and what lacks above it, for this user alone. What exists is left as it is.
     fn make_folder(&self, folder: &Path) -> io::Result<()> {
         let above = folder.parent().filter(|above| !above.as_os_str().is_empty());
         if let Some(above) = above {
-            fs::create_dir_all(above)?;
+            DirBuilder::new().recursive(true).for_this_user_alone().create(above)?;
         }
         match DirBuilder::new().for_this_user_alone().create(folder) {
             Err(exists) if exists.kind() == ErrorKind::AlreadyExists => return Ok(()),
@@ -27,7 +28,9 @@ pub(super) trait Disk: Send + Sync + 'static {
     }
 
     fn open_lock(&self, path: &Path) -> io::Result<File> {
-        OpenOptions::new().write(true).create(true).truncate(false).for_this_user_alone().open(path)
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(false).for_this_user_alone();
+        open(&mut options, path)
     }
 
     /// Takes the lock of an open file if it is free; never waits.
@@ -42,13 +45,13 @@ pub(super) trait Disk: Send + Sync + 'static {
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         let mut content = Vec::new();
-        File::open(path)?.take(LONGEST + 1).read_to_end(&mut content)?;
+        open(OpenOptions::new().read(true), path)?.take(LONGEST + 1).read_to_end(&mut content)?;
         Ok(content)
     }
 
     /// A file that is not there yet.
     fn create(&self, path: &Path) -> io::Result<File> {
-        OpenOptions::new().write(true).create_new(true).for_this_user_alone().open(path)
+        open(OpenOptions::new().write(true).create_new(true).for_this_user_alone(), path)
     }
 
     fn write(&self, file: &mut File, content: &[u8]) -> io::Result<()> {
@@ -93,6 +96,12 @@ pub(super) trait Disk: Send + Sync + 'static {
     }
 }
 
+/// Opens a file that is this user's alone, and nothing that others have put in its place.
+fn open(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    let file = options.itself().open(path).map_err(|error| guard::explain(path, error))?;
+    guard::check_file(&file).map(|()| file)
+}
+
 /// The real one.
 pub(super) struct Local;
 
@@ -118,14 +127,6 @@ impl Private for DirBuilder {
         std::os::unix::fs::DirBuilderExt::mode(self, 0o700);
         self
     }
-}
-
-/// Takes the rights of everybody else from a file, if that can be done.
-pub(super) fn close_to_others(path: &Path) {
-    #[cfg(unix)]
-    let _ = fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600));
-    #[cfg(not(unix))]
-    let _ = path;
 }
 
 /// Whether others than the owner may look into the folder or change it.

@@ -3,6 +3,7 @@
 mod disk;
 mod file;
 mod fingerprint;
+mod guard;
 mod memory;
 mod pauses;
 mod record;

@@ -20,6 +20,7 @@ mod expiry;
 mod fakes;
 mod fakes_three;
 mod flight;
+mod folder;
 mod goldens;
 mod hardening;
 mod hunting;
