@@ -35,6 +35,14 @@ use tokio::runtime::Handle;
 /// that ends drops everything. What was begun may then be done or not, and must not be half done: a record is the old or the
 /// new one, whole.
 pub trait Store: Send + Sync + 'static {
+    /// Whether it is set up so that it can be used. `build()` asks it once, and refuses with what it answers. It contacts nobody.
+    ///
+    /// # Errors
+    /// What is wrong and what to change.
+    fn check(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// What is kept under `key`.
     ///
     /// # Errors
@@ -373,6 +381,10 @@ fn cut_off() -> StoreError {
 }
 
 impl<S: Store> Store for Arc<S> {
+    fn check(&self) -> Result<(), StoreError> {
+        S::check(self)
+    }
+
     fn load(&self, key: &Key) -> impl Future<Output = Result<Option<Record>, StoreError>> + Send {
         S::load(self, key)
     }
@@ -397,6 +409,7 @@ impl<S: Store> Store for Arc<S> {
 
 /// [`Store`] behind a pointer: what the engine holds.
 pub(crate) trait DynStore: Send + Sync {
+    fn check(&self) -> Result<(), StoreError>;
     fn load<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Record>, StoreError>>;
     fn compare_and_swap<'a>(
         &'a self,
@@ -408,6 +421,10 @@ pub(crate) trait DynStore: Send + Sync {
 }
 
 impl<S: Store> DynStore for S {
+    fn check(&self) -> Result<(), StoreError> {
+        Store::check(self)
+    }
+
     fn load<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
         Box::pin(Store::load(self, key))
     }

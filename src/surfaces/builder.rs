@@ -142,6 +142,9 @@ impl Options {
         if self.retry.attempts == 0 {
             return Err(Error::config(".retry(..) cannot work: `attempts` counts the first one, so it is at least 1"));
         }
+        if let Some(Err(error)) = self.store.as_ref().map(|store| store.check()) {
+            return Err(Error::config(format!(".store(..) cannot be used: {error}")));
+        }
         let paths = Paths::new(surface.facts, &self.paths)?;
         let drift = Arc::new(Drift::new(surface.name));
         Ok(Checked { options: self, root, also, paths, drift, tenant: None, own_credentials: None, more: Vec::new() })

@@ -14,6 +14,7 @@ mod laws;
 mod locks;
 mod outage;
 mod processes;
+mod safety;
 mod server;
 mod sessions;
 #[path = "../store_laws/mod.rs"]

@@ -5,7 +5,7 @@ use keyway::{ErrorKind, Key, Record, RedisStore, Store, testing::key};
 use std::time::Duration;
 
 /// As the documentation of `RedisStore` has it.
-const ACL: &str = "~keyway:* +get +set +del +pexpire +evalsha +script|load";
+const ACL: &str = "~keyway:* +get +getrange +set +del +pexpire +evalsha +script|load";
 
 const LONG: Duration = Duration::from_secs(30);
 

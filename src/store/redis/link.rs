@@ -3,10 +3,12 @@
 use super::wire::Command;
 use crate::store::{StoreError, runtime};
 use ::redis::{
-    Client, Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, RedisFuture, RedisResult, ServerErrorKind, Value,
+    Client, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, FromRedisValue, Pipeline, RedisError, RedisFuture,
+    RedisResult, ServerErrorKind, Value,
     aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig},
 };
 use std::{
+    net::IpAddr,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -23,6 +25,38 @@ pub(super) struct Link {
     line: Lines,
     /// Who is at the other end, without user and password.
     who: String,
+}
+
+/// How what is said goes to Redis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// Under TLS, by a socket, or within this machine.
+    Safe,
+    /// To another machine, readable by all on the way.
+    Clear { password: bool },
+    /// Under TLS that looks at no certificate.
+    Unchecked,
+    /// By a connection that somebody else made.
+    Unknown,
+}
+
+impl Way {
+    pub(super) fn of(info: &ConnectionInfo) -> Self {
+        match info.addr() {
+            ConnectionAddr::TcpTls { insecure: true, .. } => Self::Unchecked,
+            ConnectionAddr::Tcp(host, _) if !is_here(host) => {
+                Self::Clear { password: info.redis_settings().password().is_some() }
+            }
+            _ => Self::Safe,
+        }
+    }
+}
+
+/// Whether a host is this machine.
+fn is_here(host: &str) -> bool {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let address = host.parse::<IpAddr>().map(|address| address.to_canonical());
+    address.map_or(host.eq_ignore_ascii_case("localhost"), |address| address.is_loopback())
 }
 
 enum Lines {
@@ -160,6 +194,10 @@ impl Link {
             (_, Some("WRONGTYPE")) => {
                 ("holds something else under a name of ours", "choose another prefix with .prefix(..)")
             }
+            (_, Some("READONLY")) if matches!(self.line, Lines::Given(_)) => (
+                "is a replica that cannot be written to, and a connection that was given is not made anew for that",
+                "give the client to RedisStore::from_client, which connects anew, and the address of the primary",
+            ),
             (_, Some("READONLY")) => ("is a replica that cannot be written to", "give the address of the primary"),
             (_, Some("MOVED" | "ASK" | "CROSSSLOT")) => {
                 ("is part of a cluster", "give a cluster's connection to RedisStore::from_connection")

@@ -11,9 +11,16 @@ use super::{Generation, Key, Record, Store, StoreError, StoreLock, off_the_worke
 use crate::{Error, chance::Chance, tls::need_provider};
 use ::redis::{Client, ConnectionAddr, aio::ConnectionLike};
 use kept::Found;
-use link::Link;
+use link::{Link, Way};
 use lock::RedisLock;
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 use wire::Wire;
 
 /// The first pause before a lock is tried again; it doubles.
@@ -66,7 +73,9 @@ const TRIES: u32 = 5;
 /// | a lock | 25 s, or longer if a request may take longer |
 ///
 /// Tokens are not encrypted: whoever may read the database has the sessions. Give it a user of its own and TLS. An ACL that
-/// suffices is `~keyway:* +get +set +del +pexpire +evalsha +script|load`.
+/// suffices is `~keyway:* +get +getrange +set +del +pexpire +evalsha +script|load`.
+///
+/// At most 1 MiB of what stands under a name is read; what is longer is damage.
 ///
 /// # What it can do, and what not
 ///
@@ -88,6 +97,9 @@ pub struct RedisStore {
     who: Arc<str>,
     prefix: Arc<str>,
     lock_ttl: Duration,
+    way: Way,
+    plain_allowed: bool,
+    warned: Arc<AtomicBool>,
     chance: Arc<Chance>,
 }
 
@@ -98,11 +110,21 @@ impl RedisStore {
     /// For client certificates or a certificate authority of your own make a [`redis::Client`] and give it to [`from_client`](Self::from_client). With
     /// rustls, the process must have one crypto provider, as for any use of rustls.
     ///
+    /// A password goes to another machine under TLS only, or by [`allow_plain`](Self::allow_plain): else `build()` refuses, and
+    /// so does every use. Tokens that go there in the clear without a password are told of by a warning.
+    ///
     /// # Errors
-    /// `ErrorKind::Config` if the URL cannot be read, or asks for TLS where no TLS feature is on or no crypto provider is installed.
+    /// `ErrorKind::Config` if the URL cannot be read, ends with `#insecure`, or asks for TLS where no TLS feature is on or no crypto provider is installed.
     pub fn connect(url: impl AsRef<str>) -> Result<Self, Error> {
+        let url = url.as_ref();
+        if url.ends_with("#insecure") {
+            return Err(Error::config(
+                "the URL given to RedisStore::connect(..) asks for TLS without looking at certificates (#insecure)",
+            )
+            .advice("leave it out; for an authority of your own give a redis::Client to RedisStore::from_client"));
+        }
         // What is wrong is said by the library in words that may hold a part of the URL, and that may hold a password.
-        let client = Client::open(url.as_ref()).map_err(|_| {
+        let client = Client::open(url).map_err(|_| {
             Error::config("the URL given to RedisStore::connect(..) cannot be read")
                 .advice("give one such as redis://user:password@redis.example:6379/0, or rediss://… with one of our TLS features on")
         })?;
@@ -115,13 +137,15 @@ impl RedisStore {
     /// What this client of the `redis` crate connects to.
     #[must_use]
     pub fn from_client(client: Client) -> Self {
-        Self::over(Link::own(client))
+        let way = Way::of(client.get_connection_info());
+        Self { way, ..Self::over(Link::own(client)) }
     }
 
     /// An asynchronous connection of the `redis` crate that is there already: a
     /// [`ConnectionManager`](redis::aio::ConnectionManager), a
     /// [`MultiplexedConnection`](redis::aio::MultiplexedConnection), or that of a cluster. Whether it is made anew when it breaks is its own affair: a
-    /// `MultiplexedConnection` is not, a `ConnectionManager` is.
+    /// `MultiplexedConnection` is not, a `ConnectionManager` is when it breaks, and not when what stands behind it has become a
+    /// replica: where roles change behind one address, use [`from_client`](Self::from_client), which connects anew then.
     #[must_use]
     pub fn from_connection(connection: impl ConnectionLike + Clone + Send + Sync + 'static) -> Self {
         Self::over(Link::given(connection))
@@ -129,20 +153,51 @@ impl RedisStore {
 
     fn over(link: Link) -> Self {
         let who = link.who().into();
-        Self {
-            wire: Arc::new(link),
-            who,
-            prefix: "keyway:".into(),
-            lock_ttl: LOCK_TTL,
-            chance: Arc::new(Chance::new()),
-        }
+        Self::on(Arc::new(link), who, Chance::new())
     }
 
     /// The same store on what stands in the place of Redis.
     #[cfg(test)]
     pub(crate) fn simulated(model: Arc<model::Model>, chance: Chance) -> Self {
-        let who = "the model of a Redis".into();
-        Self { wire: model, who, prefix: "keyway:".into(), lock_ttl: LOCK_TTL, chance: Arc::new(chance) }
+        Self::on(model, "the model of a Redis".into(), chance)
+    }
+
+    fn on(wire: Arc<dyn Wire>, who: Arc<str>, chance: Chance) -> Self {
+        Self {
+            wire,
+            who,
+            prefix: "keyway:".into(),
+            lock_ttl: LOCK_TTL,
+            way: Way::Unknown,
+            plain_allowed: false,
+            warned: Arc::default(),
+            chance: Arc::new(chance),
+        }
+    }
+
+    /// Lets a password and tokens go to another machine without TLS, or under TLS that looks at no certificate: for networks
+    /// where nobody else listens.
+    #[must_use]
+    pub fn allow_plain(self) -> Self {
+        Self { plain_allowed: true, ..self }
+    }
+
+    /// Whether what would be said may be said this way.
+    fn may_speak(&self) -> Result<(), StoreError> {
+        let refused = match self.way {
+            _ if self.plain_allowed => None,
+            Way::Clear { password: true } => Some("a password and tokens would go to another machine without TLS"),
+            Way::Unchecked => Some("no certificate would be looked at, so anybody could answer"),
+            Way::Clear { password: false } if !self.warned.swap(true, Ordering::Relaxed) => {
+                tracing::warn!(store = %self.who, "keyway: tokens go to Redis on another machine without TLS; give rediss://, or .allow_plain() where nobody else listens");
+                None
+            }
+            Way::Clear { .. } | Way::Unknown | Way::Safe => None,
+        };
+        refused.map_or(Ok(()), |what| {
+            let advice = "give rediss://, or .allow_plain() where nobody else listens";
+            Err(StoreError::unavailable(format!("{} is not used: {what}; {advice}", self.who)))
+        })
     }
 
     /// What every name begins with; default `keyway:`. Stores with different prefixes share nothing.
@@ -196,7 +251,12 @@ impl fmt::Debug for RedisStore {
 }
 
 impl Store for RedisStore {
+    fn check(&self) -> Result<(), StoreError> {
+        self.may_speak()
+    }
+
     async fn load(&self, key: &Key) -> Result<Option<Record>, StoreError> {
+        self.may_speak()?;
         let found = self.read(key, &self.name(key, "session")).await?;
         Ok(found.map(|(record, _)| record))
     }
@@ -207,6 +267,7 @@ impl Store for RedisStore {
         expected: Option<Generation>,
         record: Record,
     ) -> Result<bool, StoreError> {
+        self.may_speak()?;
         let (number, keep) = (self.chance.next(), record.time_to_live());
         let written = match record.is_slow_to_write() {
             true => off_the_workers(move || kept::write(&record, number)).await?,
@@ -216,6 +277,7 @@ impl Store for RedisStore {
     }
 
     async fn remove(&self, key: &Key) -> Result<(), StoreError> {
+        self.may_speak()?;
         let name = self.name(key, "session");
         for _ in 0..TRIES {
             let Some((_, content)) = self.read(key, &name).await? else { return Ok(()) };
@@ -228,6 +290,7 @@ impl Store for RedisStore {
 
     /// Tried again and again: what is waited for may end without telling anybody.
     async fn lock(&self, key: &Key, wait: Duration) -> Result<StoreLock, StoreError> {
+        self.may_speak()?;
         let owner = format!("{:016x}{:016x}", self.chance.next(), self.chance.next());
         let mut lock = RedisLock::new(self.wire.clone(), self.name(key, "lock"), owner, self.lock_ttl);
         let mut pauses = Pauses::new(FIRST_PAUSE, LONGEST_PAUSE, wait, &self.chance);

@@ -44,7 +44,7 @@ impl Names {
 
     /// Also frees a lock, if this is its owner.
     pub(crate) fn forget(&mut self, now: Duration, name: &str, content: &[u8]) -> bool {
-        let is_there = self.get(now, name) == Some(content);
+        let is_there = !content.is_empty() && self.get(now, name) == Some(content);
         if is_there {
             self.0.remove(name);
         }

@@ -3,14 +3,18 @@
 use super::link::{Line, Link};
 use crate::{
     BoxFuture, Secret,
-    store::{Generation, StoreError},
+    store::{Generation, LONGEST, StoreError},
 };
 use ::redis::{FromRedisValue, RedisResult, Script};
 use std::{sync::LazyLock, time::Duration};
 
+/// The longest that is read of what stands under a name: more than any record with its first line. What is longer is no record,
+/// and is not read into memory.
+pub(super) const MOST: usize = LONGEST + 100;
+
 /// The commands. What a simulation puts in the place of Redis keeps to the same words.
 pub(super) trait Wire: Send + Sync + 'static {
-    /// What stands under this name.
+    /// What stands under this name, at most [`MOST`] bytes of it. Nothing is nothing.
     fn get<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>, StoreError>>;
 
     /// Puts `written` there if what stands there begins with the word of `expected`, or if nothing does and nothing is
@@ -23,7 +27,7 @@ pub(super) trait Wire: Send + Sync + 'static {
         keep: Duration,
     ) -> BoxFuture<'a, Result<bool, StoreError>>;
 
-    /// Removes what stands there if it is exactly this.
+    /// Removes what stands there if it is exactly this, or begins with these [`MOST`] bytes.
     fn forget<'a>(&'a self, name: &'a str, content: &'a [u8]) -> BoxFuture<'a, Result<bool, StoreError>>;
 
     /// Takes the lock of this name for as long as `ttl`, if it is free or this owner's already.
@@ -48,7 +52,7 @@ static SWAP: LazyLock<Script> = LazyLock::new(|| {
 
 static FORGET: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
-        "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+        "if redis.call('GETRANGE', KEYS[1], 0, ARGV[2]) ~= ARGV[1] then return 0 end
          return redis.call('DEL', KEYS[1])",
     )
 });
@@ -70,7 +74,10 @@ static EXTEND: LazyLock<Script> = LazyLock::new(|| {
 
 impl Wire for Link {
     fn get<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>, StoreError>> {
-        Box::pin(async move { self.ask(&Command { name, script: None }).await })
+        Box::pin(async move {
+            let content: Vec<u8> = self.ask(&Command { name, script: None }).await?;
+            Ok(Some(content).filter(|content| !content.is_empty()))
+        })
     }
 
     fn swap<'a>(
@@ -85,7 +92,7 @@ impl Wire for Link {
     }
 
     fn forget<'a>(&'a self, name: &'a str, content: &'a [u8]) -> BoxFuture<'a, Result<bool, StoreError>> {
-        self.run(&FORGET, name, vec![content.to_vec()])
+        self.run(&FORGET, name, vec![content.to_vec(), most()])
     }
 
     fn take<'a>(&'a self, name: &'a str, owner: &'a str, ttl: Duration) -> BoxFuture<'a, Result<bool, StoreError>> {
@@ -97,7 +104,7 @@ impl Wire for Link {
     }
 
     fn leave<'a>(&'a self, name: &'a str, owner: &'a str) -> BoxFuture<'a, Result<bool, StoreError>> {
-        self.run(&FORGET, name, vec![owner.into()])
+        self.run(&FORGET, name, vec![owner.into(), most()])
     }
 }
 
@@ -121,7 +128,7 @@ pub(super) struct Command<'a> {
 impl Command<'_> {
     pub(super) async fn say<T: FromRedisValue>(&self, line: &mut Line) -> RedisResult<T> {
         let Some((script, arguments)) = &self.script else {
-            return ::redis::cmd("GET").arg(self.name).query_async(line).await;
+            return ::redis::cmd("GETRANGE").arg(self.name).arg(0).arg(MOST - 1).query_async(line).await;
         };
         let mut call = script.key(self.name);
         for argument in arguments {
@@ -129,6 +136,11 @@ impl Command<'_> {
         }
         call.invoke_async(line).await
     }
+}
+
+/// The last byte that is looked at.
+fn most() -> Vec<u8> {
+    (MOST - 1).to_string().into()
 }
 
 fn millis(time: Duration) -> Vec<u8> {
