@@ -128,6 +128,17 @@ impl<'a> Verdict<'a> {
         self.body.as_ref()?.get(member)?.as_str()
     }
 
+    /// Whether these words stand in the body, in small letters or capitals.
+    pub(crate) fn says(&self, words: &str) -> bool {
+        self.raw.len() <= SHOWN && String::from_utf8_lossy(self.raw).to_lowercase().contains(words)
+    }
+
+    /// Words for a person, and neither data nor a web page.
+    pub(crate) fn is_plain_text(&self) -> bool {
+        let kind = self.headers.get(http::header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+        !self.is_empty() && kind.is_some_and(|kind| kind.starts_with("text/plain"))
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.raw.iter().all(u8::is_ascii_whitespace)
     }

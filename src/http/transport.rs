@@ -19,6 +19,7 @@ use std::{
 use url::Url;
 
 /// Sends what makes and ends sessions.
+#[derive(Clone)]
 pub(crate) struct AuthClient {
     pub(crate) surface: &'static Surface,
     pub(crate) client: reqwest::Client,
@@ -303,18 +304,25 @@ impl Reply {
         self.answer.status.is_success()
     }
 
+    /// An error about this reply, with what every such error carries.
+    pub(crate) fn said(&self, error: Error) -> Error {
+        Verdict::of(&self.answer, self.facts, self.now).dressed(error)
+    }
+
     /// What this failure means, in the surface's words.
     pub(crate) fn failure(&self) -> Error {
         self.drift.answered(self.facts, &self.answer);
         let verdict = Verdict::of(&self.answer, self.facts, self.now);
-        let error = (self.surface.judge)(&verdict).unwrap_or_else(|| verdict.error());
+        let judged = (self.surface.judge)(&verdict);
+        let is_worded = judged.is_some();
+        let error = judged.unwrap_or_else(|| verdict.error());
         match error.kind() {
             // Whatever is wrong with an auth call, it is not the session of the caller.
             ErrorKind::Unauthorized => error
                 .with_kind(ErrorKind::Api)
                 .message("the vendor answered 401 to a call that needs no session")
                 .advice("check the address given to builder(url): it must be the platform's root"),
-            ErrorKind::Api => error.advice("see error.code(); check what the builder was given"),
+            ErrorKind::Api if !is_worded => error.advice("see error.code(); check what the builder was given"),
             _ => error,
         }
     }

@@ -19,6 +19,8 @@ pub mod vms;
 #[cfg(feature = "vtex")]
 pub mod vtex;
 #[cfg(feature = "vtex")]
+mod vtex_password;
+#[cfg(feature = "vtex")]
 pub(crate) mod vtex_shopper;
 #[cfg(feature = "vtex")]
 mod vtex_storefront;

@@ -1,15 +1,15 @@
 //! A shopper's session at a VTEX store: begun by an access key that is mailed, renewed by cookies.
 
 use super::{
-    Capabilities, Issued, Issuer, Placement, Prose, Renewal,
-    vtex_storefront::{self as wire, REFRESH, StorefrontSession},
+    Capabilities, Issued, Issuer, Placement, Prose, Renewal, vtex_password,
+    vtex_storefront::{self as wire, REFRESH, SESSION, StorefrontSession},
 };
 use crate::{
     Error, ErrorKind, Secret,
     clock::Now,
     http::transport::{AuthClient, Reply},
     session::{
-        Attempt,
+        Attempt, SignOut,
         questions::AccessKey,
         tokens::{Life, Tokens, Told, jwt_expiry},
     },
@@ -36,7 +36,7 @@ pub(super) fn capabilities() -> Capabilities {
         placement: Placement::Header(HeaderName::from_static("vtexidclientautcookie")),
         prose: Prose {
             expiry: "the JWT's `exp`; else `expiresIn`; else the cookie's own; else 24 h",
-            revocable: "no",
+            revocable: "told; what that ends is unknown",
             unauthorized: "the token ended: renewed, sent again once",
             failed_sign_in: "a wrong key: asked again, at most 3 times; `authStatus` otherwise",
             budget: "unknown; a blocked user waits 30 min",
@@ -109,7 +109,7 @@ impl Shopper {
 
 /// The session that the right key opened; `reply` arrived at `now`.
 pub(crate) fn validated(reply: &Reply, account: &str, now: Now) -> Result<Issued, Error> {
-    Ok(issued(wire::validated(reply)?, account, reply, now))
+    Ok(issued(wire::signed_in(reply)?, account, reply, now))
 }
 
 /// The session that goes on with what a renewal answered.
@@ -130,12 +130,9 @@ fn issued(session: StorefrontSession, account: &str, reply: &Reply, now: Now) ->
 
 /// The cookie named after the account; the first, if none is.
 fn token(cookies: &[(String, Secret)], account: &str) -> Secret {
-    let named = cookies.iter().find(|(name, _)| name.strip_prefix(TOKEN) == Some(account));
+    let named = cookies.iter().find(|(name, _)| name.strip_prefix(SESSION) == Some(account));
     named.or(cookies.first()).map_or_else(|| Secret::from(""), |(_, token)| token.clone())
 }
-
-/// How the names of the session's cookies begin; the account's name or its id follows.
-const TOKEN: &str = "VtexIdclientAutCookie_";
 
 /// What a renewal carries. Kept as one refresh token, so that a session that slept in a store can be renewed: it is
 /// written as the line of cookies that the renewal sends, `vid_rt=…; VtexIdclientAutCookie_…=…; …`.
@@ -199,6 +196,20 @@ impl Issuer for Shopper {
 
     async fn renew(&self, attempt: &Attempt, tokens: &Tokens) -> Result<Issued, Error> {
         self.renew_with(attempt, tokens).await
+    }
+
+    /// The vendor is told as its own front end tells it. That its tokens end by that nobody has shown, so no more is said
+    /// than that the session is forgotten here.
+    async fn sign_out(&self, tokens: &Tokens) -> Result<SignOut, Error> {
+        let own = [(format!("{SESSION}{}", self.account), tokens.access.clone())];
+        let session = match &tokens.refresh {
+            Some(line) => Cookies::read(line)?.session,
+            None => own.into(),
+        };
+        let cookies: Vec<_> = session.iter().map(|(name, value)| (name.as_str(), value)).collect();
+        let call = vtex_password::sign_out(&self.auth, &self.account, &cookies)?;
+        vtex_password::left(&self.auth.ask(call).await?)?;
+        Ok(SignOut::LocalOnly)
     }
 }
 

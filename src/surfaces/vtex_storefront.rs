@@ -1,5 +1,6 @@
 //! VTEX ID's storefront: sign-in by mail, in cookies and multipart forms that the generator cannot express.
 
+use super::vtex::second_factor;
 use crate::{
     Error, ErrorKind, Secret,
     http::{
@@ -16,7 +17,7 @@ use std::time::Duration;
 ///
 /// The page it follows: *VTEX ID API*, "Refresh token headless" (`specs/README.md` names the edition).
 pub struct Storefront {
-    auth: AuthClient,
+    pub(super) auth: AuthClient,
 }
 
 /// A shopper's session: the cookies that carry it, and the refresh token that renews it once.
@@ -35,7 +36,9 @@ pub struct StorefrontSession {
 }
 
 /// The cookie of the authentication token.
-const AUTHENTICATION: &str = "_vss";
+pub(super) const AUTHENTICATION: &str = "_vss";
+/// How the names of the session's cookies begin; the account's name or its id follows.
+pub(super) const SESSION: &str = "VtexIdclientAutCookie_";
 /// The cookie of the refresh token.
 pub(super) const REFRESH: &str = "vid_rt";
 
@@ -95,8 +98,9 @@ impl Storefront {
     /// Signs the shopper in with the access key from the mail.
     ///
     /// # Errors
-    /// `InvalidCredentials` for a wrong or spent key; `SignInRequired` where a second factor is wanted, which Keyway does
-    /// not offer; `Protocol` for an answer without cookies.
+    /// `InvalidCredentials` for a wrong or spent key; `SignInRequired` where a second factor is wanted, with the vendor's
+    /// code `RequiresMFA` if it gave that: hand it to [`validate_second_factor`](Self::validate_second_factor); `Protocol`
+    /// for an answer without cookies.
     ///
     /// # Cancel safety
     /// The access key may be spent when the future is dropped: ask for another one.
@@ -106,7 +110,7 @@ impl Storefront {
         email: &str,
         access_key: &Secret,
     ) -> Result<StorefrontSession, Error> {
-        validated(&self.auth.ask(validate_key(&self.auth, authentication, email, access_key)?).await?)
+        signed_in(&self.auth.ask(validate_key(&self.auth, authentication, email, access_key)?).await?)
     }
 
     /// Renews the session. Its refresh token is spent by this: keep what comes back, and nothing of the old one.
@@ -166,17 +170,17 @@ pub(super) fn validate_key(
     call.multipart(&[("accesskey", access_key.expose()), ("login", email)])
 }
 
-pub(super) fn validated(reply: &Reply) -> Result<StorefrontSession, Error> {
+/// The session that a sign-in opened. Its cookies stand in the body; where they do not, in the headers.
+pub(super) fn signed_in(reply: &Reply) -> Result<StorefrontSession, Error> {
     let Validated { auth_cookie, account_auth_cookie, expires_in, user_id, prompt_mfa } = reply.checked()?.json()?;
     let cookies = [auth_cookie, account_auth_cookie].into_iter().flatten();
-    let cookies: Vec<_> = cookies.map(|cookie| (cookie.name, cookie.value)).collect();
+    let mut cookies: Vec<_> = cookies.map(|cookie| (cookie.name, cookie.value)).collect();
+    if cookies.is_empty() {
+        let set = reply.set_cookies().into_iter();
+        cookies = set.filter(|(name, value)| name.starts_with(SESSION) && !value.expose().is_empty()).collect();
+    }
     if cookies.is_empty() && prompt_mfa == Some(true) {
-        return Err(Error::new(
-            ErrorKind::SignInRequired,
-            "the vendor wants a second factor, which Keyway does not offer",
-        )
-        .advice("sign the shopper in at the store, and give .user_token(..) what comes of it")
-        .at("validate_access_key"));
+        return Err(reply.said(second_factor()));
     }
     session(reply, cookies, expires_in.map(Duration::from_secs), user_id)
 }

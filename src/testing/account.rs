@@ -33,6 +33,11 @@ pub(super) struct Accounts {
 }
 
 impl Accounts {
+    /// Nobody yet.
+    pub(super) fn none() -> Self {
+        Self { known: Vec::new(), former: Vec::new() }
+    }
+
     /// The one that is always there.
     pub(super) fn with(name: &str, secret: &str) -> Self {
         Self { known: vec![Account::new(name, secret)], former: Vec::new() }

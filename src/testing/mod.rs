@@ -133,6 +133,7 @@ mod units;
 mod vitamojo;
 mod vms;
 mod vtex;
+mod vtex_password;
 #[doc(hidden)]
 pub mod witness;
 

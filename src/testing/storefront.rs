@@ -6,6 +6,13 @@ use std::time::{Duration, SystemTime};
 /// How long a sign-in may take, from its start.
 const LIFE: Duration = Duration::from_secs(24 * 3600);
 
+/// The two families of sign-in routes: what one begins, the other does not know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Family {
+    Legacy,
+    Authenticator,
+}
+
 /// The sign-ins under way.
 #[derive(Default)]
 pub(super) struct Storefront {
@@ -16,6 +23,7 @@ pub(super) struct Storefront {
 }
 
 struct Attempt {
+    family: Family,
     session: String,
     fingerprint: Option<String>,
     ends: SystemTime,
@@ -31,15 +39,20 @@ struct Mail {
 impl Storefront {
     /// The authentication token of a new sign-in.
     pub(super) fn begin(&mut self, fingerprint: Option<String>, now: SystemTime) -> String {
+        self.begin_in(Family::Legacy, fingerprint, now)
+    }
+
+    /// The same, in this family of routes.
+    pub(super) fn begin_in(&mut self, family: Family, fingerprint: Option<String>, now: SystemTime) -> String {
         // The shape of the vendor's: 64 hexadecimal digits.
         let session = self.sessions.make(|_, part| format!("{part}{}", random()).to_uppercase());
-        self.attempts.push(Attempt { session: session.clone(), fingerprint, ends: now + LIFE, mail: None });
+        self.attempts.push(Attempt { family, session: session.clone(), fingerprint, ends: now + LIFE, mail: None });
         session
     }
 
     /// Sends a mail with a new access key, which takes the place of the last. Says whether there is such a sign-in.
-    pub(super) fn send(&mut self, session: &str, email: &str, now: SystemTime) -> bool {
-        let Some(attempt) = self.attempts.iter_mut().find(|attempt| attempt.is_live(session, now)) else {
+    pub(super) fn send(&mut self, family: Family, session: &str, email: &str, now: SystemTime) -> bool {
+        let Some(attempt) = self.attempts.iter_mut().find(|attempt| attempt.is_live(family, session, now)) else {
             return false;
         };
         let digits = |random: &str| random.bytes().take(6).map(|byte| char::from(b'0' + byte % 10)).collect();
@@ -48,16 +61,23 @@ impl Storefront {
         true
     }
 
+    /// Whether such a sign-in is under way.
+    pub(super) fn is_open(&self, family: Family, session: &str, now: SystemTime) -> bool {
+        self.attempts.iter().any(|attempt| attempt.is_live(family, session, now))
+    }
+
     /// Ends a sign-in with the right access key, and gives the fingerprint it began with; else, why not. An access key
     /// is good once.
-    pub(super) fn redeem(
+    pub(super) fn redeem_in(
         &mut self,
+        family: Family,
         session: &str,
         email: &str,
         key: &str,
         now: SystemTime,
     ) -> Result<Option<String>, &'static str> {
-        let attempt = self.attempts.iter_mut().find(|attempt| attempt.is_live(session, now)).ok_or("InvalidToken")?;
+        let live = self.attempts.iter_mut().find(|attempt| attempt.is_live(family, session, now));
+        let attempt = live.ok_or("InvalidToken")?;
         let mail = attempt.mail.as_mut().ok_or("InvalidEmail")?;
         if mail.email != email {
             return Err("InvalidEmail");
@@ -89,7 +109,7 @@ impl Storefront {
 }
 
 impl Attempt {
-    fn is_live(&self, session: &str, now: SystemTime) -> bool {
-        self.session == session && now < self.ends
+    fn is_live(&self, family: Family, session: &str, now: SystemTime) -> bool {
+        self.family == family && self.session == session && now < self.ends
     }
 }

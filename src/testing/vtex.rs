@@ -9,8 +9,9 @@ use super::{
     fake::{Time, locked},
     lineage::Lineages,
     mint::{Mint, uuid},
-    storefront::Storefront,
+    storefront::{Family, Storefront},
     units::Units,
+    vtex_password::{Passwords, field},
 };
 use serde_json::{Value, json};
 use std::{
@@ -76,6 +77,10 @@ pub struct FakeVtexBuilder {
     providers: Accounts,
     /// By e-mail address: their names.
     users: Vec<(String, String)>,
+    /// By user.
+    passwords: Accounts,
+    /// By user: the code that is right.
+    second_factors: Accounts,
 }
 
 #[derive(Debug, Clone)]
@@ -86,6 +91,7 @@ struct Rules {
     refresh_life: Duration,
     expires_in_seconds: bool,
     refusals_in_401: bool,
+    refuses_legacy_routes: bool,
 }
 
 impl FakeVtex {
@@ -103,6 +109,8 @@ impl FakeVtex {
     pub const PROVIDER_TOKEN: &'static str = "provider-access-token-of-a-shopper";
     /// The e-mail address of the one user who is always there: that of the vendor's example.
     pub const EMAIL: &'static str = "user@example.com";
+    /// The password of this user.
+    pub const PASSWORD: &'static str = "Nine-Grey-Kettles-4";
     /// The organization unit that is always there.
     pub const UNIT: &'static str = "7c1fd2a6-5b1c-4b0e-9f57-0d1f1d6f7a11";
 
@@ -123,6 +131,7 @@ impl FakeVtex {
             refresh_life: Duration::from_secs(7 * 24 * 3600),
             expires_in_seconds: false,
             refusals_in_401: false,
+            refuses_legacy_routes: false,
         };
         FakeVtexBuilder {
             clock: Time::default(),
@@ -130,6 +139,8 @@ impl FakeVtex {
             app_keys: Accounts::with(Self::APP_KEY, Self::APP_TOKEN),
             providers: Accounts::with(Self::PROVIDER, Self::PROVIDER_TOKEN),
             users: vec![(Self::EMAIL.to_owned(), "Example User".to_owned())],
+            passwords: Accounts::with(Self::EMAIL, Self::PASSWORD),
+            second_factors: Accounts::none(),
         }
     }
 
@@ -253,6 +264,24 @@ impl FakeVtexBuilder {
         self
     }
 
+    /// A user may sign in with this password; `user` is an e-mail address or, at the authenticator, a user name.
+    pub fn password(mut self, user: &str, password: &str) -> Self {
+        self.passwords.add(user, password);
+        self
+    }
+
+    /// A sign-in of this user by password wants a second factor, for which this code is right.
+    pub fn second_factor(mut self, user: &str, code: &str) -> Self {
+        self.second_factors.add(user, code);
+        self
+    }
+
+    /// The account has *Login with Alternative Keys*: sign-ins by password run at the authenticator alone.
+    pub fn refuses_legacy_routes(mut self, refuses: bool) -> Self {
+        self.rules.refuses_legacy_routes = refuses;
+        self
+    }
+
     /// How long the token of an app key lives: six hours, if not told otherwise.
     pub fn token_life(mut self, life: Duration) -> Self {
         self.rules.token_life = life;
@@ -298,15 +327,16 @@ impl FakeVtexBuilder {
 }
 
 /// The state machine.
-struct Vtex {
+pub(super) struct Vtex {
     rules: Rules,
-    document: Arc<Document>,
+    pub(super) document: Arc<Document>,
     app_keys: Vec<AppKey>,
     app_tokens: Mint,
     providers: Accounts,
     tokens: Lineages<Holder>,
-    storefront: Storefront,
-    users: Vec<User>,
+    pub(super) storefront: Storefront,
+    pub(super) passwords: Passwords,
+    pub(super) users: Vec<User>,
     units: Units,
     password_rules: Option<(bool, bool)>,
     expired_passwords: Vec<String>,
@@ -321,8 +351,8 @@ struct AppKey {
     new_token: Option<(String, SystemTime)>,
 }
 
-struct User {
-    id: String,
+pub(super) struct User {
+    pub(super) id: String,
     email: String,
     name: String,
 }
@@ -336,21 +366,24 @@ struct Holder {
     fingerprint: Option<String>,
 }
 
-type Outcome = Result<Answer, Answer>;
+pub(super) type Outcome = Result<Answer, Answer>;
 
 impl Vendor for Vtex {
     fn answer(&mut self, ask: &Ask<'_>) -> Answer {
-        let checked = self.check_account(ask).and_then(|()| match ask.operation() {
+        if let Err(refusal) = self.check_account(ask) {
+            return refusal;
+        }
+        let outcome = self.about_passwords(ask).unwrap_or_else(|| match ask.operation() {
             "generate_authentication_token" => self.trade_app_key(ask),
             "exchange_oauth_access_token" => self.exchange(ask),
             "check_authenticated_user" => self.validate(ask),
             "start_authentication" => self.start_authentication(ask),
-            "send_access_key" => self.send_access_key(ask),
-            "validate_access_key" => self.validate_access_key(ask),
+            "send_access_key" => self.mail_key(ask, ask.query("email"), Family::Legacy),
+            "validate_access_key" => self.redeem_key(ask, Family::Legacy),
             "refresh_storefront_token" => self.refresh(ask),
             _ => self.signed_in(ask),
         });
-        checked.unwrap_or_else(|refusal| refusal)
+        outcome.unwrap_or_else(|refusal| refusal)
     }
 
     /// Each operation has a form of its own, or none.
@@ -370,7 +403,8 @@ impl Vendor for Vtex {
 
     fn secrets(&self) -> Vec<String> {
         let tokens = self.tokens.made().chain(self.app_tokens.made());
-        tokens.chain(self.providers.secrets()).chain(self.storefront.secrets()).collect()
+        let tokens = tokens.chain(self.providers.secrets()).chain(self.storefront.secrets());
+        tokens.chain(self.passwords.secrets()).collect()
     }
 
     fn name_of(&self, token: &str) -> Option<String> {
@@ -446,36 +480,45 @@ impl Vtex {
         Ok(Answer::json(200, &answer))
     }
 
-    fn send_access_key(&mut self, ask: &Ask<'_>) -> Outcome {
-        let email = ask.query("email").filter(|email| email.contains('@'));
+    pub(super) fn mail_key(&mut self, ask: &Ask<'_>, email: Option<String>, family: Family) -> Outcome {
+        let email = email.filter(|email| email.contains('@'));
         let session = ask.cookie("_vss").unwrap_or_default();
         let email = email.ok_or_else(|| auth_status(400, "InvalidEmail"))?;
-        match self.storefront.send(session, &email, ask.now) {
+        match self.storefront.send(family, session, &email, ask.now) {
             true => Ok(Answer::empty(200)),
             false => Err(auth_status(400, "InvalidToken")),
         }
     }
 
-    fn validate_access_key(&mut self, ask: &Ask<'_>) -> Outcome {
+    pub(super) fn redeem_key(&mut self, ask: &Ask<'_>, family: Family) -> Outcome {
         let refuse = |status: &str| {
+            if family == Family::Authenticator {
+                return auth_status(400, status);
+            }
             let mut body = self.document.example("validate_access_key", 400);
             body["authStatus"] = json!(status);
             Answer::json(400, &body)
         };
-        let (email, key) = (ask.part("login").unwrap_or_default(), ask.part("accesskey").unwrap_or_default());
+        let (email, key) = (field(ask, "login").unwrap_or_default(), field(ask, "accesskey").unwrap_or_default());
         let session = ask.cookie("_vss").unwrap_or_default();
-        let fingerprint = self.storefront.redeem(session, &email, &key, ask.now).map_err(refuse)?;
-        if self.user(&email).is_none() {
-            self.users.push(User::new(&email, &email));
+        let redeemed = self.storefront.redeem_in(family, session, &email, &key, ask.now);
+        let fingerprint = redeemed.map_err(refuse)?;
+        Ok(self.sign_in(ask, &email, fingerprint))
+    }
+
+    /// A shopper's session, in body and cookies.
+    pub(super) fn sign_in(&mut self, ask: &Ask<'_>, email: &str, fingerprint: Option<String>) -> Answer {
+        if self.user(email).is_none() {
+            self.users.push(User::new(email, email));
         }
-        let lineage = self.tokens.begin(Holder { fingerprint, ..Holder::new(&email, "webstore") });
+        let lineage = self.tokens.begin(Holder { fingerprint, ..Holder::new(email, "webstore") });
         let (token, cookie) = self.storefront_tokens(ask, lineage);
         let mut answer = self.document.example("validate_access_key", 200);
         answer["authCookie"] = json!({ "Name": self.account_cookie(), "Value": token });
         answer["accountAuthCookie"] = json!({ "Name": id_cookie(), "Value": token });
         answer["expiresIn"] = json!(self.rules.storefront_life.as_secs());
-        answer["userId"] = json!(self.user(&email).map(|user| &user.id));
-        Ok(Answer::json(200, &answer).with("set-cookie", cookie))
+        answer["userId"] = json!(self.user(email).map(|user| &user.id));
+        Answer::json(200, &answer).with("set-cookie", cookie)
     }
 
     /// Failures are answers with 200, as documented.
@@ -521,6 +564,9 @@ impl Vtex {
         let admitted = schemes.iter().any(|scheme| self.document.admits(ask.operation(), scheme));
         if schemes.is_empty() || !(admitted || ask.operation() == OTHER) {
             return Err(self.unauthorized(ask));
+        }
+        if let Some(outcome) = self.about_users(ask) {
+            return outcome;
         }
         match ask.operation() {
             "set_repeated_passwords" => self.set_password_rules(ask),
@@ -620,6 +666,7 @@ impl Vtex {
 impl Vtex {
     fn new(builder: FakeVtexBuilder, document: Arc<Document>) -> Self {
         let now = builder.clock.now();
+        let refuses_legacy_routes = builder.rules.refuses_legacy_routes;
         let mut vtex = Self {
             rules: builder.rules,
             app_keys: Vec::new(),
@@ -627,12 +674,19 @@ impl Vtex {
             providers: builder.providers,
             tokens: Lineages::default(),
             storefront: Storefront::default(),
+            passwords: Passwords::new(refuses_legacy_routes),
             users: builder.users.iter().map(|(email, name)| User::new(email, name)).collect(),
             units: Units::new(document.clone()),
             document,
             password_rules: None,
             expired_passwords: Vec::new(),
         };
+        for account in builder.passwords.iter() {
+            vtex.passwords.set(&account.name, &account.secret);
+        }
+        for account in builder.second_factors.iter() {
+            vtex.passwords.want_second_factor(&account.name, &account.secret);
+        }
         for account in builder.app_keys.iter() {
             vtex.app_tokens.adopt(&account.secret);
             vtex.app_keys.push(AppKey::new(&account.name, &account.secret, now));
@@ -657,11 +711,11 @@ impl Vtex {
         self.rules.account.as_deref().unwrap_or(FakeVtex::ACCOUNT)
     }
 
-    fn account_cookie(&self) -> String {
+    pub(super) fn account_cookie(&self) -> String {
         format!("{TOKEN}_{}", self.account())
     }
 
-    fn user(&self, email: &str) -> Option<&User> {
+    pub(super) fn user(&self, email: &str) -> Option<&User> {
         self.users.iter().find(|user| user.email == email)
     }
 
@@ -691,7 +745,7 @@ impl AppKey {
 }
 
 impl User {
-    fn new(email: &str, name: &str) -> Self {
+    pub(super) fn new(email: &str, name: &str) -> Self {
         Self { id: uuid(), email: email.to_owned(), name: name.to_owned() }
     }
 }
@@ -708,7 +762,7 @@ impl fmt::Debug for Vtex {
     }
 }
 
-fn auth_status(status: u16, told: &str) -> Answer {
+pub(super) fn auth_status(status: u16, told: &str) -> Answer {
     Answer::json(status, &json!({ "authStatus": told }))
 }
 
@@ -716,11 +770,11 @@ fn unknown_account() -> Answer {
     Answer::message(400, "Account not found.")
 }
 
-fn object(ask: &Ask<'_>) -> Result<Value, Answer> {
+pub(super) fn object(ask: &Ask<'_>) -> Result<Value, Answer> {
     ask.json().filter(Value::is_object).ok_or_else(|| Answer::message(400, "The body must be a JSON object."))
 }
 
-fn text<'a>(body: &'a Value, member: &str) -> Result<&'a str, Answer> {
+pub(super) fn text<'a>(body: &'a Value, member: &str) -> Result<&'a str, Answer> {
     body[member].as_str().ok_or_else(|| Answer::message(400, &format!("{member} is required.")))
 }
 
@@ -732,7 +786,7 @@ fn account_of_host(ask: &Ask<'_>) -> Option<String> {
 }
 
 /// The name of the cookie that ends with the account's id.
-fn id_cookie() -> String {
+pub(super) fn id_cookie() -> String {
     format!("{TOKEN}_{}", FakeVtex::ACCOUNT_ID)
 }
 

@@ -85,6 +85,12 @@ const ON_PURPOSE: &[OnPurpose] = &[
     },
     OnPurpose {
         fake: "FakeVtex",
+        operations: &["validate_password", "set_password"],
+        says: &["is 400 as `text/plain"],
+        why: "an account without the older routes says so in words, as a client saw it",
+    },
+    OnPurpose {
+        fake: "FakeVtex",
         operations: &["expire_user_password"],
         says: &["is 401, which is not documented"],
         why: "a call without a session is refused",

@@ -35,7 +35,7 @@ mod every_document {
     #[apply(hunted!)]
     async fn every_status_of_vtex_can_be_had() {
         let fake = FakeVtex::start().await;
-        assert_eq!(all_statuses(&fake, document("vtex")).await, (17, 53));
+        assert_eq!(all_statuses(&fake, document("vtex")).await, (35, 92));
     }
 
     /// Asks for each status of each operation, and says how many operations and how many pairs there are.
@@ -1293,8 +1293,8 @@ mod vtex {
         status(refresh(&fake, &token, &fake.token(1)).send()).await;
         status(login(&fake, Vtex::APP_TOKEN).send()).await;
         let secrets = fake.secrets();
-        // Two app tokens, two of providers, three user tokens, two to refresh, a sign-in and the key from its mail.
-        assert_eq!(secrets.len(), 11);
+        // Two app tokens, two of providers, three user tokens, two to refresh, a sign-in, the key from its mail, a password.
+        assert_eq!(secrets.len(), 12);
         let printed = format!("{printed} {fake:?} {:?}", fake.saw());
         assert!(secrets.iter().all(|secret| !printed.contains(secret.as_str())), "{printed}");
     }

@@ -48,6 +48,7 @@ mod telling;
 mod vitamojo;
 mod vms;
 mod vtex;
+mod vtex_password;
 mod vtex_shopper;
 mod wire;
 

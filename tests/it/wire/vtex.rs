@@ -75,6 +75,24 @@ impl Surface for Vtex {
             call!(get_storefront_user(call, _) => call.user("ü/1")).asks([("user", "ü/1")]),
             call!(start_token_renewal(call, key) => call.api_key(key)),
             call!(finish_token_renewal(call, key) => call.api_key(key)),
+            call!(start_mfa_setup),
+            call!(create_storefront_user(call, _) => call.is_legacy_password(true).body_map(|body| {
+                let identifier = |kind: &str, value: &str| {
+                    types::StorefrontIdentifier::builder().type_(kind).value(value).try_into().expect("an identifier")
+                };
+                body.identifiers(vec![
+                    identifier("username", "beneson_test_21"),
+                    identifier("email", "beneson2010@gmail.com"),
+                    identifier("phoneNumber", "415-602-8838"),
+                ])
+            }))
+            .asks([("isLegacyPassword", "true")]),
+            call!(set_password_migration(call, name) => call.name(name).body_map(|body| {
+                let (endpoint, secret) = ("https://auth-middleware.example.com/authentication", "set_password_migration");
+                body.client_id("vtex-b2b-store").idp_endpoint(endpoint).secret(example(secret, "secret"))
+            })),
+            call!(switch_password_migration(call, name) => call.name(name).body_map(|body| body.enabled(true))),
+            call!(delete_password_migration(call, name) => call.name(name)),
             call!(start_authentication(call, _) => call.scope("mystore").fingerprint("12345"))
                 .asks([("scope", "mystore"), ("fingerprint", "12345")]),
             call!(get_organization_unit_settings(call, unit) => call.unit_id(unit)).at(UNIT),
@@ -99,6 +117,7 @@ impl Surface for Vtex {
     fn details() -> Vec<Detail> {
         vec![
             ("AuthFailure", is::<types::AuthFailure>),
+            ("AuthenticatorError", is::<types::AuthenticatorError>),
             ("ErrorMessage", is::<types::ErrorMessage>),
             ("UnknownAnswer", is::<Value>),
         ]
