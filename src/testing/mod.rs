@@ -126,6 +126,8 @@ mod orderingstack;
 mod picture;
 mod server;
 mod shopmonkey;
+#[doc(hidden)]
+pub mod store_law;
 mod storefront;
 mod tenant;
 mod throttle;
@@ -137,6 +139,10 @@ mod vtex_password;
 #[doc(hidden)]
 pub mod witness;
 
+#[doc(inline)]
+pub use crate::__store_laws as store_laws;
+#[doc(hidden)]
+pub use crate::{__store_law_names, __store_law_names_of_vendors, __store_law_tests};
 pub use clock::ManualClock;
 pub use fake::Fake;
 pub use fault::Fault;
@@ -144,6 +150,7 @@ pub use gate::Gate;
 pub use log::Seen;
 pub use orderingstack::{ExpiresIn, FakeOrderingStack, FakeOrderingStackBuilder};
 pub use shopmonkey::{FakeShopmonkey, FakeShopmonkeyBuilder};
+pub use store_law::StoreFactory;
 pub use vitamojo::{FakeVitaMojo, FakeVitaMojoBuilder, RefreshDialect};
 pub use vms::{FakeVms, FakeVmsBuilder, VmsSession};
 pub use vtex::{FakeVtex, FakeVtexBuilder};

@@ -41,8 +41,6 @@ mod shared;
 mod shopmonkey;
 mod spec_readme;
 mod store;
-#[path = "../store_laws/mod.rs"]
-mod store_laws;
 mod stores;
 mod telling;
 mod vitamojo;

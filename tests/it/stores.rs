@@ -1,11 +1,13 @@
 //! The stores that need nothing but this machine keep to what every store keeps to.
 
-use crate::store_laws::{Shop, store_laws};
-use keyway::{FileStore, MemoryStore};
+use keyway::{
+    FileStore, MemoryStore,
+    testing::{__store_law_names, StoreFactory, store_law},
+};
 
 struct Memory(MemoryStore);
 
-impl Shop for Memory {
+impl StoreFactory for Memory {
     type Store = MemoryStore;
 
     async fn open() -> Option<Self> {
@@ -19,7 +21,7 @@ impl Shop for Memory {
 
 struct Folder(tempfile::TempDir);
 
-impl Shop for Folder {
+impl StoreFactory for Folder {
     type Store = FileStore;
 
     async fn open() -> Option<Self> {
@@ -31,7 +33,23 @@ impl Shop for Folder {
     }
 }
 
-store_laws! {
-    memory: Memory;
-    file: Folder;
+/// As `store_laws!` does, with the leak check around each.
+macro_rules! leak_checked_laws {
+    ($factory:ty, $($law:ident)*) => {$(
+        #[apply(hunted!)]
+        #[threads(4)]
+        async fn $law() {
+            store_law::$law::<$factory>().await;
+        }
+    )*};
+}
+
+mod memory {
+    use super::*;
+    __store_law_names!(leak_checked_laws, Memory);
+}
+
+mod file {
+    use super::*;
+    __store_law_names!(leak_checked_laws, Folder);
 }

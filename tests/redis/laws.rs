@@ -1,12 +1,12 @@
 //! Redis keeps to what every store keeps to.
 
-use crate::{
-    server::Server,
-    store_laws::{Shop, store_laws},
+use crate::server::Server;
+use keyway::{
+    RedisStore,
+    testing::{__store_law_names, StoreFactory, store_law},
 };
-use keyway::RedisStore;
 
-impl Shop for Server {
+impl StoreFactory for Server {
     type Store = RedisStore;
 
     async fn open() -> Option<Self> {
@@ -18,6 +18,18 @@ impl Shop for Server {
     }
 }
 
-store_laws! {
-    redis_store: Server;
+/// As `store_laws!` does, with the leak check around each.
+macro_rules! leak_checked_laws {
+    ($factory:ty, $($law:ident)*) => {$(
+        #[apply(hunted!)]
+        #[threads(4)]
+        async fn $law() {
+            store_law::$law::<$factory>().await;
+        }
+    )*};
+}
+
+mod redis_store {
+    use super::*;
+    __store_law_names!(leak_checked_laws, Server);
 }

@@ -17,8 +17,6 @@ mod processes;
 mod safety;
 mod server;
 mod sessions;
-#[path = "../store_laws/mod.rs"]
-mod store_laws;
 mod stored;
 
 use keyway::{
