@@ -103,6 +103,11 @@ impl<'d> Operation<'d> {
         self.written_id().to_snake_case()
     }
 
+    /// The operation as it stands in the document.
+    pub(crate) fn value(&self) -> &'d Value {
+        self.value
+    }
+
     pub(crate) fn method(&self) -> String {
         self.method.to_uppercase()
     }

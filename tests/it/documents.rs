@@ -7,7 +7,7 @@ use crate::{hunter::contract, wire::document::Document};
 use serde_json::Value;
 use std::{collections::BTreeMap, fs, path::Path};
 
-const SCALE: [&str; 6] = ["documented", "example only", "vendor source", "observed", "inferred", "guessed"];
+pub(crate) const SCALE: [&str; 6] = ["documented", "example only", "vendor source", "observed", "inferred", "guessed"];
 const MARK: &str = "(path guessed)";
 
 fn documents() -> BTreeMap<String, Document> {

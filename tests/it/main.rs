@@ -43,6 +43,7 @@ mod spec_readme;
 mod store;
 mod stores;
 mod telling;
+mod vendors;
 mod vitamojo;
 mod vms;
 mod vtex;
