@@ -21,6 +21,8 @@ pub mod vtex;
 #[cfg(feature = "vtex")]
 mod vtex_password;
 #[cfg(feature = "vtex")]
+mod vtex_refusals;
+#[cfg(feature = "vtex")]
 pub(crate) mod vtex_shopper;
 #[cfg(feature = "vtex")]
 mod vtex_storefront;

@@ -1,6 +1,6 @@
 //! VTEX ID's storefront: sign-in by mail, in cookies and multipart forms that the generator cannot express.
 
-use super::vtex::second_factor;
+use super::vtex_refusals::second_factor;
 use crate::{
     Error, ErrorKind, Secret,
     http::{

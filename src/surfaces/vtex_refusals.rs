@@ -1,0 +1,71 @@
+//! What VTEX ID means by a refusal: in a member, whatever the status says, or in words.
+
+use crate::{
+    Error, ErrorKind, Validation,
+    http::{
+        answer::{Verdict, is_bad_day},
+        facts::Step,
+    },
+};
+use std::time::Duration;
+
+/// How long a blocked user waits, by what clients have seen (15 to 30 minutes).
+const BLOCKED: Duration = Duration::from_secs(30 * 60);
+
+/// `authStatus` says what happened, whatever the status says; the authenticator says it in `code`. Its spelling varies
+/// between clients.
+pub(super) fn judge(verdict: &Verdict<'_>) -> Option<Error> {
+    let step = verdict.facts.step;
+    if !matches!(step, Step::SignIn | Step::Challenge) || verdict.status >= 500 {
+        return None;
+    }
+    let Some(said) = verdict.text("authStatus").or_else(|| verdict.text("code")) else {
+        return in_words(verdict);
+    };
+    let error = match said.to_ascii_lowercase().as_str() {
+        "success" => return None,
+        "blockeduser" => return Some(blocked(verdict)),
+        _ if is_bad_day(verdict.status) => return None,
+        "requiresmfa" => second_factor(),
+        "weakpassword" | "invalidpasswordformat" => {
+            let broken = Validation::from([("newPassword".to_owned(), vec![said.to_owned()])]);
+            Error::new(ErrorKind::Validation, "the vendor refused the new password")
+                .advice("choose one of 8 characters or more, with a digit, a capital and a small letter")
+                .with_validation(broken)
+        }
+        "invalidb2bclaims" => Error::new(ErrorKind::Forbidden, "the user's organization has no active contract")
+            .advice("ask the store's administrator"),
+        _ if step == Step::Challenge => return None,
+        _ => Error::new(ErrorKind::InvalidCredentials, "the vendor refused the credentials")
+            .advice("check them; they are not tried again until they change or sign_in() is called"),
+    };
+    Some(verdict.dressed(error))
+}
+
+/// What was seen in plain words: an account without the older routes, and a user who is blocked.
+fn in_words(verdict: &Verdict<'_>) -> Option<Error> {
+    let is_sign_in = verdict.facts.operation.starts_with("validate_");
+    match verdict.status {
+        400 if verdict.says("legacy routes") => {
+            let error = Error::new(ErrorKind::Api, "this account refuses the older sign-in routes")
+                .advice("sign in by client.storefront().authenticator(account), from its start(..) on");
+            Some(verdict.dressed(error))
+        }
+        401 if is_sign_in && verdict.is_plain_text() => Some(blocked(verdict)),
+        _ => None,
+    }
+}
+
+/// Every further try renews it, so nothing is tried.
+fn blocked(verdict: &Verdict<'_>) -> Error {
+    let error = verdict.dressed(Error::new(ErrorKind::Throttled, "the vendor has blocked this user for a while"));
+    let wait = error.retry_after().unwrap_or(BLOCKED);
+    error.with_retry_after(Some(wait))
+}
+
+/// A question for a person that a session cannot put yet.
+pub(super) fn second_factor() -> Error {
+    Error::new(ErrorKind::SignInRequired, "the vendor wants a second factor").advice(
+        "sign in by client.storefront() and its validate_second_factor(..), and give .user_token(..) what comes of it",
+    )
+}
