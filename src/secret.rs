@@ -1,6 +1,10 @@
 //! The one type for everything that must not be seen, and the one place that lets it out.
 
-use secrecy::{ExposeSecret, SecretString};
+use bytes::Bytes;
+use secrecy::{
+    ExposeSecret, SecretString,
+    zeroize::{Zeroize, Zeroizing},
+};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::Error as _};
 use std::{cell::Cell, fmt};
 
@@ -56,8 +60,14 @@ impl fmt::Debug for Secret {
 }
 
 impl From<String> for Secret {
-    fn from(secret: String) -> Self {
-        Self::new(secret.into())
+    fn from(mut secret: String) -> Self {
+        if secret.capacity() == secret.len() {
+            return Self::new(secret.into());
+        }
+        // Giving back what is too much may move it, and would leave a copy where it was.
+        let exact = Self::from(&*secret);
+        secret.zeroize();
+        exact
     }
 }
 
@@ -97,6 +107,11 @@ pub(crate) fn writing<T>(write: impl FnOnce() -> T) -> T {
     }
     let _restore = Restore(WRITING.replace(true));
     write()
+}
+
+/// Bytes that are wiped when the last of those who share them drops them.
+pub(crate) fn wiped(bytes: Vec<u8>) -> Bytes {
+    Bytes::from_owner(Zeroizing::new(bytes))
 }
 
 #[cfg(test)]

@@ -7,8 +7,14 @@ use super::{
     facts::{Facts, Step},
     paths::Paths,
 };
-use crate::{BoxFuture, Error, ErrorKind, Secret, clock::Clock, secret::writing, session::Attempt};
+use crate::{
+    BoxFuture, Error, ErrorKind, Secret,
+    clock::Clock,
+    secret::{wiped, writing},
+    session::Attempt,
+};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
 use serde::{Serialize, de::IgnoredAny};
 use std::{
@@ -32,13 +38,16 @@ pub(crate) struct AuthClient {
     pub(crate) drift: Arc<Drift>,
 }
 
+/// The body of an auth call is shorter, unless a token is very long.
+const ROOM: usize = 8 * 1024;
+
 /// A call of the auth client.
 pub(crate) struct AuthCall {
     facts: &'static Facts,
     method: Method,
     path: String,
     headers: HeaderMap,
-    body: Option<Vec<u8>>,
+    body: Option<Bytes>,
 }
 
 /// How often a call that failed to connect is tried.
@@ -135,23 +144,25 @@ impl AuthCall {
 
     /// Sends this as JSON; the secrets in it are written.
     pub(crate) fn json<T: Serialize>(mut self, body: &T) -> Result<Self, Error> {
-        let body =
-            writing(|| serde_json::to_vec(body)).map_err(|_| Error::config("the call's body cannot be written"))?;
+        // With room for all, so that it does not grow and leave copies behind.
+        let mut written = Vec::with_capacity(ROOM);
+        writing(|| serde_json::to_writer(&mut written, body))
+            .map_err(|_| Error::config("the call's body cannot be written"))?;
         self.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        Ok(Self { body: Some(body), ..self })
+        Ok(Self { body: Some(wiped(written)), ..self })
     }
 
     /// Sends these as a form.
     pub(crate) fn form(mut self, fields: &[(&str, &str)]) -> Self {
-        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let body = url::form_urlencoded::Serializer::new(String::with_capacity(ROOM)).extend_pairs(fields).finish();
         self.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
-        Self { body: Some(body.into_bytes()), ..self }
+        Self { body: Some(wiped(body.into_bytes())), ..self }
     }
 
     /// Sends these as `multipart/form-data`.
     pub(crate) fn multipart(mut self, fields: &[(&str, &str)]) -> Result<Self, Error> {
         const BOUNDARY: &str = "keyway-8f14e45fceea167a5a36dedd4bea2543";
-        let mut body = String::new();
+        let mut body = String::with_capacity(ROOM);
         for (name, value) in fields {
             if value.contains(BOUNDARY) {
                 return Err(Error::refused_field(*name, "cannot be sent as a part of a form"));
@@ -161,7 +172,7 @@ impl AuthCall {
         body += &format!("--{BOUNDARY}--\r\n");
         let kind = HeaderValue::from_static("multipart/form-data; boundary=keyway-8f14e45fceea167a5a36dedd4bea2543");
         self.headers.insert(header::CONTENT_TYPE, kind);
-        Ok(Self { body: Some(body.into_bytes()), ..self })
+        Ok(Self { body: Some(wiped(body.into_bytes())), ..self })
     }
 
     /// Carries these cookies. A value that would end its cookie is refused.

@@ -44,8 +44,11 @@ pub(super) trait Disk: Send + Sync + 'static {
     }
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        let mut content = Vec::new();
-        open(OpenOptions::new().read(true), path)?.take(LONGEST + 1).read_to_end(&mut content)?;
+        let file = open(OpenOptions::new().read(true), path)?;
+        let length = file.metadata().map_or(0, |file| file.len()).min(LONGEST);
+        // With room for all, so that it does not grow and leave copies behind.
+        let mut content = Vec::with_capacity(usize::try_from(length).unwrap_or_default() + 64);
+        file.take(LONGEST + 1).read_to_end(&mut content)?;
         Ok(content)
     }
 

@@ -165,7 +165,7 @@ impl Clock for Ahead {
     }
 }
 
-fn client(surface: &str, store: impl Store) -> (Http, Session) {
+pub(crate) fn client(surface: &str, store: impl Store) -> (Http, Session) {
     let uri = env::var("KEYWAY_CHILD_URI").unwrap();
     let clock = Ahead(Duration::from_secs(env::var("KEYWAY_CHILD_AHEAD").unwrap().parse().unwrap()));
     match surface {
@@ -243,7 +243,7 @@ pub(crate) async fn serve(surface: &str, store: impl Store) {
     }
 }
 
-async fn call(http: &Http) -> Result<(), String> {
+pub(crate) async fn call(http: &Http) -> Result<(), String> {
     match http.get("/some/service/v1/things").send().await {
         Ok(answer) if answer.status() == 200 => Ok(()),
         Ok(answer) => Err(answer.status().to_string()),

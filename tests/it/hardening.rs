@@ -415,7 +415,7 @@ enum Lie {
     #[default]
     None,
     /// Another record than what was saved, whatever is asked for.
-    Always(Record),
+    Always(Box<Record>),
     Garbage,
     Silence,
     Panic,
@@ -432,7 +432,7 @@ impl Store for Liar {
         let lie = self.lie.lock().unwrap().clone();
         match lie {
             Lie::None => self.truth.load(key).await,
-            Lie::Always(record) => Ok(Some(record)),
+            Lie::Always(record) => Ok(Some(*record)),
             Lie::Garbage => Record::from_json("\u{0}{\"schema\":").map(Some),
             Lie::Silence => {
                 self.asked.notify_one();
@@ -485,7 +485,7 @@ async fn a_store_that_mixes_tenants_up_gets_nobody_anothers_token() {
     let (_, record) = notes.0.lock().unwrap().pop().unwrap();
 
     let store = Liar::default();
-    store.tell(Lie::Always(record));
+    store.tell(Lie::Always(record.into()));
     let client = vita(&fake, &clock).store(store.clone()).build().unwrap();
     let own = client.session().lease().await.unwrap();
     assert_ne!(own.token().unwrap().expose(), theirs.token().unwrap().expose());
@@ -536,7 +536,7 @@ async fn a_store_that_goes_back_to_an_older_token_is_not_followed() {
     let second = client.session().renew().await.unwrap();
     assert_eq!((fake.count("auth"), second.generation().counter()), (1, 2));
 
-    store.tell(Lie::Always(older));
+    store.tell(Lie::Always(older.into()));
     fake.revoke_access_tokens();
     assert_eq!(client.http().get("/order/v1/orders").send().await.unwrap().status(), 200);
     assert_eq!(client.session().lease().await.unwrap().generation().counter(), 3);

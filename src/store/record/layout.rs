@@ -16,13 +16,22 @@ const FIRST: u32 = 1;
 /// The first layout that says whether a session was signed out.
 const SAYS_SIGNED_OUT: u32 = 3;
 
+/// What a record holds beside its tokens is shorter.
+const ROOM: usize = 1024;
+
 /// The last second of the year 9999. What comes after is no time but damage, and would overflow sums.
 const LATEST_MS: u64 = 253_402_300_799_000;
 
 pub(super) fn write(record: &Record) -> Secret {
     let written = Written::from(record);
+    let tokens = record.kept().map_or(0, |kept| {
+        kept.access.expose().len() + kept.refresh.as_ref().map_or(0, |refresh| refresh.expose().len())
+    });
+    // With room for all, so that it does not grow and leave copies behind.
+    let mut json = Vec::with_capacity(tokens * 2 + ROOM + record.attempts.len() * 16);
     // Maps with text keys, numbers and secrets inside `writing`: there is nothing that could fail.
-    writing(|| serde_json::to_string(&written)).unwrap_or_default().into()
+    let _ = writing(|| serde_json::to_writer(&mut json, &written));
+    String::from_utf8(json).unwrap_or_default().into()
 }
 
 pub(super) fn read(json: &str) -> Result<Record, StoreError> {

@@ -14,7 +14,7 @@ pub(super) fn write(record: &Record, number: u64) -> Result<Secret, StoreError> 
 
 /// What was found under a key.
 pub(super) enum Found {
-    Record(Record),
+    Record(Box<Record>),
     /// With what is wrong with it.
     Damaged(StoreError),
 }
@@ -29,7 +29,7 @@ pub(super) fn read(key: &Key, content: Vec<u8>) -> Result<Found, StoreError> {
         Ok(record) if head.split(' ').next() != Some(&*record.generation.to_text()) => {
             damaged("its two lines tell of different tokens")
         }
-        Ok(record) => Ok(Found::Record(record)),
+        Ok(record) => Ok(Found::Record(Box::new(record))),
         Err(newer) if newer.is_newer() => Err(newer),
         Err(damage) => Ok(Found::Damaged(damage)),
     }

@@ -227,7 +227,7 @@ impl RedisStore {
         for _ in 0..TRIES {
             let Some(content) = self.wire.get(name).await? else { return Ok(None) };
             let why = match kept::read(key, content.clone())? {
-                Found::Record(record) => return Ok(Some((record, content))),
+                Found::Record(record) => return Ok(Some((*record, content))),
                 Found::Damaged(why) => why,
             };
             // Unless somebody has put a whole one in its place meanwhile.
