@@ -120,6 +120,7 @@ impl Core {
         // A session that shall end and that the vendor does not know has ended.
         let unknown = answer.status == StatusCode::UNAUTHORIZED;
         let outcome = answer.judged(self.0.surface, facts, &*self.0.clock);
+        let outcome = outcome.map_err(|error| self.0.paths.blame(facts, error));
         if outcome.is_ok() {
             self.0.drift.read(facts, &answer);
         }

@@ -1,6 +1,6 @@
 //! Paths that the user of the crate knows better than our document does.
 
-use super::facts::Facts;
+use super::facts::{Certainty, Facts};
 use crate::Error;
 use std::collections::BTreeMap;
 use url::Url;
@@ -37,6 +37,17 @@ impl Paths {
         self.0.get(facts.operation).map_or(facts.path, String::as_str)
     }
 
+    /// Where nothing is at a path that the user gave, it is that path, and no guess of ours.
+    pub(crate) fn blame(&self, facts: &Facts, error: Error) -> Error {
+        let given = self.0.get(facts.operation).filter(|_| facts.certainty == Certainty::Guessed);
+        match (given, error.status()) {
+            (Some(given), Some(404 | 405)) => error
+                .message(format!("nothing was found at {given}, as .operation_path(..) has it"))
+                .advice("check the path and its method against the vendor's own document"),
+            _ => error,
+        }
+    }
+
     /// Moves a request from the documented path to the given one, its path values kept as they are encoded.
     pub(crate) fn apply(&self, facts: &Facts, url: &mut Url) {
         let Some(instead) = self.0.get(facts.operation) else { return };
@@ -64,7 +75,7 @@ fn names(template: &str) -> Vec<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::facts::{Certainty, Facts, Step, TenantHeader};
+    use crate::http::facts::{Step, TenantHeader};
 
     static FACTS: &[Facts] = &[Facts {
         operation: "get_user_contact",

@@ -307,6 +307,11 @@ async fn a_guessed_path_says_so_and_can_be_overridden() {
     let moved = builder.clone().operation_path("get_user_contact", "/elsewhere/{id}/contact").build().unwrap();
     moved.api().get_user_contact().id(FakeOrderingStack::USER).send().await.unwrap();
     assert_eq!((fake.count("get_user_contact"), fake.count("other")), (0, 1));
+    // What the user gave is no guess of ours.
+    fake.next("other", Fault::Empty(404));
+    let error = moved.api().get_user_contact().id(FakeOrderingStack::USER).send().await.unwrap_err();
+    let told = error.to_string();
+    assert!(!told.contains("guess") && told.contains("/elsewhere/{id}/contact"), "{told}");
     let error = builder.operation_path("get_user_contact", "/elsewhere").build().unwrap_err();
     assert!(error.kind() == ErrorKind::Config && error.to_string().contains(".operation_path(..)"), "{error}");
 }
