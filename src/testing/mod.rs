@@ -136,6 +136,7 @@ mod vitamojo;
 mod vms;
 mod vtex;
 mod vtex_password;
+mod vtex_shopper;
 #[doc(hidden)]
 pub mod witness;
 

@@ -11,7 +11,7 @@ use super::{
     mint::{Mint, uuid},
     storefront::{Family, Storefront},
     units::Units,
-    vtex_password::{Passwords, field},
+    vtex_password::Passwords,
 };
 use serde_json::{Value, json};
 use std::{
@@ -84,11 +84,11 @@ pub struct FakeVtexBuilder {
 }
 
 #[derive(Debug, Clone)]
-struct Rules {
-    account: Option<String>,
+pub(super) struct Rules {
+    pub(super) account: Option<String>,
     token_life: Duration,
-    storefront_life: Duration,
-    refresh_life: Duration,
+    pub(super) storefront_life: Duration,
+    pub(super) refresh_life: Duration,
     expires_in_seconds: bool,
     refusals_in_401: bool,
     refuses_legacy_routes: bool,
@@ -328,12 +328,12 @@ impl FakeVtexBuilder {
 
 /// The state machine.
 pub(super) struct Vtex {
-    rules: Rules,
+    pub(super) rules: Rules,
     pub(super) document: Arc<Document>,
     app_keys: Vec<AppKey>,
     app_tokens: Mint,
     providers: Accounts,
-    tokens: Lineages<Holder>,
+    pub(super) tokens: Lineages<Holder>,
     pub(super) storefront: Storefront,
     pub(super) passwords: Passwords,
     pub(super) users: Vec<User>,
@@ -359,11 +359,11 @@ pub(super) struct User {
 
 /// Whose a token is.
 #[derive(Clone)]
-struct Holder {
-    user: String,
+pub(super) struct Holder {
+    pub(super) user: String,
     /// `admin` or `webstore`.
-    audience: &'static str,
-    fingerprint: Option<String>,
+    pub(super) audience: &'static str,
+    pub(super) fingerprint: Option<String>,
 }
 
 pub(super) type Outcome = Result<Answer, Answer>;
@@ -468,92 +468,6 @@ impl Vtex {
         answer["audience"] = json!(audience);
         answer["tokenType"] = json!(if self.app_keys.iter().any(|key| key.key == user) { "appkey" } else { "user" });
         Ok(Answer::json(200, &answer))
-    }
-
-    fn start_authentication(&mut self, ask: &Ask<'_>) -> Outcome {
-        let scope = ask.query("scope").ok_or_else(|| Answer::message(400, "scope is required."))?;
-        if self.rules.account.as_ref().is_some_and(|account| *account != scope) {
-            return Err(unknown_account());
-        }
-        let mut answer = self.document.example("start_authentication", 200);
-        answer["authenticationToken"] = json!(self.storefront.begin(ask.query("fingerprint"), ask.now));
-        Ok(Answer::json(200, &answer))
-    }
-
-    pub(super) fn mail_key(&mut self, ask: &Ask<'_>, email: Option<String>, family: Family) -> Outcome {
-        let email = email.filter(|email| email.contains('@'));
-        let session = ask.cookie("_vss").unwrap_or_default();
-        let email = email.ok_or_else(|| auth_status(400, "InvalidEmail"))?;
-        match self.storefront.send(family, session, &email, ask.now) {
-            true => Ok(Answer::empty(200)),
-            false => Err(auth_status(400, "InvalidToken")),
-        }
-    }
-
-    pub(super) fn redeem_key(&mut self, ask: &Ask<'_>, family: Family) -> Outcome {
-        let refuse = |status: &str| {
-            if family == Family::Authenticator {
-                return auth_status(400, status);
-            }
-            let mut body = self.document.example("validate_access_key", 400);
-            body["authStatus"] = json!(status);
-            Answer::json(400, &body)
-        };
-        let (email, key) = (field(ask, "login").unwrap_or_default(), field(ask, "accesskey").unwrap_or_default());
-        let session = ask.cookie("_vss").unwrap_or_default();
-        let redeemed = self.storefront.redeem_in(family, session, &email, &key, ask.now);
-        let fingerprint = redeemed.map_err(refuse)?;
-        Ok(self.sign_in(ask, &email, fingerprint))
-    }
-
-    /// A shopper's session, in body and cookies.
-    pub(super) fn sign_in(&mut self, ask: &Ask<'_>, email: &str, fingerprint: Option<String>) -> Answer {
-        if self.user(email).is_none() {
-            self.users.push(User::new(email, email));
-        }
-        let lineage = self.tokens.begin(Holder { fingerprint, ..Holder::new(email, "webstore") });
-        let (token, cookie) = self.storefront_tokens(ask, lineage);
-        let mut answer = self.document.example("validate_access_key", 200);
-        answer["authCookie"] = json!({ "Name": self.account_cookie(), "Value": token });
-        answer["accountAuthCookie"] = json!({ "Name": id_cookie(), "Value": token });
-        answer["expiresIn"] = json!(self.rules.storefront_life.as_secs());
-        answer["userId"] = json!(self.user(email).map(|user| &user.id));
-        Answer::json(200, &answer).with("set-cookie", cookie)
-    }
-
-    /// Failures are answers with 200, as documented.
-    fn refresh(&mut self, ask: &Ask<'_>) -> Outcome {
-        let fail = |status: &str| Answer::json(200, &json!({ "status": status }));
-        let fingerprint = ask.json().and_then(|body| body["fingerprint"].as_str().map(str::to_owned));
-        let refresh = ask.cookie("vid_rt").unwrap_or_default();
-        let lineage = self.tokens.of_refresh(refresh).ok_or_else(|| fail("InvalidToken"))?;
-        let cookies = [id_cookie(), self.account_cookie()];
-        let belong = |name: &String| self.tokens.of_access(ask.cookie(name)?);
-        if cookies.iter().any(|name| belong(name) != Some(lineage)) {
-            return Err(fail("InvalidSession")); // both cookies are required, and must be of the same sign-in
-        }
-        if self.tokens.owner(lineage).fingerprint != fingerprint {
-            return Err(fail("InvalidSession"));
-        }
-        let lineage = self.tokens.redeem(refresh, true, ask.now).ok_or_else(|| fail("InvalidToken"))?;
-        let (token, refresh) = self.storefront_tokens(ask, lineage);
-        let ends = ask.now + self.rules.storefront_life;
-        let mut answer = self.document.example("refresh_storefront_token", 200);
-        answer["userId"] = json!(self.user(&self.tokens.owner(lineage).user).map(|user| &user.id));
-        answer["refreshAfter"] = json!(calendar::iso(ask.now + self.rules.storefront_life / 2));
-        let mut answer = Answer::json(200, &answer).with("set-cookie", refresh);
-        for name in cookies {
-            answer = answer.with("set-cookie", set_cookie(ask, &name, &token, ends, "/"));
-        }
-        Ok(answer)
-    }
-
-    /// A user token, and the line that sets the refresh token's cookie.
-    fn storefront_tokens(&mut self, ask: &Ask<'_>, lineage: usize) -> (String, String) {
-        let ends = ask.now + self.rules.refresh_life;
-        let refresh = self.tokens.refresh(lineage, Some(ends), |number, random| format!("vtex-rt-{number}-{random}"));
-        let token = self.new_token(lineage, ask.now + self.rules.storefront_life, Some(&refresh));
-        (token, set_cookie(ask, "vid_rt", &refresh, ends, "/api/vtexid/refreshtoken/webstore"))
     }
 }
 
@@ -729,7 +643,7 @@ impl Vtex {
         self.app_keys.push(AppKey::new(key, token, SystemTime::UNIX_EPOCH));
     }
 
-    fn new_token(&mut self, lineage: usize, ends: SystemTime, beside: Option<&str>) -> String {
+    pub(super) fn new_token(&mut self, lineage: usize, ends: SystemTime, beside: Option<&str>) -> String {
         self.tokens.access(lineage, beside, Some(ends), |number, random| format!("vtex-user-token-{number}-{random}"))
     }
 }
@@ -751,7 +665,7 @@ impl User {
 }
 
 impl Holder {
-    fn new(user: &str, audience: &'static str) -> Self {
+    pub(super) fn new(user: &str, audience: &'static str) -> Self {
         Self { user: user.to_owned(), audience, fingerprint: None }
     }
 }
@@ -766,7 +680,7 @@ pub(super) fn auth_status(status: u16, told: &str) -> Answer {
     Answer::json(status, &json!({ "authStatus": told }))
 }
 
-fn unknown_account() -> Answer {
+pub(super) fn unknown_account() -> Answer {
     Answer::message(400, "Account not found.")
 }
 
@@ -791,7 +705,7 @@ pub(super) fn id_cookie() -> String {
 }
 
 /// A line as in the vendor's example.
-fn set_cookie(ask: &Ask<'_>, name: &str, value: &str, ends: SystemTime, path: &str) -> String {
+pub(super) fn set_cookie(ask: &Ask<'_>, name: &str, value: &str, ends: SystemTime, path: &str) -> String {
     let domain = ask.header("host").and_then(|host| host.split(':').next()).unwrap_or_default();
     let expires = calendar::http_date(ends);
     format!("{name}={value}; expires={expires}; domain={domain}; path={path}; secure; samesite=strict; httponly")
