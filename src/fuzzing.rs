@@ -167,7 +167,11 @@ fn is_sane(life: Life) {
 
 /// A record as a store gives it back; or what one is made of, written, and read.
 pub fn what_a_store_keeps_is_read_as_it_was_written(data: &[u8]) {
-    let read = str::from_utf8(data).ok().map(Record::from_json);
+    let text = str::from_utf8(data).ok();
+    if let Some(Ok(generation)) = text.map(str::parse::<Generation>) {
+        assert_eq!(Some(&*generation.to_text()), text, "two texts of one generation");
+    }
+    let read = text.map(Record::from_json);
     match read {
         Some(Ok(record)) => is_read_as_written(&record),
         Some(Err(error)) => assert!(
