@@ -2,6 +2,7 @@
 
 use crate::{
     http::facts::Detail,
+    line::clean,
     session::{
         evict::SessionLimit,
         interact::{About, Resume},
@@ -15,7 +16,7 @@ use std::{borrow::Cow, collections::BTreeMap, fmt, sync::Arc, time::Duration};
 ///
 /// One word big and cheap to clone: callers who waited for the same renewal share one error. Ask [`kind`](Error::kind)
 /// what to do; everything else is detail. Neither `Display` nor `Debug` nor `source()` ever shows a secret, a header, a
-/// URL or the body of an answer.
+/// URL or the body of an answer, and each is one line without control characters.
 #[derive(Clone)]
 pub struct Error(Arc<Inner>);
 
@@ -115,6 +116,7 @@ struct Inner {
     device_code: Option<DeviceCode>,
     access_key: Option<AccessKey>,
     resume: Option<Resume>,
+    cause: Option<Cause>,
 }
 
 impl Error {
@@ -313,7 +315,14 @@ impl Error {
             device_code: None,
             access_key: None,
             resume: None,
+            cause: None,
         }))
+    }
+
+    /// The build has no TLS, and nothing but TLS goes to the vendor.
+    pub(crate) fn no_tls() -> Self {
+        Self::config("keyway was built without TLS, so no https address can be called")
+            .advice("turn on its feature `rustls`, `native-tls` or `rustls-no-provider`")
     }
 
     pub(crate) fn config(message: impl Into<Cow<'static, str>>) -> Self {
@@ -412,6 +421,10 @@ impl Error {
         })
     }
 
+    pub(crate) fn with_cause(self, cause: Option<Cause>) -> Self {
+        self.with(|inner| inner.cause = cause)
+    }
+
     pub(crate) fn with_resume(self, resume: Resume) -> Self {
         self.with(|inner| inner.resume = Some(resume))
     }
@@ -425,7 +438,7 @@ impl fmt::Display for Error {
 
 impl fmt::Display for Inner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)?;
+        f.write_str(&clean(&self.message))?;
         let status = self.status.map(|status| format!("HTTP {status}"));
         let where_from = [self.operation, status.as_deref(), self.code.as_deref().filter(|code| is_plain(code))];
         let where_from: Vec<_> = where_from.into_iter().flatten().collect();
@@ -433,7 +446,7 @@ impl fmt::Display for Inner {
             write!(f, " ({})", where_from.join(", "))?;
         }
         if let Some(advice) = &self.advice {
-            write!(f, ": {advice}")?;
+            write!(f, ": {}", clean(advice))?;
         }
         if let Some(wait) = self.retry_after {
             write!(f, "; try again in {} s", wait.as_secs_f64().ceil())?;
@@ -453,67 +466,22 @@ impl fmt::Debug for Error {
     }
 }
 
-impl std::error::Error for Error {}
+impl std::error::Error for Error {
+    /// What caused it, where it came from below: the network, TLS. Texts alone, on one line each.
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.cause.as_ref().map(|cause| cause as _)
+    }
+}
 
 /// Our own tests read every error that there ever was, when it goes.
 #[cfg(feature = "testing")]
 impl Drop for Inner {
     fn drop(&mut self) {
         crate::testing::witness::shown("an error", || {
-            let Self { code, request_id, validation, .. } = &*self;
+            let Self { code, request_id, validation, cause, .. } = &*self;
             let questions = (&self.captcha, &self.session_limit, &self.device_code, &self.access_key, &self.resume);
-            format!("{self} {:?} {code:?} {request_id:?} {validation:?} {questions:?}", self.kind)
+            format!("{self} {:?} {code:?} {request_id:?} {validation:?} {questions:?} {cause:?}", self.kind)
         });
-    }
-}
-
-impl Error {
-    /// An answer of `http()` that the caller reads into a type of theirs.
-    fn unread(why: &serde_json::Error) -> Self {
-        let (what, advice) = match why.classify() {
-            Category::Data => {
-                ("does not fit the type it is read into", "correct the type, or look at the answer with text()")
-            }
-            _ => (
-                "is not JSON",
-                "look at it with text(): a failure, or something in between, may answer with a web page",
-            ),
-        };
-        Self::protocol(format!("the answer {what} ({})", misfit(why))).advice(advice)
-    }
-}
-
-impl From<reqwest::Error> for Error {
-    /// The URL is dropped: it may hold a secret. Unless the connection was never there, the vendor may have acted.
-    fn from(error: reqwest::Error) -> Self {
-        let error = error.without_url();
-        // A body that ends too early is called a failure of decoding too.
-        let unread = std::error::Error::source(&error).filter(|_| error.is_decode());
-        if let Some(why) = unread.and_then(|cause| cause.downcast_ref::<serde_json::Error>()) {
-            return Self::unread(why).with_unknown_outcome();
-        }
-        let (kind, what) = match () {
-            () if error.is_timeout() => (ErrorKind::Timeout, "no answer in time"),
-            () if error.is_connect() => (ErrorKind::Outage, "the vendor cannot be reached"),
-            () if error.is_builder() => (ErrorKind::Config, "the request cannot be built"),
-            () if error.is_status() => (ErrorKind::Api, "the vendor answered with a failure"),
-            () => (ErrorKind::Outage, "the connection broke before the answer was complete"),
-        };
-        let message = match root_cause(&error) {
-            Some(cause) if !error.is_builder() => format!("{what}: {cause}"),
-            _ => what.to_owned(),
-        };
-        let made = Self::new(kind, message);
-        let made = match kind {
-            ErrorKind::Outage | ErrorKind::Timeout => made.advice("check the address and the network, or try later"),
-            ErrorKind::Config => made.advice("check its headers, query, body and scheme: one of them cannot be sent"),
-            _ => made,
-        };
-        let made = if error.is_connect() || error.is_builder() { made } else { made.with_unknown_outcome() };
-        match error.status() {
-            Some(status) => made.with_status(status.as_u16()),
-            None => made,
-        }
     }
 }
 
@@ -540,13 +508,56 @@ fn wanted(text: &str) -> Option<String> {
     Some(format!("a value is not {}", if wanted == "a string" { "text" } else { wanted }))
 }
 
-/// The innermost cause: the operating system's words, on one line.
-fn root_cause(error: &dyn std::error::Error) -> Option<String> {
-    let mut cause = error.source()?;
-    while let Some(next) = cause.source() {
-        cause = next;
+/// What caused an error, as texts: a chain of errors from below, without what they hold besides, on one line each.
+#[derive(Debug, Clone)]
+pub(crate) struct Cause {
+    text: String,
+    next: Option<Box<Cause>>,
+}
+
+/// Nobody reads a longer chain.
+const LONGEST_CHAIN: usize = 16;
+
+impl Cause {
+    /// The causes of an error, itself not among them.
+    pub(crate) fn of(error: &dyn std::error::Error) -> Option<Self> {
+        Self::chain(error.source()?, LONGEST_CHAIN)
     }
-    Some(cause.to_string().lines().next().unwrap_or_default().to_owned())
+
+    fn chain(error: &dyn std::error::Error, left: usize) -> Option<Self> {
+        let left = left.checked_sub(1)?;
+        let text = error.to_string();
+        let text = clean(text.lines().next().unwrap_or_default()).into_owned();
+        let next = error.source().and_then(|next| Self::chain(next, left)).map(Box::new);
+        Some(Self { text, next })
+    }
+
+    pub(crate) fn innermost(&self) -> Option<&str> {
+        match &self.next {
+            Some(next) => next.innermost(),
+            None => (!self.text.is_empty()).then_some(&self.text),
+        }
+    }
+
+    /// All of them, in one line.
+    pub(crate) fn whole(&self) -> String {
+        match &self.next {
+            Some(next) => format!("{}: {}", self.text, next.whole()),
+            None => self.text.clone(),
+        }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for Cause {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.next.as_deref().map(|next| next as _)
+    }
 }
 
 const _: () = {

@@ -9,7 +9,9 @@ use crate::{
     http::{
         Surface,
         answer::{self, Answer},
+        cookies::Cookies,
         facts::{Facts, Step},
+        json, request, runtime,
         transport::Reply,
     },
     session::{
@@ -27,24 +29,29 @@ use http::{
     HeaderMap, HeaderName, HeaderValue, StatusCode,
     header::{DATE, RETRY_AFTER, SET_COOKIE},
 };
-use serde::de::IgnoredAny;
+use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
     str,
     time::{Duration, SystemTime},
 };
+use url::Url;
 
 /// A property and its name, which is that of its search and of the folder of its seeds.
 pub type Property = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const PROPERTIES: [Property; 5] = [
+pub const PROPERTIES: [Property; 9] = [
+    ("address", no_address_leads_elsewhere_than_it_says),
     ("answer", every_answer_is_a_session_or_an_error_that_hides_its_secrets),
     ("captcha", a_captcha_shows_the_picture_it_was_sent),
     ("expiry", no_token_ends_before_or_after_what_was_told),
+    ("json", patience_changes_nothing_that_is_right),
     ("record", what_a_store_keeps_is_read_as_it_was_written),
     ("retry_after", no_wait_is_longer_than_is_believed),
+    ("segment", a_path_value_stays_one_segment),
+    ("set_cookie", the_last_line_of_a_cookie_counts),
 ];
 
 /// No token is believed to live longer.
@@ -76,14 +83,16 @@ impl Clock for Still {
 /// A `Retry-After`, or a `Date`.
 pub fn no_wait_is_longer_than_is_believed(data: &[u8]) {
     let Ok(value) = HeaderValue::from_bytes(data) else { return };
-    let headers = HeaderMap::from_iter([(RETRY_AFTER, value.clone()), (DATE, value.clone())]);
-    let asked = answer::retry_after(&headers, now().wall);
-    let text = value.to_str().ok().map(str::trim);
-    match (text.map(str::parse::<u64>), answer::date(&headers)) {
+    let asked = answer::retry_after(&HeaderMap::from_iter([(RETRY_AFTER, value.clone())]), now().wall);
+    let text = value.to_str().ok().map(str::trim).filter(|text| !text.starts_with('+'));
+    match (text.map(str::parse::<u64>), answer::date(&HeaderMap::from_iter([(DATE, value.clone())]))) {
         (Some(Ok(seconds)), _) => assert_eq!(asked, Some(Duration::from_secs(seconds.min(3600)))),
         (_, Some(date)) => {
             let wait = date.duration_since(now().wall).unwrap_or_default();
             assert_eq!(asked, Some(wait.min(Duration::from_secs(3600))));
+            // By the vendor's own clock.
+            let at_once = HeaderMap::from_iter([(RETRY_AFTER, value.clone()), (DATE, value.clone())]);
+            assert_eq!(answer::retry_after(&at_once, now().wall), Some(Duration::ZERO));
             let again = HeaderValue::try_from(httpdate::fmt_http_date(date)).expect("a date");
             assert_eq!(answer::date(&HeaderMap::from_iter([(DATE, again)])), Some(date));
         }
@@ -102,6 +111,103 @@ pub fn no_wait_is_longer_than_is_believed(data: &[u8]) {
     assert!(wait >= asked.unwrap_or_default() && wait <= LONGEST_BELIEVED && !wait.is_zero());
     let later = Now { monotonic: now().monotonic + wait, ..now() };
     assert!(cooldown.failure(later).is_none());
+}
+
+/// An address, as a caller of `http()` gives it.
+pub fn no_address_leads_elsewhere_than_it_says(data: &[u8]) {
+    let Ok(text) = str::from_utf8(data) else { return };
+    let root = Url::parse("https://vendor.example/base").expect("an address");
+    for paths_only in [false, true] {
+        let Ok(url) = request::below(&root, text, paths_only) else { continue };
+        assert!(url.username().is_empty() && url.password().is_none(), "it names credentials");
+        assert!(matches!(url.scheme(), "https" | "http"));
+        if text.starts_with('/') || paths_only {
+            assert!(url.as_str().starts_with("https://vendor.example/base/"), "it leaves the root: {url}");
+        }
+        // However a server reads it: decoded once or twice, with parameters or without, with slashes of both kinds.
+        let mut path = url.path().as_bytes().to_vec();
+        for _ in 0..3 {
+            let mut depth = 0;
+            for segment in path.split(|byte| matches!(byte, b'/' | b'\\')) {
+                let name = segment.split(|byte| *byte == b';').next().unwrap_or_default();
+                assert!(!matches!(name, b"." | b".."), "it climbs: {url}");
+                depth += usize::from(!name.is_empty());
+            }
+            assert!(depth <= path.len());
+            path = percent_encoding::percent_decode(&path).collect();
+        }
+    }
+}
+
+/// A value of a path parameter.
+pub fn a_path_value_stays_one_segment(data: &[u8]) {
+    let Ok(value) = str::from_utf8(data) else { return };
+    let Ok(encoded) = runtime::encode_path("id", value) else { return };
+    let url = Url::parse(&format!("https://vendor.example/a/{encoded}/z")).expect("an address");
+    let segments: Vec<_> = url.path_segments().expect("a path").collect();
+    assert_eq!(segments.len(), 3, "{url}");
+    assert_eq!((segments[0], segments[2], url.query(), url.fragment()), ("a", "z", None, None));
+    let decoded: Vec<u8> = percent_encoding::percent_decode_str(segments[1]).collect();
+    assert_eq!(decoded, value.as_bytes());
+}
+
+/// Lines of `Set-Cookie`.
+pub fn the_last_line_of_a_cookie_counts(data: &[u8]) {
+    let values = data.split(|byte| *byte == b'\n').filter_map(|line| HeaderValue::from_bytes(line).ok());
+    let lines: Vec<_> = values.collect();
+    let headers: HeaderMap = lines.iter().map(|line| (SET_COOKIE, line.clone())).collect();
+    let all = Cookies::of(&headers, Some(now().wall), now().wall);
+    for (index, cookie) in all.set.iter().enumerate() {
+        assert!(!cookie.name.is_empty() && !cookie.value.expose().is_empty());
+        assert!(!cookie.value.expose().contains(';') && cookie.life != Some(Duration::ZERO));
+        assert!(all.set[..index].iter().all(|other| other.name != cookie.name), "one name, one cookie");
+        assert!(!all.deleted.contains(&cookie.name), "set and taken away");
+    }
+    // The last line alone says the same of its cookie as all of them do.
+    let Some(last) = lines.last() else { return };
+    let alone = Cookies::of(&HeaderMap::from_iter([(SET_COOKIE, last.clone())]), Some(now().wall), now().wall);
+    for cookie in &alone.set {
+        let same = all.get(&cookie.name).expect("it was set");
+        assert_eq!((same.value.expose(), same.life), (cookie.value.expose(), cookie.life));
+    }
+    assert!(alone.deleted.iter().all(|name| all.get(name).is_none()));
+}
+
+/// What the patient reader of JSON is held against: members of every kind.
+#[derive(Debug, Default, PartialEq, Deserialize)]
+struct Sample {
+    #[serde(default)]
+    text: Option<String>,
+    #[serde(default)]
+    number: Option<i64>,
+    #[serde(default)]
+    share: Option<f64>,
+    #[serde(default)]
+    truth: Option<bool>,
+    #[serde(default)]
+    list: Option<Vec<Option<i64>>>,
+    #[serde(default)]
+    map: Option<BTreeMap<String, Option<String>>>,
+    #[serde(default)]
+    inner: Option<Box<Sample>>,
+}
+
+/// Any bytes.
+pub fn patience_changes_nothing_that_is_right(data: &[u8]) {
+    let read = json::read::<Sample>(data);
+    let strict = serde_json::from_slice::<Sample>(data.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(data));
+    if let Ok(strict) = strict {
+        assert_eq!(read.expect("it is right"), strict);
+        return;
+    }
+    // What is wrong costs members, and nothing but members: an object is one still, and nothing else becomes one.
+    let bytes = data.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(data);
+    let lossy = String::from_utf8_lossy(bytes);
+    let is_object = serde_json::from_str::<BTreeMap<String, IgnoredAny>>(&lossy).is_ok();
+    if read.is_ok() {
+        assert!(is_object, "it made an object of something else");
+    }
+    let _ = (json::failure(data), json::member(data, "text"), json::value(data));
 }
 
 /// The first line is what was told: JSON, or the claims of a token; the second one, if there is any, is the answer's `Date`.
@@ -374,7 +480,11 @@ impl Exchange {
     fn of(surface: &'static Surface, operation: &str, status: u16, headers: HeaderMap, body: Vec<u8>) -> Option<Self> {
         let facts = surface.facts.iter().find(|facts| facts.operation == operation)?;
         let status = StatusCode::from_u16(status).ok()?;
-        Some(Self { surface, facts, answer: Answer { status, headers, body: body.into() } })
+        Some(Self {
+            surface,
+            facts,
+            answer: Answer { status, headers, body: body.into(), carried: Default::default() },
+        })
     }
 
     fn read(data: &[u8]) -> Option<Self> {

@@ -43,6 +43,7 @@ mod fleet;
 pub mod fuzzing;
 mod generated;
 mod http;
+mod line;
 mod retry;
 mod secret;
 mod session;

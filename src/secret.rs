@@ -5,8 +5,12 @@ use secrecy::{
     ExposeSecret, SecretString,
     zeroize::{Zeroize, Zeroizing},
 };
-use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::Error as _};
-use std::{cell::Cell, fmt};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Visitor, ser::Error as _};
+use serde_json::Value;
+use std::{
+    cell::{Cell, RefCell},
+    fmt,
+};
 
 /// A password, token, captcha answer or key.
 ///
@@ -49,6 +53,7 @@ impl Secret {
         reason = "called by generated code, if an operation has a secret parameter"
     )]
     pub(crate) fn to_string(&self) -> String {
+        note(self);
         self.expose().to_owned()
     }
 }
@@ -79,13 +84,40 @@ impl From<&str> for Secret {
 
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(Self::from)
+        // By its name, those who read with patience know that this must be a text.
+        deserializer.deserialize_newtype_struct(NAME, Text).map(Self::from)
+    }
+}
+
+/// What a secret is called in serde's words.
+pub(crate) const NAME: &str = "keyway::Secret";
+
+struct Text;
+
+impl<'de> Visitor<'de> for Text {
+    type Value = String;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<String, D::Error> {
+        String::deserialize(deserializer)
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<String, E> {
+        Ok(text.to_owned())
+    }
+
+    fn visit_string<E>(self, text: String) -> Result<String, E> {
+        Ok(text)
     }
 }
 
 impl Serialize for Secret {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if WRITING.get() {
+            note(self);
             serializer.serialize_str(self.expose())
         } else {
             Err(S::Error::custom("a keyway::Secret is written only into a request that Keyway sends"))
@@ -95,6 +127,27 @@ impl Serialize for Secret {
 
 thread_local! {
     static WRITING: Cell<bool> = const { Cell::new(false) };
+    /// What was written on this thread since somebody last asked.
+    static WRITTEN: RefCell<Carried> = const { RefCell::new(Carried(Vec::new())) };
+}
+
+/// Requests that nobody sends must not make it grow for ever.
+const MOST_WRITTEN: usize = 64;
+
+fn note(secret: &Secret) {
+    WRITTEN.with_borrow_mut(|written| {
+        if written.0.len() == MOST_WRITTEN {
+            written.0.clear();
+        }
+        written.add(secret);
+    });
+}
+
+/// The secrets that were written on this thread since this was asked before. A request is made and handed over without an
+/// await in between, so they are those of the request; a request that was made and never sent adds its own to the next,
+/// which then hides more than it has to.
+pub(crate) fn take_written() -> Carried {
+    WRITTEN.take()
 }
 
 /// Runs `write` with secrets serialisable on this thread. `write` cannot await, so nothing else gets in between.
@@ -112,6 +165,70 @@ pub(crate) fn writing<T>(write: impl FnOnce() -> T) -> T {
 /// Bytes that are wiped when the last of those who share them drops them.
 pub(crate) fn wiped(bytes: Vec<u8>) -> Bytes {
     Bytes::from_owner(Zeroizing::new(bytes))
+}
+
+/// The secrets that a request carries. A vendor that repeats one in its answer, as a code or as a field, does not make it
+/// less secret.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Carried(Vec<Secret>);
+
+/// A shorter secret hides only what is the same: in other texts it may stand by chance.
+const TELLING: usize = 4;
+/// In a code, which is a word, a part tells less.
+const TELLING_IN_A_CODE: usize = 8;
+
+impl IntoIterator for Carried {
+    type Item = Secret;
+    type IntoIter = std::vec::IntoIter<Secret>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+impl Carried {
+    pub(crate) fn add(&mut self, secret: &Secret) {
+        if !secret.expose().is_empty() {
+            self.0.push(secret.clone());
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn of(secrets: Vec<Secret>) -> Self {
+        Self(secrets)
+    }
+
+    /// Whether a vendor's code, or a name, is one of the secrets or holds one.
+    pub(crate) fn is_told_by(&self, word: &str) -> bool {
+        let is_in = |secret: &str| word == secret || secret.len() >= TELLING_IN_A_CODE && word.contains(secret);
+        self.0.iter().any(|secret| is_in(secret.expose()))
+    }
+
+    /// This text without the secrets.
+    pub(crate) fn masked(&self, mut text: String) -> String {
+        for secret in self.0.iter().map(Secret::expose) {
+            if text.trim() == secret || secret.len() >= TELLING && text.contains(secret) {
+                text = text.replace(secret, "***");
+            }
+        }
+        text
+    }
+
+    /// This answer without the secrets, in values and in names.
+    pub(crate) fn masked_value(&self, value: Value) -> Value {
+        match value {
+            Value::String(text) => Value::String(self.masked(text)),
+            Value::Array(items) => items.into_iter().map(|item| self.masked_value(item)).collect(),
+            Value::Object(members) => {
+                members.into_iter().map(|(name, value)| (self.masked(name), self.masked_value(value))).collect()
+            }
+            Value::Number(number) if self.is_told_by(&number.to_string()) => Value::from("***"),
+            other => other,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -256,6 +256,7 @@ fn dress_builders(code: &mut syn::File, document: &Document) -> Found<()> {
                     declared.attrs.retain(|attribute| doc_text(attribute).is_none());
                     let text = format!("A call of [`Client::{method}`](super::Client::{method}), not yet sent.");
                     declared.attrs.splice(0..0, docs(&text));
+                    add_timeout(declared);
                 }
                 Item::Impl(block) if is_about(block, &builder) => {
                     dress_builder(block, &about, tenant.as_deref(), document, operation).or_else(|why| {
@@ -284,6 +285,7 @@ fn dress_builder(
             "new" => {
                 function.vis = parse_quote!(pub(crate));
                 Requirements.visit_impl_item_fn_mut(function);
+                NoTimeout.visit_impl_item_fn_mut(function);
             }
             "send" => {
                 send::rewrite(function, document, operation)?;
@@ -300,7 +302,40 @@ fn dress_builder(
             }
         }
     }
+    let has_its_own = block.items.iter().any(|item| matches!(item, ImplItem::Fn(it) if it.sig.ident == "timeout"));
+    let name = format_ident!("{}", if has_its_own { "call_timeout" } else { "timeout" });
+    let about = docs(TIMEOUT);
+    block.items.push(parse_quote! {
+        #(#about)*
+        #[must_use]
+        pub fn #name(mut self, timeout: ::std::time::Duration) -> Self {
+            self.keyway_timeout = Some(timeout);
+            self
+        }
+    });
     if sends { Ok(()) } else { Err("the generated builder has no `send`".to_owned()) }
+}
+
+const TIMEOUT: &str = "\
+How long this call may take: the wait for the session, every try with the waits between them, and the answer's body. A renewal
+it waits for goes on if this is too short.";
+
+/// A field for the call's own timeout.
+fn add_timeout(builder: &mut ItemStruct) {
+    if let syn::Fields::Named(fields) = &mut builder.fields {
+        fields.named.push(parse_quote!(keyway_timeout: ::std::option::Option<::std::time::Duration>));
+    }
+}
+
+/// `Self { … }` begins without one.
+struct NoTimeout;
+
+impl VisitMut for NoTimeout {
+    fn visit_expr_struct_mut(&mut self, made: &mut syn::ExprStruct) {
+        if made.path.is_ident("Self") {
+            made.fields.push(parse_quote!(keyway_timeout: ::std::option::Option::None));
+        }
+    }
 }
 
 const TENANT: &str = "\

@@ -27,6 +27,7 @@ pub(crate) fn rewrite(function: &mut ImplItemFn, document: &Document, operation:
     let client =
         statements.first().and_then(client_name).ok_or("the generated `send` does not begin with its client")?;
 
+    leave_out_the_rest(&mut statements[0]);
     statements.retain(|statement| !is_version_header(statement));
     if !statements.iter().any(appends_a_header) {
         statements.retain(|statement| local_name(statement).is_none_or(|name| name != "header_map"));
@@ -59,9 +60,10 @@ pub(crate) fn rewrite(function: &mut ImplItemFn, document: &Document, operation:
         /// # Cancel safety
         /// As [`RequestBuilder::send`](crate::RequestBuilder::send).
         pub async fn send(self) -> ::std::result::Result<crate::http::runtime::ResponseValue<#answer>, crate::Error> {
+            let keyway_timeout = self.keyway_timeout;
             let sent: ::std::result::Result<_, crate::Error> = async move {
                 #(#statements)*
-                let answer = crate::http::runtime::call(&#client.inner, #request, &super::FACTS[#row]).await?;
+                let answer = crate::http::runtime::call(&#client.inner, #request, &super::FACTS[#row], keyway_timeout).await?;
                 #decode
             }
             .await;
@@ -116,6 +118,17 @@ fn client_name(statement: &Stmt) -> Option<syn::Ident> {
     match &fields.fields.first()?.member {
         syn::Member::Named(name) => Some(name.clone()),
         syn::Member::Unnamed(_) => None,
+    }
+}
+
+/// `let Self { client, … } = self` does not name our own field.
+fn leave_out_the_rest(statement: &mut Stmt) {
+    let Stmt::Local(local) = statement else { return };
+    let Pat::Struct(fields) = &local.pat else { return };
+    let (path, named) = (&fields.path, fields.fields.iter());
+    let shorter = quote!(#path { #(#named,)* .. });
+    if let Ok(shorter) = syn::parse::Parser::parse2(Pat::parse_single, shorter) {
+        local.pat = shorter;
     }
 }
 

@@ -3,18 +3,39 @@
 use super::{
     Surface,
     facts::{Certainty, Facts, Step},
+    json,
+    middlebox::{self, what_answered},
 };
-use crate::{Error, ErrorKind, Validation, clock::Clock, error::misfit, session::cooldown::LONGEST_BELIEVED};
+use crate::{
+    Error, ErrorKind, Validation, clock::Clock, error::misfit, secret::Carried, session::cooldown::LONGEST_BELIEVED,
+};
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode, header::RETRY_AFTER};
+use http::{
+    HeaderMap, StatusCode,
+    header::{AGE, CONTENT_ENCODING, DATE, RETRY_AFTER},
+};
 use reqwest::Response;
 use serde_json::Value;
-use std::time::{Duration, SystemTime};
+use std::{
+    borrow::Cow,
+    time::{Duration, SystemTime},
+};
 
 /// The longest answer a typed call takes.
 pub(crate) const LONGEST: usize = 8 * 1024 * 1024;
 /// The longest body an error shows.
 const SHOWN: usize = 4 * 1024;
+/// The longest body that an error holds as the document's type.
+const LONGEST_DETAIL: usize = 16 * 1024;
+/// An error holds so many fields, so many messages of each, and so much of each text: it may be kept for long.
+const FIELDS: usize = 64;
+const MESSAGES: usize = 16;
+const LONGEST_TEXT: usize = 512;
+const LONGEST_CODE: usize = 128;
+const LET_THROUGH: &str =
+    "have it let these calls through: firewalls and gateways know callers by address, User-Agent and rate";
+/// An answer that was kept on its way for longer is not believed to have been.
+const OLDEST: u64 = 365 * 24 * 3600;
 
 /// A whole answer, its body bounded.
 #[derive(Clone)]
@@ -22,10 +43,12 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+    /// The secrets of the call: a vendor that repeats one does not make it less secret.
+    pub(crate) carried: Carried,
 }
 
 impl Answer {
-    /// Reads the body, up to [`LONGEST`].
+    /// Reads the body, up to [`LONGEST`]. Of a failure the beginning is enough.
     pub(crate) async fn read(mut response: Response) -> Result<Self, Error> {
         let status = response.status();
         let headers = std::mem::take(response.headers_mut());
@@ -41,6 +64,7 @@ impl Answer {
         let first = response.chunk().await.map_err(torn)?.unwrap_or_default();
         let mut joined = Vec::new();
         let mut length = first.len();
+        let kept = if status.is_success() { LONGEST } else { json::LONGEST_FAILURE };
         while let Some(chunk) = response.chunk().await.map_err(torn)? {
             length += chunk.len();
             if length > LONGEST {
@@ -49,32 +73,74 @@ impl Answer {
             if joined.is_empty() {
                 joined.extend_from_slice(&first);
             }
-            joined.extend_from_slice(&chunk);
+            // The rest is read to its end all the same, so that the connection can be used again.
+            let room = kept.saturating_sub(joined.len());
+            joined.extend_from_slice(&chunk[..chunk.len().min(room)]);
         }
         if length > LONGEST {
             return Err(Error::protocol("the answer is longer than 8 MiB and was not read further")
                 .with_status(status.as_u16())
                 .advice("fetch it with http() and read its body as a stream"));
         }
-        let body = if joined.is_empty() { first } else { joined.into() };
-        Ok(Self { status, headers, body })
+        let mut body = if joined.is_empty() { first } else { joined.into() };
+        if !status.is_success() && body.len() > json::LONGEST_FAILURE {
+            // A copy, so that the rest of it is free.
+            body = Bytes::copy_from_slice(&body[..json::LONGEST_FAILURE]);
+        }
+        Ok(Self { status, headers, body, carried: Carried::default() })
+    }
+
+    pub(crate) fn carrying(self, carried: Carried) -> Self {
+        Self { carried, ..self }
     }
 
     /// The body as a type of ours.
     pub(crate) fn json<T: serde::de::DeserializeOwned>(&self) -> Result<T, Error> {
-        serde_json::from_slice(&self.body).map_err(|why| self.unread(&why))
+        json::read(&self.body).map_err(|why| self.unread(&why))
+    }
+
+    /// The body of a typed call. A success that says that it has no content (RFC 9110, 15.3.5), or has none, is what was
+    /// asked for all the same: where the type can do without every member, nothing is one without any, and where it says whether
+    /// something was done, it was.
+    pub(crate) fn value<T: serde::de::DeserializeOwned>(&self) -> Result<T, Error> {
+        if !self.is_empty() || self.coding().is_some() {
+            return self.json();
+        }
+        let nothing = ["{}", "[]", "null", "true"].into_iter().find_map(|nothing| serde_json::from_str(nothing).ok());
+        nothing.filter(|_| matches!(self.status.as_u16(), 202 | 204 | 205)).map_or_else(|| self.json(), Ok)
+    }
+
+    /// An object as a type of ours.
+    pub(crate) fn object<T: serde::de::DeserializeOwned>(&self) -> Result<T, Error> {
+        json::object(&self.body).map_err(|why| self.unread(&why))
     }
 
     fn unread(&self, why: &serde_json::Error) -> Error {
-        let what = match self.body.iter().find(|byte| !byte.is_ascii_whitespace()) {
-            None => "the answer is empty where JSON was promised".to_owned(),
-            Some(b'<') => "the answer is a web page where JSON was promised".to_owned(),
-            Some(_) => format!("the answer is not what the document promises ({})", misfit(why)),
+        let first = json::trimmed(&self.body).iter().find(|byte| !byte.is_ascii_whitespace());
+        let what = match (self.coding(), first) {
+            (Some(coding), _) => format!("the answer is encoded ({coding}), and nobody asked for that"),
+            (None, None) => "the answer is empty where JSON was promised".to_owned(),
+            (None, Some(b'<')) => match what_answered(&self.headers) {
+                Some(who) => format!("the answer is a web page where JSON was promised, and came from {who}"),
+                None => "the answer is a web page where JSON was promised".to_owned(),
+            },
+            (None, Some(_)) => format!("the answer is not what the document promises ({})", misfit(why)),
+        };
+        let advice = match self.coding() {
+            Some(_) => "something between you and the vendor encodes answers unasked: have it leave them as they are",
+            None => "the vendor changed its answer, or something between you and the vendor answered",
         };
         Error::protocol(what)
             .with_status(self.status.as_u16())
             .with_request_id(request_id(&self.headers))
-            .advice("the vendor changed its answer, or something between you and the vendor answered")
+            .advice(advice)
+    }
+
+    /// The coding of the body (RFC 9110, 8.4), where it has one. What reqwest decodes has none any more.
+    fn coding(&self) -> Option<String> {
+        let coding = self.headers.get(CONTENT_ENCODING)?.to_str().ok()?.trim();
+        let is_none = coding.is_empty() || coding.eq_ignore_ascii_case("identity");
+        (!is_none).then(|| middlebox::word(coding).unwrap_or("in a way that has no name").to_owned())
     }
 
     /// Whether nothing but blanks came.
@@ -84,7 +150,8 @@ impl Answer {
 
     /// What its failure means, if the call failed.
     pub(crate) fn judged(&self, surface: &Surface, facts: &Facts, clock: &dyn Clock) -> Result<(), Error> {
-        if self.status.is_success() && facts.success.is_none() {
+        let may_deny = facts.success.is_some() || matches!(facts.step, Step::SignIn | Step::Renew);
+        if self.status.is_success() && !may_deny {
             return Ok(());
         }
         let verdict = Verdict::of(self, facts, clock.wall());
@@ -100,27 +167,45 @@ pub(crate) struct Verdict<'a> {
     pub(crate) facts: &'a Facts,
     pub(crate) status: u16,
     pub(crate) headers: &'a HeaderMap,
+    /// What a failure says; nothing of a success.
     pub(crate) body: Option<Value>,
-    raw: &'a [u8],
+    answer: &'a Answer,
+    succeeded: bool,
     now: SystemTime,
+}
+
+/// Whether a 200 says that the call succeeded: in the member that its document names; and a step of a session that
+/// answers with an OAuth error (RFC 6749, 5.2) and no token has failed, whatever its status.
+fn says_success(facts: &Facts, body: &[u8]) -> bool {
+    if matches!(facts.step, Step::SignIn | Step::Renew) && facts.success.is_none() {
+        let error = json::member(body, "error");
+        let is_error = error.as_ref().and_then(Value::as_str).is_some_and(|error| !error.is_empty());
+        return !is_error || json::member(body, "access_token").is_some();
+    }
+    let Some((member, value)) = facts.success else { return true };
+    match json::member(body, member) {
+        Some(Value::String(said)) => said.eq_ignore_ascii_case(value),
+        Some(Value::Bool(said)) => said.to_string() == value,
+        _ => true,
+    }
 }
 
 impl<'a> Verdict<'a> {
     pub(crate) fn of(answer: &'a Answer, facts: &'a Facts, now: SystemTime) -> Self {
-        let wanted = !answer.status.is_success() || facts.success.is_some();
-        let body = if wanted { serde_json::from_slice(&answer.body).ok() } else { None };
-        let status = answer.status.as_u16();
-        Self { facts, status, headers: &answer.headers, body, raw: &answer.body, now }
+        let succeeded = answer.status.is_success() && says_success(facts, &answer.body);
+        let body = if succeeded { None } else { json::failure(&answer.body) };
+        Self { facts, answer, status: answer.status.as_u16(), headers: &answer.headers, body, succeeded, now }
+    }
+
+    /// Of an answer that is a failure, whatever its status says.
+    pub(crate) fn failed(answer: &'a Answer, facts: &'a Facts, now: SystemTime) -> Self {
+        let body = json::failure(&answer.body);
+        Self { body, succeeded: false, ..Self::of(answer, facts, now) }
     }
 
     /// A 200 may still say in a member that the call failed.
     pub(crate) fn succeeded(&self) -> bool {
-        let Some((member, value)) = self.facts.success else { return true };
-        match self.body.as_ref().and_then(|body| body.get(member)) {
-            Some(Value::String(said)) => said.eq_ignore_ascii_case(value),
-            Some(Value::Bool(said)) => said.to_string() == value,
-            _ => true,
-        }
+        self.succeeded
     }
 
     /// The vendor's member of this name, if it is a string.
@@ -130,7 +215,7 @@ impl<'a> Verdict<'a> {
 
     /// Whether these words stand in the body, in small letters or capitals.
     pub(crate) fn says(&self, words: &str) -> bool {
-        self.raw.len() <= SHOWN && String::from_utf8_lossy(self.raw).to_lowercase().contains(words)
+        self.answer.body.len() <= SHOWN && String::from_utf8_lossy(&self.answer.body).to_lowercase().contains(words)
     }
 
     /// Words for a person, and neither data nor a web page.
@@ -140,10 +225,35 @@ impl<'a> Verdict<'a> {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.raw.iter().all(u8::is_ascii_whitespace)
+        self.answer.is_empty()
     }
 
-    /// The error that the status alone means.
+    /// Who answered in the vendor's place: something that speaks in web pages.
+    fn middlebox(&self) -> Option<Cow<'static, str>> {
+        // The vendor's own servers have pages too, for what they do not know and for their bad days.
+        let is_the_vendors = matches!(self.status, 400 | 401 | 404) || is_bad_day(self.status);
+        if is_the_vendors || !(400..500).contains(&self.status) {
+            return None;
+        }
+        let is_page = middlebox::is_page(self.headers, &self.answer.body);
+        let is_text = self.status == 403 && self.body.is_none() && !self.is_empty();
+        (is_page || is_text)
+            .then(|| what_answered(self.headers).unwrap_or("something that does not say what it is".into()))
+    }
+
+    /// The same for a step of the session's own. Who is not signed in yet cannot lack a right: a page in the place of an
+    /// answer says that the vendor was not reached.
+    pub(crate) fn error_of_step(&self) -> Error {
+        match self.middlebox() {
+            Some(who) => {
+                let what = format!("the call did not reach the vendor: {who} answered with a page of its own");
+                self.dressed(Error::protocol(what).advice(LET_THROUGH))
+            }
+            None => self.error(),
+        }
+    }
+
+    /// The error that code and status mean.
     pub(crate) fn error(&self) -> Error {
         let validation = self.validation();
         let (kind, message) = self.meaning(validation.is_some());
@@ -161,21 +271,54 @@ impl<'a> Verdict<'a> {
 
     /// Adds what every error of an answer carries.
     pub(crate) fn dressed(&self, error: Error) -> Error {
-        let shown = self.facts.step == Step::Call && self.raw.len() <= SHOWN;
-        let detail = self.facts.failures.iter().find(|failure| (failure.from..=failure.to).contains(&self.status));
+        let raw = &self.answer.body;
+        let shown = self.facts.step == Step::Call && raw.len() <= SHOWN;
         error
             .at(self.facts.operation)
             .with_status(self.status)
-            .with_request_id(request_id(self.headers))
+            .with_request_id(request_id(self.headers).filter(|id| !self.answer.carried.is_told_by(id)))
             .with_retry_after(retry_after(self.headers, self.now))
-            .with_code(
-                ["vmosCode", "code", "error", "authStatus", "status"]
-                    .iter()
-                    .find_map(|member| self.text(member))
-                    .map(str::to_owned),
-            )
-            .with_detail(detail.and_then(|failure| (failure.decode)(self.raw)))
-            .with_body(self.body.clone().filter(|_| shown))
+            .with_code(self.code())
+            .with_detail(self.detail())
+            .with_body(shown.then(|| self.shown()).flatten())
+    }
+
+    /// What the vendor said, without the secrets that it repeats.
+    fn shown(&self) -> Option<Value> {
+        let body = self.body.clone()?;
+        Some(if self.answer.carried.is_empty() { body } else { self.answer.carried.masked_value(body) })
+    }
+
+    fn code(&self) -> Option<String> {
+        let code = ["vmosCode", "code", "error", "authStatus", "status"].iter().find_map(|member| self.text(member))?;
+        // What repeats a secret is none.
+        (code.len() <= LONGEST_CODE && !self.answer.carried.is_told_by(code)).then(|| code.to_owned())
+    }
+
+    /// The body as the type that the document gives for this status.
+    fn detail(&self) -> Option<crate::http::facts::Detail> {
+        if self.answer.body.len() > LONGEST_DETAIL {
+            return None;
+        }
+        let failure = self.facts.failures.iter().find(|failure| (failure.from..=failure.to).contains(&self.status))?;
+        match self.shown() {
+            Some(masked) if self.body.as_ref() != Some(&masked) => (failure.decode)(&serde_json::to_vec(&masked).ok()?),
+            _ => (failure.decode)(json::trimmed(&self.answer.body)),
+        }
+    }
+
+    /// What a code means that says more than its status (RFC 6749, 4.1.2.1 and 5.2; RFC 8628, 3.5).
+    fn meaning_of_code(&self) -> Option<(ErrorKind, String)> {
+        if self.facts.step == Step::Call || self.status >= 500 {
+            return None;
+        }
+        match self.text("error")? {
+            "temporarily_unavailable" | "server_error" => {
+                Some((ErrorKind::Outage, "the vendor's service failed for now".into()))
+            }
+            "slow_down" => Some((ErrorKind::Throttled, "the vendor allows no more requests for now".into())),
+            _ => None,
+        }
     }
 
     /// There is nothing at a guessed path, or nothing with this method: the same mistake.
@@ -185,14 +328,24 @@ impl<'a> Verdict<'a> {
 
     fn meaning(&self, has_fields: bool) -> (ErrorKind, String) {
         let status = self.status;
+        if let Some(meaning) = self.meaning_of_code() {
+            return meaning;
+        }
         match status {
             401 => (ErrorKind::Unauthorized, "the vendor does not accept this session".into()),
-            403 => (ErrorKind::Forbidden, "the vendor forbids this call".into()),
+            403 => match self.middlebox() {
+                Some(who) => {
+                    (ErrorKind::Forbidden, format!("{who} answered in the vendor's place and forbids this call"))
+                }
+                None => (ErrorKind::Forbidden, "the vendor forbids this call".into()),
+            },
             _ if self.is_wrong_guess() => {
                 let why = if status == 404 { "nothing was found" } else { "this method is not allowed" };
                 (ErrorKind::Api, format!("{why} at {}, and that path is a guess of ours", self.facts.path))
             }
+            407 => (ErrorKind::Config, "a proxy on the way wants credentials of its own".into()),
             408 | 504 => (ErrorKind::Timeout, "the vendor took too long".into()),
+            511 => (ErrorKind::Outage, "the network wants a sign-in of its own before it lets calls through".into()),
             422 => (ErrorKind::Validation, "the vendor refused the values it was sent".into()),
             400 if has_fields => (ErrorKind::Validation, "the vendor refused the values it was sent".into()),
             429 => (ErrorKind::Throttled, "the vendor allows no more requests for now".into()),
@@ -205,11 +358,13 @@ impl<'a> Verdict<'a> {
     fn advice(&self, kind: ErrorKind) -> Option<&'static str> {
         Some(match kind {
             ErrorKind::Unauthorized => "renewing does not help; check what this account may do",
+            ErrorKind::Forbidden if self.middlebox().is_some() => LET_THROUGH,
             ErrorKind::Forbidden => "this session may not do that",
             ErrorKind::Validation => "see error.validation()",
             ErrorKind::Throttled => "let the next call wait",
             ErrorKind::Outage | ErrorKind::Timeout => "try later",
             ErrorKind::Protocol => "check the address given to the builder",
+            ErrorKind::Config => "give the proxy's user and password with .http(|b| b.proxy(..)), or in HTTPS_PROXY",
             ErrorKind::Api if self.is_wrong_guess() => {
                 "ask the vendor for the real one and give it to .operation_path(..) on the builder"
             }
@@ -222,35 +377,63 @@ impl<'a> Verdict<'a> {
     pub(crate) fn validation(&self) -> Option<Validation> {
         let body = self.body.as_ref()?;
         if let Some(errors) = body.get("errors").and_then(Value::as_object) {
-            return Some(errors.iter().map(|(field, messages)| (field.clone(), strings(messages))).collect());
+            let fields = errors.iter().take(FIELDS);
+            let masked = |text: &str| self.answer.carried.masked(cut(text).into_owned());
+            return Some(fields.map(|(field, messages)| (masked(field), self.strings(messages))).collect());
         }
         let constraints = body.get("message")?.as_array()?;
-        let broken: Vec<_> = constraints.iter().filter_map(|item| item.get("constraints")).flat_map(strings).collect();
+        let broken = constraints.iter().filter_map(|item| item.get("constraints")).flat_map(|all| self.strings(all));
+        let broken: Vec<_> = broken.take(MESSAGES).collect();
         (!broken.is_empty()).then(|| Validation::from([("body".to_owned(), broken)]))
     }
-}
 
-fn strings(value: &Value) -> Vec<String> {
-    match value {
-        Value::String(text) => vec![text.clone()],
-        Value::Array(items) => items.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
-        _ => Vec::new(),
+    fn strings(&self, value: &Value) -> Vec<String> {
+        let items = match value {
+            Value::Array(items) => items.as_slice(),
+            one => std::slice::from_ref(one),
+        };
+        let texts = items.iter().filter_map(Value::as_str).take(MESSAGES);
+        texts.map(|text| self.answer.carried.masked(cut(text).into_owned())).collect()
     }
 }
 
-/// `Retry-After` in seconds or as a date; at most an hour is believed.
+/// No more of a text than an error holds.
+fn cut(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(LONGEST_TEXT) {
+        Some((end, _)) => format!("{}…", &text[..end]).into(),
+        None => text.into(),
+    }
+}
+
+/// `Retry-After` in seconds or as a date, which is one of the vendor's clock; at most an hour is believed.
 pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    let wait = match text.parse::<u64>() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => httpdate::parse_http_date(text).ok()?.duration_since(now).unwrap_or_default(),
+    let wait = match seconds(text) {
+        Some(seconds) => Duration::from_secs(seconds),
+        None => {
+            let end = httpdate::parse_http_date(text).ok()?;
+            end.duration_since(date(headers).unwrap_or(now)).unwrap_or_default()
+        }
     };
     Some(wait.min(LONGEST_BELIEVED))
 }
 
-/// The vendor's clock when it answered.
+/// Whole seconds, also where a server writes parts of them, which the standard does not know: then the next whole one.
+fn seconds(text: &str) -> Option<u64> {
+    let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
+    let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || part.is_empty() || !is_number(whole) || !is_number(part) {
+        return None;
+    }
+    let whole: u64 = whole.parse().ok()?;
+    whole.checked_add(u64::from(part.bytes().any(|digit| digit != b'0')))
+}
+
+/// The vendor's clock when its answer arrived: a cache on the way says how long it kept the answer (RFC 9111, 5.1).
 pub(crate) fn date(headers: &HeaderMap) -> Option<SystemTime> {
-    httpdate::parse_http_date(headers.get(http::header::DATE)?.to_str().ok()?).ok()
+    let made = httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()?;
+    let age = headers.get(AGE).and_then(|age| age.to_str().ok()?.trim().parse().ok()).filter(|age| *age <= OLDEST);
+    made.checked_add(Duration::from_secs(age.unwrap_or(0)))
 }
 
 /// What any server, or anything in between, may answer to anybody: it says nothing about who asked.
@@ -281,8 +464,29 @@ mod tests {
         assert_eq!(wait("99999999"), Some(3600));
         assert_eq!(wait("Sun, 06 Nov 1994 08:49:47 GMT"), Some(10));
         assert_eq!(wait("Sun, 06 Nov 1994 08:49:27 GMT"), Some(0));
-        for nonsense in ["", "-5", "soon", "1e3", "99999999999999999999999"] {
+        assert_eq!(wait("90.0"), Some(90));
+        assert_eq!(wait("0.25"), Some(1));
+        for nonsense in ["", "-5", "soon", "1e3", "99999999999999999999999", "1.", "1.2.3", "+7", "inf", "NaN"] {
             assert_eq!(wait(nonsense), None, "{nonsense}");
+        }
+    }
+
+    #[apply(hunted!)]
+    fn a_vendors_dates_are_measured_by_the_vendors_clock() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+        let told = |headers: &[(http::HeaderName, &'static str)]| {
+            let headers = headers.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value)));
+            HeaderMap::from_iter(headers)
+        };
+        let (at, later) = ("Sun, 06 Nov 1994 07:49:37 GMT", "Sun, 06 Nov 1994 07:59:37 GMT");
+        let wait = |headers: &[_]| retry_after(&told(headers), now).map(|wait| wait.as_secs());
+        assert_eq!(wait(&[(DATE, at), (RETRY_AFTER, later)]), Some(600), "their clock is an hour behind");
+        assert_eq!(wait(&[(DATE, at), (AGE, "240"), (RETRY_AFTER, later)]), Some(360), "it was kept on its way");
+        assert_eq!(wait(&[(DATE, later), (RETRY_AFTER, at)]), Some(0));
+        let ours = |headers: &[_]| date(&told(headers)).and_then(|date| now.duration_since(date).ok());
+        assert_eq!(ours(&[(DATE, at), (AGE, "3600")]), Some(Duration::ZERO));
+        for nonsense in ["-5", "soon", "999999999999"] {
+            assert_eq!(ours(&[(DATE, at), (AGE, nonsense)]), Some(Duration::from_secs(3600)), "{nonsense}");
         }
     }
 }

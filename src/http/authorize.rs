@@ -6,7 +6,7 @@ use super::{
     limits::is_uuid,
 };
 use crate::{Error, Generation, Lease};
-use http::{HeaderName, HeaderValue, header::AUTHORIZATION};
+use http::{HeaderName, HeaderValue};
 use reqwest::Request;
 use std::net::IpAddr;
 use url::{Host, Position, Url};
@@ -47,6 +47,11 @@ pub(crate) fn is_private(url: &Url) -> bool {
     url.scheme() == "https" || is_loopback(url)
 }
 
+/// Nobody on the way needs to hear what is said in the clear within this machine.
+pub(crate) fn is_plain_loopback(url: &Url) -> bool {
+    url.scheme() == "http" && is_loopback(url)
+}
+
 fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
@@ -80,7 +85,12 @@ impl Core {
             // The headers of a typed call are ours.
             None => request.headers().contains_key(self.0.session.header()),
         };
-        without || !self.0.origins.include(request.url())
+        without || !self.is_own(request.url())
+    }
+
+    /// Whether this address is one of the client's own origins.
+    pub(super) fn is_own(&self, url: &Url) -> bool {
+        self.0.origins.include(url)
     }
 
     /// Puts the lease's headers on a request whose tenant is settled.
@@ -107,14 +117,6 @@ impl Core {
                     .advice("set .tenant(..) on the builder")
                     .at(facts.operation))
             }
-        }
-    }
-
-    /// A call that makes sessions says which program asks, if its document wants that. No session goes along.
-    pub(super) fn set_own_credentials(&self, request: &mut Request, facts: &Facts) {
-        let own = self.0.own_credentials.as_ref().filter(|_| facts.client && self.0.origins.include(request.url()));
-        if let Some(own) = own {
-            request.headers_mut().insert(AUTHORIZATION, own.clone());
         }
     }
 
@@ -175,6 +177,7 @@ mod tests {
         for own in ["https://vms.example/", "https://vms.example:443/x", "https://cdn.vms.example/y"] {
             assert!(origins.include(&url(own)), "{own}");
         }
+        assert!(!is_plain_loopback(&url("https://127.0.0.1/")) && is_plain_loopback(&url("http://localhost:8080/")));
         for foreign in [
             "http://vms.example/",
             "https://vms.example:8443/",

@@ -6,7 +6,9 @@
 use super::{
     answer::{Answer, is_bad_day},
     facts::{Facts, Shape, Step},
+    json::trimmed,
 };
+use crate::secret::Carried;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 use std::{
@@ -60,7 +62,7 @@ impl Drift {
         };
         let Some(found) = another_envelope(shape, answer) else { return };
         if self.is_new(Way::Envelope(facts.operation, status)) {
-            let names = found.names.map(|names| line(names.iter().map(|name| shown(name))));
+            let names = found.names.map(|names| line(names.iter().map(|name| shown(name, &answer.carried))));
             let what = format!("the vendor answered with {} where its document has another answer", found.what);
             self.tell("envelope", facts, status, names, &what);
         }
@@ -76,9 +78,9 @@ impl Drift {
         if another_envelope(shape, answer).is_some() {
             return; // told already, as a whole
         }
-        let Ok(body) = serde_json::from_slice(&answer.body) else { return };
+        let Ok(body) = serde_json::from_slice(trimmed(&answer.body)) else { return };
         let mut unknown = BTreeSet::new();
-        find_unknown(shape, &body, "", &mut unknown);
+        find_unknown(shape, &body, "", &answer.carried, &mut unknown);
         unknown.retain(|name| self.is_new(Way::Member(facts.operation, name.clone())));
         if !unknown.is_empty() {
             let what = "the vendor's answer has members that its document lacks";
@@ -139,7 +141,7 @@ fn another_envelope(shape: &Shape, answer: &Answer) -> Option<Found> {
 /// Whether a body need not be read to its end, which every call would pay for: one documented member suffices, and the first one
 /// of an object that keeps to its document is one.
 fn begins_as_documented(shape: &Shape, body: &[u8]) -> bool {
-    let body = body.trim_ascii_start();
+    let body = trimmed(body).trim_ascii_start();
     match shape {
         Shape::Members(known) => first_name(body).is_some_and(|name| member(known, name).is_some()),
         Shape::List(_) => body.starts_with(b"["),
@@ -162,6 +164,7 @@ enum Outermost {
 }
 
 fn outermost(body: &[u8]) -> Outermost {
+    let body = trimmed(body);
     if let Ok(members) = serde_json::from_slice::<BTreeMap<String, IgnoredAny>>(body) {
         return Outermost::Object(members.into_keys().collect());
     }
@@ -173,19 +176,19 @@ fn outermost(body: &[u8]) -> Outermost {
 }
 
 /// The paths of members that are not known: `payload.user.rank`.
-fn find_unknown(shape: &Shape, value: &Value, at: &str, unknown: &mut BTreeSet<String>) {
+fn find_unknown(shape: &Shape, value: &Value, at: &str, carried: &Carried, unknown: &mut BTreeSet<String>) {
     match (shape, value) {
         (Shape::Members(known), Value::Object(members)) => {
             for (name, value) in members {
                 let path = |name: &str| if at.is_empty() { name.to_owned() } else { format!("{at}.{name}") };
                 match member(known, name) {
-                    Some(shape) => find_unknown(shape, value, &path(name), unknown),
-                    None => _ = unknown.insert(path(shown(name))),
+                    Some(shape) => find_unknown(shape, value, &path(name), carried, unknown),
+                    None => _ = unknown.insert(path(shown(name, carried))),
                 }
             }
         }
         (Shape::List(shape), Value::Array(items)) => {
-            items.iter().for_each(|item| find_unknown(shape, item, at, unknown));
+            items.iter().for_each(|item| find_unknown(shape, item, at, carried, unknown));
         }
         _ => {}
     }
@@ -196,11 +199,12 @@ fn member<'s>(known: &'s [(&'static str, Shape)], name: &str) -> Option<&'s Shap
 }
 
 /// A member's name, if it looks like one. Some vendors write values, ids and tokens where names belong: what is long or
-/// full of digits is not shown.
-fn shown(name: &str) -> &str {
+/// full of digits is not shown, and no secret that the call carried.
+fn shown<'n>(name: &'n str, carried: &Carried) -> &'n str {
     let is_letter = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '$' | '@');
     let digits = name.chars().filter(char::is_ascii_digit).count();
     let is_name = (1..=32).contains(&name.len()) && name.chars().all(is_letter) && digits <= 3;
+    let is_name = is_name && !carried.is_told_by(name);
     if is_name { name } else { NO_NAME }
 }
 

@@ -32,6 +32,25 @@ pub(crate) struct Facts {
     pub(crate) success: Option<(&'static str, &'static str)>,
 }
 
+/// What is known of a call that no document describes.
+pub(crate) static FREE: Facts = Facts {
+    operation: "http",
+    method: "",
+    path: "",
+    roles: &[Role::User, Role::Service, Role::Module, Role::Key],
+    resend: false,
+    secret_url: false,
+    certainty: Certainty::Documented,
+    step: Step::Call,
+    tenant: TenantHeader::Undeclared,
+    client: false,
+    failures: &[],
+    answers: &[],
+    body: None,
+    parameters: &[],
+    success: None,
+};
+
 /// Whose session an operation needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {

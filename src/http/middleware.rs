@@ -1,6 +1,6 @@
 //! `client.middleware()`: the session for the calls of an HTTP client of the user's own.
 
-use super::{Core, prefer_json, replay::Spare};
+use super::{Core, prefer_json, replay::Spare, request::refuse_host, segments};
 use crate::Error;
 use http::{Extensions, header::AUTHORIZATION};
 use reqwest::{Request, Response};
@@ -17,6 +17,9 @@ use std::pin::pin;
 ///   credentials of its own. Several sessions may stand in one client, each for its own origins.
 /// - A timeout of the call's own covers the wait for the session too. Without one, only the session's own timeouts count.
 /// - A body that cannot be sent again, such as a stream, is not: then the 401 is the answer.
+/// - An address with a user name in it, or with a step upwards (`..`, however it is encoded), and a `Host` header of the
+///   call's own are `ErrorKind::Config`, and nothing is sent.
+/// - A proxy is your client's affair: give plain http to this machine none.
 /// - A 429 or 5xx is handed over: sending again is your client's affair.
 ///
 /// # Redirects
@@ -47,11 +50,17 @@ use std::pin::pin;
 /// }
 /// # Ok(()) }
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[must_use = "it does nothing until a client has it: `reqwest_middleware::ClientBuilder::with`"]
 pub struct SessionMiddleware {
     core: Core,
     redirects_off: bool,
+}
+
+impl std::fmt::Debug for SessionMiddleware {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SessionMiddleware").field("core", &self.core).finish_non_exhaustive()
+    }
 }
 
 impl SessionMiddleware {
@@ -90,9 +99,13 @@ impl Middleware for SessionMiddleware {
         next: Next<'_>,
     ) -> reqwest_middleware::Result<Response> {
         let core = &self.core;
+        if core.is_own(request.url()) {
+            segments::check(request.url())?;
+        }
         if core.goes_without(&request, None) {
             return next.run(request, extensions).await;
         }
+        refuse_host(&request)?;
         self.stays_here()?;
         let until = core.until(&request);
         prefer_json(&mut request);

@@ -2,10 +2,15 @@
 
 pub(crate) mod answer;
 pub(crate) mod authorize;
+#[cfg_attr(not(feature = "orderingstack"), allow(dead_code, reason = "not every surface speaks OAuth"))]
+pub(crate) mod client_id;
+pub(crate) mod cookies;
 pub(crate) mod drift;
 #[allow(dead_code, reason = "it holds what documents can say, whether or not one of ours says it today")]
 pub(crate) mod facts;
+pub(crate) mod json;
 pub(crate) mod limits;
+pub(crate) mod middlebox;
 #[cfg(feature = "middleware")]
 pub(crate) mod middleware;
 pub(crate) mod pages;
@@ -13,18 +18,25 @@ pub(crate) mod paths;
 pub(crate) mod replay;
 pub(crate) mod request;
 pub(crate) mod runtime;
+pub(crate) mod segments;
 pub(crate) mod transport;
+mod trouble;
 
 use crate::{
-    Error, ErrorKind, Retry, Session, Timeouts,
+    Error, ErrorKind, Retry, Secret, Session, Timeouts,
     clock::Clock,
+    secret::Carried,
     session::flight::{First, first},
 };
 use answer::{Answer, Verdict};
 use authorize::Origins;
+use client_id::ClientId;
 use drift::Drift;
-use facts::{Facts, Role};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::ACCEPT};
+use facts::{Facts, Role, Step};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, StatusCode,
+    header::{ACCEPT, CONTENT_TYPE},
+};
 use paths::Paths;
 use replay::{Spare, is_final};
 use reqwest::{Request, Response};
@@ -46,6 +58,8 @@ pub(crate) struct Surface {
     pub(crate) judge: fn(&Verdict<'_>) -> Option<Error>,
     /// The builder methods whose session has this role.
     pub(crate) serves: fn(Role) -> &'static str,
+    /// What documented calls say of their body even where they have none, because the vendor requires the header.
+    pub(crate) content_type: Option<&'static str>,
 }
 
 /// Sends every call of one client: the typed ones and the free ones go through the same code.
@@ -62,13 +76,17 @@ pub(crate) struct Parts {
     /// Whose session this is.
     pub(crate) role: Role,
     pub(crate) tenant: Option<(HeaderName, HeaderValue)>,
-    /// What says which program asks, where a document wants that: `Basic` with the client's id and secret.
-    pub(crate) own_credentials: Option<HeaderValue>,
     pub(crate) timeouts: Timeouts,
     pub(crate) retry: Retry,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) paths: Paths,
     pub(crate) drift: Arc<Drift>,
+    /// Which OAuth client asks for tokens, where the vendor wants to know.
+    pub(crate) client_id: Option<ClientId>,
+    /// For the typed steps of a session: it keeps no connections and sends nothing twice.
+    pub(crate) steps: reqwest::Client,
+    /// For plain http within this machine, which no proxy needs to hear; none where there is nothing of that.
+    pub(crate) direct: Option<reqwest::Client>,
 }
 
 impl Core {
@@ -88,7 +106,7 @@ impl Core {
     pub(crate) fn auth_client(&self) -> AuthClient {
         AuthClient {
             surface: self.0.surface,
-            client: self.0.client.clone(),
+            client: self.0.steps.clone(),
             root: self.0.root.clone(),
             timeout: self.0.timeouts.sign_in,
             clock: self.0.clock.clone(),
@@ -102,32 +120,93 @@ impl Core {
         &self.0.root
     }
 
-    /// A documented operation, from the checks before it to the judgement of its answer. The generated call names it in
-    /// whatever fails.
-    pub(crate) async fn operation(&self, mut request: Request, facts: &'static Facts) -> Result<Answer, Error> {
+    /// A documented operation, from the checks before it to the judgement of its answer; `carried` are the secrets in the
+    /// request. The generated call names it in whatever fails.
+    pub(crate) async fn operation(
+        &self,
+        mut request: Request,
+        facts: &'static Facts,
+        carried: Carried,
+    ) -> Result<Answer, Error> {
         limits::check(facts, &request)?;
         self.allowed(facts)?;
         self.set_tenant(&mut request, facts)?;
-        self.set_own_credentials(&mut request, facts);
         self.0.paths.apply(facts, request.url_mut());
-        let response = match facts.step {
-            // A session that shall end is not renewed for it, and a 401 says that it has ended.
-            facts::Step::SignOut => self.call_as_held(request, facts).await?,
-            _ => self.call(request, Some(facts)).await?,
+        if let Some(content_type) = self.0.surface.content_type {
+            request.headers_mut().entry(CONTENT_TYPE).or_insert(HeaderValue::from_static(content_type));
+        }
+        let (response, presented) = match facts.step {
+            // A session that shall end is not renewed for it.
+            Step::SignOut => self.call_as_held(request, facts).await?,
+            Step::Call => (self.call(request, Some(facts)).await?, None),
+            Step::SignIn | Step::Renew | Step::Challenge => (self.step(request, facts).await?, None),
         };
         let answer = Answer::read(response).await?;
+        // A 401 says that a session has ended only where its token was presented.
+        let unknown = answer.status == StatusCode::UNAUTHORIZED && presented.is_some();
+        let answer = if answer.status.is_success() && facts.success.is_none() && facts.step == Step::Call {
+            answer
+        } else {
+            self.carrying(answer, carried, presented)
+        };
         self.0.drift.answered(facts, &answer);
-        // A session that shall end and that the vendor does not know has ended.
-        let unknown = answer.status == StatusCode::UNAUTHORIZED;
         let outcome = answer.judged(self.0.surface, facts, &*self.0.clock);
         let outcome = outcome.map_err(|error| self.0.paths.blame(facts, error));
         if outcome.is_ok() {
             self.0.drift.read(facts, &answer);
         }
-        if facts.step == facts::Step::SignOut && (unknown || outcome.is_ok()) {
+        if facts.step == Step::SignOut && (unknown || outcome.is_ok()) {
             self.0.session.ended().await?;
         }
         outcome.map(|()| answer)
+    }
+
+    /// What a free call's answer that is no success means.
+    pub(crate) async fn failure(&self, response: Response, secrets: Vec<Secret>) -> Error {
+        let answer = match Answer::read(response).await {
+            Ok(answer) => self.carrying(answer, Carried::of(secrets), None),
+            Err(error) => return error,
+        };
+        let verdict = Verdict::of(&answer, &facts::FREE, self.0.clock.wall());
+        (self.0.surface.judge)(&verdict).unwrap_or_else(|| verdict.error())
+    }
+
+    /// A failure may repeat the secrets of its call, the session's own among them.
+    fn carrying(&self, answer: Answer, mut carried: Carried, presented: Option<Secret>) -> Answer {
+        if let Some(token) = presented.or_else(|| self.0.session.held().and_then(|lease| lease.token().cloned())) {
+            carried.add(&token);
+        }
+        answer.carrying(carried)
+    }
+
+    /// A step that makes or renews a session: it carries none, and is sent once, in the client's name.
+    async fn step(&self, mut request: Request, facts: &Facts) -> Result<Response, Error> {
+        tokio::runtime::Handle::try_current().map_err(|_| Error::no_runtime())?;
+        if !facts.roles.is_empty() {
+            return self.call(request, Some(facts)).await;
+        }
+        if let Some(client_id) = self.0.client_id.as_ref().filter(|_| facts.client && self.is_own(request.url())) {
+            client_id.sign(&mut request);
+        }
+        let until = self.until(&request);
+        request.timeout_mut().get_or_insert(self.0.timeouts.request);
+        let spare = Spare::of(&request);
+        let mut outcome = self.within(until, Error::too_late, pin!(self.0.steps.execute(request))).await?;
+        // What did not arrive may be sent again.
+        let mut number = 1;
+        while let Err(error) = &outcome
+            && error.is_connect()
+        {
+            number += 1;
+            let wait = self.0.retry.wait_before(number, None);
+            let wait = wait.filter(|wait| until.is_none_or(|until| *wait < self.left(until)));
+            let again = error.url().and_then(|address| spare.as_ref()?.request(address));
+            let (Some(wait), Some(mut again)) = (wait, again) else { break };
+            self.0.clock.sleep(wait).await;
+            self.hurry(&mut again, until);
+            outcome = self.within(until, Error::too_late, pin!(self.0.steps.execute(again))).await?;
+        }
+        outcome.map_err(Error::from)
     }
 
     /// Any call: credentials, retries, and one replay after a 401.
@@ -183,18 +262,25 @@ impl Core {
         until.saturating_sub(self.0.clock.monotonic())
     }
 
-    async fn call_as_held(&self, mut request: Request, facts: &Facts) -> Result<Response, Error> {
+    /// A sign-out, with the token that is to be ended, where the document asks for one; and that token.
+    async fn call_as_held(&self, mut request: Request, facts: &Facts) -> Result<(Response, Option<Secret>), Error> {
         tokio::runtime::Handle::try_current().map_err(|_| Error::no_runtime())?;
-        let lease = match self.0.session.held() {
-            Some(lease) => lease,
-            // It may sleep in the store, or be a key that needs no sign-in.
-            None => self.0.session.lease().await?,
-        };
-        self.settle_tenant(&mut request)?;
-        self.carry(&mut request, &lease);
+        let until = self.until(&request);
+        let mut presented = None;
+        if !self.goes_without(&request, Some(facts)) {
+            let lease = match self.0.session.held() {
+                Some(lease) => lease,
+                // It may sleep in the store, or be a key that needs no sign-in.
+                None => self.within(until, Error::not_in_time, pin!(self.0.session.lease())).await??,
+            };
+            self.settle_tenant(&mut request)?;
+            self.carry(&mut request, &lease);
+            presented = lease.token().cloned();
+        }
         let spare = Spare::of(&request);
-        let outcome = self.execute(request, None).await;
-        self.retried(outcome, spare.as_ref(), Some(facts), None).await
+        let outcome = self.within(until, Error::too_late, pin!(self.execute(request, until))).await?;
+        let retried = pin!(self.retried(outcome, spare.as_ref(), Some(facts), until));
+        Ok((self.within(until, Error::too_late, retried).await??, presented))
     }
 
     /// A call that needs another role than this session's fails here, before any I/O.
@@ -241,6 +327,7 @@ impl fmt::Display for Role {
 
 impl fmt::Debug for Core {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Core").field("surface", &self.0.surface.name).field("root", &self.0.root.as_str()).finish()
+        // No address: it may name a customer, or hold what is nobody else's business.
+        f.debug_struct("Core").field("surface", &self.0.surface.name).finish_non_exhaustive()
     }
 }

@@ -24,7 +24,11 @@ pub struct Pages<T> {
     /// How many items the vendor has handed out so far: where the next page begins.
     taken: u64,
     seen: HashSet<u64>,
+    at_most: usize,
 }
+
+/// How many items [`Pages::collect`] takes where nobody says.
+const AT_MOST: usize = 100_000;
 
 type Fetch<T> = dyn Fn(u64) -> BoxFuture<'static, Result<Page<T>, Error>> + Send + Sync;
 
@@ -47,7 +51,13 @@ impl<T: Serialize + Unpin> Pages<T> {
     pub(crate) fn new(
         fetch: impl Fn(u64) -> BoxFuture<'static, Result<Page<T>, Error>> + Send + Sync + 'static,
     ) -> Self {
-        Self { fetch: Box::new(fetch), state: State::Idle, ready: VecDeque::new(), taken: 0, seen: HashSet::new() }
+        let (ready, seen) = (VecDeque::new(), HashSet::new());
+        Self { fetch: Box::new(fetch), state: State::Idle, ready, taken: 0, seen, at_most: AT_MOST }
+    }
+
+    /// How many items [`collect`](Self::collect) takes. Default: 100,000.
+    pub fn at_most(self, items: usize) -> Self {
+        Self { at_most: items, ..self }
     }
 
     /// The next item; `None` at the end.
@@ -61,16 +71,24 @@ impl<T: Serialize + Unpin> Pages<T> {
         std::future::poll_fn(|context| Pin::new(&mut *self).poll_next(context)).await
     }
 
-    /// All items that are left.
+    /// All items that are left, which are kept in memory: not more than [`at_most`](Self::at_most).
     ///
     /// # Errors
-    /// As [`next`](Self::next); what was read before the error is lost.
+    /// As [`next`](Self::next), and `Protocol` for a list that does not end in time; what was read before the error is lost.
     ///
     /// # Cancel safety
     /// What was read before the future was dropped is lost.
     pub async fn collect(mut self) -> Result<Vec<T>, Error> {
         let mut all = Vec::new();
         while let Some(item) = self.next().await {
+            if all.len() == self.at_most {
+                return Err(Error::protocol(format!(
+                    "the list has more than {} items, and was not read further",
+                    all.len()
+                ))
+                .local()
+                .advice("read it with next(), or say with at_most(..) how many to expect"));
+            }
             all.push(item?);
         }
         Ok(all)

@@ -1,6 +1,6 @@
 //! Sending again: once after a 401 with a new token, and a few times after a failure that may pass.
 
-use super::{Core, answer::retry_after, facts::Facts};
+use super::{Core, answer::retry_after, authorize::is_plain_loopback, facts::Facts};
 use crate::{Error, Generation};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Version,
@@ -85,7 +85,11 @@ impl Core {
         until: Option<Duration>,
     ) -> impl Future<Output = reqwest::Result<Response>> + Send + use<> {
         self.hurry(&mut request, until);
-        self.0.client.execute(request)
+        self.client_for(request.url()).execute(request)
+    }
+
+    fn client_for(&self, url: &Url) -> &reqwest::Client {
+        self.0.direct.as_ref().filter(|_| is_plain_loopback(url)).unwrap_or(&self.0.client)
     }
 }
 

@@ -2,19 +2,28 @@
 //!
 //! It stands where the generator's own runtime would, so that generated code speaks our [`Error`] from the start and a
 //! [`Secret`] is written nowhere but into a request.
-use super::{Core, answer::Answer, facts::Facts};
-use crate::{Error, Secret, secret::writing};
+use super::{Core, answer::Answer, facts::Facts, segments::climbs};
+use crate::{
+    Error, Secret,
+    secret::{take_written, writing},
+};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{
     Request, RequestBuilder, StatusCode,
     header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue},
 };
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned, ser::Error as _};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{DeserializeOwned, Error as _, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor},
+    ser::Error as _,
+};
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
     fmt,
+    marker::PhantomData,
     ops::{Deref, DerefMut},
+    time::Duration,
 };
 
 /// A typed answer with its status and headers.
@@ -48,7 +57,7 @@ impl<T> ResponseValue<T> {
 
 impl<T: DeserializeOwned> ResponseValue<T> {
     pub(crate) fn from_answer(answer: Answer) -> Result<Self, Error> {
-        Ok(Self { inner: answer.json()?, status: answer.status, headers: answer.headers })
+        Ok(Self { inner: answer.value()?, status: answer.status, headers: answer.headers })
     }
 }
 
@@ -124,10 +133,21 @@ optional_from! {
     i32 => f64,
 }
 
-/// Sends a generated operation. Every request says that it wants JSON: some servers answer HTML otherwise.
-pub(crate) async fn call(core: &Core, mut request: Request, facts: &'static Facts) -> Result<Answer, Error> {
+/// Sends a generated operation. Every request says that it wants JSON: some servers answer HTML otherwise. `timeout` is the
+/// call's own, if it has one.
+pub(crate) fn call(
+    core: &Core,
+    mut request: Request,
+    facts: &'static Facts,
+    timeout: Option<Duration>,
+) -> impl Future<Output = Result<Answer, Error>> {
+    // Here, and not when the future is polled: on this thread the request was made.
+    let carried = take_written();
     request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
-    core.operation(request, facts).await
+    if let Some(timeout) = timeout {
+        *request.timeout_mut() = Some(timeout);
+    }
+    core.operation(request, facts, carried)
 }
 
 /// A refused argument. The generated message reads "`field` why".
@@ -141,8 +161,18 @@ pub(crate) fn invalid_request(message: String) -> Error {
 /// Everything but RFC 3986's unreserved characters.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// A path value as one segment. Some values cannot be one: the URL would lead to another operation.
+/// A path value as one segment. Some values cannot be one: the URL would lead to another operation, here, or where a server
+/// has decoded it.
 pub(crate) fn encode_path(name: &str, value: &str) -> Result<String, Error> {
+    let encoded = encode_segment(name, value)?;
+    if climbs(value.as_bytes()) {
+        return Err(Error::refused_field(name, "must hold no `.` or `..` between slashes: it is part of the path"));
+    }
+    Ok(encoded)
+}
+
+/// The vendor's own value as one segment: where it leads is the vendor's affair.
+pub(crate) fn encode_segment(name: &str, value: &str) -> Result<String, Error> {
     match value {
         "" => Err(Error::refused_field(name, "must not be empty: it is part of the path")),
         "." | ".." => Err(Error::refused_field(name, "must not be `.` or `..`: it is part of the path")),
@@ -231,16 +261,36 @@ where
     D: Deserializer<'de>,
     T: Deserialize<'de>,
 {
-    let values = Option::<MaybeEmpty<BTreeMap<String, Option<T>>>>::deserialize(deserializer)?;
-    let Some(MaybeEmpty::Full(values)) = values else { return Ok(BTreeMap::new()) };
-    Ok(values.into_iter().filter_map(|(name, value)| Some((name, value?))).collect())
+    deserializer.deserialize_any(MaybeEmpty(PhantomData))
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum MaybeEmpty<T> {
-    Full(T),
-    Empty([(); 0]),
+struct MaybeEmpty<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for MaybeEmpty<T> {
+    type Value = BTreeMap<String, T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a map")
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(BTreeMap::new())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+        match items.next_element::<IgnoredAny>()? {
+            None => Ok(BTreeMap::new()),
+            Some(_) => Err(A::Error::invalid_type(Unexpected::Seq, &self)),
+        }
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+        let mut map = BTreeMap::new();
+        while let Some((name, value)) = members.next_entry::<String, Option<T>>()? {
+            map.extend(value.map(|value| (name, value)));
+        }
+        Ok(map)
+    }
 }
 
 /// A value that may be `null`.
@@ -259,7 +309,12 @@ mod tests {
     use serde_json::json;
 
     fn answer(body: &str) -> Answer {
-        Answer { status: StatusCode::OK, headers: HeaderMap::new(), body: body.to_owned().into() }
+        Answer {
+            status: StatusCode::OK,
+            headers: HeaderMap::new(),
+            body: body.to_owned().into(),
+            carried: Default::default(),
+        }
     }
 
     fn query(parameter: impl Serialize) -> String {
@@ -307,7 +362,7 @@ mod tests {
         assert_eq!(encode_path("id", "a/b?c#d%e é").expect("a segment"), "a%2Fb%3Fc%23d%25e%20%C3%A9");
         assert_eq!(encode_path("id", "v1.2-x_~").expect("a segment"), "v1.2-x_~");
         assert_eq!(encode_path("id", "...").expect("a segment"), "...");
-        for value in ["", ".", ".."] {
+        for value in ["", ".", "..", "../../user/42", "..%2fadmin", "a/..;x", "a\\..\\b", "%2e%2e", "%252e%252e/a"] {
             let error = encode_path("id", value).expect_err("another path");
             assert!(error.validation().is_some_and(|fields| fields.contains_key("id")), "{error}");
         }

@@ -3,6 +3,7 @@
 use super::{
     Surface,
     answer::{Answer, Verdict, date},
+    cookies::Cookies,
     drift::Drift,
     facts::{Facts, Step},
     paths::Paths,
@@ -10,15 +11,13 @@ use super::{
 use crate::{
     BoxFuture, Error, ErrorKind, Secret,
     clock::Clock,
-    secret::{wiped, writing},
+    secret::{Carried, take_written, wiped, writing},
     session::Attempt,
 };
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
-use serde::{Serialize, de::IgnoredAny};
+use serde::Serialize;
 use std::{
-    collections::BTreeMap,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -48,6 +47,7 @@ pub(crate) struct AuthCall {
     path: String,
     headers: HeaderMap,
     body: Option<Bytes>,
+    carried: Carried,
 }
 
 /// How often a call that failed to connect is tried.
@@ -64,8 +64,16 @@ impl AuthClient {
         );
         let method = Method::from_bytes(facts.method.as_bytes())
             .map_err(|_| Error::config(format!("the document's method of {operation} is none")))?;
-        let headers = HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static("application/json"))]);
-        Ok(AuthCall { facts, method, path: self.paths.of(facts).to_owned(), headers, body: None })
+        let mut headers = HeaderMap::from_iter([
+            (header::ACCEPT, HeaderValue::from_static("application/json")),
+            // Without this any coding would be as good (RFC 9110, 12.5.3), and none is read here.
+            (header::ACCEPT_ENCODING, HeaderValue::from_static("identity")),
+        ]);
+        if let Some(content_type) = self.surface.content_type {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+        }
+        let path = self.paths.of(facts).to_owned();
+        Ok(AuthCall { facts, method, path, headers, body: None, carried: Carried::default() })
     }
 
     /// A call that spends nothing.
@@ -117,6 +125,7 @@ impl AuthClient {
                 failed(error.into(), never_left)
             })?;
             let answer = Answer::read(response).await.map_err(|error| failed(error, false))?;
+            let answer = answer.carrying(call.carried.clone());
             let drift = self.drift.clone();
             Ok(Reply { answer, facts: call.facts, surface: self.surface, now: self.clock.wall(), drift })
         })
@@ -132,8 +141,9 @@ struct Failed {
 impl AuthCall {
     /// Fills in a path parameter, percent-encoded as one segment.
     pub(crate) fn path(mut self, name: &'static str, value: &str) -> Result<Self, Error> {
-        let encoded = super::runtime::encode_path(name, value)?;
+        let encoded = super::runtime::encode_segment(name, value)?;
         self.path = self.path.replace(&format!("{{{name}}}"), &encoded);
+        self.carried.add(&Secret::from(value));
         Ok(self)
     }
 
@@ -148,20 +158,30 @@ impl AuthCall {
         let mut written = Vec::with_capacity(ROOM);
         writing(|| serde_json::to_writer(&mut written, body))
             .map_err(|_| Error::config("the call's body cannot be written"))?;
+        self.carried = take_written();
         self.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         Ok(Self { body: Some(wiped(written)), ..self })
     }
 
-    /// Sends these as a form.
+    /// Sends these as a form. Those that anybody may know are named; all others count as secrets.
     pub(crate) fn form(mut self, fields: &[(&str, &str)]) -> Self {
+        self.carry(fields);
         let body = url::form_urlencoded::Serializer::new(String::with_capacity(ROOM)).extend_pairs(fields).finish();
         self.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
         Self { body: Some(wiped(body.into_bytes())), ..self }
     }
 
+    fn carry(&mut self, fields: &[(&str, &str)]) {
+        const KNOWN: [&str; 9] =
+            ["grant_type", "username", "scope", "module", "client_id", "login", "user", "email", "accountName"];
+        let secrets = fields.iter().filter(|(name, _)| !KNOWN.contains(name));
+        secrets.for_each(|(_, value)| self.carried.add(&Secret::from(*value)));
+    }
+
     /// Sends these as `multipart/form-data`.
     pub(crate) fn multipart(mut self, fields: &[(&str, &str)]) -> Result<Self, Error> {
         const BOUNDARY: &str = "keyway-8f14e45fceea167a5a36dedd4bea2543";
+        self.carry(fields);
         let mut body = String::with_capacity(ROOM);
         for (name, value) in fields {
             if value.contains(BOUNDARY) {
@@ -175,13 +195,17 @@ impl AuthCall {
         Ok(Self { body: Some(wiped(body.into_bytes())), ..self })
     }
 
-    /// Carries these cookies. A value that would end its cookie is refused.
+    /// Carries these cookies, as they were set (RFC 6265, 5.4). What would end a cookie or its name is refused.
     pub(crate) fn cookies(mut self, cookies: &[(&str, &Secret)]) -> Result<Self, Error> {
         let mut line = String::new();
         for (name, value) in cookies {
-            if value.expose().is_empty() || value.expose().contains([';', ',', ' ', '"', '\\']) {
-                return Err(Error::refused_field(*name, "cannot be sent as a cookie"));
+            let text = value.expose();
+            let ends = |c: char| c == ';' || c.is_control();
+            let is_value = !text.is_empty() && text.trim() == text && !text.contains(ends);
+            if !is_value || name.is_empty() || name.contains(|c: char| c == '=' || c.is_whitespace() || ends(c)) {
+                return Err(Error::refused_field(shown(name), "cannot be sent as a cookie"));
             }
+            self.carried.add(value);
             line += &format!("{}{name}={}", if line.is_empty() { "" } else { "; " }, value.expose());
         }
         let mut value =
@@ -199,14 +223,16 @@ impl AuthCall {
         self
     }
 
-    /// Says which client asks (RFC 6749, 2.3.1): both parts form-encoded first, so that a colon cannot move the border.
-    pub(crate) fn basic(mut self, id: &str, secret: &Secret) -> Result<Self, Error> {
-        self.headers.insert(header::AUTHORIZATION, basic(id, secret)?);
-        Ok(self)
+    /// Says which client asks: its header, and the secret in that.
+    pub(crate) fn authorized(mut self, header: &HeaderValue, secret: &Secret) -> Self {
+        self.carried.add(secret);
+        self.headers.insert(header::AUTHORIZATION, header.clone());
+        self
     }
 
     /// Carries a token that is about to be ended.
     pub(crate) fn bearer(mut self, token: &Secret) -> Result<Self, Error> {
+        self.carried.add(token);
         let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose()))
             .map_err(|_| Error::protocol("the vendor's token holds characters that no header may hold"))?;
         value.set_sensitive(true);
@@ -215,14 +241,10 @@ impl AuthCall {
     }
 }
 
-/// The header of a client's id and secret.
-pub(crate) fn basic(id: &str, secret: &Secret) -> Result<HeaderValue, Error> {
-    let encode = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-    let pair = STANDARD.encode(format!("{}:{}", encode(id), encode(secret.expose())));
-    let mut value = HeaderValue::try_from(format!("Basic {pair}"))
-        .map_err(|_| Error::config("the client's id and secret cannot be sent as a header"))?;
-    value.set_sensitive(true);
-    Ok(value)
+/// A cookie's name, where a line can show it.
+fn shown(name: &str) -> &str {
+    let is_plain = !name.is_empty() && name.len() <= 64 && name.bytes().all(|byte| byte.is_ascii_graphic());
+    if is_plain { name } else { "cookie" }
 }
 
 /// A whole answer to an auth call. What a surface expects beside its document it tells by [`status`](Self::status); what
@@ -246,7 +268,7 @@ impl Reply {
     pub(crate) fn with(surface: &'static Surface, operation: &str, status: u16, body: &'static str) -> Self {
         let facts = surface.facts.iter().find(|facts| facts.operation == operation).expect("an operation");
         let status = http::StatusCode::from_u16(status).expect("a status");
-        let answer = Answer { status, headers: HeaderMap::new(), body: body.into() };
+        let answer = Answer { status, headers: HeaderMap::new(), body: body.into(), carried: Carried::default() };
         Self::of(answer, facts, surface, SystemTime::UNIX_EPOCH)
     }
 
@@ -262,15 +284,21 @@ impl Reply {
     /// The body of a success, as a small type that asks for no more than it needs. A body that does not fit comes with
     /// an unknown outcome: the vendor may have acted.
     pub(crate) fn json<T: serde::de::DeserializeOwned>(&self) -> Result<T, Error> {
-        if !self.answer.status.is_success() {
-            return Err(self.failure());
-        }
-        self.drift.answered(self.facts, &self.answer);
+        self.checked()?;
         self.drift.read(self.facts, &self.answer);
-        // A list would be read member by member, as if its first item were the first member.
-        let object = self.answer.json::<BTreeMap<String, IgnoredAny>>();
-        let read = object.and_then(|_| self.answer.json());
-        read.map_err(|error| error.at(self.facts.operation).with_unknown_outcome())
+        self.answer.object().map_err(|error| error.at(self.facts.operation).with_unknown_outcome())
+    }
+
+    /// An access token that a session can be made of. With none the answer is no success, whatever its status.
+    pub(crate) fn token(&self, token: Secret) -> Result<Secret, Error> {
+        if !token.expose().trim().is_empty() {
+            return Ok(token);
+        }
+        Err(Error::protocol("the vendor answered with success and an empty token")
+            .at(self.facts.operation)
+            .with_status(self.status())
+            .with_unknown_outcome()
+            .advice("the vendor changed its answer, or something between you and the vendor answered"))
     }
 
     /// This reply, if it is a success: a 200 may still say that the call failed.
@@ -283,32 +311,14 @@ impl Reply {
         Ok(self)
     }
 
-    /// The body of a success as plain JSON, for the profile.
+    /// The body as plain JSON, for the profile.
     pub(crate) fn value(&self) -> serde_json::Value {
-        serde_json::from_slice(&self.answer.body).unwrap_or_default()
+        super::json::bounded(&self.answer.body).unwrap_or_default()
     }
 
-    /// The cookies the vendor set, by name.
-    pub(crate) fn set_cookies(&self) -> Vec<(String, Secret)> {
-        let lines = self.answer.headers.get_all(header::SET_COOKIE).iter().filter_map(|line| line.to_str().ok());
-        let pairs = lines.filter_map(|line| line.split(';').next()?.split_once('='));
-        pairs.map(|(name, value)| (name.trim().to_owned(), Secret::from(value.trim()))).collect()
-    }
-
-    /// How long the cookie of this name lives, counted from the answer, if its line says.
-    pub(crate) fn cookie_life(&self, name: &str) -> Option<Duration> {
-        let lines = self.answer.headers.get_all(header::SET_COOKIE).iter().filter_map(|line| line.to_str().ok());
-        let line = lines.map(str::trim).find(|line| line.split_once('=').is_some_and(|(set, _)| set.trim() == name))?;
-        let attribute = |wanted: &str| {
-            let mut attributes = line.split(';').skip(1).filter_map(|attribute| attribute.split_once('='));
-            attributes.find(|(name, _)| name.trim().eq_ignore_ascii_case(wanted)).map(|(_, value)| value.trim())
-        };
-        // RFC 6265, 5.3: `Max-Age` counts before `Expires`.
-        if let Some(seconds) = attribute("max-age").and_then(|value| value.parse().ok()) {
-            return Some(Duration::from_secs(seconds));
-        }
-        let ends = httpdate::parse_http_date(attribute("expires")?).ok()?;
-        Some(ends.duration_since(self.date().unwrap_or(self.now)).unwrap_or_default())
+    /// The cookies the vendor set, and those that it took away.
+    pub(crate) fn cookies(&self) -> Cookies {
+        Cookies::of(&self.answer.headers, self.date(), self.now)
     }
 
     pub(crate) fn succeeded(&self) -> bool {
@@ -317,16 +327,16 @@ impl Reply {
 
     /// An error about this reply, with what every such error carries.
     pub(crate) fn said(&self, error: Error) -> Error {
-        Verdict::of(&self.answer, self.facts, self.now).dressed(error)
+        Verdict::failed(&self.answer, self.facts, self.now).dressed(error)
     }
 
     /// What this failure means, in the surface's words.
     pub(crate) fn failure(&self) -> Error {
         self.drift.answered(self.facts, &self.answer);
-        let verdict = Verdict::of(&self.answer, self.facts, self.now);
+        let verdict = Verdict::failed(&self.answer, self.facts, self.now);
         let judged = (self.surface.judge)(&verdict);
         let is_worded = judged.is_some();
-        let error = judged.unwrap_or_else(|| verdict.error());
+        let error = judged.unwrap_or_else(|| verdict.error_of_step());
         match error.kind() {
             // Whatever is wrong with an auth call, it is not the session of the caller.
             ErrorKind::Unauthorized => error

@@ -8,7 +8,8 @@ use crate::{
     credential::Credential,
     http::{
         Core, Parts, Surface,
-        authorize::{Origins, is_private},
+        authorize::{Origins, is_plain_loopback, is_private},
+        client_id::ClientId,
         drift::Drift,
         facts::Role,
         paths::Paths,
@@ -20,7 +21,8 @@ use crate::{
     tls::need_provider,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
-use std::{fmt, sync::Arc, time::Duration};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode};
+use std::{cell::OnceCell, fmt, sync::Arc, time::Duration};
 use url::Url;
 
 type Configure = Arc<dyn Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync>;
@@ -115,10 +117,11 @@ pub(crate) struct Checked {
     drift: Arc<Drift>,
     /// The session's header for its tenant.
     tenant: Option<(HeaderName, HeaderValue)>,
-    /// What says which program asks, where a document wants that.
-    own_credentials: Option<HeaderValue>,
     /// What names the session besides its address, tenant and principal.
     more: Vec<(&'static str, String)>,
+    client_id: Option<ClientId>,
+    /// The HTTP client of the sign-ins, once there is one: making one reads all of the machine's certificates.
+    steps: OnceCell<reqwest::Client>,
 }
 
 impl Options {
@@ -127,6 +130,10 @@ impl Options {
         let root = address(&self.url, "builder(url)", self.allow_http)?;
         let also = self.also.iter().map(|url| address(url, ".also_origin(..)", self.allow_http));
         let also = also.collect::<Result<Vec<_>, _>>()?;
+        let wants_tls = [&root].into_iter().chain(&also).any(|url| url.scheme() == "https");
+        if wants_tls && !HAS_TLS && self.configure.is_none() {
+            return Err(Error::no_tls());
+        }
         if let Some(mistake) = self.windows.mistake() {
             return Err(Error::config(format!(".windows(..) cannot work: {mistake}")));
         }
@@ -147,9 +154,13 @@ impl Options {
         }
         let paths = Paths::new(surface.facts, &self.paths)?;
         let drift = Arc::new(Drift::new(surface.name));
-        Ok(Checked { options: self, root, also, paths, drift, tenant: None, own_credentials: None, more: Vec::new() })
+        let (tenant, more, client_id, steps) = (None, Vec::new(), None, OnceCell::new());
+        Ok(Checked { options: self, root, also, paths, drift, tenant, more, client_id, steps })
     }
 }
+
+/// With `.http(..)` the user may bring a TLS of their own.
+const HAS_TLS: bool = cfg!(any(feature = "rustls", feature = "rustls-no-provider", feature = "native-tls"));
 
 fn address(text: &str, method: &str, allow_http: bool) -> Result<Url, Error> {
     let wrong = |what: &str| Error::config(format!("the address given to {method} {what}"));
@@ -171,8 +182,28 @@ fn address(text: &str, method: &str, allow_http: bool) -> Result<Url, Error> {
     if !allow_http && !is_private(&url) {
         return Err(wrong("is not https").advice("use https, or .allow_http() if nobody can listen on that network"));
     }
-    Ok(url)
+    Ok(in_one_spelling(url))
 }
+
+/// One address has one name, whatever way it was written: clients that mean the same platform share its session and its
+/// budget of attempts. A URL is without a default port and capitals already.
+fn in_one_spelling(mut url: Url) -> Url {
+    let path = percent_decode_str(url.path().trim_end_matches('/')).collect::<Vec<_>>();
+    // What is not reserved means the same with and without its encoding (RFC 3986, 6.2.2).
+    let decoded = url.path().contains('%').then(|| percent_encode(&path, IN_PATH).to_string());
+    let path = decoded.unwrap_or_else(|| url.path().trim_end_matches('/').to_owned());
+    // An encoded slash is another path than a slash.
+    if !url.path().to_ascii_lowercase().contains("%2f") {
+        url.set_path(&path);
+    }
+    if let Some(host) = url.host_str().and_then(|host| host.strip_suffix('.')).map(str::to_owned) {
+        let _ = url.set_host(Some(&host));
+    }
+    url
+}
+
+/// Everything but RFC 3986's unreserved characters and what divides a path.
+const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
 /// A tenant's id as the header that selects it.
 pub(crate) fn tenant_header(name: &'static str, tenant: &str) -> Result<(HeaderName, HeaderValue), Error> {
@@ -193,10 +224,11 @@ impl Checked {
         Self { tenant, ..self }
     }
 
-    /// The program's own id, and what says so and proves it.
-    pub(crate) fn with_client(mut self, id: &str, own_credentials: HeaderValue) -> Self {
-        self.more.push(("client", id.to_owned()));
-        self.own_credentials = Some(own_credentials);
+    /// The OAuth client that asks for tokens.
+    #[cfg(feature = "orderingstack")]
+    pub(crate) fn with_client(mut self, client: ClientId) -> Self {
+        self.more.push(("client", client.id().to_owned()));
+        self.client_id = Some(client);
         self
     }
 
@@ -237,12 +269,11 @@ impl Checked {
         self.tenant.iter().cloned().collect()
     }
 
-    /// The client for auth calls. No idle pool: they are rare, and a stale connection would lose a token.
+    /// The client for auth calls.
     pub(crate) fn auth_client(&self, surface: &'static Surface) -> Result<AuthClient, Error> {
-        let client = self.reqwest(|builder| builder.pool_max_idle_per_host(0))?;
         Ok(AuthClient {
             surface,
-            client,
+            client: self.steps()?,
             root: self.root.clone(),
             timeout: self.options.timeouts.sign_in,
             clock: self.options.clock.clone(),
@@ -250,6 +281,19 @@ impl Checked {
             paths: self.paths.clone(),
             drift: self.drift.clone(),
         })
+    }
+
+    /// What sends the steps of a session. No idle pool: they are rare, and a stale connection would lose a token. No
+    /// retries of the user's: each try would be an attempt that nobody counts, or present a spent token.
+    fn steps(&self) -> Result<reqwest::Client, Error> {
+        if let Some(made) = self.steps.get() {
+            return Ok(made.clone());
+        }
+        let made = self.reqwest(|builder| {
+            let builder = builder.pool_max_idle_per_host(0).retry(reqwest::retry::never());
+            if is_plain_loopback(&self.root) { builder.no_proxy() } else { builder }
+        })?;
+        Ok(self.steps.get_or_init(|| made).clone())
     }
 
     /// The user's settings first, then what we do not leave to chance.
@@ -282,6 +326,15 @@ impl Checked {
     ) -> Result<Core, Error> {
         let request = self.options.timeouts.request;
         let client = self.reqwest(|builder| builder.timeout(request))?;
+        let has_loopback = [&self.root].into_iter().chain(&self.also).any(is_plain_loopback);
+        let direct = match has_loopback {
+            true => Some(self.reqwest(|builder| builder.timeout(request).no_proxy())?),
+            false => None,
+        };
+        let steps = match surface.facts.is_empty() {
+            true => client.clone(),
+            false => self.steps()?,
+        };
         let constant = self.constant();
         let tenant = self.tenant.as_ref().and_then(|(_, value)| value.to_str().ok()).unwrap_or_default();
         let profile = self.options.profile.as_deref().unwrap_or_default();
@@ -313,14 +366,12 @@ impl Checked {
         });
         let origins = Origins::new(&self.root, &self.also, allow_http);
         let (root, tenant, paths, drift) = (self.root, self.tenant, self.paths, self.drift);
-        let own_credentials = self.own_credentials;
         Ok(Core::new(Parts {
             surface,
             session,
             client,
             root,
             origins,
-            own_credentials,
             role,
             tenant,
             timeouts,
@@ -328,6 +379,9 @@ impl Checked {
             clock,
             paths,
             drift,
+            client_id: self.client_id,
+            steps,
+            direct,
         }))
     }
 }
@@ -351,6 +405,8 @@ macro_rules! shared_options {
 
         /// Changes the HTTP client: proxy, certificates, mTLS. Applied to the client of the calls and to that of the
         /// sign-ins; redirects stay off on both, and how long a call or a sign-in may take is said by `.timeouts(..)`.
+        /// Retries that are set here count for calls alone: a sign-in that is sent twice is two attempts. Plain http to
+        /// this machine goes by no proxy. A cookie jar would carry what one origin sets to others of the same host.
         pub fn http(
             mut self,
             configure: impl Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync + 'static,

@@ -51,7 +51,8 @@ pub use crate::session::{
     tokens::Tokens,
 };
 
-static SURFACE: Surface = Surface { name: "custom", facts: &[], judge: |_| None, serves: |_| ".issuer(..)" };
+static SURFACE: Surface =
+    Surface { name: "custom", facts: &[], judge: |_| None, serves: |_| ".issuer(..)", content_type: None };
 
 /// A client of a vendor of your own. Cheap to clone; clones share one session. There are no typed calls: nothing here
 /// knows the vendor's document.

@@ -12,10 +12,10 @@ use crate::{
     generated::orderingstack::{FACTS, SERVER_PATH},
     http::{
         Surface,
-        answer::Verdict,
+        answer::{Verdict, is_bad_day},
+        client_id::ClientId,
         facts::{Role, Step},
         pages::Page,
-        transport::basic,
     },
 };
 use serde_json::Value;
@@ -91,7 +91,7 @@ fn page(answer: crate::ResponseValue<Vec<Value>>) -> Result<Page<Value>, Error> 
     Ok(Page { items: answer.into_inner(), more: None, total })
 }
 
-pub(crate) static SURFACE: Surface = Surface { name: "orderingstack", facts: FACTS, judge, serves };
+pub(crate) static SURFACE: Surface = Surface { name: "orderingstack", facts: FACTS, judge, serves, content_type: None };
 
 /// The header that selects the tenant.
 const TENANT: &str = "x-tenant";
@@ -102,7 +102,7 @@ const TENANT: &str = "x-tenant";
 pub struct ClientBuilder {
     options: Options,
     tenant: Option<String>,
-    client: Option<(String, Secret)>,
+    client: Option<(String, Option<Secret>)>,
     scope: Option<String>,
     grants: Vec<Grant>,
 }
@@ -118,9 +118,16 @@ impl ClientBuilder {
         self
     }
 
-    /// The OAuth2 client's id and secret. Required.
+    /// The OAuth2 client's id and secret. Required, unless it is a [`public_client`](Self::public_client).
     pub fn client(mut self, id: impl Into<String>, secret: impl Into<Secret>) -> Self {
-        self.client = Some((id.into(), secret.into()));
+        self.client = Some((id.into(), Some(secret.into())));
+        self
+    }
+
+    /// The id of an OAuth2 client that has no secret, because it could not keep one: an app on devices of other people
+    /// (RFC 6749, 2.1). It says who it is in `client_id`.
+    pub fn public_client(mut self, id: impl Into<String>) -> Self {
+        self.client = Some((id.into(), None));
         self
     }
 
@@ -188,18 +195,24 @@ impl ClientBuilder {
         let Some(tenant) = self.tenant else {
             return Err(Error::config("the client has no tenant").advice("call .tenant(uuid) on the builder"));
         };
-        let Some((id, secret)) = self.client.filter(|(id, secret)| !id.is_empty() && !secret.expose().is_empty())
-        else {
-            return Err(
-                Error::config("the client has no OAuth2 client").advice("call .client(id, secret) on the builder")
-            );
+        let is_there = |secret: &Option<Secret>| secret.as_ref().is_none_or(|secret| !secret.expose().is_empty());
+        let Some((id, secret)) = self.client.filter(|(id, secret)| !id.is_empty() && is_there(secret)) else {
+            return Err(Error::config("the client has no OAuth2 client")
+                .advice("call .client(id, secret) or .public_client(id) on the builder"));
         };
+        if grant.method == CLIENT_CREDENTIALS && secret.is_none() {
+            return Err(Error::config(
+                ".client_credentials() cannot work with .public_client(..): it has no credentials",
+            )
+            .advice("call .client(id, secret) on the builder"));
+        }
         if grant.method == REFRESH_TOKEN && self.scope.is_some() {
             return Err(Error::config(".scope(..) is not for .refresh_token(..): it has its scopes in itself"));
         }
-        let tenant = tenant_header(TENANT, &tenant)?;
-        let checked = self.options.check(&SURFACE)?.with_tenant(Some(tenant)).with_client(&id, basic(&id, &secret)?);
-        let checked = checked.with_scope(self.scope.as_deref());
+        let header = tenant_header(TENANT, &tenant)?;
+        let checked = self.options.check(&SURFACE)?.with_tenant(Some(header));
+        let client = ClientId::new(id, secret)?;
+        let checked = checked.with_scope(self.scope.as_deref()).with_client(client.clone());
         let (role, checked) = match grant.method {
             CLIENT_CREDENTIALS => (Role::Service, checked),
             DEVICE => (Role::Module, checked),
@@ -208,7 +221,8 @@ impl ClientBuilder {
         };
         let issuer = TokenService {
             auth: checked.auth_client(&SURFACE)?,
-            client: (id, secret),
+            client,
+            tenant,
             name: grant.principal.clone(),
             secret: grant.credential.clone(),
             scope: self.scope,
@@ -227,16 +241,30 @@ fn serves(role: Role) -> &'static str {
     }
 }
 
-/// RFC 6749, 5.2: `invalid_grant` refuses the user or the refresh token, `invalid_client` the client.
+/// RFC 6749, 5.2: `invalid_grant` refuses the user or the refresh token, `invalid_client` the client. The code counts
+/// whatever the 4xx, and inside a 200 as well; on a bad day nobody is refused.
 fn judge(verdict: &Verdict<'_>) -> Option<Error> {
-    let (what, advice) = match (verdict.facts.step, verdict.status, verdict.text("error")?) {
-        (Step::SignIn, 400 | 401, "invalid_grant") => ("the user or password", ".password(..)"),
-        (Step::SignIn | Step::Challenge, 400 | 401, "invalid_client" | "unauthorized_client") => {
-            ("the OAuth2 client", ".client(..)")
+    if is_bad_day(verdict.status) || !matches!(verdict.facts.step, Step::SignIn | Step::Challenge) {
+        return None;
+    }
+    let (what, advice) = match (verdict.facts.step, verdict.text("error")) {
+        (Step::SignIn, Some("invalid_grant")) => ("the user or password", ".password(..)"),
+        (_, Some("invalid_client" | "unauthorized_client")) => ("the OAuth2 client", ".client(..)"),
+        _ if names_the_tenant(verdict) => {
+            let error = Error::new(ErrorKind::Config, UNKNOWN_TENANT).advice("check what .tenant(..) was given");
+            return Some(verdict.dressed(error));
         }
         _ => return None,
     };
     let error = Error::new(ErrorKind::InvalidCredentials, format!("the vendor refused {what}"))
         .advice(format!("check {advice}; it is not tried again until it changes or sign_in() is called"));
     Some(verdict.dressed(error))
+}
+
+pub(super) const UNKNOWN_TENANT: &str = "the vendor does not know this client's tenant";
+
+/// A refusal whose words are about the tenant. Which code it has nobody documents.
+fn names_the_tenant(verdict: &Verdict<'_>) -> bool {
+    let says = |member: &&str| verdict.text(member).is_some_and(|said| said.to_ascii_lowercase().contains("tenant"));
+    (400..500).contains(&verdict.status) && ["error", "error_description", "message"].iter().any(says)
 }

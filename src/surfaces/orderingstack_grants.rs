@@ -1,12 +1,17 @@
 //! OrderingStack's token service: one address, and a way in for users with and without an account, services, modules, and
 //! for whoever has a refresh token already.
 
-use super::{Capabilities, Issued, Issuer, Placement, Polled, Prose, Renewal};
+use super::{Capabilities, Issued, Issuer, Placement, Polled, Prose, Renewal, orderingstack::UNKNOWN_TENANT};
 use crate::{
     Error, ErrorKind, Secret,
     clock::Now,
     credential::Credential,
-    http::transport::{AuthCall, AuthClient, Reply},
+    http::{
+        answer::is_bad_day,
+        client_id::ClientId,
+        transport::{AuthCall, AuthClient, Reply},
+    },
+    line::clean,
     session::{
         Attempt, Profile,
         questions::DeviceCode,
@@ -93,7 +98,9 @@ pub(super) fn capabilities(method: &'static str) -> Capabilities {
 /// Asks the token service for tokens.
 pub(super) struct TokenService {
     pub(super) auth: AuthClient,
-    pub(super) client: (String, Secret),
+    pub(super) client: ClientId,
+    /// The tenant's UUID.
+    pub(super) tenant: String,
     /// The user's name, or the module's id.
     pub(super) name: String,
     /// The user's password, or the refresh token.
@@ -141,7 +148,7 @@ impl TokenService {
             return self.by_seed(attempt, &seed).await;
         }
         // The only credential of the rest.
-        attempt.present(&self.client.1)?;
+        attempt.present(&self.client.credential())?;
         match self.capabilities.credential {
             ANONYMOUS => self.by_password(attempt, "anonymous", &Secret::from("")).await,
             DEVICE => Err(self.ask_person(attempt).await?),
@@ -187,13 +194,28 @@ impl TokenService {
     }
 
     async fn issued(&self, attempt: &Attempt, fields: &[(&str, &str)]) -> Result<Issued, Error> {
-        let reply = self.auth.spend(attempt, self.call("issue_token")?.form(fields)).await?;
-        issued(&reply, attempt.now())
+        let reply = self.auth.spend(attempt, self.call("issue_token", fields)?).await?;
+        issued(&reply, attempt.now()).map_err(|error| self.naming_the_tenant(error))
     }
 
-    fn call(&self, operation: &str) -> Result<AuthCall, Error> {
-        let (id, secret) = &self.client;
-        self.auth.call(operation)?.basic(id, secret)
+    /// A form, sent in the client's name.
+    fn call(&self, operation: &str, fields: &[(&str, &str)]) -> Result<AuthCall, Error> {
+        let public = self.client.public().map(|id| ("client_id", id));
+        let fields: Vec<_> = fields.iter().copied().chain(public).collect();
+        let call = self.auth.call(operation)?.form(&fields);
+        Ok(match self.client.basic() {
+            Some((header, secret)) => call.authorized(header, secret),
+            None => call,
+        })
+    }
+
+    fn naming_the_tenant(&self, error: Error) -> Error {
+        match error.kind() {
+            ErrorKind::Config if error.status().is_some_and(|status| status != 407) => {
+                error.message(format!("{UNKNOWN_TENANT}, {}", self.tenant))
+            }
+            _ => error,
+        }
     }
 }
 
@@ -201,11 +223,12 @@ impl TokenService {
 pub(crate) fn issued(reply: &Reply, now: Now) -> Result<Issued, Error> {
     let answer: TokenAnswer = reply.json()?;
     let date = reply.date();
-    let told = Told::seconds(&answer.expires_in).or(|| jwt_expiry(&answer.access_token));
+    let access = reply.token(answer.access_token)?;
+    let told = Told::seconds(&answer.expires_in).or(|| jwt_expiry(&access));
     let life = Life::ingest(told, None, now, date);
     let refresh = present(answer.refresh_token.as_str().map(Secret::from));
     let profile = Some(Profile::of(&reply.value(), &ABOUT));
-    Ok(Issued { tokens: Tokens { access: answer.access_token, refresh, life, date }, profile })
+    Ok(Issued { tokens: Tokens { access, refresh, life, date }, profile })
 }
 
 /// A device that waits for a person (RFC 8628).
@@ -213,15 +236,16 @@ impl TokenService {
     /// Asks for the codes with which a person lets this module in: the question that stops the sign-in.
     async fn ask_person(&self, attempt: &Attempt) -> Result<Error, Error> {
         let scope = self.scope.as_deref().unwrap_or(MODULE_SCOPE);
-        let call = self.call("start_device")?.form(&[("module", &self.name), ("scope", scope)]);
+        let call = self.call("start_device", &[("module", &self.name), ("scope", scope)])?;
         let reply = self.auth.spend(attempt, call).await?;
-        Ok(Error::device_code_required(device_code(&reply)?).at("start_device"))
+        let device = device_code(&reply).map_err(|error| self.naming_the_tenant(error))?;
+        Ok(Error::device_code_required(device).at("start_device"))
     }
 
     async fn ask_again(&self, attempt: &Attempt, device: &DeviceCode) -> Result<Polled, Error> {
         let fields = [("grant_type", DEVICE_GRANT), ("device_code", device.device_code().expose())];
         // A lost answer must lead to a slower pace, which is the engine's; so nothing is tried again in here.
-        let reply = self.auth.ask(self.call("issue_token")?.form(&fields)).await?;
+        let reply = self.auth.ask(self.call("issue_token", &fields)?).await?;
         let declined = |message: &'static str| {
             let error = reply.failure().with_kind(ErrorKind::Declined);
             error.message(message).advice("the next call asks for a new device code")
@@ -248,9 +272,12 @@ impl DeviceAnswer {
             return Err(Error::protocol("the answer holds no code that a person could enter"));
         }
         let life = seconds(&self.expires_in).unwrap_or(DEVICE_LIFE);
-        let code = DeviceCode::new(self.device_code, self.user_code, self.verification_uri, life);
+        // They are shown to a person, in a terminal as like as not.
+        let shown = |text: &str| clean(text).into_owned();
+        let code = DeviceCode::new(self.device_code, shown(&self.user_code), shown(&self.verification_uri), life);
         let code = code.with_interval(seconds(&self.interval).unwrap_or_default());
-        Ok(self.verification_uri_complete.into_iter().fold(code, DeviceCode::with_complete_uri))
+        let complete = self.verification_uri_complete.as_deref().map(shown);
+        Ok(complete.into_iter().fold(code, DeviceCode::with_complete_uri))
     }
 }
 
@@ -264,8 +291,8 @@ fn seconds(value: &Value) -> Option<Duration> {
 
 fn unknown_module(error: Error, reply: &Reply) -> Error {
     match reply.status() {
-        // From the vendor, and not from a server that has no such address.
-        404 if reply.value().is_object() => {
+        // From the vendor, and not from a server that has no such address; about the module, and not about the tenant.
+        404 if reply.value().is_object() && error.kind() != ErrorKind::Config => {
             error.message("the vendor knows no such module").advice("check the id given to .device(..)")
         }
         _ => error,
@@ -276,7 +303,7 @@ fn unknown_module(error: Error, reply: &Reply) -> Error {
 fn refuses_the_token(error: &Error) -> bool {
     match (error.kind(), error.code()) {
         (ErrorKind::InvalidCredentials, Some("invalid_grant")) => true,
-        (_, Some("invalid_token")) => error.status() == Some(401),
+        (_, Some("invalid_token")) => error.status().is_some_and(|status| status < 500 && !is_bad_day(status)),
         _ => false,
     }
 }
@@ -288,7 +315,7 @@ impl Issuer for TokenService {
 
     fn seed(&self) -> Option<&Secret> {
         match self.capabilities.credential {
-            CLIENT_CREDENTIALS => Some(&self.client.1),
+            CLIENT_CREDENTIALS => self.client.secret(),
             // What a person let in, and who has no account, is not another one when the client's secret changes.
             _ => self.secret.given(),
         }

@@ -78,7 +78,8 @@ pub fn filter<T: Serialize + ?Sized>(condition: &T) -> Result<String, Error> {
     serde_json::to_string(condition).map_err(|_| Error::config("the filter cannot be written as JSON"))
 }
 
-pub(crate) static SURFACE: Surface = Surface { name: "shopmonkey", facts: FACTS, judge, serves: |_| ".password(..)" };
+pub(crate) static SURFACE: Surface =
+    Surface { name: "shopmonkey", facts: FACTS, judge, serves: |_| ".password(..)", content_type: None };
 
 /// Builds a [`Client`]. [`build`](Self::build) checks everything and contacts nobody.
 #[derive(Debug, Clone)]
@@ -249,9 +250,10 @@ impl Shopmonkey {
 
 /// The session that the answer to a login holds; it arrived at `now`.
 pub(crate) fn issued(reply: &Reply, now: Now) -> Result<Issued, Error> {
-    let LoggedIn { data } = reply.checked()?.json()?;
+    let LoggedIn { data } = reply.json()?;
+    let token = reply.token(data.token)?;
     let profile = reply.value().get_mut("data").map(Value::take).map(|data| Profile::without(data, &SECRETS));
-    Ok(lent(data.token, profile, reply.date(), now))
+    Ok(lent(token, profile, reply.date(), now))
 }
 
 fn lent(access: Secret, profile: Option<Profile>, date: Option<SystemTime>, now: Now) -> Issued {

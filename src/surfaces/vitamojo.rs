@@ -11,7 +11,7 @@ use crate::{
     generated::vitamojo::{FACTS, SERVER_PATH},
     http::{
         Surface,
-        answer::Verdict,
+        answer::{Verdict, is_bad_day},
         facts::{Role, Step},
         transport::{AuthClient, Reply},
     },
@@ -47,7 +47,8 @@ surface_client! {
     crate::generated::vitamojo::Client
 }
 
-pub(crate) static SURFACE: Surface = Surface { name: "vitamojo", facts: FACTS, judge, serves: |_| ".password(..)" };
+pub(crate) static SURFACE: Surface =
+    Surface { name: "vitamojo", facts: FACTS, judge, serves: |_| ".password(..)", content_type: None };
 
 /// How long a token lives.
 const LIFE: Duration = Duration::from_secs(10 * 60);
@@ -239,7 +240,7 @@ impl VitaMojo {
 pub(crate) fn issued(reply: &Reply, now: Now) -> Result<Issued, Error> {
     let SignedIn { payload } = reply.json()?;
     let date = reply.date();
-    let access = payload.token.value;
+    let access = reply.token(payload.token.value)?;
     let life = Life::ingest(jwt_expiry(&access), Some(LIFE), now, date);
     let refresh = payload.token.refresh.as_str().map(Secret::from);
     let profile = payload.user.is_object().then(|| Profile::new(payload.user));
@@ -269,21 +270,29 @@ impl Issuer for VitaMojo {
     }
 }
 
-/// A 400 of the sign-in refuses the credentials, one of the renewal the refresh token: if the vendor itself says so. A
-/// list of constraints is about the values' form, and a web page is not the vendor speaking.
+/// A 400 of the sign-in refuses the credentials, one of the renewal the refresh token: if the vendor itself says so. Its own
+/// code counts whatever the 4xx; a sentence alone may be a gateway's, and so counts with the documented statuses only. A list
+/// of constraints is about the values' form, and a web page is not the vendor speaking.
 fn judge(verdict: &Verdict<'_>) -> Option<Error> {
-    if !matches!(verdict.status, 400 | 401) || verdict.validation().is_some() {
+    // Where the path is not known, the method may be another one: see `is_unknown_method`.
+    let is_elsewhere = is_bad_day(verdict.status) || matches!(verdict.status, 404 | 405);
+    let is_refusal = (400..500).contains(&verdict.status) && !is_elsewhere;
+    if !is_refusal || verdict.validation().is_some() {
         return None;
     }
-    let vendor_speaks = verdict.text("vmosCode").is_some() || verdict.text("message").is_some();
+    let is_documented = matches!(verdict.status, 400 | 401);
+    // The page documents both without a body.
+    let is_worded = verdict.text("message").is_some() || verdict.is_empty();
+    if verdict.text("vmosCode").is_none() && !(is_documented && is_worded) {
+        return None;
+    }
     match verdict.facts.step {
-        // The page documents this one without a body.
-        Step::SignIn if vendor_speaks || verdict.is_empty() => {
+        Step::SignIn => {
             let error = Error::new(ErrorKind::InvalidCredentials, "the vendor refused the e-mail address or password")
                 .advice("check them; they are not tried again until they change or sign_in() is called");
             Some(verdict.dressed(error))
         }
-        Step::Renew if vendor_speaks => {
+        Step::Renew => {
             let error =
                 Error::new(ErrorKind::SignInRequired, "the vendor refused the refresh token").advice("sign in again");
             Some(verdict.dressed(error))

@@ -12,8 +12,10 @@ use crate::{
         Surface,
         answer::Verdict,
         facts::{Role, Step},
+        json,
         transport::{AuthClient, Reply},
     },
+    line::clean,
     session::{
         Attempt, Profile, SignOut,
         cooldown::Budget,
@@ -22,7 +24,10 @@ use crate::{
         tokens::{Life, Tokens},
     },
 };
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+use base64::{
+    Engine as _, alphabet,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::time::Duration;
@@ -47,7 +52,8 @@ surface_client! {
     crate::generated::vms::Client
 }
 
-pub(crate) static SURFACE: Surface = Surface { name: "vms", facts: FACTS, judge, serves: |_| ".password(..)" };
+pub(crate) static SURFACE: Surface =
+    Surface { name: "vms", facts: FACTS, judge, serves: |_| ".password(..)", content_type: None };
 
 /// The vendor allows ten tries in ten minutes, per address and per login. It does not say over which time the second
 /// one runs; the same is assumed.
@@ -179,19 +185,28 @@ impl Vms {
         if attempt.captcha().is_none() && self.wants_captcha().await? {
             return Err(self.captcha().await?);
         }
-        let captcha = attempt.captcha();
-        let call = self.auth.call("get_token")?.json(&SignIn {
-            login: &self.login,
-            password,
-            session_id: attempt.end_session().map(|id| id.as_str()),
-            captcha: captcha.map(|captcha| &captcha.text),
-            key: captcha.map(|captcha| &captcha.key),
-        })?;
-        let reply = self.auth.spend(attempt, call).await?;
-        if is_captcha_refused(&reply) {
+        let chosen = attempt.end_session().map(|id| id.as_str());
+        let mut reply = self.ask(attempt, &password, chosen).await?;
+        if chosen.is_some() && refuses(&reply, &["session_id"]) {
+            // It has ended elsewhere meanwhile. There may be room now; if not, the vendor says which sessions there are.
+            reply = self.ask(attempt, &password, None).await?;
+        }
+        if refuses(&reply, &["captcha", "key"]) {
             return Err(self.captcha().await?);
         }
         issued(&reply)
+    }
+
+    async fn ask(&self, attempt: &Attempt, password: &Secret, session_id: Option<&str>) -> Result<Reply, Error> {
+        let captcha = attempt.captcha();
+        let call = self.auth.call("get_token")?.json(&SignIn {
+            login: &self.login,
+            password: password.clone(),
+            session_id,
+            captcha: captcha.map(|captcha| &captcha.text),
+            key: captcha.map(|captcha| &captcha.key),
+        })?;
+        self.auth.spend(attempt, call).await
     }
 
     /// The platform's settings say whether a captcha is wanted; one that cannot say so wants none.
@@ -243,7 +258,7 @@ impl Issuer for Vms {
 /// The session that the answer to a sign-in holds.
 pub(crate) fn issued(reply: &Reply) -> Result<Issued, Error> {
     let SignedIn { access_token, user } = reply.json()?;
-    let access = bare(access_token);
+    let access = reply.token(bare(access_token))?;
     let tokens = Tokens { access, refresh: None, life: Life::Unknown, date: reply.date() };
     Ok(Issued { tokens, profile: user.is_object().then(|| Profile::new(user)) })
 }
@@ -271,17 +286,25 @@ fn bare(token: Secret) -> Secret {
     }
 }
 
+/// With or without padding.
+const ANY_BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
 /// `data:image/png;base64,…`
 fn data_uri(text: &str) -> Option<(String, Vec<u8>)> {
     let (media_type, data) = text.strip_prefix("data:")?.split_once(";base64,")?;
-    Some((media_type.to_owned(), STANDARD.decode(data.trim()).ok()?))
+    // Encoders of mails break their lines, and some leave out what fills up the last group.
+    let data: String = data.chars().filter(|c| !c.is_ascii_whitespace()).collect();
+    Some((clean(media_type).into_owned(), ANY_BASE64.decode(data).ok()?))
 }
 
-/// Only these two fields of a 422 mean the captcha.
-fn is_captcha_refused(reply: &Reply) -> bool {
+/// Whether a 422 names one of these fields, and so means what was sent in it.
+fn refuses(reply: &Reply, fields: &[&str]) -> bool {
     let body = reply.value();
-    let has = |field| body.get("errors").and_then(|errors| errors.get(field)).is_some();
-    reply.status() == 422 && (has("captcha") || has("key"))
+    let named = |field: &&str| body.get("errors").and_then(|errors| errors.get(*field)).is_some();
+    reply.status() == 422 && fields.iter().any(named)
 }
 
 /// 419 and, by the page's other sentence, 429 mean the session limit if they list sessions. 422 refuses credentials
@@ -319,7 +342,7 @@ fn judge(verdict: &Verdict<'_>) -> Option<Error> {
 }
 
 fn session_limit(body: &Value) -> Option<SessionLimit> {
-    let number = |name: &str| body.get(name).and_then(Value::as_u64);
+    let number = |name: &str| body.get(name).and_then(json::integer).and_then(|n| u64::try_from(n).ok());
     let small = |name: &str| number(name).and_then(|n| u32::try_from(n).ok());
     Some(SessionLimit {
         sessions: body.get("sessions")?.as_array()?.iter().filter_map(active_session).collect(),
@@ -330,16 +353,17 @@ fn session_limit(body: &Value) -> Option<SessionLimit> {
 }
 
 fn active_session(session: &Value) -> Option<ActiveSession> {
-    let text = |name: &str| session.get(name).and_then(Value::as_str).map(str::to_owned);
-    let yes = |name: &str| session.get(name).and_then(Value::as_bool).unwrap_or(false);
+    // They are shown to people, who choose by them.
+    let text = |name: &str| session.get(name).and_then(json::text).map(|text| clean(&text).into_owned());
+    let yes = |name: &str| session.get(name).and_then(json::truth).unwrap_or(false);
     Some(ActiveSession {
-        id: text("id")?.into(),
+        id: session.get("id").and_then(json::text)?.into(),
         is_current: yes("is_current"),
         online: yes("online"),
         client: text("client"),
         user_agent: text("user_agent"),
         ip: text("ip"),
-        last: session.get("last").and_then(Value::as_i64),
+        last: session.get("last").and_then(json::integer),
     })
 }
 

@@ -64,7 +64,8 @@ impl Client {
     }
 }
 
-pub(crate) static SURFACE: Surface = Surface { name: "vtex", facts: FACTS, judge, serves };
+pub(crate) static SURFACE: Surface =
+    Surface { name: "vtex", facts: FACTS, judge, serves, content_type: Some("application/json") };
 
 static USER_TOKEN: HeaderName = HeaderName::from_static("vtexidclientautcookie");
 static APP_KEY: HeaderName = HeaderName::from_static("x-vtex-api-appkey");
@@ -87,8 +88,8 @@ impl ClientBuilder {
         Self { options: Options::new(url), account: None, duration: None, grants: Vec::new() }
     }
 
-    /// The account's name, where the address does not say it: at the host that serves all accounts, or to keep two
-    /// accounts behind one domain apart.
+    /// The account's name, where the address does not say it: at the host that serves all accounts, at a gateway in front
+    /// of it, or to keep two accounts behind one domain apart. An exchange of an app key then says it in `an`.
     pub fn account(mut self, name: impl Into<String>) -> Self {
         self.account = Some(name.into());
         self
@@ -198,14 +199,18 @@ fn account_name(name: String) -> Result<String, Error> {
         .advice("give the name alone, of letters, digits and `-`, such as `mystore`"))
 }
 
-/// At the shared host a sign-in says in `an` for which account it is.
+/// A sign-in says in `an` for which account it is, unless the host's own name says so: at the shared host, and at a gateway
+/// in front of it.
 fn needs_account(checked: &Checked, account: Option<String>) -> Result<Option<String>, Error> {
-    if checked.root().host_str() != Some(SHARED_HOST) {
-        return Ok(None);
-    }
+    let host = checked.root().host_str().unwrap_or_default();
     match account {
-        Some(account) => Ok(Some(account)),
-        None => Err(Error::config("this host serves all accounts").advice("say which one with .account(..)")),
+        None if host == SHARED_HOST => {
+            Err(Error::config("this host serves all accounts").advice("say which one with .account(..)"))
+        }
+        Some(account) if host.strip_prefix(&account.to_ascii_lowercase()).is_some_and(|rest| rest.starts_with('.')) => {
+            Ok(None)
+        }
+        account => Ok(account),
     }
 }
 
@@ -379,7 +384,8 @@ impl Vtex {
 
 /// The token that an app key was exchanged for; it arrived at `now`.
 pub(crate) fn exchanged(reply: &Reply, now: Now) -> Result<Issued, Error> {
-    let Exchanged { token, expires } = reply.checked()?.json()?;
+    let Exchanged { token, expires } = reply.json()?;
+    let token = reply.token(token)?;
     let told = Told::epoch_or_seconds(&expires).or(|| jwt_expiry(&token));
     let life = Life::ingest(told, None, now, reply.date());
     Ok(issued(token, life, reply.date()))
@@ -387,7 +393,8 @@ pub(crate) fn exchanged(reply: &Reply, now: Now) -> Result<Issued, Error> {
 
 /// The token that another provider's was exchanged for; `asked` is the life that was asked for.
 pub(crate) fn oauth_exchanged(reply: &Reply, asked: Option<Duration>, now: Now) -> Result<Issued, Error> {
-    let OauthExchanged { auth_token } = reply.checked()?.json()?;
+    let OauthExchanged { auth_token } = reply.json()?;
+    let auth_token = reply.token(auth_token)?;
     let told = jwt_expiry(&auth_token);
     let life = Life::ingest(told, asked, now, reply.date());
     Ok(issued(auth_token, life, reply.date()))

@@ -292,10 +292,8 @@ pub(super) fn left(reply: &Reply) -> Result<(), Error> {
 
 /// The authentication token of a sign-in that was opened, which comes as a cookie.
 fn opened(reply: &Reply) -> Result<Secret, Error> {
-    let cookies = reply.checked()?.set_cookies().into_iter();
-    // The last cookie of a name counts (RFC 6265, 5.3).
-    let token = cookies.rev().find(|(name, value)| name == AUTHENTICATION && !value.expose().is_empty());
-    token.map(|(_, token)| token).ok_or_else(|| {
+    let cookies = reply.checked()?.cookies();
+    cookies.get(AUTHENTICATION).map(|cookie| cookie.value.clone()).ok_or_else(|| {
         Error::protocol("the vendor opened a sign-in and sent no authentication token").with_status(reply.status())
     })
 }

@@ -2,12 +2,15 @@
 
 use super::{
     Capabilities, Issued, Issuer, Placement, Prose, Renewal, vtex_password,
-    vtex_storefront::{self as wire, REFRESH, SESSION, StorefrontSession},
+    vtex_storefront::{self as wire, Opened, REFRESH, SESSION, StorefrontSession},
 };
 use crate::{
     Error, ErrorKind, Secret,
     clock::Now,
-    http::transport::{AuthClient, Reply},
+    http::{
+        json,
+        transport::{AuthClient, Reply},
+    },
     session::{
         Attempt, SignOut,
         questions::AccessKey,
@@ -82,7 +85,7 @@ impl Shopper {
         if error.kind() != ErrorKind::InvalidCredentials {
             return Ok(error);
         }
-        let none_left = reply.value().get("lastAttemptAvailable").and_then(serde_json::Value::as_i64) == Some(0);
+        let none_left = reply.value().get("lastAttemptAvailable").and_then(json::integer) == Some(0);
         match error.code() {
             Some("InvalidEmail") => Ok(refused_address(error)),
             Some("InvalidToken") => {
@@ -157,10 +160,14 @@ impl Cookies {
         }
     }
 
-    /// What the session is after this renewal: a cookie that was not set anew still stands.
-    fn renewed(self, mut session: StorefrontSession) -> StorefrontSession {
-        session.refresh.get_or_insert(self.refresh);
-        let kept = self.session.into_iter().filter(|(name, _)| session.cookies.iter().all(|(set, _)| set != name));
+    /// What the session is after this renewal: a cookie that was neither set anew nor taken away still stands.
+    fn renewed(self, Opened { mut session, deleted }: Opened) -> StorefrontSession {
+        let still_stands = |name: &str| !deleted.iter().any(|deleted| deleted == name);
+        if still_stands(REFRESH) {
+            session.refresh.get_or_insert(self.refresh);
+        }
+        let kept = self.session.into_iter().filter(|(name, _)| still_stands(name));
+        let kept = kept.filter(|(name, _)| session.cookies.iter().all(|(set, _)| set != name));
         let kept: Vec<_> = kept.collect();
         session.cookies.extend(kept);
         session

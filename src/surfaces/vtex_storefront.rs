@@ -41,6 +41,11 @@ pub(super) const AUTHENTICATION: &str = "_vss";
 pub(super) const SESSION: &str = "VtexIdclientAutCookie_";
 /// The cookie of the refresh token.
 pub(super) const REFRESH: &str = "vid_rt";
+/// What an answer hands out, and what it takes away.
+pub(super) struct Opened {
+    pub(super) session: StorefrontSession,
+    pub(super) deleted: Vec<String>,
+}
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -131,7 +136,7 @@ impl Storefront {
         };
         let cookies = session_now.cookies.iter().map(|(name, value)| (name.as_str(), value));
         let cookies: Vec<_> = [(REFRESH, refresh)].into_iter().chain(cookies).collect();
-        renewed(&self.auth.ask(renew(&self.auth, &cookies, fingerprint)?).await?)
+        Ok(renewed(&self.auth.ask(renew(&self.auth, &cookies, fingerprint)?).await?)?.session)
     }
 }
 
@@ -142,8 +147,8 @@ pub(super) fn start(auth: &AuthClient, account: &str) -> Result<AuthCall, Error>
 
 /// The authentication token of a sign-in that was opened: what ties its steps together.
 pub(super) fn started(reply: &Reply) -> Result<Secret, Error> {
-    let Started { authentication_token } = reply.checked()?.json()?;
-    Ok(authentication_token)
+    let Started { authentication_token } = reply.json()?;
+    reply.token(authentication_token)
 }
 
 pub(super) fn mail_key(auth: &AuthClient, authentication: &Secret, email: &str) -> Result<AuthCall, Error> {
@@ -172,17 +177,14 @@ pub(super) fn validate_key(
 
 /// The session that a sign-in opened. Its cookies stand in the body; where they do not, in the headers.
 pub(super) fn signed_in(reply: &Reply) -> Result<StorefrontSession, Error> {
-    let Validated { auth_cookie, account_auth_cookie, expires_in, user_id, prompt_mfa } = reply.checked()?.json()?;
+    let Validated { auth_cookie, account_auth_cookie, expires_in, user_id, prompt_mfa } = reply.json()?;
     let cookies = [auth_cookie, account_auth_cookie].into_iter().flatten();
-    let mut cookies: Vec<_> = cookies.map(|cookie| (cookie.name, cookie.value)).collect();
-    if cookies.is_empty() {
-        let set = reply.set_cookies().into_iter();
-        cookies = set.filter(|(name, value)| name.starts_with(SESSION) && !value.expose().is_empty()).collect();
-    }
+    let cookies = cookies.map(|cookie| (cookie.name, cookie.value));
+    let cookies: Vec<_> = cookies.filter(|(name, value)| is_of_session(name) && !value.expose().is_empty()).collect();
     if cookies.is_empty() && prompt_mfa == Some(true) {
         return Err(reply.said(second_factor()));
     }
-    session(reply, cookies, expires_in.map(Duration::from_secs), user_id)
+    Ok(session(reply, cookies, expires_in.map(Duration::from_secs), user_id)?.session)
 }
 
 /// Carries the refresh token and the session's cookies.
@@ -194,7 +196,7 @@ pub(super) fn renew(
     auth.call("refresh_storefront_token")?.cookies(cookies)?.json(&json!({ "fingerprint": fingerprint }))
 }
 
-pub(super) fn renewed(reply: &Reply) -> Result<StorefrontSession, Error> {
+pub(super) fn renewed(reply: &Reply) -> Result<Opened, Error> {
     let refused = |error: Error| match error.code() {
         Some("InvalidSession" | "InvalidToken" | "InvalidEmail" | "InvalidScope") if !is_bad_day(reply.status()) => {
             error
@@ -204,26 +206,38 @@ pub(super) fn renewed(reply: &Reply) -> Result<StorefrontSession, Error> {
         }
         _ => error,
     };
-    let Refreshed { user_id } = reply.checked().map_err(refused)?.json()?;
-    let cookies = reply.set_cookies().into_iter().filter(|(name, _)| name != REFRESH).collect();
-    session(reply, cookies, None, user_id)
+    reply.checked().map_err(refused)?;
+    let Refreshed { user_id } = reply.json()?;
+    session(reply, Vec::new(), None, user_id)
 }
 
-/// What an answer hands out; without cookies it is no session.
+fn is_of_session(name: &str) -> bool {
+    name.len() > SESSION.len() && name.starts_with(SESSION)
+}
+
+/// What an answer hands out, in its body or else as cookies; without either it is no session.
 fn session(
     reply: &Reply,
-    cookies: Vec<(String, Secret)>,
+    in_body: Vec<(String, Secret)>,
     expires_in: Option<Duration>,
     user_id: Option<String>,
-) -> Result<StorefrontSession, Error> {
-    let Some((first, _)) = cookies.first() else {
+) -> Result<Opened, Error> {
+    let answered = reply.cookies();
+    let set = answered.set.iter().filter(|cookie| is_of_session(&cookie.name));
+    let shortest = set.clone().filter_map(|cookie| cookie.life).min();
+    let cookies = match in_body.is_empty() {
+        true => set.map(|cookie| (cookie.name.clone(), cookie.value.clone())).collect(),
+        false => in_body,
+    };
+    if cookies.is_empty() {
         return Err(Error::protocol("the vendor answered with success and without the session's cookies")
             .with_status(reply.status())
-            .with_unknown_outcome());
-    };
-    let expires_in = expires_in.or_else(|| reply.cookie_life(first));
-    let refresh = reply.set_cookies().into_iter().find(|(name, _)| name == REFRESH).map(|(_, value)| value);
-    Ok(StorefrontSession { cookies, refresh, expires_in, user_id })
+            .with_unknown_outcome()
+            .advice("the vendor changed its answer, or something between you and the vendor answered"));
+    }
+    let refresh = answered.get(REFRESH).map(|cookie| cookie.value.clone());
+    let session = StorefrontSession { cookies, refresh, expires_in: expires_in.or(shortest), user_id };
+    Ok(Opened { session, deleted: answered.deleted })
 }
 
 impl std::fmt::Debug for Storefront {

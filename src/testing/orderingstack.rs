@@ -91,6 +91,8 @@ pub struct FakeOrderingStackBuilder {
 #[derive(Debug, Clone)]
 struct Rules {
     client: Accounts,
+    /// The ids of clients without a secret.
+    public_clients: Vec<String>,
     token_life: Duration,
     refresh_life: Option<Duration>,
     expires_in: ExpiresIn,
@@ -138,6 +140,7 @@ impl FakeOrderingStack {
     pub fn builder() -> FakeOrderingStackBuilder {
         let rules = Rules {
             client: Accounts::with(Self::CLIENT_ID, Self::CLIENT_SECRET),
+            public_clients: Vec::new(),
             token_life: Duration::from_secs(3600),
             refresh_life: None,
             expires_in: ExpiresIn::default(),
@@ -242,6 +245,13 @@ impl FakeOrderingStackBuilder {
     /// The vendor goes by this clock instead of the machine's.
     pub fn clock(mut self, clock: ManualClock) -> Self {
         self.clock = Time::Manual(clock);
+        self
+    }
+
+    /// A client without a secret, beside the usual one: it says in `client_id` who it is, and may do all but
+    /// `client_credentials`.
+    pub fn public_client(mut self, id: &str) -> Self {
+        self.rules.public_clients.push(id.to_owned());
         self
     }
 
@@ -442,8 +452,16 @@ impl Platform {
 
     /// Client and tenant come first, whatever is asked for.
     fn check_client(&self, ask: &Ask<'_>) -> Result<String, Answer> {
-        let client = ask.basic().filter(|(id, secret)| self.rules.client.know(id, secret));
-        client.ok_or_else(|| self.unauthorized(ask))?;
+        let known = match ask.basic() {
+            Some((id, secret)) => self.rules.client.know(&id, &secret),
+            None => {
+                let is_public = ask.form("client_id").is_some_and(|id| self.rules.public_clients.contains(&id));
+                is_public && ask.form("grant_type").as_deref() != Some("client_credentials")
+            }
+        };
+        if !known {
+            return Err(self.unauthorized(ask));
+        }
         let tenant = ask.header("x-tenant").filter(|tenant| self.tenants.contains_key(*tenant));
         let tenant = tenant.ok_or_else(|| oauth_error(400, "invalid_request", "X-Tenant names no tenant"))?;
         Ok(tenant.to_owned())

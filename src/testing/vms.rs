@@ -31,7 +31,8 @@ const ONLINE_FOR: Duration = Duration::from_secs(300);
 /// `delete_session`, `logout`, `get_self`, `update_self`) and, for calls beside it, `list_cameras`,
 /// `GET /api/v1/cameras`: three cameras, `[{"id": 1, "name": "Gate", "online": true}, …]`. Every other path (`other`)
 /// answers 200 and `{"ok": true, "path": …}` to a valid token. Without one the answer is 401; and without
-/// `Accept: application/json`, errors are redirects or HTML pages, as in the vendor's framework.
+/// `Accept: application/json`, errors are redirects or HTML pages, as in the vendor's framework. A `session_id` that is not one
+/// of the user's, or has ended meanwhile, is answered with 422.
 ///
 /// ```
 /// use keyway::testing::FakeVms;
@@ -347,6 +348,11 @@ impl Platform {
         self.sign_ins += 1;
         if let Some(refusal) = self.refuse(&request, captcha, ask.now) {
             return refusal;
+        }
+        if let Some(id) = &request.session_id
+            && !self.sessions_of(&request.login).any(|session| session.id == *id)
+        {
+            return self.invalid("session_id", "The selected session id is invalid.");
         }
         self.end(|session| session.login == request.login && Some(&session.id) == request.session_id.as_ref());
         if self.sessions_of(&request.login).count() >= self.rules.session_limit {

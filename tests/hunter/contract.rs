@@ -408,8 +408,13 @@ impl Request<'_> {
             let value = self.exchange.headers.get("authorization");
             value.is_some_and(|value| value.as_bytes().starts_with(with.as_bytes()))
         };
+        let in_form = |name: &str| {
+            let form = String::from_utf8_lossy(self.exchange.body);
+            form.split('&').any(|pair| pair.split('=').next() == Some(name))
+        };
         let satisfies = |scheme: &&'static Value| match scheme["scheme"].as_str() {
-            Some("basic") => begins("Basic "),
+            // A client without a secret says in the form who it is (RFC 6749, 2.3.1).
+            Some("basic") => begins("Basic ") || in_form("client_id"),
             _ => self.exchange.headers.contains_key(header_of(scheme)),
         };
         let is_open = alternatives.is_empty() || alternatives.iter().any(|schemes| schemes.iter().all(satisfies));

@@ -650,7 +650,11 @@ mod vms {
     async fn the_session_limit_is_419_and_a_chosen_session_makes_room() {
         let clock = ManualClock::new();
         let fake = FakeVms::builder().session_limit(2).other_sessions(2).clock(clock.clone()).start().await;
-        let limit = vms_sign_in(&fake, json!({ "session_id": "no-such-session" })).send().await.expect("answers");
+        let unknown = vms_sign_in(&fake, json!({ "session_id": "no-such-session" })).send().await;
+        let unknown = unknown.expect("answers");
+        assert_eq!(unknown.status(), 422);
+        assert!(unknown.json::<Value>().await.expect("is JSON")["errors"]["session_id"].is_array());
+        let limit = vms_sign_in(&fake, json!({})).send().await.expect("answers");
         assert_eq!(limit.status(), 419);
         let limit: Value = limit.json().await.expect("is JSON");
         let mut expected = example("vms", "/api/v1/token", "post", "419");

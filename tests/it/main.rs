@@ -14,6 +14,7 @@ mod cancel;
 mod custom;
 mod documents;
 mod drift;
+mod elsewhere;
 mod errors_page;
 mod every_surface;
 mod expiry;
@@ -21,12 +22,14 @@ mod fakes;
 mod fakes_three;
 mod flight;
 mod folder;
+mod friction;
 mod goldens;
 mod hardening;
 mod hunting;
 mod laws;
 mod lease_for;
 mod middleware;
+mod nginx;
 mod one_clock;
 mod orderingstack;
 mod orderingstack_grants;
@@ -35,6 +38,7 @@ mod people;
 mod promises;
 mod puppet;
 mod races;
+mod raw;
 mod readme;
 mod scale;
 mod shared;
@@ -50,6 +54,7 @@ mod vtex;
 mod vtex_password;
 mod vtex_shopper;
 mod wire;
+mod world;
 
 use keyway::{
     Secret,

@@ -120,7 +120,8 @@ async fn whichever_status_refuses_a_login_it_is_the_credentials_but_a_firewalls_
     let client = login(&fake, &clock);
     fake.next("login", Fault::Html(403));
     let error = client.session().lease().await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Forbidden);
+    assert_eq!((error.kind(), error.status()), (ErrorKind::Protocol, Some(403)));
+    assert!(error.to_string().contains("did not reach the vendor"), "{error}");
     clock.advance(Duration::from_secs(60));
     client.session().lease().await.expect("a firewall's page is not remembered against the password");
 }

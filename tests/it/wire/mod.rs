@@ -41,6 +41,8 @@ trait Surface: 'static {
     const DOCUMENT: &'static str;
     /// The tenant of the client, sent wherever the document declares a header for it.
     const TENANT: Option<&'static str> = None;
+    /// What every call says of its body, even where it has none.
+    const CONTENT_TYPE: Option<&'static str> = None;
     /// The roles that some builder's session has.
     const ROLES: &'static [&'static str] = &["user"];
 

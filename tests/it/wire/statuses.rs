@@ -128,7 +128,7 @@ fn sent_as_documented<S: Surface>(
         let wanted = call.headers.iter().find(|(wanted, _)| *wanted == name).map(|(_, value)| *value);
         assert_eq!(header(name).as_deref(), wanted, "{about}: {name}");
     }
-    body_as_documented(operation, call, request, about);
+    body_as_documented::<S>(operation, call, request, about);
 }
 
 fn declared_tenant<S: Surface>(operation: Operation<'_>, header: &str) -> Option<&'static str> {
@@ -136,9 +136,9 @@ fn declared_tenant<S: Surface>(operation: Operation<'_>, header: &str) -> Option
     declared.and(S::TENANT)
 }
 
-fn body_as_documented<C>(operation: Operation<'_>, call: &Call<C>, request: &Request, about: &str) {
+fn body_as_documented<S: Surface>(operation: Operation<'_>, call: &Call<S::Client>, request: &Request, about: &str) {
     let media_type = request.headers.get("content-type").map(|value| value.to_str().expect("a text"));
-    assert_eq!(media_type, operation.body().map(|(media_type, _)| media_type), "{about}");
+    assert_eq!(media_type, operation.body().map(|(media_type, _)| media_type).or(S::CONTENT_TYPE), "{about}");
     let sent = || serde_json::from_slice::<Value>(&request.body).expect("JSON");
     match (&call.body, operation.body()) {
         (Body::Documented, None) => assert!(request.body.is_empty(), "{about}: a body"),

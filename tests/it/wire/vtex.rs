@@ -30,6 +30,7 @@ fn example(operation: &str, member: &str) -> String {
 impl Surface for Vtex {
     type Client = Client;
     const DOCUMENT: &'static str = include_str!("../../../specs/vtex.json");
+    const CONTENT_TYPE: Option<&'static str> = Some("application/json");
     const ROLES: &'static [&'static str] = &["user", "key"];
 
     fn client(uri: &str, role: &str) -> Client {

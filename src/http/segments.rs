@@ -1,0 +1,106 @@
+//! Whether an address leads where it seems to lead. Servers decode and normalise paths, some of them twice: what is text in
+//! a segment here may be a step upwards there.
+
+use crate::Error;
+use percent_encoding::percent_decode;
+use std::borrow::Cow;
+use url::Url;
+
+/// How often a path is decoded on its way: by a gateway, and by what stands behind it.
+const DECODED: usize = 2;
+
+/// Whether a path, as it is written in an address, holds a step upwards.
+pub(crate) fn climbs(path: &[u8]) -> bool {
+    let mut path = Cow::Borrowed(path);
+    for _ in 0..DECODED {
+        if has_dots(&path) {
+            return true;
+        }
+        if !path.contains(&b'%') {
+            return false;
+        }
+        path = percent_decode(&path).collect::<Vec<_>>().into();
+    }
+    has_dots(&path)
+}
+
+/// Whether a segment is `.` or `..`: between slashes of both kinds, and in front of parameters, which some servers drop.
+fn has_dots(path: &[u8]) -> bool {
+    let segments = path.split(|byte| matches!(byte, b'/' | b'\\'));
+    segments.map(before_parameters).any(|segment| matches!(segment, b"." | b".."))
+}
+
+/// Without the parameters of RFC 2396: `..;jsessionid=1`. Servers of strings that end with a zero see nothing behind one.
+fn before_parameters(segment: &[u8]) -> &[u8] {
+    segment.split(|byte| matches!(byte, b';' | 0)).next().unwrap_or_default()
+}
+
+/// Refuses an address that names other credentials than the session, or leads elsewhere than it seems to.
+///
+/// # Errors
+/// `Config`; nothing was sent.
+pub(crate) fn check(url: &Url) -> Result<(), Error> {
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(Error::in_address());
+    }
+    if climbs(url.path().as_bytes()) {
+        return Err(Error::climbing());
+    }
+    Ok(())
+}
+
+impl Error {
+    pub(crate) fn in_address() -> Self {
+        Self::config("the address of a call holds a user name or password, which would take the session's place; nothing was sent")
+            .advice("leave them out; credentials of the call's own go into its Authorization header")
+    }
+
+    pub(crate) fn climbing() -> Self {
+        Self::config("the address of a call holds `.`, `..` or `\\`, which could lead elsewhere; nothing was sent")
+            .advice("refuse dots and slashes in what comes from outside; percent-encoding does not stop a server from decoding them")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[apply(hunted!)]
+    fn a_step_upwards_is_found_however_it_is_written() {
+        for climbing in [
+            "..",
+            "/a/../b",
+            "/a/./b",
+            "/a/..",
+            "/a/%2e%2E/b",
+            "/a/.%2e/b",
+            "/a/..%2fb",
+            "/a/..%2Fb",
+            "/a/..%252fb",
+            "/a/%252e%252e/b",
+            "/a/..%5cb",
+            "/a/..\\b",
+            "/a/..;/b",
+            "/a/..;x=1/b",
+            "/a/..%3b/b",
+            "/a/%2e%2e%3bx%2fb",
+            "/a/..%00/b",
+            "/a/..%2500/b",
+            "../../user/42",
+        ] {
+            assert!(climbs(climbing.as_bytes()), "{climbing}");
+        }
+        for harmless in ["/a..b/.hidden", "/...", "/v1.2/x", "/a/%2fb", "/a;x=../b", "/a/b%3fc=..", "/%", "/%2", "/é"]
+        {
+            assert!(!climbs(harmless.as_bytes()), "{harmless}");
+        }
+    }
+
+    #[apply(hunted!)]
+    fn an_address_names_no_credentials() {
+        for named in ["https://u@h/a", "https://u:p@h/a", "https://:p@h/a"] {
+            assert!(check(&Url::parse(named).expect("an address")).is_err(), "{named}");
+        }
+        assert!(check(&Url::parse("https://h/a?x=../b").expect("an address")).is_ok());
+    }
+}
