@@ -13,14 +13,16 @@ mod account;
 use account::Account;
 use axum::{
     Form, Router,
-    extract::State,
-    http::header,
+    extract::{Request, State},
+    http::{HeaderMap, StatusCode, header},
+    middleware::{self, Next},
     response::{Html, IntoResponse, Redirect, Response},
     routing::get,
 };
 use keyway::{Answer, Error, Secret, testing::FakeVms, vms};
 use std::{
     env,
+    hash::{BuildHasher, Hasher, RandomState},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -30,6 +32,9 @@ struct Service {
     vms: vms::Client,
     /// The question that is open. An error is cheap to clone, and holds the picture as well as the way on.
     open: Arc<Mutex<Option<Error>>>,
+    /// Stands in the form, and must come back with the answer: a page of somebody else's cannot know it, so it cannot have a
+    /// visitor's browser spend attempts.
+    form_token: Arc<str>,
 }
 
 impl Service {
@@ -52,11 +57,38 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .build()?;
 
     let pages = Router::new().route("/", get(cameras).post(answer)).route("/captcha.png", get(picture));
-    let service = pages.with_state(Service { vms, open: Arc::default() });
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", port())).await?;
-    println!("Open http://{} in a browser.", listener.local_addr()?);
-    axum::serve(listener, service).await?;
+    let address = listener.local_addr()?.to_string();
+    println!("Open http://{address} in a browser.");
+    let service = Service { vms, open: Arc::default(), form_token: form_token().into() };
+    let pages = pages.with_state(service).layer(middleware::from_fn(move |request, next| {
+        let address = address.clone();
+        async move { for_us(&address, request, next).await }
+    }));
+    axum::serve(listener, pages).await?;
     Ok(())
+}
+
+/// Drawn anew at every start. The keys of the standard library's hash maps are random, and no other crate is needed here; a
+/// service of your own takes a crate made for it.
+fn form_token() -> String {
+    let word = || RandomState::new().build_hasher().finish();
+    format!("{:016x}{:016x}", word(), word())
+}
+
+/// A name that leads to this machine may be anybody's, and a page under it would be let in as one of ours (DNS rebinding): only
+/// the address that was printed is served. And no browser is to guess what an answer is.
+async fn for_us(address: &str, request: Request, next: Next) -> Response {
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    if host != Some(address) {
+        return (StatusCode::MISDIRECTED_REQUEST, "This is another host's.").into_response();
+    }
+    let mut answer = next.run(request).await;
+    let headers = [(header::X_CONTENT_TYPE_OPTIONS, "nosniff"), (header::X_FRAME_OPTIONS, "DENY")];
+    for (name, value) in headers {
+        answer.headers_mut().insert(name, header::HeaderValue::from_static(value));
+    }
+    answer
 }
 
 fn port() -> u16 {
@@ -75,7 +107,11 @@ async fn cameras(State(service): State<Service>) -> Response {
 }
 
 /// The answer, which may come from another tab, twice, or after an hour.
-async fn answer(State(service): State<Service>, Form(form): Form<Answered>) -> Response {
+async fn answer(State(service): State<Service>, headers: HeaderMap, Form(form): Form<Answered>) -> Response {
+    let is_from_elsewhere = headers.get("sec-fetch-site").is_some_and(|site| site != "same-origin");
+    if is_from_elsewhere || *form.form_token != *service.form_token {
+        return (StatusCode::FORBIDDEN, "Answer in the form of this service.").into_response();
+    }
     let Some(resume) = service.open().and_then(|question| question.resume()) else {
         return Redirect::to("/").into_response();
     };
@@ -99,7 +135,8 @@ fn ask(service: &Service, question: Error) -> Response {
     let form = page(&format!(
         "<h1>Who is there?</h1><p>{again}What does the picture say? It is good for {seconds} s.</p>\
          <img src='/captcha.png?{attempt}' alt='captcha number {attempt}'>\
-         <form method='post'><input name='captcha' autofocus autocomplete='off'> <button>Sign in</button></form>"
+         <form method='post'><input type='hidden' name='form_token' value='{}'><input name='captcha' autofocus autocomplete='off'> <button>Sign in</button></form>",
+        service.form_token
     ));
     service.note(Some(question));
     form
@@ -115,19 +152,24 @@ fn page(body: &str) -> Response {
 
 async fn picture(State(service): State<Service>) -> Response {
     match service.open().as_ref().and_then(Error::captcha) {
-        Some(captcha) => {
+        // Anything else a browser might take for a page, with a script in it.
+        Some(captcha) if IMAGES.contains(&captcha.media_type()) => {
             let headers = [
                 (header::CONTENT_TYPE, captcha.media_type().to_owned()),
                 (header::CACHE_CONTROL, "no-store".to_owned()),
             ];
             (headers, captcha.image().to_vec()).into_response()
         }
-        None => axum::http::StatusCode::NOT_FOUND.into_response(),
+        _ => StatusCode::NOT_FOUND.into_response(),
     }
 }
 
+/// Pictures that hold no script, as SVG can.
+const IMAGES: [&str; 4] = ["image/png", "image/jpeg", "image/gif", "image/webp"];
+
 #[derive(serde::Deserialize)]
 struct Answered {
+    form_token: String,
     captcha: Secret,
 }
 

@@ -16,7 +16,7 @@
 //! | URLs | the fakes; operations whose document says `x-secret-url` have a secret in theirs |
 //! | every other origin | a secret that one fake knows must not be sent to a fake that does not |
 //!
-//! An error has no `source()`: what caused it is in its text. Its `body()` is not searched: that is the vendor's own answer,
+//! An error's `source()` is texts alone, and searched with it. Its `body()` is not searched: that is the vendor's own answer,
 //! handed over to whoever asks for it, and none of a call that hands out tokens. What else can be printed, leases, clients and the types of
 //! answers, is printed by the law L12 and the tests of each surface.
 //!
