@@ -26,7 +26,9 @@ fn generate() -> Result<(), Vec<String>> {
     let surfaces = surfaces()?;
     need_documents(&surfaces)?;
     let on: Vec<_> = surfaces.iter().filter(|surface| is_on(surface)).collect();
-    let generated = on.iter().map(|surface| keyway_build::document(format!("specs/{surface}.json")).generate(surface));
+    let generated = on
+        .iter()
+        .map(|surface| keyway_build::document(format!("specs/{surface}.json")).inside_keyway().generate(surface));
     if generated.filter(Result::is_err).count() > 0 {
         return Err(Vec::new());
     }

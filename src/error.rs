@@ -358,7 +358,8 @@ impl Error {
         self.with(|inner| inner.kind = kind)
     }
 
-    pub(crate) fn at(self, operation: &'static str) -> Self {
+    #[doc(hidden)]
+    pub fn at(self, operation: &'static str) -> Self {
         self.with(|inner| inner.operation = inner.operation.or(Some(operation)))
     }
 

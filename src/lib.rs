@@ -33,6 +33,17 @@ extern crate self as keyway;
 #[path = "../tests/hunter/mod.rs"]
 mod hunter;
 
+/// What the code of [`include_document!`] stands on. Not for anybody else: it changes with `keyway-build`.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::HasSession;
+    pub use crate::http::{
+        Core, facts,
+        outside::{Permit, base, client, fits, free, session},
+        runtime,
+    };
+    pub use {reqwest, serde, serde_json};
+}
 mod chance;
 mod clock;
 mod credential;
@@ -63,9 +74,11 @@ pub use error::{Error, ErrorKind, Validation};
 #[cfg(feature = "middleware")]
 pub use http::middleware::SessionMiddleware;
 pub use http::{
+    outside::{Download, HasSession},
     pages::Pages,
     request::{Http, RequestBuilder},
     runtime::{Optional, ResponseValue},
+    upload::File,
 };
 pub use retry::{Retry, Timeouts};
 pub use secret::Secret;
@@ -84,6 +97,36 @@ pub use store::{ExpiringLock, FileStore, Generation, Key, MemoryStore, Record, S
 
 // `custom`, and each vendor that is switched on.
 pub use surfaces::*;
+
+/// Includes the code that `keyway_build::document(..).generate("acme")` made in the build script: a module `acme` with the
+/// vendor's operations, typed, for any session.
+///
+/// ```ignore
+/// keyway::include_document!(acme);
+///
+/// let session = keyway::custom::Client::builder("https://acme.example").issuer(issuer).build()?;
+/// let acme = acme::Client::new(&session);
+/// let orders = acme.api().list_orders().limit(50).send().await?;
+/// ```
+#[macro_export]
+macro_rules! include_document {
+    ($(#[$attribute:meta])* $name:ident) => {
+        $(#[$attribute])*
+        #[allow(
+            clippy::all,
+            clippy::pedantic,
+            missing_debug_implementations,
+            missing_docs,
+            rustdoc::all,
+            unreachable_pub,
+            unused,
+            reason = "machine-written"
+        )]
+        pub mod $name {
+            include!(concat!(env!("OUT_DIR"), "/", stringify!($name), ".rs"));
+        }
+    };
+}
 
 /// A boxed future that may be sent to another thread: what object-safe async traits return.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

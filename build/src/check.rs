@@ -51,6 +51,28 @@ pub(crate) fn document(document: &Document) -> Found<()> {
     complaints.or(())
 }
 
+/// What an overlay may have said wrongly. Everything else was written by us.
+pub(crate) fn adopted(document: &Document) -> Found<()> {
+    let mut complaints = Complaints::about(&document.file);
+    for (name, scheme) in members(&document.root["components"]["securitySchemes"]) {
+        let role = text(&scheme["x-role"]);
+        if role != "any" && !ROLES.contains(&role) {
+            let place = format!("security scheme `{name}`");
+            complaints.add(&place, format!("`x-role` is `{role}`"), "say user, service, module or key");
+        }
+    }
+    for (name, schema) in document.schemas() {
+        essentials(document, schema, &format!("schema `{name}`"), &mut complaints);
+    }
+    for operation in document.operations() {
+        let place = operation.place();
+        one_of(operation.value, "x-certainty", CERTAINTIES, false, &place, &mut complaints);
+        one_of(operation.value, "x-session-step", STEPS, false, &place, &mut complaints);
+        token(document, operation, &mut complaints);
+    }
+    complaints.or(())
+}
+
 /// A schema that requests and answers share and that must be split takes a second name.
 pub(crate) fn split(document: &Document, reach: &Reach) -> Found<()> {
     let mut complaints = Complaints::about(&document.file);

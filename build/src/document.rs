@@ -14,6 +14,10 @@ const CHAIN: usize = 32;
 pub(crate) struct Document {
     pub(crate) file: String,
     pub(crate) root: Value,
+    /// One of Keyway's own: it says everything itself, and its code stands inside Keyway.
+    pub(crate) own: bool,
+    /// Whether anything is marked `x-essential`.
+    pub(crate) has_essentials: bool,
 }
 
 /// An operation with what it inherits from its path.
@@ -28,12 +32,17 @@ pub(crate) struct Operation<'d> {
 impl Document {
     pub(crate) fn parse(file: &str, text: &str) -> Found<Self> {
         match serde_json::from_str(text) {
-            Ok(root) => Ok(Self { file: file.to_owned(), root }),
+            Ok(root) => Ok(Self::of(file, root, true)),
             Err(e) => {
                 let what = format!("this is not JSON (line {}, column {})", e.line(), e.column());
                 complain(file, "", what, "mend the syntax there")
             }
         }
+    }
+
+    pub(crate) fn of(file: &str, root: Value, own: bool) -> Self {
+        let has_essentials = has_essential(&root);
+        Self { file: file.to_owned(), root, own, has_essentials }
     }
 
     /// The value a reference points at, or the value itself. What cannot be resolved stays a reference: the check
@@ -76,6 +85,14 @@ impl Document {
     /// The path part of the first server: what `api()` adds to the root. The host may hold `{variables}`.
     pub(crate) fn server_path(&self) -> &str {
         server_path(text(&self.root["servers"][0]["url"]))
+    }
+}
+
+fn has_essential(value: &Value) -> bool {
+    match value {
+        Value::Array(values) => values.iter().any(has_essential),
+        Value::Object(words) => words.contains_key("x-essential") || words.values().any(has_essential),
+        _ => false,
     }
 }
 
@@ -179,6 +196,16 @@ pub(crate) fn children(schema: &Value) -> Vec<(String, &Value)> {
         found.extend(list(&schema[key]).iter().map(|value| (format!("its `{key}`"), value)));
     }
     found
+}
+
+/// The name on the wire of a member whose own is no program's.
+pub(crate) fn wire_name<'v>(name: &'v str, schema: &'v Value) -> &'v str {
+    schema["x-wire-name"].as_str().unwrap_or(name)
+}
+
+/// A file of a form, or a body of bytes.
+pub(crate) fn is_file(schema: &Value) -> bool {
+    schema["type"] == "string" && schema["format"] == "binary"
 }
 
 pub(crate) fn is_secret(schema: &Value) -> bool {

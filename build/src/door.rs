@@ -1,7 +1,7 @@
 //! The public door: which document, and where its code goes.
 #![allow(clippy::print_stdout, reason = "this is how a build script speaks to Cargo")]
 
-use crate::Complaint;
+use crate::{Complaint, Report, read};
 use std::{
     env, fmt, fs, io,
     path::{Path, PathBuf},
@@ -37,6 +37,9 @@ pub enum Error {
         #[source]
         cause: io::Error,
     },
+    /// The code that is checked in is not what the document makes today.
+    #[error("{} is not what the document makes; build once where `CI` is not set, and check it in", .0.display())]
+    Stale(PathBuf),
     /// The name is no Rust module's.
     #[error("`{0}` is no Rust module's name; use small letters, digits and `_` only, as in `farm_gate`")]
     Name(String),
@@ -56,8 +59,10 @@ impl fmt::Debug for Error {
 }
 
 /// Begins with the document in this file, as seen from the folder of `Cargo.toml`. Nothing is read yet.
+///
+/// It may be OpenAPI 3.0 or 3.1 or Swagger 2.0, in JSON or YAML, as its vendor publishes it.
 pub fn document(file: impl Into<PathBuf>) -> Source {
-    Source { file: file.into(), text: None }
+    Source { file: file.into(), text: None, overlays: Vec::new(), strict: false, own: false }
 }
 
 /// A document from which code is to be made.
@@ -66,43 +71,168 @@ pub fn document(file: impl Into<PathBuf>) -> Source {
 pub struct Source {
     file: PathBuf,
     text: Option<String>,
+    overlays: Vec<PathBuf>,
+    strict: bool,
+    own: bool,
+}
+
+/// Code, and what became of the document on the way.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Made {
+    /// The code: the inside of a module.
+    pub code: String,
+    /// What was derived, dropped and left out.
+    pub report: Report,
 }
 
 impl Source {
+    /// Changes the document by an OpenAPI Overlay (1.0 or 1.1) before anything is made of it. Several are applied in order.
+    #[cfg(feature = "overlay")]
+    pub fn overlay(mut self, file: impl Into<PathBuf>) -> Self {
+        self.overlays.push(file.into());
+        self
+    }
+
+    /// Refuses a document of which something would be dropped or left out.
+    pub fn strict(mut self) -> Self {
+        self.strict = true;
+        self
+    }
+
     /// Takes this text for what stands in the file.
     pub fn text(mut self, text: impl Into<String>) -> Self {
         self.text = Some(text.into());
         self
     }
 
-    /// The code, as a text.
+    /// One of Keyway's own documents: it says everything itself, and its code stands inside Keyway.
+    #[doc(hidden)]
+    pub fn inside_keyway(mut self) -> Self {
+        self.own = true;
+        self
+    }
+
+    /// The code, and what became of the document.
     ///
     /// # Errors
-    /// [`Error`]: what cannot be read, or what the document may not say.
-    pub fn code(&self, name: &str) -> Result<String> {
+    /// [`Error`]: what cannot be read, or what no code can be made of.
+    pub fn make(&self, name: &str) -> Result<Made> {
         need_name(name)?;
         let text = match &self.text {
             Some(text) => text.clone(),
-            None => read(&self.file)?,
+            None => read_file(&self.file)?,
         };
-        crate::surface(name, &self.file.display().to_string(), &text).map_err(Error::Document)
+        let file = self.file.display().to_string();
+        if self.own {
+            let code = crate::surface(name, &file, &text).map_err(Error::Document)?;
+            return Ok(Made { code, report: Report::default() });
+        }
+        let overlays: Vec<(String, String)> = self
+            .overlays
+            .iter()
+            .map(|file| Ok((file.display().to_string(), read_file(file)?)))
+            .collect::<Result<_>>()?;
+        let (name, strict) = (name.to_owned(), self.strict);
+        on_a_deep_stack(move || {
+            let mut root = read::value(&file, &text)?;
+            for (overlay, text) in &overlays {
+                read::overlaid(overlay, text, &mut root)?;
+            }
+            let (code, report) = crate::published(&name, &file, root)?;
+            if strict {
+                refuse_losses(&file, &report)?;
+            }
+            Ok(Made { code, report })
+        })
+        .map_err(Error::Document)
     }
 
-    /// For a build script: writes the code to `OUT_DIR/<name>.rs`, and has Cargo run the script again when the document
-    /// changes. What stops it is told to Cargo sentence by sentence.
+    /// For a build script: writes the code to `OUT_DIR/<name>.rs`, which `keyway::include_document!(<name>)` includes, and has
+    /// Cargo run the script again when the document or an overlay changes. What became of the document is written beside it, to
+    /// `<name>.md`; operations that were left out are told as a warning. What stops it is told to Cargo sentence by sentence.
     ///
     /// # Errors
     /// [`Error`], as Cargo was told.
     pub fn generate(self, name: &str) -> Result {
-        println!("cargo::rerun-if-changed={}", self.file.display());
-        self.generated(name).inspect_err(tell)
+        self.watched();
+        let generated = || {
+            let out = env::var_os("OUT_DIR").map(PathBuf::from).ok_or(Error::NoBuildScript)?;
+            let made = self.make(name)?;
+            write(&out.join(format!("{name}.rs")), &made.code)?;
+            if self.own {
+                return Ok(());
+            }
+            let table = out.join(format!("{name}.md"));
+            write(&table, &made.report.to_string())?;
+            self.tell_losses(&made.report, &table);
+            Ok(())
+        };
+        generated().inspect_err(tell)
     }
 
-    fn generated(&self, name: &str) -> Result {
-        let out = env::var_os("OUT_DIR").map(PathBuf::from).ok_or(Error::NoBuildScript)?;
-        let code = self.code(name)?;
-        write(&out.join(format!("{name}.rs")), &code)
+    /// For a build script: writes the code to a file that is checked in, for `include!` or as a module of its own. Where the
+    /// variable `CI` is set, nothing is written: there the file must be what the document makes.
+    ///
+    /// The file's name is the module's, as in `src/acme.rs`.
+    ///
+    /// # Errors
+    /// [`Error`], as Cargo was told; [`Error::Stale`] if the file is another.
+    pub fn generate_to(self, file: impl AsRef<Path>) -> Result {
+        self.watched();
+        println!("cargo::rerun-if-env-changed=CI");
+        let file = file.as_ref();
+        let generated = || {
+            let name = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+            let made = self.make(&name)?;
+            if fs::read_to_string(file).is_ok_and(|before| before == made.code) {
+                return Ok(());
+            }
+            if env::var_os("CI").is_some_and(|ci| !ci.is_empty()) {
+                return Err(Error::Stale(file.to_owned()));
+            }
+            write(file, &made.code)
+        };
+        generated().inspect_err(tell)
     }
+
+    fn watched(&self) {
+        for file in std::iter::once(&self.file).chain(&self.overlays) {
+            println!("cargo::rerun-if-changed={}", file.display());
+        }
+    }
+
+    fn tell_losses(&self, report: &Report, table: &Path) {
+        println!("{}: {report}", self.file.display());
+        let left = report.operations - report.typed;
+        if left > 0 {
+            let (file, table) = (self.file.display(), table.display());
+            println!(
+                "cargo::warning={file}: {left} of {} operations have no typed call; {table} says why",
+                report.operations
+            );
+        }
+    }
+}
+
+/// Schemas are looked at by functions that call themselves; how deep a document goes is its author's choice.
+fn on_a_deep_stack<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    const STACK: usize = 256 * 1024 * 1024;
+    match std::thread::Builder::new().name("keyway-build".to_owned()).stack_size(STACK).spawn(work) {
+        Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+        Err(why) => panic!("no thread can be started to read the document ({why})"),
+    }
+}
+
+fn refuse_losses(file: &str, report: &Report) -> crate::complaint::Found<()> {
+    let mut complaints = crate::complaint::Complaints::about(file);
+    for row in report.losses() {
+        for place in &row.places {
+            let cure = "change it in an overlay, or build without `.strict()`";
+            complaints.add(place, format!("{} ({})", row.what, row.kind), cure);
+        }
+    }
+    complaints.or(())
 }
 
 fn tell(error: &Error) {
@@ -111,7 +241,7 @@ fn tell(error: &Error) {
     }
 }
 
-fn read(file: &Path) -> Result<String> {
+fn read_file(file: &Path) -> Result<String> {
     fs::read_to_string(file).map_err(|cause| Error::Read { file: file.to_owned(), cause })
 }
 
@@ -122,6 +252,7 @@ fn write(file: &Path, text: &str) -> Result {
 /// It is a module, and a part of types' paths.
 fn need_name(name: &str) -> Result {
     let is_plain = name.starts_with(|first: char| first.is_ascii_lowercase())
-        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+        && crate::names::is_identifier(name);
     if is_plain { Ok(()) } else { Err(Error::Name(name.to_owned())) }
 }

@@ -1,6 +1,7 @@
 //! Open enums: a value the document does not name is kept and written back, never refused.
 
 use super::{
+    adopt::words::{Given, pascal},
     complaint::{Complaints, Found},
     document::{Document, text},
     facade::{docs, module},
@@ -10,20 +11,20 @@ use super::{
 };
 use quote::format_ident;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use syn::parse_quote;
 
 /// The variant for whatever the document does not name.
 const OTHER: &str = "Other";
 
 /// Adds every enum of the document to the generated `types`.
-pub(crate) fn add(code: &mut syn::File, surface: &str, document: &Document, reach: &Reach) -> Found<()> {
+pub(crate) fn add(code: &mut syn::File, document: &Document, reach: &Reach) -> Found<()> {
     let mut complaints = Complaints::about(&document.file);
     let types = module(&mut code.items, "types", &document.file)?;
     for name in open_enums(document, reach) {
         let schema = document.schema(name);
-        match variants(schema) {
-            Ok(variants) => types.extend(items(surface, name, schema, &variants)),
+        match variants(schema, document.own) {
+            Ok(variants) => types.extend(items(name, schema, &variants)),
             Err((what, cure)) => complaints.add(&format!("schema `{name}`"), what, cure),
         }
     }
@@ -31,7 +32,10 @@ pub(crate) fn add(code: &mut syn::File, surface: &str, document: &Document, reac
 }
 
 /// Variant → value. `null` among the values is what `nullable` says already.
-fn variants(schema: &Value) -> Result<Vec<(String, &str)>, (String, &'static str)> {
+fn variants(schema: &Value, own: bool) -> Result<Vec<(String, &str)>, (String, &'static str)> {
+    if !own {
+        return Ok(numbered_variants(schema));
+    }
     let mut seen = BTreeMap::new();
     let mut variants = Vec::new();
     for value in enum_values(schema).iter().filter(|value| !value.is_null()).map(text) {
@@ -49,9 +53,23 @@ fn variants(schema: &Value) -> Result<Vec<(String, &str)>, (String, &'static str
     Ok(variants)
 }
 
-fn items(surface: &str, name: &str, schema: &Value, variants: &[(String, &str)]) -> Vec<syn::Item> {
+/// Every value gets a variant, whatever it is called.
+fn numbered_variants(schema: &Value) -> Vec<(String, &str)> {
+    let mut given = Given::default();
+    given.take(OTHER);
+    let mut values: Vec<&str> = enum_values(schema).iter().filter(|value| !value.is_null()).map(text).collect();
+    let mut seen = BTreeSet::new();
+    values.retain(|value| seen.insert(*value));
+    let wish = |value: &str| match value {
+        "" => "Empty".to_owned(),
+        _ if pascal(value).is_empty() => "Value".to_owned(),
+        _ => pascal(value),
+    };
+    values.into_iter().map(|value| (given.of_type(&wish(value)), value)).collect()
+}
+
+fn items(name: &str, schema: &Value, variants: &[(String, &str)]) -> Vec<syn::Item> {
     let type_name = format_ident!("{}", names::pascal(name));
-    let surface = format_ident!("{surface}");
     let about = docs(text(&schema["description"]));
     let (variant, value): (Vec<_>, Vec<_>) =
         variants.iter().map(|(variant, value)| (format_ident!("{variant}"), *value)).unzip();
@@ -95,11 +113,7 @@ fn items(surface: &str, name: &str, schema: &Value, variants: &[(String, &str)])
             }
         }
 
-        impl ::std::convert::From<&str> for crate::http::runtime::Optional<#type_name> {
-            fn from(value: &str) -> Self {
-                Self::from(crate::generated::#surface::types::#type_name::from(value))
-            }
-        }
+        impl crate::http::runtime::OpenText for #type_name {}
 
         impl ::std::str::FromStr for #type_name {
             type Err = ::std::convert::Infallible;

@@ -3,7 +3,7 @@
 
 use super::{
     complaint::{Found, complain},
-    document::{Document, Operation, text},
+    document::{Document, Operation, members, text},
     names,
     prepare::{has_secret_in_url, is_set_by_us, tenant_choice},
     reach::{Reach, all_members},
@@ -36,8 +36,12 @@ pub(crate) fn dress(code: &mut syn::File, document: &Document, reach: &Reach) ->
         }
     });
     dress_builders(code, document)?;
-    promise(code, document);
-    dress_types(module(&mut code.items, "types", &document.file)?, reach);
+    if document.own {
+        promise(code, document);
+    }
+    let types = module(&mut code.items, "types", &document.file)?;
+    dress_types(types, reach);
+    wire_names(types, document);
     Spaced.visit_file_mut(code);
     Ok(())
 }
@@ -173,6 +177,8 @@ fn dress_client(client: &mut ItemStruct, document: &Document) {
 }
 
 fn dress_methods(methods: &mut ItemImpl, document: &Document) {
+    let operations: BTreeMap<String, Operation<'_>> =
+        generated(document).map(|operation| (names::snake(operation.id()), operation)).collect();
     methods.items.retain(|item| !matches!(item, ImplItem::Fn(function) if function.sig.ident == "new"));
     for item in &mut methods.items {
         let ImplItem::Fn(function) = item else { continue };
@@ -181,10 +187,8 @@ fn dress_methods(methods: &mut ItemImpl, document: &Document) {
             function.attrs = docs("`baseurl` is the platform's root with `SERVER_PATH` behind it.");
             continue;
         }
-        if let Some(operation) =
-            generated(document).find(|operation| function.sig.ident == names::snake(operation.id()))
-        {
-            function.attrs = docs(&about(document, operation));
+        if let Some(operation) = operations.get(&function.sig.ident.to_string()) {
+            function.attrs = docs(&about(document, *operation));
             function.attrs.push(parse_quote!(#[must_use = "nothing is sent before `send()`"]));
         }
     }
@@ -228,6 +232,7 @@ fn certainty(mark: &str) -> &'static str {
 fn session(document: &Document, operation: Operation<'_>) -> String {
     let roles = super::facts::roles(document, operation);
     match roles.as_slice() {
+        ["any"] => "Needs a session.".to_owned(),
         [] => "Needs no session.".to_owned(),
         [one] => format!("Needs a {one} session."),
         [first @ .., last] => format!("Needs a {} or {last} session.", first.join(", ")),
@@ -245,27 +250,29 @@ fn dress_builders(code: &mut syn::File, document: &Document) -> Found<()> {
             use super::types;
         ),
     );
-    for operation in generated(document) {
-        let builder = names::pascal(operation.id());
-        let about = parameter_docs(document, operation);
-        let tenant = tenant_choice(document, operation).map(|header| names::snake(text(&header["name"])));
-        for item in items.iter_mut() {
-            match item {
-                Item::Struct(declared) if declared.ident == builder => {
-                    let method = names::snake(operation.id());
-                    declared.attrs.retain(|attribute| doc_text(attribute).is_none());
-                    let text = format!("A call of [`Client::{method}`](super::Client::{method}), not yet sent.");
-                    declared.attrs.splice(0..0, docs(&text));
-                    add_timeout(declared);
-                }
-                Item::Impl(block) if is_about(block, &builder) => {
-                    dress_builder(block, &about, tenant.as_deref(), document, operation).or_else(|why| {
-                        let cure = "the generator was updated: bring send.rs up to it";
-                        complain(&document.file, &operation.place(), why, cure)
-                    })?;
-                }
-                _ => {}
+    let operations: BTreeMap<String, Operation<'_>> =
+        generated(document).map(|operation| (names::pascal(operation.id()), operation)).collect();
+    let rows = super::facts::rows(document);
+    for item in items.iter_mut() {
+        let Some(operation) = subject(item).and_then(|name| operations.get(&name.to_string()).copied()) else {
+            continue;
+        };
+        match item {
+            Item::Struct(declared) => {
+                let method = names::snake(operation.id());
+                declared.attrs.retain(|attribute| doc_text(attribute).is_none());
+                let text = format!("A call of [`Client::{method}`](super::Client::{method}), not yet sent.");
+                declared.attrs.splice(0..0, docs(&text));
+                add_timeout(declared);
             }
+            Item::Impl(block) if block.trait_.is_none() => {
+                let row = rows.get(operation.id()).copied().unwrap_or_default();
+                dress_builder(block, document, operation, row).or_else(|why| {
+                    let cure = "the generator was updated: bring send.rs up to it";
+                    complain(&document.file, &operation.place(), why, cure)
+                })?;
+            }
+            _ => {}
         }
     }
     Ok(())
@@ -273,11 +280,13 @@ fn dress_builders(code: &mut syn::File, document: &Document) -> Found<()> {
 
 fn dress_builder(
     block: &mut ItemImpl,
-    about: &BTreeMap<String, String>,
-    tenant: Option<&str>,
     document: &Document,
     operation: Operation<'_>,
+    row: usize,
 ) -> Result<(), String> {
+    let about = parameter_docs(document, operation);
+    let tenant = tenant_choice(document, operation).map(|header| names::snake(text(&header["name"])));
+    let tenant = tenant.as_deref();
     let mut sends = false;
     for item in &mut block.items {
         let ImplItem::Fn(function) = item else { continue };
@@ -288,7 +297,7 @@ fn dress_builder(
                 NoTimeout.visit_impl_item_fn_mut(function);
             }
             "send" => {
-                send::rewrite(function, document, operation)?;
+                send::rewrite(function, document, operation, row)?;
                 sends = true;
             }
             "body_map" => function.attrs = docs("Fills in the body: the closure gets its builder and returns it."),
@@ -349,12 +358,13 @@ fn parameter_docs(document: &Document, operation: Operation<'_>) -> BTreeMap<Str
     about.insert("body".to_owned(), if body.is_empty() { "The body.".to_owned() } else { body.to_owned() });
     for parameter in operation.parameters(document).into_iter().filter(|parameter| !is_set_by_us(parameter)) {
         let schema = document.resolve(&parameter["schema"]);
-        if parameter["in"] == "query" && schema["properties"].is_object() {
+        if document.own && parameter["in"] == "query" && schema["properties"].is_object() {
             let below = all_members(document, schema).into_iter();
             about.extend(below.map(|(name, member)| (names::snake(name), description(document, member))));
             continue;
         }
-        about.insert(names::snake(text(&parameter["name"])), text(&parameter["description"]).to_owned());
+        let setter = parameter["x-setter"].as_str().unwrap_or(text(&parameter["name"]));
+        about.insert(names::snake(setter), text(&parameter["description"]).to_owned());
     }
     about
 }
@@ -481,6 +491,28 @@ fn dress_types(items: &mut Vec<Item>, reach: &Reach) {
     }
 }
 
+/// Members whose own name is no program's, or another's, bear it on the wire.
+fn wire_names(items: &mut [Item], document: &Document) {
+    let mut names: BTreeMap<(String, String), &str> = BTreeMap::new();
+    for (name, schema) in document.schemas() {
+        for (member, value) in members(&schema["properties"]) {
+            let Some(wire) = value["x-wire-name"].as_str() else { continue };
+            for of in [name.to_owned(), format!("{name}Answer")] {
+                names.insert((names::pascal(&of), names::snake(member)), wire);
+            }
+        }
+    }
+    for item in items {
+        let Item::Struct(declared) = item else { continue };
+        let of = declared.ident.to_string();
+        for field in &mut declared.fields {
+            let Some(ident) = &field.ident else { continue };
+            let Some(wire) = names.get(&(of.clone(), ident.to_string())) else { continue };
+            field.attrs.push(parse_quote!(#[serde(rename = #wire)]));
+        }
+    }
+}
+
 /// `impl X { pub fn builder() }`
 fn is_builder_door(block: &ItemImpl) -> bool {
     block.trait_.is_none()
@@ -498,10 +530,6 @@ fn document_door(block: &mut ItemImpl) {
 
 fn name_of(block: &ItemImpl) -> Ident {
     last_segment(&block.self_ty).map_or_else(|| format_ident!("_"), |segment| segment.ident.clone())
-}
-
-fn is_about(block: &ItemImpl, name: &str) -> bool {
-    block.trait_.is_none() && name_of(block) == name
 }
 
 /// The type a builder's item belongs to. The conversions between a type and its builder bear the same name.

@@ -2,7 +2,9 @@
 
 use super::{
     complaint::Found,
-    document::{Document, JSON, Operation, contents, essence, list, members, reference, schema_name, text},
+    document::{
+        Document, JSON, Operation, contents, essence, is_secret, list, members, reference, schema_name, text, wire_name,
+    },
     limits::{Limits, OperationLimits, pattern_tokens},
     names,
     prepare::has_secret_in_url,
@@ -12,6 +14,7 @@ use super::{
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 use serde_json::Value;
+use std::collections::{BTreeMap, HashMap};
 
 /// Adds the table to the generated code, sorted by operation.
 pub(crate) fn add(code: &mut syn::File, document: &Document, reach: &Reach, limits: &Limits) -> Found<()> {
@@ -45,13 +48,13 @@ pub(crate) fn add(code: &mut syn::File, document: &Document, reach: &Reach, limi
 /// The operations in the order of the table.
 fn sorted(document: &Document) -> Vec<Operation<'_>> {
     let mut operations: Vec<_> = document.operations().collect();
-    operations.sort_by_key(|operation| names::snake(operation.id()));
+    operations.sort_by_cached_key(|operation| names::snake(operation.id()));
     operations
 }
 
-/// The row of an operation in the table.
-pub(crate) fn position(document: &Document, operation: Operation<'_>) -> usize {
-    sorted(document).iter().take_while(|other| other.id() != operation.id()).count()
+/// The row of each operation in the table, by its id.
+pub(crate) fn rows(document: &Document) -> BTreeMap<&str, usize> {
+    sorted(document).iter().enumerate().map(|(row, operation)| (operation.id(), row)).collect()
 }
 
 fn row(
@@ -162,10 +165,13 @@ fn failure_range(status: &str) -> Option<(u16, u16)> {
     }
 }
 
+/// As deep as any answer is looked at: a schema may contain itself.
+const DEEPEST: usize = 8;
+
 /// Every documented answer and its shape: exact statuses first, then ranges, `default` last.
 fn answers(document: &Document, operation: Operation<'_>, shapes: &mut Shapes) -> Vec<TokenStream> {
     // What makes a session is looked at to the bottom, everything else at its surface.
-    let depth = if operation.value["x-session-step"].is_string() { usize::MAX } else { 1 };
+    let depth = if operation.value["x-session-step"].is_string() { DEEPEST } else { 1 };
     let mut found: Vec<(u16, u16, TokenStream)> = Vec::new();
     for (status, response) in operation.responses(document) {
         let Some((from, to)) = range(status) else { continue };
@@ -206,9 +212,10 @@ fn shape(document: &Document, schema: &Value, depth: usize) -> TokenStream {
     if known.is_empty() {
         return quote!(Shape::Anything);
     }
-    known.sort_by_key(|(name, _)| *name);
-    known.dedup_by_key(|(name, _)| *name);
+    known.sort_by_key(|(name, member)| wire_name(name, member));
+    known.dedup_by_key(|(name, member)| wire_name(name, member));
     let known = known.into_iter().map(|(name, schema)| {
+        let name = wire_name(name, schema);
         let shape = shape(document, schema, depth - 1);
         quote!((#name, #shape))
     });
@@ -217,16 +224,20 @@ fn shape(document: &Document, schema: &Value, depth: usize) -> TokenStream {
 
 /// The shapes of a document, each written once: most failures share one.
 #[derive(Default)]
-struct Shapes(Vec<TokenStream>);
+struct Shapes {
+    numbers: HashMap<String, usize>,
+    shapes: Vec<TokenStream>,
+}
 
 impl Shapes {
     /// The name of the constant that is this shape.
     fn named(&mut self, shape: TokenStream) -> TokenStream {
         let text = shape.to_string();
-        let number = self.0.iter().position(|known| known.to_string() == text).unwrap_or_else(|| {
-            self.0.push(shape);
-            self.0.len() - 1
-        });
+        let next = self.shapes.len();
+        let number = *self.numbers.entry(text).or_insert(next);
+        if number == next {
+            self.shapes.push(shape);
+        }
         let name = format_ident!("SHAPE_{number}");
         quote!(#name)
     }
@@ -236,29 +247,42 @@ impl Shapes {
             let name = format_ident!("SHAPE_{number}");
             quote!(static #name: Shape = #shape;)
         };
-        self.0.iter().enumerate().map(constant).collect()
+        self.shapes.iter().enumerate().map(constant).collect()
     }
 }
 
 /// The Rust type of an answer's schema.
 fn rust_type(document: &Document, reach: &Reach, schema: &Value) -> TokenStream {
-    let shaper = Shaper { document, reach, side: Side::Answer };
+    type_of(Shaper { document, reach, side: Side::Answer }, schema)
+}
+
+/// The Rust type of a schema, as the generator writes it.
+pub(crate) fn type_of(shaper: Shaper<'_>, schema: &Value) -> TokenStream {
+    let document = shaper.document;
     if let Some(name) = reference(schema).and_then(schema_name) {
         let target = document.schema(name);
         if !is_named_type(target) {
-            return rust_type(document, reach, target);
+            return type_of(shaper, target);
         }
         let name = format_ident!("{}", names::pascal(&shaper.type_name(name)));
         return quote!(types::#name);
     }
+    if let [only] = list(&schema["allOf"]) {
+        return type_of(shaper, only);
+    }
     match text(&schema["type"]) {
+        "string" if is_secret(schema) => quote!(crate::Secret),
         "string" => quote!(::std::string::String),
         "boolean" => quote!(bool),
         "integer" => quote!(i64),
         "number" => quote!(f64),
         "array" => {
-            let item = rust_type(document, reach, &schema["items"]);
+            let item = type_of(shaper, &schema["items"]);
             quote!(::std::vec::Vec<#item>)
+        }
+        "object" if schema["additionalProperties"].is_object() => {
+            let value = type_of(shaper, &schema["additionalProperties"]);
+            quote!(::std::collections::BTreeMap<::std::string::String, #value>)
         }
         _ => quote!(::serde_json::Value),
     }

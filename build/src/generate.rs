@@ -1,6 +1,7 @@
 //! The generator, set up for our documents.
 
 use super::{
+    choices::choices,
     complaint::{Found, complain},
     document::Document,
     names, quiet,
@@ -14,7 +15,10 @@ use serde_json::Value;
 
 pub(crate) fn code(surface: &str, document: &Document, reach: &Reach, copy: Value) -> Found<syn::File> {
     let cannot = |why: String| {
-        let cure = "write that part of the document in another form, or mark the operation `x-hand-written`";
+        let cure = match document.own {
+            true => "write that part of the document in another form, or mark the operation `x-hand-written`",
+            false => "mark the operation that has it `x-hand-written: true` in an overlay, and call it with `http()`",
+        };
         complain(&document.file, "", format!("the generator cannot express this document ({why})"), cure)
     };
     let copy = match serde_json::from_value(copy) {
@@ -41,10 +45,15 @@ fn settings(surface: &str, document: &Document, reach: &Reach) -> GenerationSett
         .with_hooks(HooksMode::Expected)
         .with_inner_type(quote!(crate::http::Core))
         .with_map_type("::std::collections::BTreeMap")
-        .with_conversion(secret(), "crate::Secret", [TypeImpl::FromStringIrrefutable].into_iter());
+        .with_conversion(text_of("password"), "crate::Secret", [TypeImpl::FromStringIrrefutable].into_iter())
+        .with_conversion(text_of("binary"), "crate::File", [].into_iter());
     for name in open_enums(document, reach) {
         let ours = format!("crate::generated::{surface}::types::{}", names::pascal(name));
         settings.with_replacement(names::pascal(name), ours, [TypeImpl::Display, TypeImpl::FromStr].into_iter());
+    }
+    for (name, shaper) in choices(document, reach) {
+        let name = names::pascal(&shaper.type_name(name));
+        settings.with_replacement(&name, format!("crate::generated::{surface}::types::{name}"), [].into_iter());
     }
     settings
 }
@@ -57,10 +66,10 @@ pub(crate) fn open_enums<'d>(document: &'d Document, reach: &Reach) -> Vec<&'d s
 }
 
 /// Matched exactly, which is why the copy holds nothing beside type and format.
-fn secret() -> SchemaObject {
+fn text_of(format: &str) -> SchemaObject {
     SchemaObject {
         instance_type: Some(InstanceType::String.into()),
-        format: Some("password".to_owned()),
+        format: Some(format.to_owned()),
         ..SchemaObject::default()
     }
 }

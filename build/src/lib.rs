@@ -9,7 +9,9 @@
 //!
 //! It reads the files it is given, writes to `OUT_DIR` and touches nothing else: no network, no other folder.
 
+mod adopt;
 mod check;
+mod choices;
 mod complaint;
 mod document;
 mod door;
@@ -19,19 +21,92 @@ mod facts;
 mod generate;
 mod limits;
 mod names;
+mod outside;
 mod pattern;
 mod prepare;
 mod quiet;
 mod reach;
+mod read;
 mod send;
 mod shape;
 
+pub use adopt::{Kind, Report, Row};
 pub use complaint::Complaint;
-pub use door::{Error, Result, Source, document};
+pub use door::{Error, Made, Result, Source, document};
 
 use complaint::Found;
 use document::Document;
 use reach::Reach;
+
+/// The Rust code of a published document, and what became of it.
+///
+/// # Errors
+/// What no code can be made of: one sentence each.
+fn published(name: &str, file: &str, root: serde_json::Value) -> Found<(String, Report)> {
+    let (root, mut report) = adopt::adopt(file, root)?;
+    let mut document = Document::of(file, root, false);
+    check::adopted(&document)?;
+    let made = match attempt(name, &document) {
+        Ok(made) => made,
+        Err(_) => {
+            without_what_fails(name, &mut document, &mut report);
+            attempt(name, &document)?
+        }
+    };
+    let title = document::text(&document.root["info"]["title"]).lines().next().unwrap_or_default();
+    let made = outside::named_from_without(made, name, title).or_else(|why| {
+        complaint::complain(file, "", format!("the code cannot be named from without ({why})"), "report this")
+    })?;
+    let head = format!("// Made by keyway-build from {file}. Changes belong there.\n\n");
+    Ok((head + &prettyplease::unparse(&made), report))
+}
+
+fn attempt(name: &str, document: &Document) -> Found<syn::File> {
+    let limits = limits::of(document)?;
+    let reach = Reach::of(document);
+    let copy = prepare::generators_copy(document, &reach);
+    let mut code = generate::code(name, document, &reach, copy)?;
+    facade::dress(&mut code, document, &reach)?;
+    enums::add(&mut code, document, &reach)?;
+    choices::add(&mut code, document, &reach)?;
+    facts::add(&mut code, document, &reach, &limits)?;
+    facade::check(&code, document)?;
+    Ok(code)
+}
+
+/// What the generator cannot express is found operation by operation, and left out.
+fn without_what_fails(name: &str, document: &mut Document, report: &mut Report) {
+    let all: Vec<(String, String)> =
+        document.operations().map(|operation| (operation.path.to_owned(), operation.method.to_owned())).collect();
+    let whole = document.root["paths"].take();
+    let mut groups = vec![all.as_slice()];
+    let mut kept = Vec::new();
+    while let Some(group) = groups.pop() {
+        document.root["paths"] = only(&whole, group.iter());
+        let Err(why) = attempt(name, document) else {
+            kept.extend(group);
+            continue;
+        };
+        if let [(path, method)] = group {
+            let why = why.first().map(|complaint| complaint.what.clone()).unwrap_or_default();
+            report.typed -= 1;
+            report.note(Kind::LeftOut, why, &format!("{} {path}", method.to_uppercase()));
+        } else {
+            let (one, other) = group.split_at(group.len() / 2);
+            groups.extend([one, other]);
+        }
+    }
+    document.root["paths"] = only(&whole, kept.into_iter());
+}
+
+/// These operations of a document.
+fn only<'a>(paths: &serde_json::Value, operations: impl Iterator<Item = &'a (String, String)>) -> serde_json::Value {
+    let mut chosen = serde_json::json!({});
+    for (path, method) in operations {
+        chosen[path][method] = paths[path][method].clone();
+    }
+    chosen
+}
 
 /// The Rust code of a surface, made from the text of its document.
 ///
@@ -47,7 +122,7 @@ fn surface(name: &str, file: &str, text: &str) -> Found<String> {
     let copy = prepare::generators_copy(&document, &reach);
     let mut code = generate::code(name, &document, &reach, copy)?;
     facade::dress(&mut code, &document, &reach)?;
-    enums::add(&mut code, name, &document, &reach)?;
+    enums::add(&mut code, &document, &reach)?;
     facts::add(&mut code, &document, &reach, &limits)?;
     facade::check(&code, &document)?;
 

@@ -4,9 +4,10 @@
 
 use super::{
     complaint::{Complaints, Found},
-    document::{Document, Operation, children, list, members, reference, schema_name, text},
+    document::{Document, Operation, children, list, members, reference, schema_name, text, wire_name},
     pattern,
     prepare::is_set_by_us,
+    reach::is_choice,
 };
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
@@ -44,6 +45,9 @@ pub(crate) struct Rule {
     members: Vec<(String, Rule)>,
 }
 
+/// Limits further down than that are the vendor's to check: the tables would be larger than the document.
+const DEEPEST: usize = 5;
+
 /// Limits that nobody would check.
 const UNCHECKED: &[&str] =
     &["exclusiveMinimum", "exclusiveMaximum", "multipleOf", "uniqueItems", "minProperties", "maxProperties"];
@@ -66,7 +70,8 @@ impl<'d> Reader<'d> {
     fn read(&mut self, operation: Operation<'d>) {
         let place = operation.place();
         let mut found = OperationLimits::default();
-        if let Some((_, schema)) = operation.bodies(self.document).first() {
+        let is_json = self.document.resolve(&operation.value["requestBody"]).get("x-body").is_none();
+        if let Some((_, schema)) = operation.bodies(self.document).first().filter(|_| is_json) {
             found.body = self.rule(&place, schema, &mut Vec::new());
         }
         for parameter in operation.parameters(self.document) {
@@ -103,10 +108,12 @@ impl<'d> Reader<'d> {
         rule.values = values.and_then(|values| self.rule(operation, values, path)).map(Box::new);
         for (name, member) in members(&schema["properties"]) {
             let below = self.rule(operation, member, path);
-            rule.members.extend(below.map(|below| (name.to_owned(), below)));
+            rule.members.extend(below.map(|below| (wire_name(name, member).to_owned(), below)));
         }
-        for key in ["allOf", "oneOf", "anyOf"] {
-            for part in list(&schema[key]) {
+        // The limits of one alternative are none of another's.
+        let keys: &[&str] = if is_choice(schema) { &["allOf"] } else { &["allOf", "oneOf", "anyOf"] };
+        for key in keys {
+            for part in list(&schema[*key]) {
                 // Alternatives are of different JSON types, so that the limits of one never meet another.
                 rule.add(self.rule(operation, part, path));
             }
@@ -118,10 +125,13 @@ impl<'d> Reader<'d> {
         let schema = self.document.schema(name);
         if path.contains(&name) {
             // A table cannot contain itself. Without a limit inside there is nothing to check for ever.
-            if is_limited(self.document, schema, &mut BTreeSet::new()) {
+            if self.document.own && is_limited(self.document, schema, &mut BTreeSet::new()) {
                 let what = format!("schema `{name}` contains itself and has limits");
                 self.complaints.add(operation, what, "describe the limits in words instead");
             }
+            return None;
+        }
+        if !self.document.own && path.len() >= DEEPEST {
             return None;
         }
         path.push(name);

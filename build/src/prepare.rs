@@ -2,6 +2,7 @@
 //! and holds only what is meant to become code.
 
 use super::{
+    adopt::parameters::names_in,
     document::{Document, JSON, Operation, contents, essence, is_secret, list, members, text},
     facts,
     reach::{Reach, all_members, is_named_type},
@@ -12,8 +13,10 @@ use serde_json::{Map, Value, json};
 pub(crate) fn generators_copy(document: &Document, reach: &Reach) -> Value {
     let mut paths = Map::new();
     for operation in document.operations().filter(|operation| !operation.is_hand_written()) {
-        let path = paths.entry(operation.path).or_insert_with(|| json!({}));
-        path[operation.method] = prepared(document, reach, operation);
+        let (path, method) =
+            if document.own { (operation.path.to_owned(), operation.method) } else { address(operation) };
+        let path = paths.entry(path).or_insert_with(|| json!({}));
+        path[method] = prepared(document, reach, operation);
     }
     json!({
         "openapi": "3.0.3",
@@ -25,6 +28,20 @@ pub(crate) fn generators_copy(document: &Document, reach: &Reach) -> Value {
         "paths": paths,
         "components": { "schemas": components(document, reach) },
     })
+}
+
+/// A path and a method that the generator can express, whatever the document's are: `send` puts those in their place.
+fn address(operation: Operation<'_>) -> (String, &str) {
+    let names = names_in(operation.path);
+    let setters = names.iter().map(|name| format!("/{{{}}}", setter_of_path_name(operation, name)));
+    let method = if ["options", "trace"].contains(&operation.method) { "post" } else { operation.method };
+    (format!("/{}{}", operation.id(), setters.collect::<String>()), method)
+}
+
+/// The setter of a name in the path.
+pub(crate) fn setter_of_path_name<'d>(operation: Operation<'d>, name: &'d str) -> &'d str {
+    let parameters = list(&operation.value["parameters"]).iter();
+    parameters.filter(|p| p["in"] == "path" && p["name"] == name).find_map(|p| p["x-setter"].as_str()).unwrap_or(name)
 }
 
 fn components(document: &Document, reach: &Reach) -> Map<String, Value> {
@@ -66,7 +83,7 @@ fn parameters(shaper: Shaper<'_>, parameter: &Value) -> Vec<Value> {
         return Vec::new();
     }
     let schema = shaper.document.resolve(&parameter["schema"]);
-    if parameter["in"] == "query" && schema["properties"].is_object() {
+    if shaper.document.own && parameter["in"] == "query" && schema["properties"].is_object() {
         return query_members(shaper, parameter, schema);
     }
     vec![copied(shaper, parameter, &parameter["name"], parameter["required"] == true, &parameter["schema"])]
@@ -87,6 +104,7 @@ fn copied(shaper: Shaper<'_>, parameter: &Value, name: &Value, required: bool, s
     let mut copy = shaper.shape(schema);
     // A parameter that is null is left out.
     copy.as_object_mut().map(|copy| copy.remove("nullable"));
+    let name = parameter.get("x-setter").unwrap_or(name);
     json!({ "name": name, "in": parameter["in"], "required": required, "schema": copy })
 }
 
@@ -111,6 +129,14 @@ fn chosen_tenant(header: &Value) -> Value {
 /// Every success as one: the check has made sure that their bodies agree.
 fn success(document: &Document, reach: &Reach, operation: Operation<'_>) -> Value {
     let shaper = Shaper { document, reach, side: Side::Answer };
+    if let Some(answer) = operation.value.get("x-answer") {
+        let schema = match text(&answer["kind"]) {
+            "json" | "maybe" => shaper.shape(&answer["schema"]),
+            "text" => json!({ "type": "string" }),
+            _ => return json!({ "description": "Success." }),
+        };
+        return json!({ "description": "Success.", "content": { JSON: { "schema": schema } } });
+    }
     let successes = operation.successes(document);
     let bodies = successes.iter().flat_map(|(_, response)| contents(response));
     match bodies.map(|(_, schema)| schema).next() {

@@ -25,6 +25,7 @@ impl Reach {
             for (_, schema) in operation.bodies(document) {
                 follow(document, schema, &mut reach.requests);
             }
+            follow(document, &operation.value["x-answer"]["schema"], &mut reach.answers);
             for (_, response) in operation.responses(document) {
                 members(&response["content"])
                     .for_each(|(_, content)| follow(document, &content["schema"], &mut reach.answers));
@@ -83,6 +84,16 @@ fn follow(document: &Document, schema: &Value, seen: &mut BTreeSet<String>) {
     children(schema).into_iter().for_each(|(_, child)| follow(document, child, seen));
 }
 
+/// A choice between alternatives that differ by more than their JSON type.
+pub(crate) fn is_choice(schema: &Value) -> bool {
+    schema.get("x-choice").is_some()
+}
+
+/// A member that only answers have, or only requests.
+fn is_one_sided(member: &Value) -> bool {
+    member["readOnly"] == true || member["writeOnly"] == true
+}
+
 /// Whether a lenient reading of `schema`, or of anything below it, differs from a strict one.
 fn is_relaxed<'d>(document: &'d Document, schema: &'d Value, path: &mut Vec<&'d str>) -> bool {
     if let Some(name) = reference(schema).and_then(schema_name) {
@@ -95,11 +106,17 @@ fn is_relaxed<'d>(document: &'d Document, schema: &'d Value, path: &mut Vec<&'d 
     if essential_names(document, schema).len() != list(&schema["required"]).len() {
         return true;
     }
+    if members(&schema["properties"]).any(|(_, member)| is_one_sided(member)) {
+        return true;
+    }
     children(schema).into_iter().any(|(_, child)| is_relaxed(document, child, path))
 }
 
 /// The required members of an answer that really must be there: those marked `x-essential` and the way to them.
 pub(crate) fn essential_names<'d>(document: &'d Document, schema: &'d Value) -> Vec<&'d str> {
+    if !document.has_essentials {
+        return Vec::new();
+    }
     let required = list(&schema["required"]).iter().map(text);
     let all = all_members(document, schema);
     let is_essential = |name: &&str| {
@@ -110,6 +127,9 @@ pub(crate) fn essential_names<'d>(document: &'d Document, schema: &'d Value) -> 
 
 /// Whether this, or something below it, is marked `x-essential`.
 pub(crate) fn leads_to_essential<'d>(document: &'d Document, schema: &'d Value, path: &mut Vec<&'d str>) -> bool {
+    if !document.has_essentials {
+        return false;
+    }
     if schema["x-essential"] == true {
         return true;
     }

@@ -4,11 +4,13 @@
 //! status. We keep what makes the request and replace the rest: Keyway sends, and only a success comes back.
 
 use super::{
-    document::{Document, Operation},
-    facts,
+    adopt::parameters::names_in,
+    document::{Document, Operation, list, text},
+    prepare::setter_of_path_name,
 };
 use proc_macro2::Literal;
-use quote::{ToTokens, quote};
+use quote::{ToTokens, format_ident, quote};
+use serde_json::Value;
 use syn::{
     Expr, ExprMethodCall, ImplItemFn, Local, Pat, Stmt, parse_quote,
     visit_mut::{self, VisitMut},
@@ -16,7 +18,12 @@ use syn::{
 
 /// # Errors
 /// What of the generated function has a form that we do not know.
-pub(crate) fn rewrite(function: &mut ImplItemFn, document: &Document, operation: Operation<'_>) -> Result<(), String> {
+pub(crate) fn rewrite(
+    function: &mut ImplItemFn,
+    document: &Document,
+    operation: Operation<'_>,
+    row: usize,
+) -> Result<(), String> {
     let answer = answer_type(function).ok_or("the answer of the generated `send` has a form we do not know")?;
     let is_empty = quote!(#answer).to_string() == "()";
     let mut statements = std::mem::take(&mut function.block.stmts);
@@ -33,6 +40,8 @@ pub(crate) fn rewrite(function: &mut ImplItemFn, document: &Document, operation:
         statements.retain(|statement| local_name(statement).is_none_or(|name| name != "header_map"));
     }
     let mut runtime = Runtime {
+        document,
+        operation,
         path_names: operation.names_in_path(),
         has_headers: statements.iter().any(appends_a_header),
         trouble: None,
@@ -43,9 +52,23 @@ pub(crate) fn rewrite(function: &mut ImplItemFn, document: &Document, operation:
     }
 
     let id = super::names::snake(operation.id());
-    let row = Literal::usize_unsuffixed(facts::position(document, operation));
+    let row = Literal::usize_unsuffixed(row);
     let is_anything = quote!(#answer).to_string() == quote!(::serde_json::Value).to_string();
+    let kind = operation.value["x-answer"]["kind"].as_str().unwrap_or_default();
+    let call = match kind {
+        "text" => quote!(call_for),
+        "bytes" => quote!(download),
+        _ => quote!(call),
+    };
+    let answer = match kind {
+        "maybe" => parse_quote!(::std::option::Option<#answer>),
+        "bytes" => parse_quote!(crate::Download),
+        _ => answer,
+    };
     let decode = match (is_empty, is_anything) {
+        _ if kind == "maybe" => quote!(crate::http::runtime::ResponseValue::maybe(answer)),
+        _ if kind == "text" => quote!(crate::http::runtime::ResponseValue::text(answer)),
+        _ if kind == "bytes" => quote!(Ok(answer)),
         (true, _) => quote!(Ok(crate::http::runtime::ResponseValue::empty(answer))),
         (_, true) => quote!(crate::http::runtime::ResponseValue::anything(answer)),
         _ => quote!(crate::http::runtime::ResponseValue::from_answer(answer)),
@@ -63,7 +86,7 @@ pub(crate) fn rewrite(function: &mut ImplItemFn, document: &Document, operation:
             let keyway_timeout = self.keyway_timeout;
             let sent: ::std::result::Result<_, crate::Error> = async move {
                 #(#statements)*
-                let answer = crate::http::runtime::call(&#client.inner, #request, &super::FACTS[#row], keyway_timeout).await?;
+                let answer = crate::http::runtime::#call(&#client.inner, #request, &super::FACTS[#row], keyway_timeout).await?;
                 #decode
             }
             .await;
@@ -142,6 +165,8 @@ fn appends_a_header(statement: &Stmt) -> bool {
 
 /// Puts our functions in the place of the generator's.
 struct Runtime<'d> {
+    document: &'d Document,
+    operation: Operation<'d>,
     path_names: Vec<&'d str>,
     has_headers: bool,
     trouble: Option<String>,
@@ -162,7 +187,7 @@ impl VisitMut for Runtime<'_> {
         while let Some(shorter) = self.without_call(expression) {
             *expression = shorter;
         }
-        if let Some(ours) = replacement(expression) {
+        if let Some(ours) = self.as_documented(expression).or_else(|| replacement(expression)) {
             *expression = ours;
         }
         visit_mut::visit_expr_mut(self, expression);
@@ -186,6 +211,10 @@ impl VisitMut for Runtime<'_> {
             self.trouble = Some("the URL is put together in a form we do not know".to_owned());
             return;
         };
+        if !self.document.own {
+            call.tokens = self.url(&arguments.into_iter().collect::<Vec<_>>());
+            return;
+        }
         let values = arguments.iter_mut().skip(2);
         for (value, name) in values.zip(&self.path_names) {
             if let Expr::Call(encode) = value
@@ -198,13 +227,128 @@ impl VisitMut for Runtime<'_> {
     }
 }
 
-impl Runtime<'_> {
+impl<'d> Runtime<'d> {
+    /// The URL as the document has it, whatever the generator was told.
+    fn url(&self, arguments: &[Expr]) -> proc_macro2::TokenStream {
+        let names = names_in(self.operation.path);
+        let raw = |name: &str| {
+            let at = names.iter().position(|known| *known == name)?;
+            let Expr::Call(encode) = arguments.get(at + 2)? else { return None };
+            encode.args.first()
+        };
+        let mut template = "{}".to_owned();
+        let mut values = Vec::new();
+        let mut rest = self.operation.path;
+        while let Some((text, after)) = rest.split_once('{') {
+            let Some((name, after)) = after.split_once('}') else { break };
+            template.push_str(&plain_text(text));
+            match raw(name) {
+                Some(raw) => {
+                    let setter = setter_of_path_name(self.operation, name);
+                    template.push_str("{}");
+                    values.push(quote!(crate::http::runtime::encode_path(#setter, #raw)?));
+                }
+                None => template.push_str(&plain_text(name)),
+            }
+            rest = after;
+        }
+        template.push_str(&plain_text(rest));
+        let base = arguments.get(1);
+        quote!(#template, #base, #(#values),*)
+    }
+
+    /// Names, styles, methods and media types of a document that is not ours are put where the generator's stand.
+    fn as_documented(&self, expression: &Expr) -> Option<Expr> {
+        if self.document.own {
+            return None;
+        }
+        match expression {
+            Expr::Call(call) => self.query(call),
+            Expr::MethodCall(call) => self.header(call).or_else(|| self.method(call)).or_else(|| self.body(call)),
+            _ => None,
+        }
+    }
+
+    fn parameter(&self, place: &str, literal: &Expr) -> Option<&'d Value> {
+        let Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(setter), .. }) = literal else { return None };
+        let setter = setter.value();
+        list(&self.operation.value["parameters"]).iter().find(|p| p["in"] == place && p["x-setter"] == setter.as_str())
+    }
+
+    fn query(&self, call: &syn::ExprCall) -> Option<Expr> {
+        let path = &call.func;
+        if quote!(#path).to_string() != "progenitor_client :: QueryParam :: new" {
+            return None;
+        }
+        let parameter = self.parameter("query", call.args.first()?)?;
+        let (name, value) = (text(&parameter["name"]), call.args.iter().nth(1)?);
+        Some(match parameter["x-style"].as_str() {
+            Some(style) => {
+                let style = format_ident!("{}", super::names::pascal(style));
+                parse_quote!(crate::http::runtime::QueryParam::styled(#name, #value, crate::http::runtime::Style::#style))
+            }
+            None => parse_quote!(crate::http::runtime::QueryParam::new(#name, #value)),
+        })
+    }
+
+    fn header(&self, call: &ExprMethodCall) -> Option<Expr> {
+        if call.method != "append" {
+            return None;
+        }
+        let name = text(&self.parameter("header", call.args.first()?)?["name"]);
+        let (receiver, value) = (&call.receiver, header_text(call.args.iter().nth(1)?)?);
+        Some(parse_quote!(#receiver.append(
+            crate::http::runtime::header_name(#name)?,
+            crate::http::runtime::header_value(#name, &#value)?
+        )))
+    }
+
+    fn method(&self, call: &ExprMethodCall) -> Option<Expr> {
+        let method = self.operation.method;
+        if call.method != "post" || !["options", "trace"].contains(&method) {
+            return None;
+        }
+        let (receiver, url) = (&call.receiver, &call.args);
+        let method = format_ident!("{}", method.to_uppercase());
+        Some(parse_quote!(#receiver.request(::reqwest::Method::#method, #url)))
+    }
+
+    fn body(&self, call: &ExprMethodCall) -> Option<Expr> {
+        let request = self.document.resolve(&self.operation.value["requestBody"]);
+        if call.method != "json" {
+            return None;
+        }
+        let (receiver, body) = (&call.receiver, &call.args);
+        let media_type = text(&request["x-media-type"]);
+        match text(&request["x-body"]) {
+            "multipart" => Some(parse_quote!(crate::http::runtime::multipart(#receiver, #body)?)),
+            "text" => Some(parse_quote!(crate::http::runtime::plain(#receiver, #media_type, #body))),
+            "bytes" => Some(parse_quote!(crate::http::runtime::bytes(#receiver, #media_type, #body))),
+            _ if !media_type.is_empty() => {
+                Some(parse_quote!(crate::http::runtime::json_as(#receiver, #media_type, #body)))
+            }
+            _ => None,
+        }
+    }
+
     /// The request without a header that `runtime::call` sets on every request, and without the empty map of headers.
     fn without_call(&self, expression: &Expr) -> Option<Expr> {
         let Expr::MethodCall(call) = expression else { return None };
         let is_needless = call.method == "header" || (call.method == "headers" && !self.has_headers);
         is_needless.then(|| (*call.receiver).clone())
     }
+}
+
+/// Text of a path in a format string, with what no URL may hold encoded.
+fn plain_text(text: &str) -> String {
+    let encoded = text.chars().map(|c| match c {
+        '{' => "%7B".to_owned(),
+        '}' => "%7D".to_owned(),
+        '"' | '<' | '>' | '\\' | '^' | '`' | '|' | ' ' => format!("%{:02X}", u32::from(c)),
+        c if c.is_control() => String::new(),
+        c => c.to_string(),
+    });
+    encoded.collect()
 }
 
 fn replacement(expression: &Expr) -> Option<Expr> {

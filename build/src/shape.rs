@@ -1,8 +1,8 @@
 //! The generator's copy of a schema: only what makes a type. Limits, defaults, examples and formats stay behind.
 
 use super::{
-    document::{Document, has_members, is_secret, list, members, reference, schema_name, text},
-    reach::{Reach, essential_names, is_named_type, is_open_enum, is_union},
+    document::{Document, has_members, is_file, is_secret, list, members, reference, schema_name, text},
+    reach::{Reach, essential_names, is_choice, is_named_type, is_open_enum, is_union},
 };
 use serde_json::{Map, Value, json};
 
@@ -67,6 +67,10 @@ impl Shaper<'_> {
     }
 
     fn kind(&self, schema: &Value) -> Value {
+        if is_choice(schema) {
+            // Ours stands in its place: see `choices`.
+            return json!({ "type": "object" });
+        }
         if is_union(schema) {
             return self.union(schema);
         }
@@ -79,6 +83,12 @@ impl Shaper<'_> {
         if is_open_enum(schema) {
             return json!({ "type": "string" });
         }
+        if !self.document.own && is_file(schema) {
+            return json!({ "type": "string", "format": "binary" });
+        }
+        if schema["format"] == "uint64" {
+            return json!({ "type": "integer", "format": "uint64" });
+        }
         match text(&schema["type"]) {
             "array" => json!({ "type": "array", "items": self.shape(&schema["items"]) }),
             "object" => self.object(schema),
@@ -90,8 +100,12 @@ impl Shaper<'_> {
 
     fn object(&self, schema: &Value) -> Value {
         let of_member = |(name, value)| (name, self.member(value));
-        let mut properties: Map<String, Value> =
-            members(&schema["properties"]).map(of_member).map(|(name, value)| (String::from(name), value)).collect();
+        let is_ours = |(_, member): &(&str, &Value)| !self.is_of_the_other_side(member);
+        let mut properties: Map<String, Value> = members(&schema["properties"])
+            .filter(is_ours)
+            .map(of_member)
+            .map(|(name, value)| (String::from(name), value))
+            .collect();
         let mut copy = json!({ "type": "object" });
         let required = self.required(schema);
         if self.side == Side::Request {
@@ -102,10 +116,13 @@ impl Shaper<'_> {
             copy["required"] = json!(required);
         }
         match schema.get("additionalProperties") {
-            Some(values) if properties.is_empty() && values.is_object() => {
+            // A document of ours says `true` where it means that unknown members are passed over.
+            Some(values) if values.is_object() && (properties.is_empty() || !self.document.own) => {
                 copy["additionalProperties"] = self.shape(values)
             }
-            Some(Value::Bool(true)) if properties.is_empty() => copy["additionalProperties"] = json!(true),
+            Some(Value::Bool(true)) if properties.is_empty() || !self.document.own => {
+                copy["additionalProperties"] = json!(true)
+            }
             // An object without members: `false` makes the generator write a struct, not a map. The facade takes the
             // ban on unknown members out again.
             _ if properties.is_empty() && has_members(schema) => copy["additionalProperties"] = json!(false),
@@ -130,10 +147,20 @@ impl Shaper<'_> {
     }
 
     fn required<'s>(&'s self, schema: &'s Value) -> Vec<&'s str> {
+        let is_ours = |name: &&str| !self.is_of_the_other_side(&schema["properties"][*name]);
         match self.side {
-            Side::Request => list(&schema["required"]).iter().map(text).collect(),
-            Side::Answer => essential_names(self.document, schema),
+            Side::Request => list(&schema["required"]).iter().map(text).filter(is_ours).collect(),
+            Side::Answer => essential_names(self.document, schema).into_iter().filter(is_ours).collect(),
         }
+    }
+
+    /// Whether a member stands in answers alone, and this is a request, or the other way round.
+    fn is_of_the_other_side(&self, member: &Value) -> bool {
+        let mark = match self.side {
+            Side::Request => "readOnly",
+            Side::Answer => "writeOnly",
+        };
+        member[mark] == true
     }
 
     /// The check has seen to it that every alternative is another JSON type; the title names the variant after it.

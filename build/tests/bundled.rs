@@ -35,7 +35,8 @@ fn merge(target: &mut Value, patch: Value) {
 
 /// The sentences of a refusal, one per line.
 fn refusal(text: &str) -> String {
-    let error = keyway_build::document(FILE).text(text).code("small").expect_err("the document is refused");
+    let error =
+        keyway_build::document(FILE).inside_keyway().text(text).make("small").expect_err("the document is refused");
     assert!(matches!(error, Error::Document(_)), "{error}");
     error.to_string()
 }
@@ -48,7 +49,9 @@ fn refusal_of(case: &str) -> String {
 
 /// The code of the good document, without what only lays it out: blanks and last commas.
 fn code() -> String {
-    squeezed(&keyway_build::document(FILE).text(read("good")).code("small").expect("a good document"))
+    squeezed(
+        &keyway_build::document(FILE).inside_keyway().text(read("good")).make("small").expect("a good document").code,
+    )
 }
 
 fn squeezed(text: &str) -> String {
@@ -321,7 +324,14 @@ fn enums_are_open() {
 fn code_with(patch: Value) -> String {
     let mut document: Value = serde_json::from_str(&read("good")).expect("JSON");
     merge(&mut document, patch);
-    squeezed(&keyway_build::document(FILE).text(document.to_string()).code("small").expect("a good document"))
+    squeezed(
+        &keyway_build::document(FILE)
+            .inside_keyway()
+            .text(document.to_string())
+            .make("small")
+            .expect("a good document")
+            .code,
+    )
 }
 
 #[test]

@@ -4,32 +4,32 @@ use std::{any::Any, ops::RangeInclusive, sync::Arc};
 
 /// How an operation is to be called. Everything here comes from the document; nothing is decided here.
 #[derive(Debug)]
-pub(crate) struct Facts {
+pub struct Facts {
     /// The operation's id in snake_case, as the generated builder is called.
-    pub(crate) operation: &'static str,
-    pub(crate) method: &'static str,
+    pub operation: &'static str,
+    pub method: &'static str,
     /// The path template below the platform's root, server path included: what may be shown instead of a URL.
-    pub(crate) path: &'static str,
+    pub path: &'static str,
     /// Whose session may call it; empty = no credentials are sent.
-    pub(crate) roles: &'static [Role],
+    pub roles: &'static [Role],
     /// May the same request be sent again when the outcome of the first is unknown?
-    pub(crate) resend: bool,
-    pub(crate) secret_url: bool,
-    pub(crate) certainty: Certainty,
-    pub(crate) step: Step,
-    pub(crate) tenant: TenantHeader,
+    pub resend: bool,
+    pub secret_url: bool,
+    pub certainty: Certainty,
+    pub step: Step,
+    pub tenant: TenantHeader,
     /// The program's own id and secret open it, and no session does.
-    pub(crate) client: bool,
+    pub client: bool,
     /// Typed bodies of the documented failures.
-    pub(crate) failures: &'static [Failure],
+    pub failures: &'static [Failure],
     /// The documented answers, by status, and what stands in each; the first that covers a status counts.
-    pub(crate) answers: &'static [(RangeInclusive<u16>, &'static Shape)],
+    pub answers: &'static [(RangeInclusive<u16>, &'static Shape)],
     /// Limits of the JSON or form body, if it has any.
-    pub(crate) body: Option<&'static Rule>,
+    pub body: Option<&'static Rule>,
     /// Limits of path, query and header parameters.
-    pub(crate) parameters: &'static [Parameter],
+    pub parameters: &'static [Parameter],
     /// A member that must have this value in a 200 for the call to have succeeded: (member, value).
-    pub(crate) success: Option<(&'static str, &'static str)>,
+    pub success: Option<(&'static str, &'static str)>,
 }
 
 /// What is known of a call that no document describes.
@@ -53,17 +53,19 @@ pub(crate) static FREE: Facts = Facts {
 
 /// Whose session an operation needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Role {
+pub enum Role {
     User,
     Service,
     Module,
     /// No session at all: a key that travels with every call as it is.
     Key,
+    /// Whatever session there is: the document does not tell one from another.
+    Any,
 }
 
 /// How sure the document is of an operation's method and path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Certainty {
+pub enum Certainty {
     Documented,
     ExampleOnly,
     VendorSource,
@@ -74,7 +76,7 @@ pub(crate) enum Certainty {
 
 /// The part an operation plays in the life of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Step {
+pub enum Step {
     Call,
     SignIn,
     Renew,
@@ -84,32 +86,32 @@ pub(crate) enum Step {
 
 /// Whether an operation declares the header that selects the tenant, and its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum TenantHeader {
+pub enum TenantHeader {
     Undeclared,
     Optional(&'static str),
     Required(&'static str),
 }
 
 /// A vendor's typed error body, whatever its type.
-pub(crate) type Detail = Arc<dyn Any + Send + Sync>;
+pub type Detail = Arc<dyn Any + Send + Sync>;
 
 /// A documented failure: the statuses it covers and the type of its body.
 #[derive(Debug)]
-pub(crate) struct Failure {
-    pub(crate) from: u16,
-    pub(crate) to: u16,
-    pub(crate) decode: fn(&[u8]) -> Option<Detail>,
+pub struct Failure {
+    pub from: u16,
+    pub to: u16,
+    pub decode: fn(&[u8]) -> Option<Detail>,
 }
 
 /// What the table names as [`Failure::decode`]: `None` if the body is not of the documented shape.
-pub(crate) fn decode<T: DeserializeOwned + Any + Send + Sync>(body: &[u8]) -> Option<Detail> {
+pub fn decode<T: DeserializeOwned + Any + Send + Sync>(body: &[u8]) -> Option<Detail> {
     let value: T = serde_json::from_slice(body).ok()?;
     Some(Arc::new(value))
 }
 
 /// What a document knows of a JSON value, by the names of its members.
 #[derive(Debug)]
-pub(crate) enum Shape {
+pub enum Shape {
     /// Nothing is said about it, or nothing that matters here.
     Anything,
     /// An object with these members, sorted by name.
@@ -120,15 +122,15 @@ pub(crate) enum Shape {
 
 /// A limited parameter.
 #[derive(Debug)]
-pub(crate) struct Parameter {
-    pub(crate) place: Place,
-    pub(crate) name: &'static str,
-    pub(crate) rule: Rule,
+pub struct Parameter {
+    pub place: Place,
+    pub name: &'static str,
+    pub rule: Rule,
 }
 
 /// Where a parameter stands in the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
+pub enum Place {
     Path,
     Query,
     Header,
@@ -136,24 +138,24 @@ pub(crate) enum Place {
 
 /// The limits of one value, checked before it is sent. Lengths are in characters, as JSON Schema counts them.
 #[derive(Debug)]
-pub(crate) struct Rule {
-    pub(crate) min_length: Option<usize>,
-    pub(crate) max_length: Option<usize>,
-    pub(crate) min_items: Option<usize>,
-    pub(crate) max_items: Option<usize>,
-    pub(crate) minimum: Option<f64>,
-    pub(crate) maximum: Option<f64>,
-    pub(crate) uuid: bool,
-    pub(crate) pattern: Option<&'static Pattern>,
-    pub(crate) items: Option<&'static Rule>,
+pub struct Rule {
+    pub min_length: Option<usize>,
+    pub max_length: Option<usize>,
+    pub min_items: Option<usize>,
+    pub max_items: Option<usize>,
+    pub minimum: Option<f64>,
+    pub maximum: Option<f64>,
+    pub uuid: bool,
+    pub pattern: Option<&'static Pattern>,
+    pub items: Option<&'static Rule>,
     /// Limits of the values of a map, whatever their names.
-    pub(crate) values: Option<&'static Rule>,
-    pub(crate) members: &'static [(&'static str, Rule)],
+    pub values: Option<&'static Rule>,
+    pub members: &'static [(&'static str, Rule)],
 }
 
 impl Rule {
     /// No limit at all: what the build script's tables start from.
-    pub(crate) const ANY: Rule = Rule {
+    pub const ANY: Rule = Rule {
         min_length: None,
         max_length: None,
         min_items: None,
@@ -171,13 +173,13 @@ impl Rule {
 /// An anchored `^prefix[class]{min,max}$`: every documented pattern is of this shape, so no regex engine is carried
 /// along.
 #[derive(Debug)]
-pub(crate) struct Pattern {
+pub struct Pattern {
     /// As the document prints it, for the message.
-    pub(crate) source: &'static str,
+    pub source: &'static str,
     /// Plain text in front of the class, mostly empty.
-    pub(crate) prefix: &'static str,
+    pub prefix: &'static str,
     /// The characters allowed, as sorted inclusive ranges.
-    pub(crate) ranges: &'static [(char, char)],
-    pub(crate) min: usize,
-    pub(crate) max: Option<usize>,
+    pub ranges: &'static [(char, char)],
+    pub min: usize,
+    pub max: Option<usize>,
 }

@@ -2,25 +2,32 @@
 
 pub(crate) mod answer;
 pub(crate) mod authorize;
+pub(crate) mod choice;
 #[cfg_attr(not(feature = "orderingstack"), allow(dead_code, reason = "not every surface speaks OAuth"))]
 pub(crate) mod client_id;
 pub(crate) mod cookies;
 pub(crate) mod drift;
-#[allow(dead_code, reason = "it holds what documents can say, whether or not one of ours says it today")]
-pub(crate) mod facts;
+#[allow(
+    dead_code,
+    missing_docs,
+    reason = "it holds what documents can say, whether or not one of ours says it today; generated code alone names it"
+)]
+pub mod facts;
 pub(crate) mod json;
 pub(crate) mod limits;
 pub(crate) mod middlebox;
 #[cfg(feature = "middleware")]
 pub(crate) mod middleware;
+pub(crate) mod outside;
 pub(crate) mod pages;
 pub(crate) mod paths;
 pub(crate) mod replay;
 pub(crate) mod request;
-pub(crate) mod runtime;
+pub mod runtime;
 pub(crate) mod segments;
 pub(crate) mod transport;
 mod trouble;
+pub(crate) mod upload;
 
 use crate::{
     Error, ErrorKind, Retry, Secret, Session, Timeouts,
@@ -64,7 +71,7 @@ pub(crate) struct Surface {
 
 /// Sends every call of one client: the typed ones and the free ones go through the same code.
 #[derive(Clone)]
-pub(crate) struct Core(Arc<Parts>);
+pub struct Core(Arc<Parts>);
 
 /// What a core is made from.
 pub(crate) struct Parts {
@@ -124,10 +131,31 @@ impl Core {
     /// request. The generated call names it in whatever fails.
     pub(crate) async fn operation(
         &self,
-        mut request: Request,
+        request: Request,
         facts: &'static Facts,
         carried: Carried,
     ) -> Result<Answer, Error> {
+        let (response, presented) = self.sent(request, facts).await?;
+        self.judged(response, facts, carried, presented).await
+    }
+
+    /// A documented operation whose success is not read here: what fails is.
+    pub(crate) async fn opened(
+        &self,
+        request: Request,
+        facts: &'static Facts,
+        carried: Carried,
+    ) -> Result<Response, Error> {
+        let (response, presented) = self.sent(request, facts).await?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let answer = self.judged(response, facts, carried, presented).await?;
+        Err(Error::unexpected_status(answer.status.as_u16()).at(facts.operation))
+    }
+
+    /// What came back, and the token that was presented to end a session.
+    async fn sent(&self, mut request: Request, facts: &'static Facts) -> Result<(Response, Option<Secret>), Error> {
         limits::check(facts, &request)?;
         self.allowed(facts)?;
         self.set_tenant(&mut request, facts)?;
@@ -135,12 +163,21 @@ impl Core {
         if let Some(content_type) = self.0.surface.content_type {
             request.headers_mut().entry(CONTENT_TYPE).or_insert(HeaderValue::from_static(content_type));
         }
-        let (response, presented) = match facts.step {
+        Ok(match facts.step {
             // A session that shall end is not renewed for it.
             Step::SignOut => self.call_as_held(request, facts).await?,
             Step::Call => (self.call(request, Some(facts)).await?, None),
             Step::SignIn | Step::Renew | Step::Challenge => (self.step(request, facts).await?, None),
-        };
+        })
+    }
+
+    async fn judged(
+        &self,
+        response: Response,
+        facts: &'static Facts,
+        carried: Carried,
+        presented: Option<Secret>,
+    ) -> Result<Answer, Error> {
         let answer = Answer::read(response).await?;
         // A 401 says that a session has ended only where its token was presented.
         let unknown = answer.status == StatusCode::UNAUTHORIZED && presented.is_some();
@@ -285,7 +322,8 @@ impl Core {
 
     /// A call that needs another role than this session's fails here, before any I/O.
     fn allowed(&self, facts: &Facts) -> Result<(), Error> {
-        if facts.roles.is_empty() || facts.roles.contains(&self.0.role) {
+        let serves = |role: &Role| *role == Role::Any || *role == self.0.role;
+        if facts.roles.is_empty() || facts.roles.iter().any(serves) {
             return Ok(());
         }
         let serves: Vec<_> = facts.roles.iter().map(|role| (self.0.surface.serves)(*role)).collect();
@@ -321,6 +359,7 @@ impl fmt::Display for Role {
             Self::Service => "service",
             Self::Module => "module",
             Self::Key => "key",
+            Self::Any => "any",
         })
     }
 }

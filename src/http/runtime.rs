@@ -3,6 +3,11 @@
 //! It stands where the generator's own runtime would, so that generated code speaks our [`Error`] from the start and a
 //! [`Secret`] is written nowhere but into a request.
 use super::{Core, answer::Answer, facts::Facts, segments::climbs};
+pub use super::{
+    choice::{Alternative, chosen, read},
+    outside::{call_for, download},
+    upload::{bytes, json_as, multipart, plain},
+};
 use crate::{
     Error, Secret,
     secret::{take_written, writing},
@@ -10,7 +15,7 @@ use crate::{
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{
     Request, RequestBuilder, StatusCode,
-    header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue},
+    header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
 };
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
@@ -56,14 +61,15 @@ impl<T> ResponseValue<T> {
 }
 
 impl<T: DeserializeOwned> ResponseValue<T> {
-    pub(crate) fn from_answer(answer: Answer) -> Result<Self, Error> {
+    /// For operations whose success is JSON.
+    pub fn from_answer(answer: Answer) -> Result<Self, Error> {
         Ok(Self { inner: answer.value()?, status: answer.status, headers: answer.headers })
     }
 }
 
 impl ResponseValue<Value> {
     /// For operations of whose body nothing is known: where any JSON will do, nothing does as well.
-    pub(crate) fn anything(answer: Answer) -> Result<Self, Error> {
+    pub fn anything(answer: Answer) -> Result<Self, Error> {
         let inner = if answer.is_empty() { Value::Null } else { answer.json()? };
         Ok(Self { inner, status: answer.status, headers: answer.headers })
     }
@@ -71,8 +77,31 @@ impl ResponseValue<Value> {
 
 impl ResponseValue<()> {
     /// For operations whose success has no documented body: whatever comes is fine.
-    pub(crate) fn empty(answer: Answer) -> Self {
+    pub fn empty(answer: Answer) -> Self {
         Self { inner: (), status: answer.status, headers: answer.headers }
+    }
+}
+
+impl ResponseValue<String> {
+    /// For operations whose success is a text.
+    pub fn text(answer: Answer) -> Result<Self, Error> {
+        let inner = String::from_utf8(answer.body.to_vec())
+            .map_err(|_| Error::protocol("the answer is no text").with_status(answer.status.as_u16()))?;
+        Ok(Self { inner, status: answer.status, headers: answer.headers })
+    }
+}
+
+impl<T: DeserializeOwned> ResponseValue<Option<T>> {
+    /// For operations of whose successes one has a body and another has none.
+    pub fn maybe(answer: Answer) -> Result<Self, Error> {
+        let inner = if answer.is_empty() { None } else { Some(answer.value()?) };
+        Ok(Self { inner, status: answer.status, headers: answer.headers })
+    }
+}
+
+impl<T> ResponseValue<T> {
+    pub(crate) fn of(inner: T, status: StatusCode, headers: HeaderMap) -> Self {
+        Self { inner, status, headers }
     }
 }
 
@@ -100,7 +129,7 @@ impl<T> fmt::Debug for ResponseValue<T> {
 
 /// An argument that may be left out: the value itself, an [`Option`] of it, or, for texts and secrets, a `&str`.
 #[derive(Debug, Clone)]
-pub struct Optional<T>(pub(crate) Option<T>);
+pub struct Optional<T>(#[doc(hidden)] pub Option<T>);
 
 impl<T> From<T> for Optional<T> {
     fn from(value: T) -> Self {
@@ -111,6 +140,15 @@ impl<T> From<T> for Optional<T> {
 impl<T> From<Option<T>> for Optional<T> {
     fn from(value: Option<T>) -> Self {
         Self(value)
+    }
+}
+
+/// A text of which the document names some values: what may be given as a `&str` where it may be left out.
+pub trait OpenText: for<'a> From<&'a str> {}
+
+impl<T: OpenText> From<&str> for Optional<T> {
+    fn from(value: &str) -> Self {
+        Self(Some(T::from(value)))
     }
 }
 
@@ -135,7 +173,7 @@ optional_from! {
 
 /// Sends a generated operation. Every request says that it wants JSON: some servers answer HTML otherwise. `timeout` is the
 /// call's own, if it has one.
-pub(crate) fn call(
+pub fn call(
     core: &Core,
     mut request: Request,
     facts: &'static Facts,
@@ -151,7 +189,7 @@ pub(crate) fn call(
 }
 
 /// A refused argument. The generated message reads "`field` why".
-pub(crate) fn invalid_request(message: String) -> Error {
+pub fn invalid_request(message: String) -> Error {
     match message.strip_prefix('`').and_then(|rest| rest.split_once("` ")) {
         Some((field, why)) => Error::refused_field(field, why),
         None => Error::refused_field("request", message),
@@ -163,7 +201,7 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 
 /// A path value as one segment. Some values cannot be one: the URL would lead to another operation, here, or where a server
 /// has decoded it.
-pub(crate) fn encode_path(name: &str, value: &str) -> Result<String, Error> {
+pub fn encode_path(name: &str, value: &str) -> Result<String, Error> {
     let encoded = encode_segment(name, value)?;
     if climbs(value.as_bytes()) {
         return Err(Error::refused_field(name, "must hold no `.` or `..` between slashes: it is part of the path"));
@@ -172,7 +210,7 @@ pub(crate) fn encode_path(name: &str, value: &str) -> Result<String, Error> {
 }
 
 /// The vendor's own value as one segment: where it leads is the vendor's affair.
-pub(crate) fn encode_segment(name: &str, value: &str) -> Result<String, Error> {
+pub fn encode_segment(name: &str, value: &str) -> Result<String, Error> {
     match value {
         "" => Err(Error::refused_field(name, "must not be empty: it is part of the path")),
         "." | ".." => Err(Error::refused_field(name, "must not be `.` or `..`: it is part of the path")),
@@ -181,15 +219,21 @@ pub(crate) fn encode_segment(name: &str, value: &str) -> Result<String, Error> {
 }
 
 /// A header parameter. It may be a secret, so nobody is to print it.
-pub(crate) fn header_value(name: &str, value: &str) -> Result<HeaderValue, Error> {
+pub fn header_value(name: &str, value: &str) -> Result<HeaderValue, Error> {
     let mut value = HeaderValue::from_str(value)
         .map_err(|_| Error::refused_field(name, "holds a character that no header can carry"))?;
     value.set_sensitive(true);
     Ok(value)
 }
 
+/// A header's name, as the document writes it.
+pub fn header_name(name: &'static str) -> Result<HeaderName, Error> {
+    HeaderName::from_bytes(name.as_bytes()).map_err(|_| Error::refused_field(name, "is no header's name"))
+}
+
 /// A request body whose secrets may be written.
-pub(crate) struct Exposed<'a, T>(pub(crate) &'a T);
+#[derive(Debug)]
+pub struct Exposed<'a, T>(pub &'a T);
 
 impl<T: Serialize> Serialize for Exposed<'_, T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -198,29 +242,104 @@ impl<T: Serialize> Serialize for Exposed<'_, T> {
 }
 
 /// A query parameter: left out if it is `None`, repeated if it is a list.
-pub(crate) struct QueryParam<'a, T> {
+#[derive(Debug)]
+pub struct QueryParam<'a, T> {
     name: &'a str,
     value: &'a T,
+    style: Style,
+}
+
+/// How a list or an object stands in a query.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// A list as several parameters of one name.
+    Repeated,
+    /// One parameter, its values parted by commas.
+    Comma,
+    /// One parameter, its values parted by blanks.
+    Space,
+    /// One parameter, its values parted by `|`.
+    Pipe,
+    /// A parameter `name[member]` for each member.
+    Deep,
+    /// A parameter for each member, under the member's own name.
+    Members,
+    /// One parameter, as JSON.
+    Json,
 }
 
 impl<'a, T> QueryParam<'a, T> {
-    pub(crate) fn new(name: &'a str, value: &'a T) -> Self {
-        Self { name, value }
+    /// One value, or a list as several parameters of one name.
+    pub fn new(name: &'a str, value: &'a T) -> Self {
+        Self { name, value, style: Style::Repeated }
+    }
+
+    /// In a style of the document's.
+    pub fn styled(name: &'a str, value: &'a T, style: Style) -> Self {
+        Self { name, value, style }
     }
 }
 
 impl<T: Serialize> Serialize for QueryParam<'_, T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let value = serde_json::to_value(Exposed(self.value)).map_err(|_| S::Error::custom("a parameter"))?;
-        match texts(value) {
-            Some(values) => serializer.collect_seq(values.iter().map(|value| (self.name, value))),
+        let written = match self.style {
+            Style::Repeated => {
+                texts(value).map(|values| values.into_iter().map(|value| (self.name.to_owned(), value)).collect())
+            }
+            Style::Comma => Some(joined(self.name, value, ",")),
+            Style::Space => Some(joined(self.name, value, " ")),
+            Style::Pipe => Some(joined(self.name, value, "|")),
+            Style::Deep => Some(deep(self.name, value)),
+            Style::Members => match value {
+                Value::Object(members) => {
+                    Some(members.into_iter().flat_map(|(name, value)| deep(&name, value)).collect())
+                }
+                other => Some(deep(self.name, other)),
+            },
+            Style::Json if value.is_null() => Some(Vec::new()),
+            Style::Json => Some(vec![(self.name.to_owned(), value.to_string())]),
+        };
+        match written {
+            Some(pairs) => serializer.collect_seq(pairs),
             None => Err(S::Error::custom("a parameter is no single value")),
         }
     }
 }
 
+/// One parameter for all values; none if there is no value.
+fn joined(name: &str, value: Value, by: &str) -> Vec<(String, String)> {
+    let values: Vec<String> = match value {
+        Value::Object(members) => members.into_iter().flat_map(|(name, value)| [name, text(value)]).collect(),
+        Value::Array(values) => values.into_iter().map(text).collect(),
+        Value::Null => Vec::new(),
+        other => vec![text(other)],
+    };
+    if values.is_empty() { Vec::new() } else { vec![(name.to_owned(), values.join(by))] }
+}
+
+/// `name[member][member]` for whatever stands below.
+fn deep(name: &str, value: Value) -> Vec<(String, String)> {
+    match value {
+        Value::Null => Vec::new(),
+        Value::Object(members) => {
+            members.into_iter().flat_map(|(member, value)| deep(&format!("{name}[{member}]"), value)).collect()
+        }
+        Value::Array(values) => values.into_iter().map(|value| (name.to_owned(), text(value))).collect(),
+        other => vec![(name.to_owned(), text(other))],
+    }
+}
+
+/// A value as one text; what is no single value as JSON.
+fn text(value: Value) -> String {
+    match value {
+        Value::String(text) => text,
+        other => other.to_string(),
+    }
+}
+
 /// Puts `body` into the request as `application/x-www-form-urlencoded`.
-pub(crate) fn form<T: Serialize>(request: RequestBuilder, body: &T) -> Result<RequestBuilder, Error> {
+pub fn form<T: Serialize>(request: RequestBuilder, body: &T) -> Result<RequestBuilder, Error> {
     let cannot = |field: &str| Error::refused_field(field, "cannot be written into a form");
     let Ok(Value::Object(members)) = serde_json::to_value(Exposed(body)) else { return Err(cannot("body")) };
     let mut form = url::form_urlencoded::Serializer::new(String::new());
@@ -239,14 +358,15 @@ fn texts(value: Value) -> Option<Vec<String>> {
             let nested = values.into_iter().map(texts).collect::<Option<Vec<_>>>()?;
             Some(nested.into_iter().flatten().collect())
         }
-        Value::Object(_) => None,
+        // As JSON: a form has no other way for it, and no document of ours sends one.
+        object @ Value::Object(_) => Some(vec![object.to_string()]),
         Value::String(text) => Some(vec![text]),
         other => Some(vec![other.to_string()]),
     }
 }
 
 /// A list that may be `null` or hold `null`.
-pub(crate) fn list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+pub fn list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
     D: Deserializer<'de>,
     T: Deserialize<'de>,
@@ -256,7 +376,7 @@ where
 }
 
 /// A map that may be `null` or hold `null`. An empty list is an empty map: that is how PHP writes one.
-pub(crate) fn map<'de, D, T>(deserializer: D) -> Result<BTreeMap<String, T>, D::Error>
+pub fn map<'de, D, T>(deserializer: D) -> Result<BTreeMap<String, T>, D::Error>
 where
     D: Deserializer<'de>,
     T: Deserialize<'de>,
@@ -294,7 +414,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for MaybeEmpty<T> {
 }
 
 /// A value that may be `null`.
-pub(crate) fn null_is_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+pub fn null_is_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
     T: Deserialize<'de> + Default,

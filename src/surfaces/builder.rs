@@ -523,6 +523,8 @@ macro_rules! surface_client {
             }
         }
 
+        crate::http::outside::has_session!(Client);
+
         const _: () = {
             const fn promised<T: Send + Sync + Clone + 'static>() {}
             promised::<Client>();

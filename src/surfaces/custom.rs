@@ -149,6 +149,8 @@ impl ClientBuilder {
     }
 }
 
+crate::http::outside::has_session!(Client);
+
 const _: () = {
     const fn promised<T: Send + Sync + Clone + 'static>() {}
     promised::<Client>();

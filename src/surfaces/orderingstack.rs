@@ -237,7 +237,7 @@ fn serves(role: Role) -> &'static str {
     match role {
         Role::Service | Role::Key => CLIENT_CREDENTIALS,
         Role::Module => DEVICE,
-        Role::User => PASSWORD,
+        Role::User | Role::Any => PASSWORD,
     }
 }
 

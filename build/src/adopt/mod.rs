@@ -1,0 +1,294 @@
+//! A document as its vendor publishes it, brought into the form that the generator reads.
+//!
+//! Nothing is changed in place: the form is written anew, and what is not understood is not copied but told. So a keyword
+//! that nobody reads cannot be lost in silence.
+
+mod bodies;
+mod dialect;
+mod merge;
+mod operations;
+pub(crate) mod parameters;
+mod report;
+mod schemas;
+mod swagger;
+mod text;
+mod unions;
+pub(crate) mod words;
+
+pub use report::{Kind, Report, Row};
+pub(crate) use text::prose;
+
+use crate::{
+    complaint::{Found, complain},
+    document::{list, members, text as text_of},
+};
+use serde_json::{Map, Value, json};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use words::Given;
+
+/// A published document, and what of it is written already.
+struct Adopter<'d> {
+    raw: &'d Value,
+    /// OpenAPI 3.1 is JSON Schema: what stands beside a `$ref` counts there.
+    is_31: bool,
+    report: Report,
+    names: Given,
+    /// The schemas in the generator's form, by their names.
+    schemas: Map<String, Value>,
+    /// The name of what a pointer leads to.
+    named: BTreeMap<String, String>,
+    /// What is named and not written yet: pointer and name.
+    waiting: VecDeque<(String, String)>,
+    /// What has waited, or waits.
+    begun: BTreeSet<String>,
+    /// How many parts of `allOf` were looked at.
+    parts: usize,
+    /// Where we are, for the report.
+    place: String,
+}
+
+/// The document in the generator's form.
+///
+/// # Errors
+/// What no form can be made of.
+pub(crate) fn adopt(file: &str, root: Value) -> Found<(Value, Report)> {
+    let root = version(file, root)?;
+    let mut adopter = Adopter {
+        raw: &root,
+        is_31: text_of(&root["openapi"]).starts_with("3.1"),
+        report: Report::default(),
+        names: Given::default(),
+        schemas: Map::new(),
+        named: BTreeMap::new(),
+        waiting: VecDeque::new(),
+        begun: BTreeSet::new(),
+        parts: 0,
+        place: String::new(),
+    };
+    adopter.roots();
+    let server = adopter.server();
+    adopter.name_components();
+    let schemes = adopter.security_schemes();
+    let paths = adopter.paths(&server);
+    adopter.write_waiting();
+    adopter.end_circles();
+    let info = &root["info"];
+    let document = json!({
+        "openapi": "3.0.3",
+        "info": {
+            "title": prose(text_of(&info["title"])),
+            "description": prose(text_of(&info["description"])),
+            "version": "1",
+        },
+        "servers": [{ "url": server }],
+        "paths": paths,
+        "components": { "schemas": adopter.schemas, "securitySchemes": schemes },
+    });
+    Ok((document, adopter.report))
+}
+
+fn version(file: &str, root: Value) -> Found<Value> {
+    if !root.is_object() {
+        return complain(file, "", "this is no OpenAPI document: no object stands at its top", "name the right file");
+    }
+    if text_of(&root["swagger"]).starts_with("2.") {
+        return Ok(swagger::converted(root));
+    }
+    let version = text_of(&root["openapi"]);
+    if version.starts_with("3.0") || version.starts_with("3.1") {
+        return Ok(root);
+    }
+    let what = match version {
+        "" => "the document does not say that it is OpenAPI".to_owned(),
+        _ => format!("the document says that it is OpenAPI `{version}`"),
+    };
+    complain(file, "", what, "OpenAPI 3.0 and 3.1 and Swagger 2.0 are read: convert it, or name another file")
+}
+
+impl<'d> Adopter<'d> {
+    /// What a reference into this document leads to.
+    fn target(&self, reference: &str) -> Option<&'d Value> {
+        let pointer = decoded(reference.strip_prefix('#')?);
+        self.raw.pointer(&pointer)
+    }
+
+    /// The value itself, or what it refers to. A circle or a reference to nothing is `None`.
+    fn resolved(&self, value: &'d Value) -> Option<&'d Value> {
+        let mut value = value;
+        for _ in 0..32 {
+            match value.get("$ref").and_then(Value::as_str) {
+                None => return Some(value),
+                Some(reference) => value = self.target(reference)?,
+            }
+        }
+        None
+    }
+
+    fn dropped(&mut self, what: impl Into<String>) {
+        self.report.dropped(what, &self.place);
+    }
+
+    fn derived(&mut self, what: impl Into<String>) {
+        self.report.derived(what, &self.place);
+    }
+
+    /// Tells what stands in `value` and is neither read nor mere documentation.
+    fn unread(&mut self, value: &Value, what: &str, known: &[&str]) {
+        for (key, _) in members(value).filter(|(key, _)| !key.starts_with("x-") && !known.contains(key)) {
+            self.dropped(format!("`{key}` of {what} is not read"));
+        }
+    }
+
+    fn roots(&mut self) {
+        const KNOWN: &[&str] = &[
+            "openapi",
+            "info",
+            "servers",
+            "paths",
+            "components",
+            "security",
+            "tags",
+            "externalDocs",
+            "swagger",
+            "jsonSchemaDialect",
+        ];
+        self.place = "the document".to_owned();
+        self.unread(self.raw, "the document", KNOWN);
+    }
+
+    /// The path of the first server, with the defaults of its variables. The host is the session's affair.
+    fn server(&mut self) -> String {
+        let servers = list(&self.raw["servers"]);
+        let Some(first) = servers.iter().find(|server| server["url"].is_string()) else {
+            self.report.derived("no server is listed: paths begin at the address of the session", "the document");
+            return String::new();
+        };
+        let url = filled_in(first);
+        let others = servers.iter().filter(|server| server["url"].is_string());
+        if others.clone().any(|server| path_of(&filled_in(server)) != path_of(&url)) {
+            self.report.derived("the servers have different paths: that of the first one is used", "the document");
+        }
+        path_of(&url)
+    }
+
+    /// Every component gets its name before anything in line does.
+    fn name_components(&mut self) {
+        let raw = self.raw;
+        for (name, _) in members(&raw["components"]["schemas"]) {
+            let given = self.names.of_type(name);
+            if given != crate::names::pascal(name) {
+                self.report.derived(
+                    "a schema got another name, because a type is called so already",
+                    &format!("schema `{name}`"),
+                );
+            }
+            self.named.insert(format!("/components/schemas/{}", escaped(name)), given);
+        }
+    }
+
+    /// Writes what was named, and what is named by that.
+    fn write_waiting(&mut self) {
+        while let Some((pointer, name)) = self.waiting.pop_front() {
+            let Some(raw) = self.raw.pointer(&pointer) else { continue };
+            self.place = format!("schema `{name}`");
+            let written = self.component(raw, &name);
+            self.schemas.insert(name, written);
+        }
+    }
+
+    /// What cannot be written out because it has no end is any JSON.
+    fn end_circles(&mut self) {
+        let names: Vec<String> = self.schemas.keys().cloned().collect();
+        for name in names {
+            if circles(&self.schemas, &self.schemas[&name], &mut vec![name.clone()]) {
+                let description = self.schemas[&name]["description"].clone();
+                self.place = format!("schema `{name}`");
+                self.dropped("a schema that is nothing but itself is any JSON");
+                self.schemas.insert(name, json!({ "description": description }));
+            }
+        }
+    }
+
+    fn security_schemes(&mut self) -> Map<String, Value> {
+        let raw = self.raw;
+        let mut schemes = Map::new();
+        for (name, scheme) in members(&raw["components"]["securitySchemes"]) {
+            let scheme = self.resolved(scheme).unwrap_or(&Value::Null);
+            let role = scheme.get("x-role").cloned().unwrap_or_else(|| json!("any"));
+            schemes.insert(name.to_owned(), json!({ "x-role": role, "type": scheme["type"] }));
+        }
+        schemes.insert(SESSION.to_owned(), json!({ "x-role": "any" }));
+        schemes
+    }
+}
+
+/// The scheme of calls that need a session without the document's saying which.
+const SESSION: &str = "the session";
+
+/// Whether a schema that is written out where it is used leads back to itself.
+fn circles(schemas: &Map<String, Value>, schema: &Value, path: &mut Vec<String>) -> bool {
+    use crate::{
+        document::{children, reference, schema_name},
+        reach::is_named_type,
+    };
+    if let Some(name) = reference(schema).and_then(schema_name) {
+        let Some(target) = schemas.get(name).filter(|target| !is_named_type(target)) else { return false };
+        if path.iter().any(|known| known == name) {
+            return true;
+        }
+        path.push(name.to_owned());
+        let found = circles(schemas, target, path);
+        path.pop();
+        return found;
+    }
+    if path.len() == 1 && is_named_type(schema) {
+        return false;
+    }
+    children(schema).into_iter().any(|(_, child)| circles(schemas, child, path))
+}
+
+/// A server's URL with the defaults of its variables.
+fn filled_in(server: &Value) -> String {
+    let mut url = text_of(&server["url"]).to_owned();
+    for (name, variable) in members(&server["variables"]) {
+        url = url.replace(&format!("{{{name}}}"), text_of(&variable["default"]));
+    }
+    url
+}
+
+/// The path of a URL that may lack its scheme or its host.
+fn path_of(url: &str) -> String {
+    let rest = url.split_once("//").map(|(_, rest)| rest);
+    let path = match rest {
+        Some(rest) => rest.find('/').map_or("", |slash| &rest[slash..]),
+        None if url.starts_with('/') => url,
+        None => url.find('/').map_or("", |slash| &url[slash..]),
+    };
+    path.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/').to_owned()
+}
+
+/// A part of a JSON pointer.
+fn escaped(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
+}
+
+/// A reference is a URL's fragment.
+fn decoded(fragment: &str) -> String {
+    let bytes = fragment.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let hex = fragment.get(at + 1..at + 3).and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        match (bytes[at], hex) {
+            (b'%', Some(byte)) => {
+                out.push(byte);
+                at += 3;
+            }
+            (byte, _) => {
+                out.push(byte);
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}

@@ -1,0 +1,162 @@
+//! What code that was made elsewhere stands on: the way from any client of ours to typed calls of another document.
+
+use super::{Core, answer::Answer, facts::Facts};
+use crate::{Error, Http, ResponseValue, Session, secret::take_written};
+use bytes::Bytes;
+use http::{HeaderValue, header::ACCEPT};
+use reqwest::{Request, Response};
+use std::{fmt, time::Duration};
+
+/// How generated code and this crate understand each other: `keyway-build` has the same number.
+const INTERFACE: u32 = 1;
+
+/// Stops the compiler where generated code is of another time than this crate. What it says names both crates: a constant
+/// panics with a fixed text only.
+pub const fn fits(interface: u32, _: &str) {
+    assert!(
+        interface == INTERFACE,
+        concat!(
+            "this code was made by a version of `keyway-build` that does not fit `keyway` ",
+            env!("CARGO_PKG_VERSION"),
+            ": give both crates the same version in Cargo.toml, and build again"
+        )
+    );
+}
+
+/// A client that has a session: [`custom::Client`](crate::custom::Client), and each bundled vendor's.
+///
+/// The client that [`include_document!`](crate::include_document) makes is given one, and sends its calls under that session.
+pub trait HasSession: sealed::Sealed {
+    #[doc(hidden)]
+    fn core(&self, _: &Permit) -> Core;
+}
+
+impl<T: HasSession> HasSession for &T {
+    fn core(&self, permit: &Permit) -> Core {
+        (*self).core(permit)
+    }
+}
+
+/// Only generated code has one.
+#[derive(Debug)]
+pub struct Permit;
+
+pub(crate) mod sealed {
+    pub trait Sealed {}
+    impl<T: Sealed> Sealed for &T {}
+}
+
+/// Makes a client a way to typed calls of other documents.
+macro_rules! has_session {
+    ($client:ty) => {
+        impl crate::http::outside::sealed::Sealed for $client {}
+
+        impl crate::HasSession for $client {
+            fn core(&self, _: &crate::http::outside::Permit) -> crate::http::Core {
+                self.core.clone()
+            }
+        }
+    };
+}
+pub(crate) use has_session;
+
+/// The address of a document's calls: the platform's root with the path of the document's server.
+pub fn base(core: &Core, server_path: &str) -> String {
+    format!("{}{server_path}", core.root().as_str().trim_end_matches('/'))
+}
+
+/// The HTTP client of the calls.
+pub fn client(core: &Core) -> reqwest::Client {
+    core.client().clone()
+}
+
+/// Free calls under the session.
+pub fn free(core: &Core) -> Http {
+    Http::new(core.clone())
+}
+
+/// The session.
+pub fn session(core: &Core) -> &Session {
+    core.session()
+}
+
+/// Sends an operation whose success is a text. What fails may be JSON.
+pub fn call_for(
+    core: &Core,
+    mut request: Request,
+    facts: &'static Facts,
+    timeout: Option<Duration>,
+) -> impl Future<Output = Result<Answer, Error>> {
+    // Here, and not when the future is polled: on this thread the request was made.
+    let carried = take_written();
+    prepare(&mut request, timeout);
+    core.operation(request, facts, carried)
+}
+
+/// Sends an operation whose success is bytes. They are not read here.
+pub fn download(
+    core: &Core,
+    mut request: Request,
+    facts: &'static Facts,
+    timeout: Option<Duration>,
+) -> impl Future<Output = Result<ResponseValue<Download>, Error>> {
+    let carried = take_written();
+    prepare(&mut request, timeout);
+    async move {
+        let mut response = core.opened(request, facts, carried).await?;
+        let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
+        Ok(ResponseValue::of(Download { response }, status, headers))
+    }
+}
+
+fn prepare(request: &mut Request, timeout: Option<Duration>) {
+    request.headers_mut().entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
+    if timeout.is_some() {
+        *request.timeout_mut() = timeout;
+    }
+}
+
+/// What a vendor sends in answer to a call for bytes, read piece by piece, so that it need not fit into memory.
+pub struct Download {
+    response: Response,
+}
+
+impl Download {
+    /// The next piece, or `None` at the end.
+    ///
+    /// # Errors
+    /// `Outage` if the connection breaks, `Timeout` if the call's own time is over.
+    ///
+    /// # Cancel safety
+    /// A piece that was read is never lost: call it again.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
+        self.response.chunk().await.map_err(Error::from)
+    }
+
+    /// All of it, if it is no longer than `most` bytes.
+    ///
+    /// # Errors
+    /// As [`chunk`](Self::chunk); `Protocol` if it is longer.
+    ///
+    /// # Cancel safety
+    /// What was read is lost.
+    pub async fn bytes(mut self, most: usize) -> Result<Bytes, Error> {
+        let mut all = Vec::new();
+        while let Some(chunk) = self.chunk().await? {
+            if all.len() + chunk.len() > most {
+                return Err(Error::protocol(format!(
+                    "the answer is longer than {most} bytes and was not read further"
+                ))
+                .advice("read it with chunk(), piece by piece"));
+            }
+            all.extend_from_slice(&chunk);
+        }
+        Ok(all.into())
+    }
+}
+
+impl fmt::Debug for Download {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Download").finish_non_exhaustive()
+    }
+}
