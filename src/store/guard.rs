@@ -9,17 +9,20 @@ use std::{
 
 /// Why a folder or a file is not used, and what to do. It is no failure that passes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(unix), allow(dead_code, reason = "nothing is refused there"))]
 pub(super) struct Unsafe {
     pub(super) what: &'static str,
     pub(super) advice: &'static str,
 }
 
 impl Unsafe {
+    #[cfg(unix)]
     fn folder(what: &'static str) -> io::Error {
         let advice = "give FileStore::at(..) a folder of this user's own";
         io::Error::new(io::ErrorKind::PermissionDenied, Self { what, advice })
     }
 
+    #[cfg(unix)]
     fn file(what: &'static str) -> io::Error {
         let advice = "see who put it there, and remove it";
         io::Error::new(io::ErrorKind::PermissionDenied, Self { what, advice })
