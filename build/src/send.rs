@@ -264,6 +264,13 @@ impl<'d> Runtime<'d> {
         }
         match expression {
             Expr::Call(call) => self.query(call),
+            Expr::Try(tried) => match &*tried.expr {
+                Expr::MethodCall(call) if call.method == "form_urlencoded" => {
+                    let (receiver, body) = (&call.receiver, &call.args);
+                    Some(parse_quote!(crate::http::runtime::form_with_json(#receiver, #body)?))
+                }
+                _ => None,
+            },
             Expr::MethodCall(call) => self.header(call).or_else(|| self.method(call)).or_else(|| self.body(call)),
             _ => None,
         }

@@ -340,6 +340,23 @@ fn text(value: Value) -> String {
 
 /// Puts `body` into the request as `application/x-www-form-urlencoded`.
 pub fn form<T: Serialize>(request: RequestBuilder, body: &T) -> Result<RequestBuilder, Error> {
+    written_form(request, body, texts)
+}
+
+/// As [`form`], for documents that put objects into forms: they stand there as JSON.
+pub fn form_with_json<T: Serialize>(request: RequestBuilder, body: &T) -> Result<RequestBuilder, Error> {
+    written_form(request, body, |value| match value {
+        Value::Null => Some(Vec::new()),
+        Value::Array(values) => Some(values.into_iter().map(text).collect()),
+        other => Some(vec![text(other)]),
+    })
+}
+
+fn written_form<T: Serialize>(
+    request: RequestBuilder,
+    body: &T,
+    texts: fn(Value) -> Option<Vec<String>>,
+) -> Result<RequestBuilder, Error> {
     let cannot = |field: &str| Error::refused_field(field, "cannot be written into a form");
     let Ok(Value::Object(members)) = serde_json::to_value(Exposed(body)) else { return Err(cannot("body")) };
     let mut form = url::form_urlencoded::Serializer::new(String::new());
@@ -358,8 +375,7 @@ fn texts(value: Value) -> Option<Vec<String>> {
             let nested = values.into_iter().map(texts).collect::<Option<Vec<_>>>()?;
             Some(nested.into_iter().flatten().collect())
         }
-        // As JSON: a form has no other way for it, and no document of ours sends one.
-        object @ Value::Object(_) => Some(vec![object.to_string()]),
+        Value::Object(_) => None,
         Value::String(text) => Some(vec![text]),
         other => Some(vec![other.to_string()]),
     }
