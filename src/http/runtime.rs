@@ -62,6 +62,7 @@ impl<T> ResponseValue<T> {
 
 impl<T: DeserializeOwned> ResponseValue<T> {
     /// For operations whose success is JSON.
+    #[doc(hidden)]
     pub fn from_answer(answer: Answer) -> Result<Self, Error> {
         Ok(Self { inner: answer.value()?, status: answer.status, headers: answer.headers })
     }
@@ -69,6 +70,7 @@ impl<T: DeserializeOwned> ResponseValue<T> {
 
 impl ResponseValue<Value> {
     /// For operations of whose body nothing is known: where any JSON will do, nothing does as well.
+    #[doc(hidden)]
     pub fn anything(answer: Answer) -> Result<Self, Error> {
         let inner = if answer.is_empty() { Value::Null } else { answer.json()? };
         Ok(Self { inner, status: answer.status, headers: answer.headers })
@@ -77,6 +79,7 @@ impl ResponseValue<Value> {
 
 impl ResponseValue<()> {
     /// For operations whose success has no documented body: whatever comes is fine.
+    #[doc(hidden)]
     pub fn empty(answer: Answer) -> Self {
         Self { inner: (), status: answer.status, headers: answer.headers }
     }
@@ -84,6 +87,7 @@ impl ResponseValue<()> {
 
 impl ResponseValue<String> {
     /// For operations whose success is a text.
+    #[doc(hidden)]
     pub fn text(answer: Answer) -> Result<Self, Error> {
         let inner = String::from_utf8(answer.body.to_vec())
             .map_err(|_| Error::protocol("the answer is no text").with_status(answer.status.as_u16()))?;
@@ -93,6 +97,7 @@ impl ResponseValue<String> {
 
 impl<T: DeserializeOwned> ResponseValue<Option<T>> {
     /// For operations of whose successes one has a body and another has none.
+    #[doc(hidden)]
     pub fn maybe(answer: Answer) -> Result<Self, Error> {
         let inner = if answer.is_empty() { None } else { Some(answer.value()?) };
         Ok(Self { inner, status: answer.status, headers: answer.headers })
