@@ -24,7 +24,7 @@ struct Acme {
 impl Acme {
     /// The engine counts what is spent, so it is asked before anything is sent.
     async fn post(&self, attempt: &Attempt, path: &str, body: Value) -> Result<(u16, Value), Error> {
-        let _leave = attempt.spend().await?;
+        let _permit = attempt.acquire().await?;
         let answer = self.http.post(format!("{}{path}", self.root)).json(&body).send().await?;
         Ok((answer.status().as_u16(), answer.json().await.unwrap_or_default()))
     }

@@ -18,8 +18,8 @@ pub trait Clock: Send + Sync + 'static {
     fn now(&self) -> (SystemTime, Duration) {
         (self.wall(), self.monotonic())
     }
-    /// Whether the monotonic clock goes on while the machine sleeps. Then it alone tells whether a token is fresh, and a
-    /// lease looks at one clock instead of two. Asked once per session. Default: `false`.
+    /// Whether the monotonic clock goes on while the machine sleeps. Then a lease of a fresh token looks at it alone, and at
+    /// the other one about once a second. Asked once per session. Default: `false`.
     fn counts_sleep(&self) -> bool {
         false
     }
@@ -92,6 +92,7 @@ const LONG_AGO: Duration = Duration::from_secs(20 * 365 * 24 * 3600);
 
 /// Both clocks, read at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(test, derive(Hash))]
 pub(crate) struct Now {
     pub(crate) wall: SystemTime,
     pub(crate) monotonic: Duration,

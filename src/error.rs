@@ -4,8 +4,9 @@ use crate::{
     http::facts::Detail,
     line::clean,
     session::{
+        Resume,
+        dialogue::About,
         evict::SessionLimit,
-        interact::{About, Resume},
         questions::{AccessKey, Captcha, DeviceCode},
     },
 };

@@ -89,7 +89,7 @@ impl Issuer for Member {
     }
 
     async fn sign_in(&self, attempt: &Attempt) -> Result<Issued, Error> {
-        let _leave = attempt.spend().await?;
+        let _permit = attempt.acquire().await?;
         let signed_in = |ledger: &mut Ledger| {
             ledger.sign_ins += 1;
             ledger.issue()
@@ -99,7 +99,7 @@ impl Issuer for Member {
 
     async fn renew(&self, attempt: &Attempt, tokens: &Tokens) -> Result<Issued, Error> {
         let refresh = tokens.refresh_to_spend()?.expose().to_owned();
-        let _leave = attempt.spend().await?;
+        let _permit = attempt.acquire().await?;
         self.0.ask(|ledger| ledger.renew(&refresh)).await
     }
 }
@@ -140,6 +140,7 @@ impl Fleet {
                 ledger: Key::new("simulated", &[("attempts", "")]),
                 issuer: Arc::new(Member(vendor.clone())),
                 store: Arc::new(store),
+                shared: true,
                 clock: Arc::new(clock),
                 responder: None,
                 evict: Evict::Never,
@@ -170,7 +171,7 @@ impl Fleet {
                     failed += u64::from(session.lease().await.is_err());
                     longest = longest.max(clock.monotonic() - began);
                 }
-                session.close().await;
+                session.close().await.expect("everything is saved");
                 (longest, failed)
             })
         });
@@ -246,7 +247,7 @@ async fn mishaps() -> Vec<(&'static str, Figures)> {
     fleet.until_left(SECOND * 100).await;
     let old = fleet.redis.names().clone();
     fleet.processes[0].lease().await.expect("a token");
-    fleet.processes[0].close().await;
+    fleet.processes[0].close().await.expect("everything is saved");
     *fleet.redis.names() = old;
     let lost = fleet.call(8, SECOND * 10).await;
     vec![

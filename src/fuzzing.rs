@@ -16,8 +16,8 @@ use crate::{
     },
     session::{
         cooldown::{Cooldown, LONGEST_BELIEVED},
-        course::Token,
         decide::Deadlines,
+        plan::Freshness,
         questions::{Captcha, DeviceCode},
         tokens::{Expiry, Life, Told, jwt_expiry},
     },
@@ -257,18 +257,18 @@ fn as_told(told: Told, default: Option<Duration>, date: Option<SystemTime>) -> L
 
 /// Whatever a token's life is, it begins when the token arrives and is over at its end.
 fn is_sane(life: Life) {
-    let deadlines = Deadlines::new(life, now(), &Windows::default(), 0.5);
+    let deadlines = Deadlines::new(life, now(), &Windows::default(), 0.5, Duration::ZERO);
     let Life::For(lives) = life else {
-        assert_eq!(deadlines.token(now()), Token::Fresh);
+        assert_eq!(deadlines.freshness(now()), Freshness::Fresh);
         return;
     };
     assert!(lives <= TEN_YEARS);
     assert_eq!(life.expiry(now()), Expiry::At(now().wall + lives));
-    let expected = if lives.is_zero() { Token::Ended } else { Token::Fresh };
-    assert_eq!(deadlines.token(now()), expected, "{lives:?}");
+    let expected = if lives.is_zero() { Freshness::Ended } else { Freshness::Fresh };
+    assert_eq!(deadlines.freshness(now()), expected, "{lives:?}");
     assert_eq!(deadlines.left(now()), lives);
     let end = Now { wall: now().wall + lives, monotonic: now().monotonic + lives };
-    assert_eq!(deadlines.token(end), Token::Ended);
+    assert_eq!(deadlines.freshness(end), Freshness::Ended);
 }
 
 /// A record as a store gives it back; or what one is made of, written, and read.
@@ -325,13 +325,11 @@ fn is_read_as_written(record: &Record) {
         assert_eq!(rest(read), rest(kept));
         assert!(shown.contains("access: Secret(***)"));
     }
-    let Some((tokens, received)) = read.tokens(now()) else {
+    let Some(kept) = back.kept() else {
         assert!(!read.has_session());
         return;
     };
-    assert!(received.wall <= now().wall && received.monotonic <= now().monotonic, "from the future");
-    let deadlines = Deadlines::new(tokens.life, received, &Windows::default(), 0.5);
-    assert!(deadlines.left(now()) <= deadlines.left(received));
+    assert!(kept.received <= now().wall && kept.began <= now().wall, "from the future");
 }
 
 /// Bytes of which something is made.

@@ -57,6 +57,7 @@ mod http;
 mod line;
 mod retry;
 mod secret;
+mod select;
 mod session;
 mod store;
 mod surfaces;
@@ -83,11 +84,12 @@ pub use http::{
 pub use retry::{Retry, Timeouts};
 pub use secret::Secret;
 pub use session::{
-    Lease, Profile, Session, SignOut,
+    Lease, Profile, Resume, Session, SignOut,
+    dialogue::Answer,
     evict::{ActiveSession, Evict, SessionId, SessionLimit},
-    interact::{Answer, Responder, Resume},
     questions::{AccessKey, Captcha, DeviceCode},
     report::Report,
+    responder::Responder,
     tokens::Expiry,
     windows::Windows,
 };

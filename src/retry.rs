@@ -49,10 +49,10 @@ pub struct Timeouts {
     pub request: Duration,
     /// For one request of a sign-in or renewal. Default 20 s.
     pub sign_in: Duration,
-    /// For a sign-in or renewal without a sign of life; after that the next caller starts another. It is counted from its
-    /// start and anew from each request it sends, so it must be longer than `sign_in`. Default 90 s.
-    pub flight: Duration,
-    /// For the lock of a store that is shared. Default 30 s. Where the lock is a lease, as in Redis, that of a process that
+    /// For a whole sign-in or renewal at the vendor's, counted from its start and anew from each request it sends: after that
+    /// it is given up, and those who wait for it get an error. It must be longer than `sign_in`. Default 90 s.
+    pub renewal: Duration,
+    /// For the lock of a store that is shared. Default 30 s. Where the lock has a time to live, as in Redis, that of a process that
     /// was killed ends after `sign_in` and five seconds at the latest: let this be longer.
     pub store_lock: Duration,
     /// For a person to answer. Default 5 min.
@@ -65,7 +65,7 @@ impl Default for Timeouts {
             connect: Duration::from_secs(10),
             request: Duration::from_secs(30),
             sign_in: Duration::from_secs(20),
-            flight: Duration::from_secs(90),
+            renewal: Duration::from_secs(90),
             store_lock: Duration::from_secs(30),
             person: Duration::from_secs(5 * 60),
         }

@@ -5,7 +5,7 @@
 //! |---|---|---|
 //! | `keyway_sign_ins_total` | sign-ins the vendor was asked for | `surface`, `reason`, `outcome` |
 //! | `keyway_renewals_total` | renewals the vendor was asked for, by refresh token | `surface`, `reason`, `outcome` |
-//! | `keyway_flight_seconds` | how long it took from wanting a token to having one or not, people included | `surface`, `reason`, `outcome` |
+//! | `keyway_renewal_seconds` | how long it took from wanting a token to having one or not, people included | `surface`, `reason`, `outcome` |
 //! | `keyway_adoptions_total` | tokens taken from the store, where somebody else had put them | `surface` |
 //! | `keyway_waiters` | callers that wait for a token now (a gauge) | `surface` |
 //! | `keyway_lease_age_seconds` | how old the tokens were that callers got | `surface` |
@@ -72,9 +72,9 @@ impl Telemetry {
         }
     }
 
-    /// A flight has ended.
+    /// A run has ended.
     pub(crate) fn landed(&self, reason: Reason, failure: Option<&Error>, took: Duration) {
-        self.record("keyway_flight_seconds", &[("reason", reason.as_str()), ("outcome", outcome(failure))], took);
+        self.record("keyway_renewal_seconds", &[("reason", reason.as_str()), ("outcome", outcome(failure))], took);
     }
 
     /// A caller waits, for as long as this lives.
@@ -186,7 +186,7 @@ mod recorder {
             ("keyway_sign_outs_total", "sign-outs"),
         ];
         let histograms = [
-            ("keyway_flight_seconds", "how long it took from wanting a token to having one or not"),
+            ("keyway_renewal_seconds", "how long it took from wanting a token to having one or not"),
             ("keyway_lease_age_seconds", "how old the tokens were that callers got"),
         ];
         with_recorder(|recorder| {

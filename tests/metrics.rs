@@ -85,7 +85,7 @@ fn a_sign_in_and_a_renewal_are_counted_once_whoever_waits_and_a_served_token_by_
         numbers.are(&[
             ("waiters{surface=vitamojo}", -5),
             ("sign_ins_total{surface=vitamojo,reason=no_session,outcome=ok}", 1),
-            ("flight_seconds{surface=vitamojo,reason=no_session,outcome=ok}", 1),
+            ("renewal_seconds{surface=vitamojo,reason=no_session,outcome=ok}", 1),
             ("lease_age_seconds{surface=vitamojo}", 5),
         ]);
         client.session().lease().await.unwrap();
@@ -93,11 +93,11 @@ fn a_sign_in_and_a_renewal_are_counted_once_whoever_waits_and_a_served_token_by_
         // The early window: served at once, renewed behind.
         clock.advance(9 * MINUTE);
         client.session().lease().await.unwrap();
-        client.session().close().await;
+        client.session().close().await.unwrap();
         numbers.are(&[
             ("lease_age_seconds{surface=vitamojo}", 1),
             ("renewals_total{surface=vitamojo,reason=early,outcome=ok}", 1),
-            ("flight_seconds{surface=vitamojo,reason=early,outcome=ok}", 1),
+            ("renewal_seconds{surface=vitamojo,reason=early,outcome=ok}", 1),
         ]);
     });
 }
@@ -129,7 +129,7 @@ fn a_refused_refresh_token_is_a_failed_renewal_and_a_sign_in() {
         numbers.are(&[
             ("renewals_total{surface=vitamojo,reason=expired,outcome=sign_in_required}", 1),
             ("sign_ins_total{surface=vitamojo,reason=expired,outcome=ok}", 1),
-            ("flight_seconds{surface=vitamojo,reason=expired,outcome=ok}", 1),
+            ("renewal_seconds{surface=vitamojo,reason=expired,outcome=ok}", 1),
             ("lease_age_seconds{surface=vitamojo}", 1),
         ]);
         fake.revoke_access_tokens();
@@ -138,7 +138,7 @@ fn a_refused_refresh_token_is_a_failed_renewal_and_a_sign_in() {
             ("lease_age_seconds{surface=vitamojo}", 2),
             ("rejections_total{surface=vitamojo}", 1),
             ("renewals_total{surface=vitamojo,reason=rejected,outcome=ok}", 1),
-            ("flight_seconds{surface=vitamojo,reason=rejected,outcome=ok}", 1),
+            ("renewal_seconds{surface=vitamojo,reason=rejected,outcome=ok}", 1),
         ]);
     });
 }
@@ -153,7 +153,7 @@ fn refused_credentials_are_one_failed_sign_in_and_every_caller_after_it_a_refusa
         }
         numbers.are(&[
             ("sign_ins_total{surface=vms,reason=no_session,outcome=invalid_credentials}", 1),
-            ("flight_seconds{surface=vms,reason=no_session,outcome=invalid_credentials}", 1),
+            ("renewal_seconds{surface=vms,reason=no_session,outcome=invalid_credentials}", 1),
             ("refusals_total{surface=vms,kind=invalid_credentials}", 2),
         ]);
         client.session().sign_out().await.unwrap();
@@ -172,7 +172,7 @@ fn a_throttle_is_the_vendors_or_that_of_our_own_budget_before_it() {
         numbers.are(&[
             ("throttles_total{surface=vms,kind=vendor}", 1),
             ("sign_ins_total{surface=vms,reason=no_session,outcome=throttled}", 1),
-            ("flight_seconds{surface=vms,reason=no_session,outcome=throttled}", 1),
+            ("renewal_seconds{surface=vms,reason=no_session,outcome=throttled}", 1),
         ]);
         // Ten attempts in ten minutes are what the vendor allows: the eleventh is not made.
         let fake = FakeVms::start().await;
@@ -183,12 +183,12 @@ fn a_throttle_is_the_vendors_or_that_of_our_own_budget_before_it() {
         }
         numbers.are(&[
             ("sign_ins_total{surface=vms,reason=no_session,outcome=outage}", 10),
-            ("flight_seconds{surface=vms,reason=no_session,outcome=outage}", 10),
+            ("renewal_seconds{surface=vms,reason=no_session,outcome=outage}", 10),
         ]);
         client.session().sign_in().await.unwrap_err();
         numbers.are(&[
             ("throttles_total{surface=vms,kind=budget}", 1),
-            ("flight_seconds{surface=vms,reason=no_session,outcome=throttled}", 1),
+            ("renewal_seconds{surface=vms,reason=no_session,outcome=throttled}", 1),
             ("refusals_total{surface=vms,kind=throttled}", 1),
         ]);
         assert_eq!(fake.count("get_token"), 10);
@@ -207,7 +207,7 @@ fn an_eviction_is_counted_with_the_question_it_answered() {
             ("questions_total{surface=vms,kind=session_limit}", 1),
             ("sign_ins_total{surface=vms,reason=no_session,outcome=ok}", 1),
             ("evictions_total{surface=vms}", 1),
-            ("flight_seconds{surface=vms,reason=no_session,outcome=ok}", 1),
+            ("renewal_seconds{surface=vms,reason=no_session,outcome=ok}", 1),
             ("lease_age_seconds{surface=vms}", 1),
         ]);
         assert!(client.session().report().to_string().contains("another session of the account was ended"));
@@ -225,7 +225,7 @@ fn a_token_that_somebody_else_put_into_the_store_is_an_adoption_and_no_sign_in()
         client().session().lease().await.unwrap();
         numbers.are(&[
             ("adoptions_total{surface=vms}", 1),
-            ("flight_seconds{surface=vms,reason=no_session,outcome=ok}", 1),
+            ("renewal_seconds{surface=vms,reason=no_session,outcome=ok}", 1),
             ("lease_age_seconds{surface=vms}", 1),
         ]);
         assert_eq!(fake.count("get_token"), 1);

@@ -266,12 +266,12 @@ impl Responder for Mailbox {
     }
 }
 
-/// Everything builders share: one clock, one store for all, and flights that no jump of the clock calls silent while their
-/// request is under way.
+/// Everything builders share: one clock, one store for all, and deadlines that no jump of the clock passes while a request
+/// is under way.
 macro_rules! client {
     ($actors:ident, $clock:ident, $store:ident, $user:expr, $whoami:expr, $renews:expr, $builder:expr) => {
         for _ in 0..2 {
-            let timeouts = Timeouts { flight: 365 * 24 * HOUR, store_lock: 24 * HOUR, ..Timeouts::default() };
+            let timeouts = Timeouts { renewal: 365 * 24 * HOUR, store_lock: 24 * HOUR, ..Timeouts::default() };
             let builder = $builder.clock($clock.clone()).store($store.clone()).timeouts(timeouts);
             let client = builder.build().unwrap();
             let (http, session) = (client.http(), client.session().clone());
@@ -642,7 +642,7 @@ async fn recover(vendors: &[Vendor], actors: &[Actor], clock: &ManualClock) {
                     outcome => panic!("{} is not well again: {outcome:?}", actor.user),
                 }
             }
-            actor.session.close().await;
+            actor.session.close().await.unwrap();
         }
     };
     let time = async {

@@ -34,7 +34,7 @@ impl Acme {
     }
 
     async fn issue(&self, attempt: &Attempt) -> Result<Issued, Error> {
-        let _leave = attempt.spend().await?;
+        let _permit = attempt.acquire().await?;
         if !self.takes.is_zero() {
             SystemClock.sleep(self.takes).await;
         }

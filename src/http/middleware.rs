@@ -113,6 +113,7 @@ impl Middleware for SessionMiddleware {
         core.hurry(&mut request, until);
         let (address, spare) = (request.url().clone(), Spare::of(&request));
         let response = next.clone().run(request, extensions).await?;
+        core.note_success(&response, token, None);
         if response.url().origin() != address.origin() {
             return Ok(response);
         }

@@ -33,7 +33,7 @@ use crate::{
     Error, ErrorKind, Retry, Secret, Session, Timeouts,
     clock::Clock,
     secret::Carried,
-    session::flight::{First, first},
+    select::{First, first},
 };
 use answer::{Answer, Verdict};
 use authorize::Origins;
@@ -257,7 +257,10 @@ impl Core {
         // For whatever may have to be sent again.
         let spare = Spare::of(&request);
         match self.within(until, Error::too_late, pin!(self.execute(request, until))).await? {
-            Ok(response) if is_final(&response) => Ok(response),
+            Ok(response) if is_final(&response) => {
+                self.note_success(&response, token, facts);
+                Ok(response)
+            }
             outcome => {
                 // Boxed, so that the future of nearly every call stays small.
                 let tried = Box::pin(self.tried(outcome, token, spare, facts, until));

@@ -26,7 +26,9 @@ impl Core {
         let Some(again) = again else { return Ok(response) };
         let spare = Spare::of(&again);
         let outcome = self.execute(again, until).await;
-        self.retried(outcome, spare.as_ref(), facts, until).await
+        let response = self.retried(outcome, spare.as_ref(), facts, until).await?;
+        self.note_success(&response, token, facts);
+        Ok(response)
     }
 
     /// After a 401: that token is rejected, and the request comes back with a new one, for the same address. `None` when
@@ -40,7 +42,7 @@ impl Core {
         facts: Option<&Facts>,
     ) -> Result<Option<Request>, Error> {
         let (StatusCode::UNAUTHORIZED, Some(token)) = (status, token) else { return Ok(None) };
-        let worth_it = self.0.session.reject(token);
+        let worth_it = self.0.session.reject(token, endpoint(facts, address));
         let again = spare.filter(|_| worth_it).and_then(|spare| spare.request(address));
         let Some(mut again) = again else { return Ok(None) };
         // The tenant stays: it may have been chosen for this call.
@@ -78,6 +80,14 @@ impl Core {
         }
     }
 
+    /// An endpoint that takes the session tells later, with a 401, of the session's end.
+    #[inline]
+    pub(super) fn note_success(&self, response: &Response, token: Option<Generation>, facts: Option<&Facts>) {
+        if token.is_some() && response.status().is_success() {
+            self.0.session.worked(endpoint(facts, response.url()));
+        }
+    }
+
     /// Sends once, in what is left of the time.
     pub(super) fn execute(
         &self,
@@ -90,6 +100,19 @@ impl Core {
 
     fn client_for(&self, url: &Url) -> &reqwest::Client {
         self.0.direct.as_ref().filter(|_| is_plain_loopback(url)).unwrap_or(&self.0.client)
+    }
+}
+
+/// What tells one endpoint from another: the operation, or the path of a free call.
+#[inline]
+fn endpoint(facts: Option<&Facts>, address: &Url) -> u64 {
+    match facts {
+        Some(facts) => facts.operation.as_ptr().addr() as u64,
+        // FNV-1a: a few instructions a byte, and good enough to tell a handful of paths apart.
+        None => address
+            .path()
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)),
     }
 }
 

@@ -93,11 +93,11 @@ impl AuthClient {
         Box::pin(async move {
             let mut tries = 1;
             loop {
-                let leave = attempt.spend().await.map_err(|error| error.at(call.facts.operation))?;
+                let permit = attempt.acquire().await.map_err(|error| error.at(call.facts.operation))?;
                 match self.exchange(&call).await {
                     Ok(reply) => return Ok(reply),
                     Err(failed) if failed.never_left => {
-                        attempt.refund(leave).await;
+                        attempt.release(permit).await;
                         if tries == CONNECT_ATTEMPTS {
                             return Err(failed.error);
                         }

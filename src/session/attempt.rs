@@ -1,29 +1,34 @@
 //! One try to get a token: what an issuer needs to know, and whom it asks before it sends.
 
 use super::{
-    Engine,
-    flight::{First, Flight, first},
-    interact::{Conversation, SolvedCaptcha},
+    dialogue::{Conversation, SolvedCaptcha},
+    driver::Engine,
+    evict::SessionId,
     questions::AccessKey,
 };
 use crate::{
-    Error, ErrorKind, Secret, clock::Now, credential::Credential, session::evict::SessionId, store::fingerprint,
+    Error, ErrorKind, Secret,
+    clock::Now,
+    credential::Credential,
+    select::{First, first},
 };
 use std::{
-    sync::{Arc, atomic::Ordering},
-    time::SystemTime,
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime},
 };
 
 /// Given to an [`Issuer`](crate::custom::Issuer) for each sign-in or renewal.
 pub struct Attempt {
     engine: Arc<Engine>,
-    flight: Arc<Flight>,
+    /// The operation that it belongs to.
+    id: u64,
     conversation: Conversation,
 }
 
 impl Attempt {
-    pub(super) fn new(engine: Arc<Engine>, flight: Arc<Flight>, conversation: Conversation) -> Self {
-        Self { engine, flight, conversation }
+    pub(super) fn new(engine: Arc<Engine>, id: u64, conversation: Conversation) -> Self {
+        Self { engine, id, conversation }
     }
 
     /// The captcha a person answered, if it is still good.
@@ -49,16 +54,17 @@ impl Attempt {
         self.engine.now()
     }
 
-    pub(crate) async fn pause(&self, wait: std::time::Duration) {
+    pub(crate) async fn pause(&self, wait: Duration) {
         self.engine.clock.sleep(wait).await;
     }
 
     /// The secret of a credential, asked anew from its source. One that the vendor has refused is not tried again.
     pub(crate) async fn credential(&self, credential: &Credential) -> Result<Secret, Error> {
-        let (wait, flight) = (self.engine.timeouts.person, self.engine.timeouts.flight);
-        self.flight.stay_patient(self.engine.now(), wait.saturating_add(flight));
-        let secret = first(credential.get(), self.engine.clock.sleep(wait)).await;
-        self.flight.be_patient(self.engine.now(), flight);
+        let (wait, renewal) = (self.engine.rules.timeouts.person, self.engine.rules.timeouts.renewal);
+        self.extend(wait.saturating_add(renewal));
+        let source = self.engine.calling_back("the credential source", credential.get());
+        let secret = first(source, self.engine.clock.sleep(wait)).await;
+        self.extend(renewal);
         let secret = match secret {
             First::One(secret) => secret?,
             First::Other(()) => {
@@ -69,81 +75,50 @@ impl Attempt {
         Ok(secret)
     }
 
+    fn extend(&self, wait: Duration) {
+        self.engine.change(|state, at| state.core.extend(self.id, wait, at.now));
+    }
+
     /// Says which credential is about to be presented. Call it once per sign-in, so that refused credentials are never
-    /// tried again.
+    /// tried again, by no process that shares the store.
     ///
     /// # Errors
     /// The vendor's refusal, if it refused this very credential before.
     pub fn present(&self, secret: &Secret) -> Result<(), Error> {
-        let mark = fingerprint(self.engine.salt, secret);
-        let mut state = self.engine.state();
-        if let Some((refused, error)) = &state.refused
-            && *refused == mark
-        {
-            return Err(error.clone().local());
-        }
-        state.presented = Some(mark);
-        Ok(())
+        self.engine.present(secret)
     }
 
-    /// Asks leave to send a request that spends something: a token, an attempt. Refused when this attempt has been
-    /// overtaken, when somebody signed out, when the store's lock was lost, and when the vendor's budget is used up.
-    /// The lock is made sure of for as long as [`Timeouts::sign_in`](crate::Timeouts::sign_in): the request must not take longer.
+    /// Asks leave to send a request that spends something: a token, an attempt. Refused when this attempt is superseded,
+    /// when the session was signed out, when the store's lock was lost, and when the vendor's budget is used up. The lock is
+    /// made sure of for as long as [`Timeouts::sign_in`](crate::Timeouts::sign_in): the request must not take longer.
     ///
     /// # Errors
     /// `SignedOut`, `Timeout`, `Store` or `Throttled`, in this order of causes; return it as it is.
     ///
     /// # Cancel safety
     /// An attempt that was counted stays counted.
-    pub async fn spend(&self) -> Result<Leave, Error> {
-        let leave = Leave(self.engine.budgeted().await?);
-        if let Err(error) = self.cleared_to_send().await {
-            self.refund(leave).await;
-            return Err(error);
-        }
-        Ok(leave)
+    pub async fn acquire(&self) -> Result<SendPermit, Error> {
+        self.engine.acquire(self.id).await.map(SendPermit)
     }
 
-    /// Whether nobody took this flight's place or its lock. Nobody does while its request is out, unless it is silent for
-    /// longer than a request may take.
-    async fn cleared_to_send(&self) -> Result<(), Error> {
-        if !self.flight.still_locks(self.engine.timeouts.request).await {
-            return Err(Error::lock_lost());
-        }
-        // Last, so that nothing happens between it and the sending.
-        let state = self.engine.state();
-        state.check(&self.flight)?;
-        self.flight.stay_patient(self.engine.now(), self.engine.timeouts.flight);
-        self.flight.sent.store(true, Ordering::Release);
-        Ok(())
-    }
-
-    /// What [`spend`](Self::spend) granted never reached the vendor.
+    /// What [`acquire`](Self::acquire) granted never reached the vendor: it does not count.
     ///
     /// # Cancel safety
-    /// Dropped midway it may stay counted, which is the safe side.
-    pub async fn refund(&self, leave: Leave) {
-        if let Some(made) = leave.0 {
-            self.engine.refund(made).await;
+    /// Once called, it is done even if the future is dropped.
+    pub async fn release(&self, permit: SendPermit) {
+        if let Some(made) = permit.0 {
+            self.engine.change(|state, _| state.core.release(made));
         }
     }
 }
 
-impl std::fmt::Debug for Attempt {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Attempt").field("key", &format_args!("{}", self.engine.key)).finish_non_exhaustive()
+impl fmt::Debug for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Attempt").field("key", &format_args!("{}", self.engine.rules.key)).finish_non_exhaustive()
     }
 }
 
-/// The engine's leave to send once; names the attempt that it counted, where a budget is kept.
+/// Leave to send once; names the attempt that was counted, where a budget is kept.
 #[derive(Debug)]
-#[must_use = "hand it back with `refund` if nothing was sent"]
-pub struct Leave(Option<SystemTime>);
-
-impl Error {
-    pub(super) fn lock_lost() -> Self {
-        Self::new(ErrorKind::Store, "the session store's lock was lost; nothing was sent")
-            .advice("another process may be renewing: try again")
-            .local()
-    }
-}
+#[must_use = "hand it back with `release` if nothing was sent"]
+pub struct SendPermit(Option<SystemTime>);

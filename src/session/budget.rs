@@ -1,79 +1,296 @@
-//! The vendor's budget of sign-in attempts, counted together with everybody who shares the store.
+//! The vendor's budget of sign-in attempts, counted together with every process that shares the store.
+//!
+//! Pure: it says which record is to be loaded and saved next, and is told what came of it.
 
-use super::Engine;
-use crate::{
-    Error, ErrorKind,
-    store::{Generation, Record, RecordState, StoreError},
-};
+use crate::{clock::Now, store::Generation};
 use std::time::{Duration, SystemTime};
 
-/// How often others may be faster to write down an attempt before this one is counted here alone.
+/// How often other processes may be faster to write down an attempt before this one is counted here alone.
 const TRIES: u32 = 20;
 
-impl Engine {
-    /// Counts one attempt before it is made. `None` where the vendor has no budget.
-    pub(super) async fn budgeted(&self) -> Result<Option<SystemTime>, Error> {
-        let Some(budget) = self.capabilities.budget else { return Ok(None) };
-        for _ in 0..TRIES {
-            let stored = self.attempts_of_others().await;
-            let now = self.now();
-            let (made, known) = {
-                let mut state = self.state();
-                if let Ok(Some(record)) = &stored {
-                    state.attempts.learn(&record.attempts, budget, now);
-                }
-                (state.attempts.spend(budget, now).map_err(Error::budget_used_up)?, state.attempts.times())
-            };
-            let Ok(stored) = stored else { return Ok(Some(made)) };
-            let (expected, record) = self.ledger(stored.as_ref(), known);
-            match self.swap(&self.ledger, expected, record).await {
-                Ok(true) => return Ok(Some(made)),
-                // Somebody else counted one in between: look again.
-                Ok(false) => self.state().attempts.refund(made),
-                Err(error) => {
-                    self.tell_uncounted(&error);
-                    return Ok(Some(made));
-                }
-            }
+/// How many attempts a vendor allows in which time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Budget {
+    pub(crate) attempts: usize,
+    pub(crate) within: Duration,
+}
+
+/// What counting an attempt comes to: its name, or how long to wait until the vendor would allow it.
+pub(crate) type Counted = Result<SystemTime, Duration>;
+
+/// What is being written down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Job {
+    /// An attempt is about to be made.
+    Count,
+    /// An attempt never reached the vendor.
+    Refund(SystemTime),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Stage {
+    Load(Job),
+    /// `outcome`: what the caller hears once this is written.
+    Save {
+        job: Job,
+        over: Option<Generation>,
+        outcome: Option<Counted>,
+    },
+}
+
+/// What the ledger wants of the store next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Entry {
+    Load,
+    /// Keep these attempts in the place of what has this generation.
+    Save {
+        over: Option<Generation>,
+        attempts: Vec<SystemTime>,
+    },
+}
+
+/// The attempts that are known, and the entry that is being made.
+#[derive(Debug, Clone, Default)]
+#[cfg_attr(test, derive(PartialEq, Eq, Hash))]
+pub(crate) struct Ledger {
+    known: Attempts,
+    stage: Option<Stage>,
+    tries: u32,
+    /// Attempts that were not made and are still written down.
+    refunds: Vec<SystemTime>,
+}
+
+impl Ledger {
+    /// An attempt is about to be made: it is counted first.
+    pub(crate) fn count(&mut self) {
+        (self.stage, self.tries) = (Some(Stage::Load(Job::Count)), 0);
+    }
+
+    /// This attempt never reached the vendor. If the store does not answer it stays counted there, which is the safe side.
+    pub(crate) fn refund(&mut self, made: SystemTime) {
+        self.known.refund(made);
+        self.refunds.push(made);
+    }
+
+    pub(crate) fn next(&mut self) -> Option<Entry> {
+        if self.stage.is_none() {
+            (self.stage, self.tries) = (Some(Stage::Load(Job::Refund(self.refunds.pop()?))), 0);
         }
-        self.tell_uncounted(&StoreError::new("others were faster each time"));
-        let now = self.now();
-        self.state().attempts.spend(budget, now).map(Some).map_err(Error::budget_used_up)
+        Some(match self.stage? {
+            Stage::Load(_) => Entry::Load,
+            Stage::Save { over, .. } => Entry::Save { over, attempts: self.known.times() },
+        })
     }
 
-    /// Takes one attempt out again. If the store does not answer it stays counted there, which is the safe side.
-    pub(super) async fn refund(&self, made: SystemTime) {
-        self.state().attempts.refund(made);
-        for _ in 0..TRIES {
-            let Ok(Some(stored)) = self.attempts_of_others().await else { return };
-            let left = stored.attempts.iter().copied().filter(|other| *other != made).collect();
-            let (expected, record) = self.ledger(Some(&stored), left);
-            if !matches!(self.swap(&self.ledger, expected, record).await, Ok(false)) {
-                return;
-            }
+    /// The entry that was being made is given up; an attempt that was counted for it is not.
+    pub(crate) fn give_up(&mut self) {
+        if let Some(Stage::Save { outcome: Some(Ok(made)), .. }) = self.stage.take() {
+            self.known.refund(made);
         }
     }
 
-    async fn attempts_of_others(&self) -> Result<Option<Record>, StoreError> {
-        let stored = self.load(&self.ledger).await;
-        stored.inspect_err(|error| self.tell_uncounted(error))
+    /// What the store has written down; `None`: it does not answer. Returns what counting came to, once it is known.
+    pub(crate) fn loaded(
+        &mut self,
+        stored: Option<(Option<Generation>, &[SystemTime])>,
+        budget: Budget,
+        now: Now,
+    ) -> Option<Counted> {
+        let Some(Stage::Load(job)) = self.stage.take() else { return None };
+        let answers = stored.is_some();
+        let (over, times) = stored.unwrap_or_default();
+        let corrected = self.known.learn(times, budget, now);
+        let outcome = match job {
+            Job::Count => Some(self.known.spend(budget, now)),
+            Job::Refund(made) => {
+                self.known.refund(made);
+                None
+            }
+        };
+        // A refusal writes nothing, unless a time that was wrong is to be put right for everybody.
+        let writes = answers && (!matches!(outcome, Some(Err(_))) || corrected);
+        if writes {
+            self.stage = Some(Stage::Save { job, over, outcome });
+            return None;
+        }
+        outcome
     }
 
-    fn ledger(&self, stored: Option<&Record>, attempts: Vec<SystemTime>) -> (Option<Generation>, Record) {
-        let expected = stored.map(Record::generation);
-        let generation = expected.map_or_else(|| Generation::first(self.chance.next()), Generation::next);
-        (expected, Record { attempts, ..Record::new(&self.ledger, generation, RecordState::Nothing) })
-    }
-
-    fn tell_uncounted(&self, error: &StoreError) {
-        tracing::warn!(key = %self.ledger, %error, "keyway: the store failed; sign-in attempts are counted in this process only");
+    /// Whether it was written; `None`: the store does not answer.
+    pub(crate) fn saved(&mut self, written: Option<bool>, budget: Budget, now: Now) -> Option<Counted> {
+        let Some(Stage::Save { job, outcome, .. }) = self.stage.take() else { return None };
+        if written != Some(false) {
+            return outcome;
+        }
+        // Another process counted one in between: look again.
+        if let Some(Ok(made)) = outcome {
+            self.known.refund(made);
+        }
+        self.tries += 1;
+        if self.tries < TRIES {
+            self.stage = Some(Stage::Load(job));
+            return None;
+        }
+        (job == Job::Count).then(|| self.known.spend(budget, now))
     }
 }
 
-impl Error {
-    fn budget_used_up(wait: Duration) -> Self {
-        Self::new(ErrorKind::Throttled, "the vendor's budget of sign-in attempts is used up; nothing was sent")
-            .with_retry_after(Some(wait))
-            .local()
+/// What is ahead by less is put down to clocks that differ.
+const SKEW: Duration = Duration::from_secs(60);
+
+/// The attempts that still count, as far as this process and its store know, oldest first.
+///
+/// When an attempt was made is told by the wall clock, because others read it; until when it counts is told by the
+/// monotonic one from the moment it became known here, so that no clock that is set reopens a budget.
+#[derive(Debug, Clone, Default)]
+#[cfg_attr(test, derive(PartialEq, Eq, Hash))]
+pub(crate) struct Attempts(Vec<Attempted>);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Attempted {
+    made: SystemTime,
+    /// Monotonic.
+    counts_until: Duration,
+}
+
+impl Attempts {
+    /// Takes note of attempts that others made. One that lies in the future (a clock was set back) counts as made now, from
+    /// now on: answers whether there was one.
+    pub(crate) fn learn(&mut self, stored: &[SystemTime], budget: Budget, now: Now) -> bool {
+        let mut corrected = false;
+        for made in stored.iter().copied() {
+            if self.0.iter().any(|known| known.made == made) {
+                continue;
+            }
+            let age = now.wall.duration_since(made);
+            // A moment ahead is another machine's clock, not a wrong one.
+            let ahead = age.as_ref().is_err_and(|ahead| ahead.duration() > SKEW);
+            corrected |= ahead;
+            let made = if ahead { self.unused(now.wall) } else { made };
+            let counts_until = now.monotonic.saturating_add(budget.within.saturating_sub(age.unwrap_or_default()));
+            self.0.push(Attempted { made, counts_until });
+        }
+        self.forget_old(now);
+        corrected
+    }
+
+    /// Counts one attempt and names it, or says how long to wait until the vendor would allow it.
+    pub(crate) fn spend(&mut self, budget: Budget, now: Now) -> Result<SystemTime, Duration> {
+        self.forget_old(now);
+        if self.0.len() >= budget.attempts {
+            // When so many have ended that one is free again.
+            let frees = self.0[self.0.len() - budget.attempts].counts_until;
+            return Err(frees.saturating_sub(now.monotonic));
+        }
+        let made = self.unused(now.wall);
+        self.0.push(Attempted { made, counts_until: now.monotonic.saturating_add(budget.within) });
+        Ok(made)
+    }
+
+    /// Its time is its name.
+    fn unused(&self, time: SystemTime) -> SystemTime {
+        let mut made = whole_millis(time);
+        while self.0.iter().any(|known| known.made == made) {
+            made += Duration::from_millis(1);
+        }
+        made
+    }
+
+    /// This attempt never reached the vendor.
+    pub(crate) fn refund(&mut self, made: SystemTime) {
+        self.0.retain(|known| known.made != made);
+    }
+
+    pub(crate) fn times(&self) -> Vec<SystemTime> {
+        self.0.iter().map(|known| known.made).collect()
+    }
+
+    fn forget_old(&mut self, now: Now) {
+        self.0.retain(|known| now.monotonic < known.counts_until);
+        self.0.sort_by_key(|known| known.counts_until);
+    }
+}
+
+/// As a store keeps it.
+fn whole_millis(time: SystemTime) -> SystemTime {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    SystemTime::UNIX_EPOCH + Duration::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Now {
+        let monotonic = Duration::from_secs(seconds);
+        Now { wall: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000) + monotonic, monotonic }
+    }
+
+    const TEN: Budget = Budget { attempts: 10, within: Duration::from_secs(600) };
+    const ONE: Budget = Budget { attempts: 1, ..TEN };
+
+    #[apply(hunted!)]
+    fn the_eleventh_attempt_in_ten_minutes_is_refused_here() {
+        let mut attempts = Attempts::default();
+        for second in 0..10 {
+            assert!(attempts.spend(TEN, at(second)).is_ok());
+        }
+        assert_eq!(attempts.spend(TEN, at(10)), Err(Duration::from_secs(590)));
+        let made = attempts.spend(TEN, at(600)).expect("the first one has ended");
+        attempts.refund(made);
+        assert!(attempts.spend(TEN, at(600)).is_ok());
+        assert_eq!(attempts.spend(TEN, at(600)), Err(Duration::from_secs(1)));
+    }
+
+    #[apply(hunted!)]
+    fn no_clock_that_is_set_reopens_the_budget() {
+        let mut attempts = Attempts::default();
+        assert!(attempts.spend(ONE, at(10_000)).is_ok());
+        for wall in [at(0).wall, at(1_000_000).wall] {
+            let jumped = Now { wall, ..at(10_100) };
+            assert_eq!(attempts.spend(ONE, jumped), Err(Duration::from_secs(500)));
+        }
+    }
+
+    #[apply(hunted!)]
+    fn the_attempts_of_others_count_for_what_is_left_of_their_time_and_only_once() {
+        let mut attempts = Attempts::default();
+        let others = [at(100).wall];
+        attempts.learn(&others, ONE, at(400));
+        attempts.learn(&others, ONE, at(500));
+        assert_eq!(attempts.spend(ONE, at(500)), Err(Duration::from_secs(200)));
+        assert!(attempts.spend(ONE, at(700)).is_ok());
+    }
+
+    #[apply(hunted!)]
+    fn an_attempt_from_the_future_counts_as_made_now() {
+        let mut attempts = Attempts::default();
+        assert!(attempts.learn(&[at(99_999).wall], ONE, at(0)));
+        assert_eq!(attempts.spend(ONE, at(0)), Err(Duration::from_secs(600)));
+        assert_eq!(attempts.times(), [at(0).wall], "it is put right");
+        assert!(!attempts.learn(&[at(0).wall], ONE, at(1)));
+    }
+
+    #[apply(hunted!)]
+    fn attempts_of_the_same_moment_are_told_apart() {
+        let mut attempts = Attempts::default();
+        let (first, second) = (attempts.spend(TEN, at(0)), attempts.spend(TEN, at(0)));
+        let first = first.expect("the budget has room");
+        assert_eq!((first, second), (at(0).wall, Ok(at(0).wall + Duration::from_millis(1))));
+        assert_eq!(attempts.times(), [first, first + Duration::from_millis(1)]);
+    }
+
+    #[apply(hunted!)]
+    fn an_attempt_is_named_in_whole_milliseconds_as_a_store_keeps_it() {
+        let mut attempts = Attempts::default();
+        let now = Now { wall: at(0).wall + Duration::from_micros(1999), ..at(0) };
+        assert_eq!(attempts.spend(TEN, now), Ok(at(0).wall + Duration::from_millis(1)));
+    }
+
+    #[apply(hunted!)]
+    fn every_attempt_of_the_others_counts() {
+        let mut attempts = Attempts::default();
+        attempts.learn(&[at(100).wall, at(101).wall], TEN, at(102));
+        assert_eq!(attempts.times(), [at(100).wall, at(101).wall]);
     }
 }

@@ -1,8 +1,8 @@
-//! What keeps us from asking too often: a schedule after failures, and the vendor's own attempt budget.
+//! What keeps us from asking too often: a schedule after failures.
 
 use super::decide::Cooling;
 use crate::{Error, ErrorKind, clock::Now};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 /// The first wait after a failure; each further failure doubles it.
 const FIRST: Duration = Duration::from_secs(1);
@@ -15,7 +15,8 @@ pub(crate) const LONGEST_BELIEVED: Duration = Duration::from_secs(3600);
 const OPEN_QUESTION: Duration = Duration::from_secs(5 * 60);
 
 /// Remembers the last failure and until when no attempt is made because of it.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
+#[cfg_attr(test, derive(PartialEq, Eq, Hash))]
 pub(crate) struct Cooldown {
     failures: u32,
     last: Option<(Error, Cooling)>,
@@ -49,11 +50,34 @@ impl Cooldown {
         *self = Self::default();
     }
 
-    /// Somebody wants another attempt. What the vendor asked us to wait for is waited for all the same.
+    /// The user wants another attempt. What the vendor asked us to wait for is waited for all the same.
     pub(crate) fn forgive(&mut self) {
         if self.last.as_ref().is_some_and(|(error, _)| error.kind() != ErrorKind::Throttled) {
             *self = Self::default();
         }
+    }
+
+    /// Another process has failed and left word until when the vendor is not to be asked.
+    pub(crate) fn learned(&mut self, error: Error, failures: u32, wait: Option<Duration>, now: Now) {
+        let wait = wait.map(|wait| wait.min(LONGEST_BELIEVED));
+        let cooling = wait.map_or(Cooling::ForGood, |wait| Cooling::Until(now.monotonic.saturating_add(wait)));
+        self.failures = self.failures.max(failures);
+        self.last = Some((error, cooling));
+    }
+
+    /// Other processes have failed so often in a row.
+    pub(crate) fn follows(&mut self, failures: u32) {
+        self.failures = self.failures.max(failures);
+    }
+
+    /// How many failures in a row there were.
+    pub(crate) fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    /// The failure that was remembered last, whether it is over or not.
+    pub(crate) fn last(&self) -> Option<&Error> {
+        self.last.as_ref().map(|(error, _)| error)
     }
 
     fn cooling_after(&self, error: &Error, now: Now, chance: f64, given: bool) -> Option<Cooling> {
@@ -79,78 +103,6 @@ impl Cooldown {
     }
 }
 
-/// How many attempts a vendor allows in which time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Budget {
-    pub(crate) attempts: usize,
-    pub(crate) within: Duration,
-}
-
-/// The attempts that still count, as far as this process and its store know, oldest first.
-///
-/// When an attempt was made is told by the wall clock, because others read it; until when it counts is told by the
-/// monotonic one from the moment it became known here, so that no clock that is set reopens a budget.
-#[derive(Debug, Default)]
-pub(crate) struct Attempts(Vec<Attempted>);
-
-#[derive(Debug, Clone, Copy)]
-struct Attempted {
-    made: SystemTime,
-    /// Monotonic.
-    counts_until: Duration,
-}
-
-impl Attempts {
-    /// Takes note of attempts that others made. One that lies in the future (a clock was set back) counts as made now.
-    pub(crate) fn learn(&mut self, stored: &[SystemTime], budget: Budget, now: Now) {
-        for made in stored.iter().copied() {
-            if !self.0.iter().any(|known| known.made == made) {
-                let age = now.wall.duration_since(made).unwrap_or_default();
-                let counts_until = now.monotonic.saturating_add(budget.within.saturating_sub(age));
-                self.0.push(Attempted { made, counts_until });
-            }
-        }
-        self.forget_old(now);
-    }
-
-    /// Counts one attempt and names it, or says how long to wait until the vendor would allow it.
-    pub(crate) fn spend(&mut self, budget: Budget, now: Now) -> Result<SystemTime, Duration> {
-        self.forget_old(now);
-        if self.0.len() >= budget.attempts {
-            // When so many have ended that one is free again.
-            let frees = self.0[self.0.len() - budget.attempts].counts_until;
-            return Err(frees.saturating_sub(now.monotonic));
-        }
-        let mut made = whole_millis(now.wall);
-        // Its time is its name.
-        while self.0.iter().any(|known| known.made == made) {
-            made += Duration::from_millis(1);
-        }
-        self.0.push(Attempted { made, counts_until: now.monotonic.saturating_add(budget.within) });
-        Ok(made)
-    }
-
-    /// This attempt never reached the vendor.
-    pub(crate) fn refund(&mut self, made: SystemTime) {
-        self.0.retain(|known| known.made != made);
-    }
-
-    pub(crate) fn times(&self) -> Vec<SystemTime> {
-        self.0.iter().map(|known| known.made).collect()
-    }
-
-    fn forget_old(&mut self, now: Now) {
-        self.0.retain(|known| now.monotonic < known.counts_until);
-        self.0.sort_by_key(|known| known.counts_until);
-    }
-}
-
-/// As a store keeps it.
-fn whole_millis(time: SystemTime) -> SystemTime {
-    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    SystemTime::UNIX_EPOCH + Duration::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -158,6 +110,7 @@ mod tests {
         evict::SessionLimit,
         questions::{AccessKey, Captcha, DeviceCode},
     };
+    use std::time::SystemTime;
 
     fn at(seconds: u64) -> Now {
         let monotonic = Duration::from_secs(seconds);
@@ -261,71 +214,5 @@ mod tests {
             cooldown.failed(&question, at(0), 0.0, true);
             assert_eq!(cooldown.cooling(), Some(Cooling::Until(Duration::from_secs(seconds))), "{question}");
         }
-    }
-
-    const TEN: Budget = Budget { attempts: 10, within: Duration::from_secs(600) };
-    const ONE: Budget = Budget { attempts: 1, ..TEN };
-
-    #[apply(hunted!)]
-    fn the_eleventh_attempt_in_ten_minutes_is_refused_here() {
-        let mut attempts = Attempts::default();
-        for second in 0..10 {
-            assert!(attempts.spend(TEN, at(second)).is_ok());
-        }
-        assert_eq!(attempts.spend(TEN, at(10)), Err(Duration::from_secs(590)));
-        let made = attempts.spend(TEN, at(600)).expect("the first one has ended");
-        attempts.refund(made);
-        assert!(attempts.spend(TEN, at(600)).is_ok());
-        assert_eq!(attempts.spend(TEN, at(600)), Err(Duration::from_secs(1)));
-    }
-
-    #[apply(hunted!)]
-    fn no_clock_that_is_set_reopens_the_budget() {
-        let mut attempts = Attempts::default();
-        assert!(attempts.spend(ONE, at(10_000)).is_ok());
-        for wall in [at(0).wall, at(1_000_000).wall] {
-            let jumped = Now { wall, ..at(10_100) };
-            assert_eq!(attempts.spend(ONE, jumped), Err(Duration::from_secs(500)));
-        }
-    }
-
-    #[apply(hunted!)]
-    fn the_attempts_of_others_count_for_what_is_left_of_their_time_and_only_once() {
-        let mut attempts = Attempts::default();
-        let others = [at(100).wall];
-        attempts.learn(&others, ONE, at(400));
-        attempts.learn(&others, ONE, at(500));
-        assert_eq!(attempts.spend(ONE, at(500)), Err(Duration::from_secs(200)));
-        assert!(attempts.spend(ONE, at(700)).is_ok());
-    }
-
-    #[apply(hunted!)]
-    fn an_attempt_from_the_future_counts_as_made_now() {
-        let mut attempts = Attempts::default();
-        attempts.learn(&[at(99_999).wall], ONE, at(0));
-        assert_eq!(attempts.spend(ONE, at(0)), Err(Duration::from_secs(600)));
-    }
-
-    #[apply(hunted!)]
-    fn attempts_of_the_same_moment_are_told_apart() {
-        let mut attempts = Attempts::default();
-        let (first, second) = (attempts.spend(TEN, at(0)), attempts.spend(TEN, at(0)));
-        let first = first.expect("the budget has room");
-        assert_eq!((first, second), (at(0).wall, Ok(at(0).wall + Duration::from_millis(1))));
-        assert_eq!(attempts.times(), [first, first + Duration::from_millis(1)]);
-    }
-
-    #[apply(hunted!)]
-    fn an_attempt_is_named_in_whole_milliseconds_as_a_store_keeps_it() {
-        let mut attempts = Attempts::default();
-        let now = Now { wall: at(0).wall + Duration::from_micros(1999), ..at(0) };
-        assert_eq!(attempts.spend(TEN, now), Ok(at(0).wall + Duration::from_millis(1)));
-    }
-
-    #[apply(hunted!)]
-    fn every_attempt_of_the_others_counts() {
-        let mut attempts = Attempts::default();
-        attempts.learn(&[at(100).wall, at(101).wall], TEN, at(102));
-        assert_eq!(attempts.times(), [at(100).wall, at(101).wall]);
     }
 }

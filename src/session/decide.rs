@@ -1,18 +1,18 @@
 //! The decision: serve, renew or refuse. Pure: everything it depends on is an argument.
 
-use super::{course::Token, tokens::Life, windows::Windows};
+use super::{plan::Freshness, tokens::Life, windows::Windows};
 use crate::clock::Now;
 use std::time::{Duration, SystemTime};
 
 /// The moments at which the answer for one token changes, on both clocks. The stricter clock wins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Deadlines {
     fresh: Moment,
     early: Moment,
     end: Moment,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Moment {
     wall: SystemTime,
     monotonic: Duration,
@@ -38,13 +38,14 @@ impl Moment {
 const FAR: Duration = Duration::from_secs(200 * 365 * 24 * 3600);
 
 impl Deadlines {
-    /// Of a token of this life that was received at `received`. `chance` (0 to 1) is the jitter's.
-    pub(crate) fn new(life: Life, received: Now, windows: &Windows, chance: f64) -> Self {
+    /// Of a token of this life that was received at `received`. `chance` (0 to 1) is the jitter's, `took` how long it took to
+    /// get a token.
+    pub(crate) fn new(life: Life, received: Now, windows: &Windows, chance: f64, took: Duration) -> Self {
         let Life::For(life) = life else {
             let far = Moment::after(received, FAR);
             return Self { fresh: far, early: far, end: far };
         };
-        let margins = windows.margins(life, chance);
+        let margins = windows.margins(life, chance, took);
         Self {
             fresh: Moment::after(received, life - margins.early),
             early: Moment::after(received, life - margins.late),
@@ -75,11 +76,11 @@ impl Deadlines {
     }
 
     /// What the token is good for.
-    pub(crate) fn token(&self, now: Now) -> Token {
+    pub(crate) fn freshness(&self, now: Now) -> Freshness {
         match () {
-            () if self.is_fresh(now) => Token::Fresh,
-            () if self.is_valid(now) => Token::Aging,
-            () => Token::Ended,
+            () if self.is_fresh(now) => Freshness::Fresh,
+            () if self.is_valid(now) => Freshness::Aging,
+            () => Freshness::Ended,
         }
     }
 
@@ -90,7 +91,7 @@ impl Deadlines {
 }
 
 /// Why a token is wanted from the vendor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Reason {
     /// There is no session yet.
     NoSession,
@@ -161,7 +162,7 @@ pub(crate) struct View<'a> {
 }
 
 /// Until when no attempt is made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Cooling {
     Until(Duration),
     ForGood,
@@ -220,7 +221,7 @@ mod tests {
     }
 
     fn ten_minutes() -> Deadlines {
-        Deadlines::new(Life::For(LIFE), at(0), &Windows::default(), 0.0)
+        Deadlines::new(Life::For(LIFE), at(0), &Windows::default(), 0.0, Duration::ZERO)
     }
 
     fn view(held: Option<&Deadlines>, now: Now) -> View<'_> {
@@ -246,19 +247,25 @@ mod tests {
     #[apply(hunted!)]
     fn a_token_is_fresh_then_aging_then_ended() {
         let held = ten_minutes();
-        for (second, token) in
-            [(0, Token::Fresh), (479, Token::Fresh), (480, Token::Aging), (599, Token::Aging), (600, Token::Ended)]
-        {
-            assert_eq!(held.token(at(second)), token, "at {second} s");
+        for (second, token) in [
+            (0, Freshness::Fresh),
+            (479, Freshness::Fresh),
+            (480, Freshness::Aging),
+            (599, Freshness::Aging),
+            (600, Freshness::Ended),
+        ] {
+            assert_eq!(held.freshness(at(second)), token, "at {second} s");
         }
     }
 
     #[apply(hunted!)]
     fn at_the_very_end_by_either_clock_it_is_over() {
         let held = ten_minutes();
-        for (wall, monotonic, token) in [(599, 599, Token::Aging), (600, 599, Token::Ended), (599, 600, Token::Ended)] {
+        for (wall, monotonic, token) in
+            [(599, 599, Freshness::Aging), (600, 599, Freshness::Ended), (599, 600, Freshness::Ended)]
+        {
             let now = Now { wall: at(wall).wall, monotonic: at(monotonic).monotonic };
-            assert_eq!(held.token(now), token, "wall {wall} s, monotonic {monotonic} s");
+            assert_eq!(held.freshness(now), token, "wall {wall} s, monotonic {monotonic} s");
         }
     }
 
@@ -305,7 +312,7 @@ mod tests {
 
     #[apply(hunted!)]
     fn a_rejected_token_is_never_served_and_an_unknown_expiry_is_served_until_then() {
-        let held = Deadlines::new(Life::Unknown, at(0), &Windows::default(), 0.0);
+        let held = Deadlines::new(Life::Unknown, at(0), &Windows::default(), 0.0, Duration::ZERO);
         let later = at(5 * 365 * 24 * 3600);
         assert_eq!(decide(&view(Some(&held), later)), Decision::Serve);
         assert_eq!(decide(&View { rejected: true, ..view(Some(&held), at(1)) }), Decision::Wait(Reason::Rejected));
@@ -380,7 +387,7 @@ mod tests {
                 life in lives(), windows in windows(), now in moments(), cooling in coolings(),
                 rejected: bool, signed_out: bool, needed in 0..YEAR, chance in 0.0..1.0,
             ) {
-                let held = Deadlines::new(life, at(0), &windows, chance);
+                let held = Deadlines::new(life, at(0), &windows, chance, Duration::ZERO);
                 let needed = Duration::from_secs(needed);
                 let decision = decide(&View { now, held: Some(&held), rejected, signed_out, cooling, needed });
                 if matches!(decision, Decision::Serve | Decision::ServeAndRenewBehind) {
@@ -396,7 +403,7 @@ mod tests {
             fn inside_the_early_window_nobody_waits_and_a_failure_blocks_no_valid_token(
                 life in lives(), windows in windows(), now in moments(), cooling in coolings(), chance in 0.0..1.0,
             ) {
-                let held = Deadlines::new(life, at(0), &windows, chance);
+                let held = Deadlines::new(life, at(0), &windows, chance, Duration::ZERO);
                 let decision = decide(&View { cooling, ..view(Some(&held), now) });
                 if held.is_valid(now) {
                     prop_assert!(!matches!(decision, Decision::Refuse(_)));
@@ -412,7 +419,7 @@ mod tests {
             fn a_refusal_says_when_to_try_again_and_then_is_over(
                 life in lives(), now in moments(), end in 0..11 * YEAR,
             ) {
-                let held = Deadlines::new(life, at(0), &Windows::default(), 0.0);
+                let held = Deadlines::new(life, at(0), &Windows::default(), 0.0, Duration::ZERO);
                 let cooling = Some(Cooling::Until(Duration::from_secs(end)));
                 let decision = decide(&View { cooling, rejected: true, ..view(Some(&held), now) });
                 match decision {
@@ -428,7 +435,7 @@ mod tests {
 
             #[apply(hunted!)]
             fn a_fresh_token_is_used_before_it_is_renewed(life in 1_u64..10 * YEAR, windows in windows(), chance in 0.0..1.0) {
-                let held = Deadlines::new(Life::For(Duration::from_secs(life)), at(0), &windows, chance);
+                let held = Deadlines::new(Life::For(Duration::from_secs(life)), at(0), &windows, chance, Duration::ZERO);
                 prop_assert_eq!(decide(&view(Some(&held), at(0))), Decision::Serve);
                 prop_assert!(held.fresh.monotonic >= Duration::from_secs(life) * 3 / 4);
                 prop_assert!(held.early.monotonic >= held.fresh.monotonic && held.end.monotonic >= held.early.monotonic);

@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 /// The account has as many sessions as the vendor allows; one must end before a new one begins.
 #[non_exhaustive]
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(test, derive(Hash))]
 pub struct SessionLimit {
     /// The sessions that fill the limit.
     pub sessions: Vec<ActiveSession>,
@@ -19,6 +20,7 @@ pub struct SessionLimit {
 /// One of the sessions of a [`SessionLimit`].
 #[non_exhaustive]
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(test, derive(Hash))]
 pub struct ActiveSession {
     /// The id to answer with.
     pub id: SessionId,

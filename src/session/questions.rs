@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 /// A captcha the vendor wants answered before it signs anybody in.
 #[derive(Clone)]
+#[cfg_attr(test, derive(PartialEq, Eq, Hash))]
 pub struct Captcha {
     pub(crate) image: Arc<[u8]>,
     pub(crate) media_type: String,
@@ -73,6 +74,7 @@ impl fmt::Debug for Captcha {
 /// Show [`user_code`](Self::user_code) and [`verification_uri`](Self::verification_uri), or
 /// [`verification_uri_complete`](Self::verification_uri_complete) as a QR code.
 #[derive(Clone)]
+#[cfg_attr(test, derive(PartialEq, Eq, Hash))]
 pub struct DeviceCode {
     pub(crate) device_code: Secret,
     pub(crate) user_code: String,
@@ -167,6 +169,7 @@ impl fmt::Debug for DeviceCode {
 
 /// A key that the vendor has sent to a person, by mail for instance, and wants to have back.
 #[derive(Clone)]
+#[cfg_attr(test, derive(PartialEq, Eq, Hash))]
 pub struct AccessKey {
     pub(crate) sent_to: String,
     pub(crate) attempt: u32,

@@ -1,7 +1,7 @@
 //! The last things a session did and why, for people: `println!("{}", session.report())`.
 
 use super::decide::Reason;
-use crate::ErrorKind;
+use crate::{ErrorKind, store::Generation};
 use std::{
     collections::VecDeque,
     fmt,
@@ -23,19 +23,20 @@ struct Line {
 
 /// One thing that happened.
 #[derive(Debug, Clone)]
+#[cfg_attr(test, derive(PartialEq, Eq, Hash))]
 pub(crate) enum What {
     SignedIn {
         reason: Reason,
         took: Duration,
-        generation: String,
+        generation: Generation,
     },
     Renewed {
         reason: Reason,
         took: Duration,
-        generation: String,
+        generation: Generation,
     },
     Adopted {
-        generation: String,
+        generation: Generation,
     },
     Failed {
         reason: Reason,
@@ -50,14 +51,14 @@ pub(crate) enum What {
     },
     /// A key that was given is taken as it is: nobody is asked.
     Given {
-        generation: String,
+        generation: Generation,
     },
     NotSaved {
         why: String,
     },
     Evicted,
     Rejected {
-        generation: String,
+        generation: Generation,
     },
     SignedOut,
 }
@@ -160,8 +161,8 @@ mod tests {
             report.add(at, What::SignedOut);
         }
         let took = Duration::from_millis(84);
-        report.add(at, What::Renewed { reason: Reason::Early, took, generation: "a.2".into() });
+        report.add(at, What::Renewed { reason: Reason::Early, took, generation: Generation::first(0).next() });
         assert_eq!(report.len(), REMEMBERED);
-        assert!(report.to_string().ends_with("11:02:07Z renewed: early window, 84 ms, token a.2"));
+        assert!(report.to_string().ends_with("11:02:07Z renewed: early window, 84 ms, token 00000000.2"));
     }
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 /// Until when a lease can be used, by this machine's wall clock. There is no fourth answer, so a `match` needs no further
 /// arm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(test, derive(Hash))]
 pub enum Expiry {
     /// Until then. A vendor's epoch is corrected by the `Date` of its answer, so that a wrong local clock does no harm.
     At(SystemTime),
@@ -20,6 +21,7 @@ pub enum Expiry {
 
 /// What a sign-in or a renewal yields, as far as the vendor told.
 #[derive(Debug, Clone)]
+#[cfg_attr(test, derive(PartialEq, Eq, Hash))]
 pub struct Tokens {
     pub(crate) access: Secret,
     /// Never an empty one.
@@ -63,6 +65,7 @@ pub(crate) fn present(secret: Option<Secret>) -> Option<Secret> {
 
 /// How long a token lives from the moment its answer arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(test, derive(Hash))]
 pub(crate) enum Life {
     For(Duration),
     Never,

@@ -7,7 +7,8 @@ use std::time::Duration;
 /// In the **early** window a call is served at once and the renewal runs behind it; in the **late** window a call waits
 /// for the renewal. Both scale with the token's life, because five minutes are little for a day and half of a
 /// ten-minute token. Whatever is set here, the early window is at most a quarter of the life and the late one at most
-/// half the early one, so that even a one-second token is used before it is renewed.
+/// half the early one, so that even a one-second token is used before it is renewed. Only where getting a token takes
+/// longer than that does the early window grow, to twice as long as it took and at most half of the life.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Windows {
     /// Share of the life in which renewal runs behind. Default 0.20.
@@ -48,12 +49,14 @@ pub(crate) struct Margins {
 }
 
 impl Windows {
-    /// The windows of a token that lives for `life`. `chance` is between 0 and 1.
-    pub(crate) fn margins(&self, life: Duration, chance: f64) -> Margins {
+    /// The windows of a token that lives for `life`. `chance` is between 0 and 1, `took` is how long it took to get a token: a
+    /// renewal that runs behind is to end before callers have to wait for it.
+    pub(crate) fn margins(&self, life: Duration, chance: f64, took: Duration) -> Margins {
         let shrink = 1.0 - self.jitter.clamp(0.0, 1.0) * chance.clamp(0.0, 1.0);
         let early = share(life, self.early_share, self.early_min, self.early_max).min(life / 4).mul_f64(shrink);
         let late = share(life, self.late_share, self.late_min, self.late_max).mul_f64(shrink).min(early / 2);
-        Margins { early, late }
+        let in_time = late.saturating_add(took.saturating_mul(2)).min(life / 2);
+        Margins { early: early.max(if took.is_zero() || early.is_zero() { early } else { in_time }), late }
     }
 
     /// Says what is wrong with settings that cannot be meant.
@@ -81,7 +84,7 @@ mod tests {
     use super::*;
 
     fn margins(life: u64) -> (f64, f64) {
-        let Margins { early, late } = Windows::default().margins(Duration::from_secs(life), 0.0);
+        let Margins { early, late } = Windows::default().margins(Duration::from_secs(life), 0.0, Duration::ZERO);
         (early.as_secs_f64(), late.as_secs_f64())
     }
 
@@ -135,8 +138,8 @@ mod tests {
 
     #[apply(hunted!)]
     fn jitter_only_shrinks_the_windows() {
-        let calm = Windows::default().margins(Duration::from_secs(600), 0.0);
-        let shaken = Windows::default().margins(Duration::from_secs(600), 1.0);
+        let calm = Windows::default().margins(Duration::from_secs(600), 0.0, Duration::ZERO);
+        let shaken = Windows::default().margins(Duration::from_secs(600), 1.0, Duration::ZERO);
         assert_eq!(shaken.early, calm.early.mul_f64(0.9));
         assert!(shaken.late < calm.late && shaken.late <= shaken.early / 2);
     }

@@ -22,9 +22,11 @@ const REMEMBERED: usize = 1024;
 
 /// Which credential a session began with, or which one was refused.
 #[derive(Clone)]
+#[cfg_attr(test, derive(Eq))]
 pub(crate) struct Fingerprint(Of);
 
 #[derive(Clone)]
+#[cfg_attr(test, derive(Eq, PartialEq))]
 enum Of {
     /// A credential that this process has. A fast digest of it: never written down.
     Ours(Secret),
@@ -61,7 +63,6 @@ impl Fingerprint {
     ///
     /// # Cancel safety
     /// A dropped call may go on in the background, and has no effect but that the next one is fast.
-    #[allow(dead_code, reason = "for the engine, which asks where it must not block")]
     pub(crate) async fn matches(&self, credential: &Secret, lineage: u64) -> bool {
         if !self.is_slow_for(credential) {
             return self.is_of(credential, lineage);
@@ -71,7 +72,6 @@ impl Fingerprint {
     }
 
     /// Whether comparing it with `credential` takes work that was not done before.
-    #[allow(dead_code, reason = "by matches()")]
     fn is_slow_for(&self, credential: &Secret) -> bool {
         let (Of::Written(text), Self(Of::Ours(ours))) = (&self.0, Self::of(credential)) else { return false };
         salt_of(text).is_some_and(|salt| remembered(&ours, salt).is_none())
@@ -108,6 +108,17 @@ impl PartialEq for Fingerprint {
             (Of::Ours(one), Of::Ours(other)) => one.expose() == other.expose(),
             (Of::Written(one), Of::Written(other)) => one == other,
             _ => false,
+        }
+    }
+}
+
+/// For the model, which tells states apart by it.
+#[cfg(test)]
+impl std::hash::Hash for Fingerprint {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        match &self.0 {
+            Of::Ours(digest) => digest.expose().hash(state),
+            Of::Written(digest) => digest.hash(state),
         }
     }
 }

@@ -11,12 +11,10 @@ mod record;
 pub(crate) mod redis;
 
 pub use file::FileStore;
-pub(crate) use fingerprint::{Fingerprint, fast as fingerprint};
+pub(crate) use fingerprint::Fingerprint;
 pub use memory::MemoryStore;
 pub use record::Record;
-pub(crate) use record::{Ends, Kept, LONGEST, RecordState};
-#[allow(unused_imports, reason = "the engine does not keep what it learns yet")]
-pub(crate) use record::{NotBefore, WaitReason};
+pub(crate) use record::{Ends, Kept, LONGEST, NotBefore, RecordState, WaitReason};
 #[cfg(feature = "redis")]
 pub use redis::RedisStore;
 
@@ -293,12 +291,13 @@ impl fmt::Debug for StoreLock {
 
 /// Why a store could not do what was asked. The text must not hold a secret.
 #[derive(Debug, Clone)]
+#[cfg_attr(test, derive(PartialEq, Eq, Hash))]
 pub struct StoreError {
     what: Arc<str>,
     kind: Kind,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Kind {
     /// The next try may succeed.
     Failed,
@@ -336,6 +335,14 @@ impl StoreError {
     pub(crate) fn newer() -> Self {
         let what = "a newer version of Keyway wrote this record, so it is left as it is; update this program";
         Self::of(Kind::Newer, what)
+    }
+
+    pub(crate) fn too_late() -> Self {
+        Self::new("it did not answer in time")
+    }
+
+    pub(crate) fn others_keep_changing() -> Self {
+        Self::new("others keep changing what is stored")
     }
 
     /// Whether the store works, and another process holds the lock.

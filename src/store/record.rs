@@ -23,7 +23,6 @@ const SIGNED_OUT: Duration = RENEWABLE;
 const LEARNT: Duration = DAY.saturating_mul(30);
 
 /// No wait that is read from a store is longer: the longest one that a vendor is believed.
-#[allow(dead_code, reason = "the engine does not bring times back yet")]
 const LONGEST_WAIT: Duration = DAY;
 
 /// The longest text of a record that a store keeps, in bytes. No vendor's tokens come near.
@@ -34,6 +33,7 @@ pub(crate) const LONGEST: usize = 1 << 20;
 ///
 /// A store of your own keeps it as text: [`to_json`](Self::to_json) and [`from_json`](Self::from_json).
 #[derive(Clone)]
+#[cfg_attr(test, derive(PartialEq, Eq, Hash))]
 pub struct Record {
     /// Which session it belongs to; layout 1 did not say. A store that mixes sessions up is found out by it.
     pub(crate) key: Option<String>,
@@ -52,6 +52,7 @@ pub struct Record {
 
 /// Whether there is a session.
 #[derive(Debug, Clone)]
+#[cfg_attr(test, derive(PartialEq, Eq, Hash))]
 pub(crate) enum RecordState {
     Live(Kept),
     /// It was signed out: a tombstone.
@@ -62,6 +63,7 @@ pub(crate) enum RecordState {
 
 /// The tokens of a live session.
 #[derive(Debug, Clone)]
+#[cfg_attr(test, derive(PartialEq, Eq, Hash))]
 pub(crate) struct Kept {
     pub(crate) access: Secret,
     pub(crate) refresh: Option<Secret>,
@@ -80,6 +82,7 @@ pub(crate) struct Kept {
 
 /// The end of a kept token, by the vendor's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(test, derive(Hash))]
 pub(crate) enum Ends {
     At(SystemTime),
     Never,
@@ -88,6 +91,7 @@ pub(crate) enum Ends {
 
 /// Until when the vendor is not asked for a session, and why. Both times are by the wall clock of the process that learnt it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(test, derive(Hash))]
 pub(crate) struct NotBefore {
     pub(crate) until: SystemTime,
     pub(crate) since: SystemTime,
@@ -98,6 +102,7 @@ pub(crate) struct NotBefore {
 
 /// Why the vendor is not asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(test, derive(Hash))]
 pub(crate) enum WaitReason {
     /// The vendor said how long to wait.
     Throttled,
@@ -180,7 +185,6 @@ impl Record {
     }
 
     /// Whether a clock that was ahead of `now` has written a time into it.
-    #[allow(dead_code, reason = "the engine does not bring times back yet")]
     pub(crate) fn is_ahead_of(&self, now: SystemTime) -> bool {
         let kept = self.kept().is_some_and(|kept| kept.received > now || kept.began > now);
         let waits = self.not_before.is_some_and(|wait| wait.since > now || wait.brought_back_to(now) != wait);
@@ -191,7 +195,6 @@ impl Record {
     /// much. What lasts from such a time lasts as long from `now`. To be saved, so that it happens once.
     ///
     /// The times of the vendor's clock stay: only what lies between them counts.
-    #[allow(dead_code, reason = "the engine does not bring times back yet")]
     pub(crate) fn brought_back_to(mut self, now: SystemTime) -> Self {
         if let RecordState::Live(kept) = &mut self.state {
             kept.received = kept.received.min(now);
@@ -279,8 +282,13 @@ impl Kept {
 }
 
 impl NotBefore {
+    /// How many failures in a row these are still; none once they lie back for longer than any wait.
+    pub(crate) fn failures_at(&self, now: SystemTime) -> u32 {
+        let ago = now.duration_since(self.until).unwrap_or_default();
+        if ago < LONGEST_WAIT { self.failures } else { 0 }
+    }
+
     /// The same wait, begun at `now` if it begins later, and no longer than a vendor is believed.
-    #[allow(dead_code, reason = "the engine does not bring times back yet")]
     fn brought_back_to(self, now: SystemTime) -> Self {
         let wait = self.until.duration_since(self.since).unwrap_or_default().min(LONGEST_WAIT);
         let since = self.since.min(now);

@@ -16,7 +16,7 @@ use crate::{
         transport::AuthClient,
     },
     retry::{Retry, Timeouts},
-    session::{Patience, Settings, evict::Evict, interact::DynResponder, windows::Windows},
+    session::{Patience, Settings, evict::Evict, responder::DynResponder, windows::Windows},
     store::{DynStore, Key, MemoryStore},
     tls::need_provider,
 };
@@ -137,13 +137,13 @@ impl Options {
         if let Some(mistake) = self.windows.mistake() {
             return Err(Error::config(format!(".windows(..) cannot work: {mistake}")));
         }
-        let Timeouts { connect, request, sign_in, flight, store_lock, person } = self.timeouts;
-        if [connect, request, sign_in, flight, store_lock, person].contains(&Duration::ZERO) {
+        let Timeouts { connect, request, sign_in, renewal, store_lock, person } = self.timeouts;
+        if [connect, request, sign_in, renewal, store_lock, person].contains(&Duration::ZERO) {
             return Err(Error::config(".timeouts(..) cannot work: a timeout of zero ends everything before it begins"));
         }
-        if flight <= sign_in {
+        if renewal <= sign_in {
             return Err(Error::config(
-                ".timeouts(..) cannot work: a `flight` must outlast a `sign_in` request, or the next one would spend its token again",
+                ".timeouts(..) cannot work: a `renewal` must outlast a `sign_in` request, or the next one would spend its token again",
             ));
         }
         if self.retry.attempts == 0 {
@@ -355,6 +355,7 @@ impl Checked {
             ledger: Key::new(surface.name, &[("attempts at", self.root.as_str())]),
             issuer,
             // Where the key does not name whose session it is, sharing a store would share somebody else's session.
+            shared: store.is_some() && issuer_names_its_principal,
             store: store.filter(|_| issuer_names_its_principal).unwrap_or_else(|| Arc::new(MemoryStore::new())),
             clock: clock.clone(),
             responder,

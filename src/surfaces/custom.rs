@@ -17,7 +17,7 @@
 //!
 //!     async fn sign_in(&self, attempt: &Attempt) -> Result<Issued, Error> {
 //!         attempt.present(&self.password)?;
-//!         let _leave = attempt.spend().await?;
+//!         let _permit = attempt.acquire().await?;
 //!         let call = self.http.post(format!("{}/login", self.root)).body(self.password.expose().to_owned());
 //!         let answer = call.send().await?;
 //!         match answer.status().as_u16() {
@@ -44,10 +44,11 @@ use crate::{
 };
 use std::{fmt, sync::Arc};
 
-pub use super::issuer::{Capabilities, Issued, Issuer, Placement, Polled, Renewal};
 pub use crate::session::{
-    attempt::{Attempt, Leave},
-    interact::SolvedCaptcha,
+    attempt::{Attempt, SendPermit},
+    capabilities::{Capabilities, Placement, Renewal},
+    dialogue::SolvedCaptcha,
+    issuer::{Issued, Issuer, Polled},
     tokens::Tokens,
 };
 
@@ -134,7 +135,11 @@ impl ClientBuilder {
         if self.principal.as_deref() == Some("") {
             return Err(Error::config(".principal(..) was given an empty name"));
         }
-        let Capabilities { surface, credential, .. } = issuer.describe();
+        let capabilities = issuer.describe();
+        if let Some(mistake) = capabilities.mistake() {
+            return Err(Error::config(mistake).advice("leave it out where nothing is known"));
+        }
+        let Capabilities { surface, credential, .. } = capabilities;
         if self.principal.is_none() && self.options.store.is_some() {
             let error = Error::config(
                 "nothing says whose session it is, and two people who share a .store(..) would share one",

@@ -5,7 +5,6 @@
 
 mod builder;
 pub mod custom;
-mod issuer;
 #[cfg(feature = "orderingstack")]
 pub mod orderingstack;
 #[cfg(feature = "orderingstack")]
@@ -27,7 +26,10 @@ pub(crate) mod vtex_shopper;
 #[cfg(feature = "vtex")]
 mod vtex_storefront;
 
-pub(crate) use issuer::{Capabilities, DynIssuer, Issued, Issuer, Placement, Polled, Prose, Renewal};
+pub(crate) use crate::session::{
+    capabilities::{Capabilities, Placement, Prose, Renewal},
+    issuer::{DynIssuer, Issued, Issuer, Polled},
+};
 
 #[cfg(all(test, every_surface))]
 mod tests {

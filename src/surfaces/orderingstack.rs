@@ -105,11 +105,13 @@ pub struct ClientBuilder {
     client: Option<(String, Option<Secret>)>,
     scope: Option<String>,
     grants: Vec<Grant>,
+    /// Given beside a refresh token.
+    access: Option<Secret>,
 }
 
 impl ClientBuilder {
     fn new(url: impl Into<String>) -> Self {
-        Self { options: Options::new(url), tenant: None, client: None, scope: None, grants: Vec::new() }
+        Self { options: Options::new(url), tenant: None, client: None, scope: None, grants: Vec::new(), access: None }
     }
 
     /// The tenant's UUID. Required: the token service wants it with every token.
@@ -177,6 +179,14 @@ impl ClientBuilder {
         self.grant(REFRESH_TOKEN, "refresh token".into(), Credential::Given(token.into()))
     }
 
+    /// Goes on with a session that was begun elsewhere, of which an access token is at hand that is still good: that one is
+    /// used first, and the refresh token is not spent before it has ended or is refused. Otherwise as
+    /// [`refresh_token`](Self::refresh_token).
+    pub fn tokens(mut self, access: impl Into<Secret>, refresh: impl Into<Secret>) -> Self {
+        self.access = Some(access.into());
+        self.refresh_token(refresh)
+    }
+
     fn grant(mut self, method: &'static str, principal: String, credential: Credential) -> Self {
         self.grants.push(Grant { method, principal, credential });
         self
@@ -192,6 +202,11 @@ impl ClientBuilder {
         let offered =
             ".password(user, secret), .anonymous(), .client_credentials(), .device(module) or .refresh_token(secret)";
         let grant = only(self.grants, offered)?;
+        if self.access.as_ref().is_some_and(|access| access.expose().is_empty()) {
+            return Err(
+                Error::config(".tokens(..) was given an empty access token").advice("give .refresh_token(..) alone")
+            );
+        }
         let Some(tenant) = self.tenant else {
             return Err(Error::config("the client has no tenant").advice("call .tenant(uuid) on the builder"));
         };
@@ -225,6 +240,7 @@ impl ClientBuilder {
             tenant,
             name: grant.principal.clone(),
             secret: grant.credential.clone(),
+            access: self.access,
             scope: self.scope,
             capabilities: grants::capabilities(grant.method),
         };

@@ -105,6 +105,8 @@ pub(super) struct TokenService {
     pub(super) name: String,
     /// The user's password, or the refresh token.
     pub(super) secret: Credential,
+    /// It was given beside the refresh token, and is used before that.
+    pub(super) access: Option<Secret>,
     pub(super) scope: Option<String>,
     pub(super) capabilities: Capabilities,
 }
@@ -171,6 +173,9 @@ impl TokenService {
 
     /// The first use of the refresh token that the builder was given.
     async fn by_seed(&self, attempt: &Attempt, seed: &Secret) -> Result<Issued, Error> {
+        if let Some(access) = &self.access {
+            return Ok(Issued::given(access, seed, None, attempt.now()));
+        }
         let issued = self.exchanged(attempt, seed).await.map_err(|error| match refuses_the_token(&error) {
             true => error
                 .with_kind(ErrorKind::InvalidCredentials)

@@ -62,11 +62,13 @@ pub struct ClientBuilder {
     options: Options,
     tenant: Option<String>,
     grants: Vec<Grant>,
+    /// Given beside a refresh token.
+    access: Option<Secret>,
 }
 
 impl ClientBuilder {
     fn new(url: impl Into<String>) -> Self {
-        Self { options: Options::new(url), tenant: None, grants: Vec::new() }
+        Self { options: Options::new(url), tenant: None, grants: Vec::new(), access: None }
     }
 
     /// The tenant's UUID, sent with every call. Optional: without it the vendor takes the tenant from where the call came from.
@@ -94,6 +96,14 @@ impl ClientBuilder {
         self.grant(REFRESH_TOKEN, "refresh token".into(), Credential::Given(token.into()))
     }
 
+    /// Goes on with a session that was begun elsewhere, of which an access token is at hand that is still good: that one is
+    /// used first, and the refresh token is not spent before it has ended or is refused. Otherwise as
+    /// [`refresh_token`](Self::refresh_token).
+    pub fn tokens(mut self, access: impl Into<Secret>, refresh: impl Into<Secret>) -> Self {
+        self.access = Some(access.into());
+        self.refresh_token(refresh)
+    }
+
     fn grant(mut self, method: &'static str, principal: String, credential: Credential) -> Self {
         self.grants.push(Grant { method, principal, credential });
         self
@@ -107,6 +117,11 @@ impl ClientBuilder {
     /// `Config`, naming the builder method whose value cannot work.
     pub fn build(self) -> Result<Client, Error> {
         let grant = only(self.grants, ".password(email, secret) or .refresh_token(secret)")?;
+        if self.access.as_ref().is_some_and(|access| access.expose().is_empty()) {
+            return Err(
+                Error::config(".tokens(..) was given an empty access token").advice("give .refresh_token(..) alone")
+            );
+        }
         let tenant = self.tenant.map(|tenant| tenant_header(TENANT, &tenant)).transpose()?;
         let checked = self.options.check(&SURFACE)?.with_tenant(tenant);
         let seeded = grant.method == REFRESH_TOKEN;
@@ -115,6 +130,7 @@ impl ClientBuilder {
             auth: checked.auth_client(&SURFACE)?,
             email: (!seeded).then(|| grant.principal.clone()),
             secret: grant.credential.clone(),
+            access: self.access,
             capabilities: if seeded { seed_capabilities() } else { capabilities() },
             renews_by_post: AtomicBool::new(false),
         };
@@ -165,6 +181,8 @@ struct VitaMojo {
     /// `None`: the secret is a refresh token.
     email: Option<String>,
     secret: Credential,
+    /// It was given beside the refresh token, and is used before that.
+    access: Option<Secret>,
     capabilities: Capabilities,
     /// The page says PUT; the live service was seen to want POST. Learned once, kept for the client's life.
     renews_by_post: AtomicBool,
@@ -207,6 +225,9 @@ impl VitaMojo {
 
     /// The first use of the refresh token that the builder was given.
     async fn by_seed(&self, attempt: &Attempt, seed: &Secret) -> Result<Issued, Error> {
+        if let Some(access) = &self.access {
+            return Ok(Issued::given(access, seed, Some(LIFE), attempt.now()));
+        }
         let issued = self.exchanged(attempt, seed).await.map_err(|error| match error.kind() {
             ErrorKind::SignInRequired => error
                 .with_kind(ErrorKind::InvalidCredentials)

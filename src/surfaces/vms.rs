@@ -18,7 +18,7 @@ use crate::{
     line::clean,
     session::{
         Attempt, Profile, SignOut,
-        cooldown::Budget,
+        budget::Budget,
         evict::{ActiveSession, SessionLimit},
         questions::Captcha,
         tokens::{Life, Tokens},
@@ -185,28 +185,20 @@ impl Vms {
         if attempt.captcha().is_none() && self.wants_captcha().await? {
             return Err(self.captcha().await?);
         }
-        let chosen = attempt.end_session().map(|id| id.as_str());
-        let mut reply = self.ask(attempt, &password, chosen).await?;
-        if chosen.is_some() && refuses(&reply, &["session_id"]) {
-            // It has ended elsewhere meanwhile. There may be room now; if not, the vendor says which sessions there are.
-            reply = self.ask(attempt, &password, None).await?;
-        }
+        let captcha = attempt.captcha();
+        // A chosen session that has ended elsewhere meanwhile is refused for its value: the engine asks anew, without it.
+        let call = self.auth.call("get_token")?.json(&SignIn {
+            login: &self.login,
+            password,
+            session_id: attempt.end_session().map(|id| id.as_str()),
+            captcha: captcha.map(|captcha| &captcha.text),
+            key: captcha.map(|captcha| &captcha.key),
+        })?;
+        let reply = self.auth.spend(attempt, call).await?;
         if refuses(&reply, &["captcha", "key"]) {
             return Err(self.captcha().await?);
         }
         issued(&reply)
-    }
-
-    async fn ask(&self, attempt: &Attempt, password: &Secret, session_id: Option<&str>) -> Result<Reply, Error> {
-        let captcha = attempt.captcha();
-        let call = self.auth.call("get_token")?.json(&SignIn {
-            login: &self.login,
-            password: password.clone(),
-            session_id,
-            captcha: captcha.map(|captcha| &captcha.text),
-            key: captcha.map(|captcha| &captcha.key),
-        })?;
-        self.auth.spend(attempt, call).await
     }
 
     /// The platform's settings say whether a captcha is wanted; one that cannot say so wants none.

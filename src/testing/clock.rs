@@ -1,6 +1,6 @@
-//! A clock that stands still until a test moves it.
+//! A clock that a test moves: one that stands still until then, or one that goes on by itself.
 
-use crate::{BoxFuture, Clock};
+use crate::{BoxFuture, Clock, SystemClock};
 use std::{
     collections::HashMap,
     fmt,
@@ -12,7 +12,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-/// A clock that moves only when a test says so. Clones share the same hands.
+/// A clock that moves only when a test says so, or that [goes on by itself](Self::advancing) as well. Clones share the same
+/// hands.
 ///
 /// It has three hands, because the two clocks of a machine can go wrong in different ways and the rest of the world
 /// does not care:
@@ -47,6 +48,8 @@ struct Hands {
     wall: SystemTime,
     monotonic: Duration,
     world: SystemTime,
+    /// It goes on by itself: until when (on the machine's clock) it has.
+    followed: Option<Duration>,
     places_given: u64,
     /// Who waits, by place: until when on the monotonic clock, and how to wake them.
     sleepers: HashMap<u64, (Duration, Waker)>,
@@ -68,11 +71,35 @@ impl ManualClock {
             wall,
             monotonic: Duration::from_secs(3600),
             world: wall,
+            followed: None,
             places_given: 0,
             sleepers: HashMap::new(),
             barriers: Vec::new(),
         };
         Self { hands: Arc::new(Mutex::new(hands)) }
+    }
+
+    /// A clock that goes on by itself as the machine's does, from the same moment as [`new`](Self::new), and can be moved as
+    /// well: for a test against a real server, which does not wait for anybody's clock.
+    ///
+    /// ```
+    /// use keyway::{Clock, testing::ManualClock};
+    /// use std::time::Duration;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let clock = ManualClock::advancing();
+    /// let began = clock.monotonic();
+    /// clock.sleep(Duration::from_millis(5)).await; // nobody moves it
+    /// clock.advance(Duration::from_secs(3600)); // and an hour passes in no time
+    /// assert!(clock.monotonic() - began >= Duration::from_secs(3600) + Duration::from_millis(5));
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn advancing() -> Self {
+        let clock = Self::new();
+        clock.hands().followed = Some(SystemClock.monotonic());
+        clock
     }
 
     /// Lets time pass, in one step, and wakes the sleepers that are due.
@@ -162,7 +189,7 @@ impl Clock for ManualClock {
 
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
         let due = self.hands().monotonic.saturating_add(duration);
-        Box::pin(Sleep { hands: self.hands.clone(), due, place: None })
+        Box::pin(Sleep { hands: self.hands.clone(), due, place: None, timer: None })
     }
 }
 
@@ -186,10 +213,22 @@ impl fmt::Debug for ManualClock {
 
 /// A panic elsewhere leaves the hands as they are: they are valid after every statement.
 fn look_at(hands: &Mutex<Hands>) -> MutexGuard<'_, Hands> {
-    hands.lock().unwrap_or_else(PoisonError::into_inner)
+    let mut hands = hands.lock().unwrap_or_else(PoisonError::into_inner);
+    hands.follow();
+    hands
 }
 
 impl Hands {
+    /// What has passed on the machine's clock since the last look has passed here, too.
+    fn follow(&mut self) {
+        let Some(followed) = &mut self.followed else { return };
+        let now = SystemClock.monotonic();
+        let passed = now.saturating_sub(std::mem::replace(followed, now));
+        self.wall += passed;
+        self.world += passed;
+        self.monotonic += passed;
+    }
+
     fn take_due(&mut self) -> Vec<Waker> {
         let now = self.monotonic;
         let due: Vec<u64> = self.sleepers.iter().filter(|(_, (due, _))| *due <= now).map(|(place, _)| *place).collect();
@@ -206,6 +245,8 @@ struct Sleep {
     hands: Arc<Mutex<Hands>>,
     due: Duration,
     place: Option<u64>,
+    /// On a clock that goes on by itself.
+    timer: Option<BoxFuture<'static, ()>>,
 }
 
 impl Future for Sleep {
@@ -217,12 +258,24 @@ impl Future for Sleep {
         if hands.monotonic >= self.due {
             return Poll::Ready(());
         }
+        if hands.followed.is_some() && self.is_woken(hands.monotonic, context) {
+            return Poll::Ready(());
+        }
         let place = *self.place.get_or_insert_with(|| hands.new_place());
         hands.sleepers.insert(place, (self.due, context.waker().clone()));
         let barriers = mem::take(&mut hands.barriers);
         drop(hands);
         barriers.into_iter().for_each(Waker::wake);
         Poll::Pending
+    }
+}
+
+impl Sleep {
+    /// Whether the machine's own timer says that it is time. It wakes this sleeper if not.
+    fn is_woken(&mut self, now: Duration, context: &mut Context<'_>) -> bool {
+        let left = self.due.saturating_sub(now);
+        let timer = self.timer.get_or_insert_with(|| SystemClock.sleep(left));
+        timer.as_mut().poll(context).is_ready()
     }
 }
 

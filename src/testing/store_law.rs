@@ -331,9 +331,10 @@ pub async fn clients_that_share_it_share_sessions_and_attempts<F: StoreFactory>(
 
     let fake = FakeVms::builder().clock(clock.clone()).session_limit(100).start().await;
     let mut refused = 0;
-    for _ in 0..12 {
-        // Each with a password of its own: what is refused is remembered by each client alone.
-        let client = crate::vms::Client::builder(fake.uri()).password(FakeVms::LOGIN, "wrong").clock(clock.clone());
+    for n in 0..12 {
+        // Each with a password of its own: one that was refused is presented by no client again.
+        let client =
+            crate::vms::Client::builder(fake.uri()).password(FakeVms::LOGIN, format!("wrong-{n}")).clock(clock.clone());
         let error = client.store(place.store()).build().unwrap().session().lease().await.unwrap_err();
         refused += usize::from(error.is_local());
     }

@@ -91,9 +91,9 @@ fn settings_that_cannot_be_meant_are_refused() {
     for share in [f64::NAN, f64::INFINITY, -0.1] {
         refused(builder().windows(Windows { early_share: share, ..Windows::default() }).build(), ".windows(..)");
     }
-    // Another flight would start while the request of the first is out, and spend the same token.
+    // Another renewal would start while the request of the first is out, and spend the same token.
     refused(
-        builder().timeouts(Timeouts { flight: minute, sign_in: minute, ..Timeouts::default() }).build(),
+        builder().timeouts(Timeouts { renewal: minute, sign_in: minute, ..Timeouts::default() }).build(),
         ".timeouts(..)",
     );
     refused(builder().timeouts(Timeouts { request: Duration::ZERO, ..Timeouts::default() }).build(), ".timeouts(..)");
@@ -153,6 +153,6 @@ fn outside_a_runtime_a_call_is_an_error_and_no_panic() {
     for error in errors {
         assert!(error.kind() == ErrorKind::Config && error.to_string().contains("Tokio"), "{error}");
     }
-    at_once(session.close());
+    at_once(session.close()).unwrap();
     assert!(session.profile().is_none() && session.report().is_empty());
 }

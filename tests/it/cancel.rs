@@ -74,7 +74,7 @@ async fn expired() -> VitaMojo {
 
 /// The session works, and no token was spent twice.
 async fn is_well(session: &Session) -> Result<(), Error> {
-    session.close().await;
+    session.close().await.unwrap();
     session.lease().await.map(|_| ())
 }
 
@@ -282,7 +282,7 @@ async fn a_typed_sign_out() {
 
 /// The question is answered by whoever comes, if the answer was dropped before anybody saw it.
 async fn goes_on(session: &Session, answer: Answer) {
-    session.close().await;
+    session.close().await.unwrap();
     if let Err(error) = session.lease().await {
         error.resume().expect("the question is still open").answer(answer).await.unwrap();
     }
@@ -356,7 +356,7 @@ async fn a_device_code_that_is_shown() {
             // Whoever waits for nothing any more is not polled for: the code is shown again by whoever comes.
             tokio::select! {
                 () = async {
-                    session.close().await;
+                    session.close().await.unwrap();
                     while let Err(error) = session.lease().await {
                         if let Some(resume) = error.resume() {
                             resume.answer(Answer::DeviceCode).await.unwrap();
@@ -372,7 +372,7 @@ async fn a_device_code_that_is_shown() {
     .await;
 }
 
-/// Lets the waits between polls pass: one sleeper is the poll's, the other one the flight's watch.
+/// Lets the waits between polls pass: one sleeper is the poll's, the other one the deadline's.
 async fn polls(clock: &ManualClock) -> Infallible {
     loop {
         clock.until_sleeping(2).await;
@@ -381,7 +381,7 @@ async fn polls(clock: &ManualClock) -> Infallible {
     }
 }
 
-/// A vendor in this process, whose refresh tokens rotate: how often a flight was polled says exactly where it is.
+/// A vendor in this process, whose refresh tokens rotate: how often a run was polled says exactly where it is.
 #[derive(Clone, Default)]
 struct Vendor(Arc<Mutex<Books>>);
 
@@ -439,14 +439,14 @@ impl Issuer for Vendor {
             let device = DeviceCode::new("device-code", "WDJB", "https://vendor.example", Duration::from_secs(600));
             return Err(Error::device_code_required(device));
         }
-        let _leave = attempt.spend().await?;
+        let _permit = attempt.acquire().await?;
         tokio::task::yield_now().await;
         self.0.lock().unwrap().sign_ins += 1;
         Ok(self.answer().await)
     }
 
     async fn renew(&self, attempt: &Attempt, tokens: &Tokens) -> Result<Issued, Error> {
-        let _leave = attempt.spend().await?;
+        let _permit = attempt.acquire().await?;
         tokio::task::yield_now().await;
         {
             let mut books = self.0.lock().unwrap();
@@ -460,7 +460,7 @@ impl Issuer for Vendor {
     }
 
     async fn poll(&self, attempt: &Attempt, _: &DeviceCode) -> Result<Polled, Error> {
-        let _leave = attempt.spend().await?;
+        let _permit = attempt.acquire().await?;
         self.0.lock().unwrap().sign_ins += 1;
         Ok(Polled::Issued(self.answer().await))
     }
@@ -499,7 +499,7 @@ fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-/// Drops not the caller but the flight itself, at each of its awaits: its runtime ends there. The next caller, on another
+/// Drops not the caller but the run itself, at each of its awaits: its runtime ends there. The next caller, on another
 /// runtime, goes on. Tells how many steps there were.
 fn end_the_runtime_everywhere(renewal: bool) -> usize {
     for steps in 0..500 {
@@ -524,13 +524,12 @@ fn end_the_runtime_everywhere(renewal: bool) -> usize {
         assert_eq!(next.generation(), found.generation(), "after {steps} steps: what is served is not what is stored");
         let books = vendor.0.lock().unwrap();
         let counts = (books.sign_ins, books.renewals, books.reuses);
-        let expected = match (renewal, books.lost) {
-            (false, lost) => (1 + lost, 0, 0),
-            (true, 0) => (1, 1, 0),
-            // The vendor's answer was lost, so the token was spent twice and a sign-in repaired it.
-            (true, _) => (2, 1, 1),
-        };
-        assert_eq!(counts, expected, "after {steps} steps");
+        match (renewal, books.lost) {
+            (false, lost) => assert_eq!(counts, (1 + lost, 0, 0), "after {steps} steps"),
+            // Once it was cleared to be sent the token may be used up: a sign-in does instead of using it twice.
+            (true, 0) => assert!([(1, 1, 0), (2, 0, 0)].contains(&counts), "after {steps} steps: {counts:?}"),
+            (true, _) => assert_eq!(counts, (2, 1, 0), "after {steps} steps"),
+        }
         if done {
             return steps;
         }

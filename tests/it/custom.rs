@@ -211,7 +211,7 @@ impl Issuer for Acme {
             return Err(Error::device_code_required(code));
         }
         attempt.present(&self.password)?;
-        let leave = attempt.spend().await?;
+        let permit = attempt.acquire().await?;
         let captcha = attempt.captcha().map(|captcha| captcha.text().expose());
         let body = json!({
             "password": self.password.expose(), "captcha": captcha, "end": attempt.end_session().map(SessionId::as_str),
@@ -220,7 +220,7 @@ impl Issuer for Acme {
         let (status, body) = match sent {
             Ok(answer) => answer,
             Err(error) => {
-                attempt.refund(leave).await;
+                attempt.release(permit).await;
                 return Err(error);
             }
         };
@@ -235,7 +235,7 @@ impl Issuer for Acme {
     }
 
     async fn renew(&self, attempt: &Attempt, tokens: &Tokens) -> Result<Issued, Error> {
-        let _leave = attempt.spend().await?;
+        let _permit = attempt.acquire().await?;
         let refresh = tokens.refresh().map(Secret::expose).unwrap_or_default();
         match self.post("/renew", json!({ "refresh": refresh })).await? {
             (200, body) => Ok(issued(&body)),
@@ -505,7 +505,7 @@ impl Issuer for Silent {
     }
 
     async fn sign_in(&self, attempt: &Attempt) -> Result<Issued, Error> {
-        let _leave = attempt.spend().await?;
+        let _permit = attempt.acquire().await?;
         let body = json!({ "password": self.0.password.expose(), "captcha": null, "end": null });
         match self.0.post("/login", body).await? {
             (200, body) => Ok(issued(&body)),

@@ -9,7 +9,15 @@ use keyway::{
     vitamojo, vms, vtex,
 };
 use serde_json::json;
-use std::{fs, path::Path, time::Duration};
+use std::{
+    fs,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 /// The kinds in the page's order, each with what is said.
 async fn said() -> Vec<(ErrorKind, Vec<Error>)> {
@@ -189,25 +197,36 @@ async fn protocol() -> Vec<Error> {
 
 /// A disk that is gone when a token is to be renewed that may be spent only once.
 async fn store() -> Error {
-    #[derive(Clone)]
-    struct Gone;
-    impl Store for Gone {
-        async fn load(&self, _: &Key) -> Result<Option<Record>, StoreError> {
-            Err(StoreError::new("the disk is gone"))
-        }
-        async fn compare_and_swap(&self, _: &Key, _: Option<Generation>, _: Record) -> Result<bool, StoreError> {
-            Err(StoreError::new("the disk is gone"))
-        }
-        async fn remove(&self, _: &Key) -> Result<(), StoreError> {
-            Ok(())
-        }
-        async fn lock(&self, key: &Key, wait: Duration) -> Result<StoreLock, StoreError> {
-            MemoryStore::new().lock(key, wait).await
+    #[derive(Clone, Default)]
+    struct Disk {
+        memory: MemoryStore,
+        gone: Arc<AtomicBool>,
+    }
+    impl Disk {
+        fn is_there(&self) -> Result<(), StoreError> {
+            if self.gone.load(Ordering::SeqCst) { Err(StoreError::new("the disk is gone")) } else { Ok(()) }
         }
     }
-    let (fake, clock) = (FakeVitaMojo::start().await, ManualClock::new());
-    let client = vitamojo_client(&fake, &clock).store(Gone).build().unwrap();
+    impl Store for Disk {
+        async fn load(&self, key: &Key) -> Result<Option<Record>, StoreError> {
+            self.is_there()?;
+            self.memory.load(key).await
+        }
+        async fn compare_and_swap(&self, key: &Key, old: Option<Generation>, new: Record) -> Result<bool, StoreError> {
+            self.is_there()?;
+            self.memory.compare_and_swap(key, old, new).await
+        }
+        async fn remove(&self, key: &Key) -> Result<(), StoreError> {
+            self.memory.remove(key).await
+        }
+        async fn lock(&self, key: &Key, wait: Duration) -> Result<StoreLock, StoreError> {
+            self.memory.lock(key, wait).await
+        }
+    }
+    let (fake, clock, disk) = (FakeVitaMojo::start().await, ManualClock::new(), Disk::default());
+    let client = vitamojo_client(&fake, &clock).store(disk.clone()).build().unwrap();
     client.session().lease().await.unwrap();
+    disk.gone.store(true, Ordering::SeqCst);
     clock.advance(Duration::from_secs(11 * 60));
     client.session().lease().await.unwrap_err()
 }

@@ -61,7 +61,7 @@ async fn a_short_life_is_used_and_asks_for_no_more_tokens_than_there_are_lives<S
             for _ in 0..20 {
                 assert_eq!(session.lease().await.unwrap().generation(), first, "{life:?}");
             }
-            session.close().await;
+            session.close().await.unwrap();
             assert_eq!(stage.asked(), lives, "{life:?}");
             stage.clock.advance(life);
         }

@@ -1,4 +1,4 @@
-//! One flight for everybody, whatever happens to those who wait for it.
+//! One renewal for all callers, whatever happens to those who wait for it.
 
 use crate::{vitamojo_client, vms_client};
 use keyway::{
@@ -69,7 +69,7 @@ async fn a_renewal_goes_on_when_everybody_who_waited_has_left() {
     waiting.abort();
     assert!(waiting.await.unwrap_err().is_cancelled());
     gate.open();
-    client.session().close().await;
+    client.session().close().await.unwrap();
     assert_eq!(client.session().lease().await.unwrap().generation().counter(), 2);
     assert_eq!((fake.count("refresh_token"), fake.reuses()), (1, 0));
 }
@@ -220,7 +220,7 @@ async fn a_call_whose_own_timeout_is_short_ends_in_time_and_the_renewal_survives
     let error = call.await.unwrap();
     assert_eq!((error.kind(), error.operation()), (ErrorKind::Timeout, Some("http")));
     gate.open();
-    client.session().close().await;
+    client.session().close().await.unwrap();
     client.session().lease().await.unwrap();
     assert_eq!(fake.count("get_token"), 1);
 }
@@ -341,13 +341,13 @@ fn a_runtime_that_is_kept_but_not_driven_wedges_nobody() {
         tokio::spawn(async move { caller.session().lease().await });
         gate.arrived(1).await;
     });
-    // Nobody drives `idle` any more: the flight there can neither land nor be seen to end.
+    // Nobody drives `idle` any more: the run there can neither go on nor be seen to end.
     gate.open();
     busy.block_on(async {
         let caller = client.clone();
         let waiting = tokio::spawn(async move { caller.session().lease().await.unwrap() });
         clock.until_sleeping(1).await;
-        clock.advance(Duration::from_secs(90));
+        clock.advance(Duration::from_secs(91));
         waiting.await.unwrap();
     });
     assert_eq!(fake.count("get_token"), 2);
@@ -358,7 +358,7 @@ fn a_runtime_that_is_kept_but_not_driven_wedges_nobody() {
 }
 
 #[apply(hunted!)]
-async fn however_many_wait_one_timer_tells_them_that_the_flight_is_silent() {
+async fn however_many_wait_one_timer_tells_them_that_the_vendor_is_too_late() {
     let (fake, clock) = (FakeVms::start().await, ManualClock::new());
     let client = vms_client(&fake, &clock).build().unwrap();
     let gate = fake.hold("get_token");
@@ -368,16 +368,20 @@ async fn however_many_wait_one_timer_tells_them_that_the_flight_is_silent() {
     };
     let mut waiting = vec![wait()];
     gate.arrived(1).await;
+    clock.until_sleeping(1).await;
     let before = clock.sleepers();
     waiting.extend((0..99).map(|_| wait()));
     tokio::task::yield_now().await;
     assert_eq!(clock.sleepers(), before);
-    clock.advance(Timeouts::default().flight);
-    gate.arrived(2).await;
-    gate.open();
+    clock.advance(Timeouts::default().renewal);
     for waits in waiting {
-        waits.await.unwrap().unwrap();
+        let error = waits.await.unwrap().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
     }
+    // It was given up: nobody waits for its answer, and the next call asks anew.
+    gate.open();
+    clock.advance(Duration::from_secs(1));
+    client.session().lease().await.unwrap();
     assert_eq!(fake.count("get_token"), 2);
 }
 
@@ -415,7 +419,7 @@ impl Issuer for Hesitant {
 
     async fn sign_in(&self, attempt: &Attempt) -> Result<Issued, Error> {
         self.step().await;
-        let _leave = attempt.spend().await?;
+        let _permit = attempt.acquire().await?;
         self.step().await;
         Ok(Issued::new("a-token-after-two-steps"))
     }
@@ -426,32 +430,6 @@ impl CredentialSource for Hesitant {
         self.step().await;
         Ok(FakeVms::PASSWORD.into())
     }
-}
-
-#[apply(hunted!)]
-async fn a_flight_that_was_silent_and_gave_a_sign_of_life_is_left_when_it_falls_silent_again() {
-    let (clock, platform, patience) = (ManualClock::new(), Hesitant::new(), Timeouts::default().flight);
-    let client = custom::Client::builder("http://127.0.0.1:1").issuer(platform.clone()).principal("me");
-    let client = client.clock(clock.clone()).build().unwrap();
-    let lease = || {
-        let session = client.session().clone();
-        tokio::spawn(async move { session.lease().await.map(drop) })
-    };
-    let first = lease();
-    platform.hesitates().await;
-    first.abort();
-    first.await.unwrap_err();
-    clock.advance(patience);
-    tokio::task::yield_now().await;
-    platform.let_go(1);
-    platform.hesitates().await;
-    let second = lease();
-    clock.until_sleeping(1).await;
-    tokio::task::yield_now().await;
-    clock.advance(patience);
-    platform.hesitates().await;
-    platform.let_go(3);
-    second.await.unwrap().unwrap();
 }
 
 #[apply(hunted!)]
@@ -471,10 +449,9 @@ async fn whoever_waited_for_a_slow_source_waits_for_the_vendor_no_longer_than_ot
     first.await.unwrap_err();
     source.let_go(2);
     gate.arrived(1).await;
-    clock.advance(Timeouts::default().flight);
-    gate.arrived(2).await;
+    clock.advance(Timeouts::default().renewal);
+    assert_eq!(waiting.await.unwrap().unwrap_err().kind(), ErrorKind::Timeout);
     gate.open();
-    waiting.await.unwrap().unwrap();
 }
 
 /// A platform's client that blocks the thread it is on, after a sign of life.
@@ -490,7 +467,7 @@ impl Issuer for Blocking {
     }
 
     async fn sign_in(&self, attempt: &Attempt) -> Result<Issued, Error> {
-        let _leave = attempt.spend().await?;
+        let _permit = attempt.acquire().await?;
         let blocks = self.blocks.lock().unwrap().take();
         self.arrived.add_permits(1);
         if let Some(blocks) = blocks {
@@ -512,8 +489,10 @@ async fn a_flight_that_blocks_its_thread_wedges_nobody() {
     let waiting = tokio::spawn(async move { session.lease().await.map(drop) });
     issuer.arrived.acquire().await.unwrap().forget();
     clock.until_sleeping(1).await;
-    clock.advance(Timeouts::default().flight);
-    waiting.await.unwrap().unwrap();
+    clock.advance(Timeouts::default().renewal);
+    assert_eq!(waiting.await.unwrap().unwrap_err().kind(), ErrorKind::Timeout);
+    clock.advance(Duration::from_secs(1));
+    client.session().lease().await.unwrap();
     unblock.send(()).unwrap();
 }
 

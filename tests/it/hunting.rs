@@ -325,6 +325,17 @@ const UNHUNTED: &[Unhunted] = &[
         why: "another process, which is killed before a hunt could end",
     },
     Unhunted {
+        file: "src/testing/store_law.rs",
+        test: "$law",
+        why: "a law of a user's own store, whose tests know no hunter",
+    },
+    Unhunted {
+        file: "tests/it/folder.rs",
+        test: "folder_child_without_a_umask",
+        why: "another process, with a umask of its own",
+    },
+    Unhunted { file: "tests/memory.rs", test: "child", why: "another process, whose memory is searched" },
+    Unhunted {
         file: "tests/soak.rs",
         test: "a_long_day_with_all_five_vendors_leaves_nothing_behind",
         why: "each of its rounds is a hunt",

@@ -240,7 +240,7 @@ async fn l2_dropping_every_caller_loses_nothing<S: Surface>() {
     caller.abort();
     assert!(caller.await.unwrap_err().is_cancelled());
     gate.open();
-    session.close().await;
+    session.close().await.unwrap();
     session.lease().await.unwrap();
     assert_eq!(stage.asked(), 1);
 }
@@ -289,7 +289,7 @@ async fn l5_inside_the_early_window_nobody_waits<S: Surface>() {
         let gates: Vec<_> = S::OBTAIN.iter().map(|operation| stage.fake().hold(operation)).collect();
         assert_eq!(session.lease().await.unwrap().generation(), first);
         drop(gates);
-        session.close().await;
+        session.close().await.unwrap();
         assert_eq!(stage.asked(), 1);
         return;
     };
@@ -300,7 +300,7 @@ async fn l5_inside_the_early_window_nobody_waits<S: Surface>() {
         assert_eq!(session.lease().await.unwrap().generation(), first);
     }
     drop(gates);
-    session.close().await;
+    session.close().await.unwrap();
     assert_ne!(session.lease().await.unwrap().generation(), first);
     assert_eq!(stage.asked(), 2);
 }
@@ -326,7 +326,7 @@ async fn l6_in_the_late_window_a_caller_waits_with_a_deadline<S: Surface>() {
     stage.clock.advance(Duration::from_secs(4));
     assert_eq!(waiting.await.unwrap(), first);
     drop(gates);
-    session.close().await;
+    session.close().await.unwrap();
     assert_ne!(session.lease().await.unwrap().generation(), first);
     assert_eq!(stage.asked(), 2);
 }
@@ -571,7 +571,7 @@ async fn l16_a_dead_runtime_wedges_nobody<S: Surface>() {
     an_idle_runtime_wedges_nobody::<S>().await;
 }
 
-/// A runtime that lives, but that nobody drives: the clock tells that its flight will never land.
+/// A runtime that lives, but that nobody drives: the clock tells that its run will never end.
 async fn an_idle_runtime_wedges_nobody<S: Surface>() {
     let stage = Stage::<S>::set().await;
     let (_, session) = stage.client();
@@ -585,7 +585,7 @@ async fn an_idle_runtime_wedges_nobody<S: Surface>() {
     let next = tokio::spawn(async move { caller.lease().await.map(|lease| lease.generation()) });
     stage.clock.until_sleeping(1).await;
     assert_eq!(stage.asked(), 0);
-    stage.clock.advance(Timeouts::default().flight);
+    stage.clock.advance(Timeouts::default().renewal);
     next.await.unwrap().unwrap();
     assert_eq!(stage.asked(), 1);
     idle.shutdown_background();
@@ -878,7 +878,7 @@ struct AcmeIssuer {
 
 impl AcmeIssuer {
     async fn tokens(&self, attempt: &Attempt, call: reqwest::RequestBuilder) -> Result<Issued, keyway::Error> {
-        let _leave = attempt.spend().await?;
+        let _permit = attempt.acquire().await?;
         let answer = call.send().await?;
         match answer.status().as_u16() {
             200 | 201 => {}

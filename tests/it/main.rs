@@ -15,6 +15,7 @@ mod custom;
 mod documents;
 mod drift;
 mod elsewhere;
+mod engine;
 mod errors_page;
 mod every_surface;
 mod expiry;

@@ -272,9 +272,9 @@ async fn a_wait_that_is_given_up_stops_the_asking_and_can_be_taken_up_again() {
     assert!(waiting.await.unwrap_err().is_cancelled());
     assert!(fake.approve_device());
     clock.advance(5 * SECOND);
-    client.session().close().await;
+    client.session().close().await.unwrap();
     clock.advance(MINUTE);
-    client.session().close().await;
+    client.session().close().await.unwrap();
     assert_eq!(counts(&fake), (1, 1));
     // It is the same code for whoever comes next, and showing it again goes on where it stopped.
     let waiting = shown(&client).await;
@@ -371,7 +371,7 @@ async fn while_the_old_token_is_good_a_refused_renewal_troubles_nobody() {
     clock.advance(56 * MINUTE);
     for minute in 0..3 {
         assert_eq!(client.session().lease().await.unwrap().generation(), first, "{minute}");
-        client.session().close().await;
+        client.session().close().await.unwrap();
         clock.advance(MINUTE);
     }
     // In the late window too, where callers wait for the renewal.
@@ -408,7 +408,7 @@ async fn an_answer_without_a_refresh_token_is_used_to_its_end_before_a_person_is
     client.session().lease().await.unwrap();
     clock.advance(HOUR - SECOND);
     client.session().lease().await.unwrap();
-    client.session().close().await;
+    client.session().close().await.unwrap();
     assert_eq!((asked.load(Ordering::SeqCst), counts(&fake)), (1, (1, 1)));
     clock.advance(SECOND);
     client.session().lease().await.unwrap();
@@ -464,7 +464,7 @@ async fn somebody_without_an_account_is_somebody_else_after_every_sign_in() {
     // Without a refresh token the session is used to its end: nobody becomes somebody else before it must be.
     clock.advance(HOUR - SECOND);
     client.api().get_self().send().await.unwrap();
-    client.session().close().await;
+    client.session().close().await.unwrap();
     assert_eq!((counts(&fake), who()), ((0, 1), first.clone()));
     clock.advance(SECOND);
     client.api().get_self().send().await.unwrap();
@@ -488,7 +488,7 @@ async fn a_refresh_token_that_comes_with_it_keeps_somebody_without_an_account_th
     assert_eq!(first.counter(), 1);
     clock.advance(56 * MINUTE);
     client.session().lease().await.unwrap();
-    client.session().close().await;
+    client.session().close().await.unwrap();
     assert_eq!(client.session().lease().await.unwrap().generation().counter(), 2);
     clock.advance(2 * HOUR);
     assert_eq!(client.session().lease().await.unwrap().generation().counter(), 3);

@@ -177,7 +177,7 @@ impl<S: Surface> Stage<S> {
             self.road.turns(weather).await;
             let session = self.session.clone();
             let caller = tokio::spawn(async move { session.lease().await.unwrap_err() });
-            // The caller's own patience with the flight is a sleeper too.
+            // The deadline of the run is a sleeper too.
             let error = pass_waits(&self.clock, caller, 1).await;
             assert_eq!((error.kind(), error.is_temporary()), (ErrorKind::Outage, true), "{weather:?}: {error}");
             for _ in 0..100 {

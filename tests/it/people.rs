@@ -285,8 +285,8 @@ async fn who_takes_longer_than_the_captcha_lives_is_shown_another_one_and_costs_
     let client = vms_client(&fake, &clock).responder(person).build().unwrap();
     let session = client.session().clone();
     let waiting = tokio::spawn(async move { session.lease().await.map(drop) });
-    // The flight's watch, the person, and the one who waits for the person.
-    clock.until_sleeping(3).await;
+    // The deadline of the question, and the person.
+    clock.until_sleeping(2).await;
     clock.advance(MINUTE);
     waiting.await.unwrap().unwrap();
     assert_eq!(counts(&fake), (2, 1));
@@ -300,7 +300,7 @@ async fn who_takes_longer_than_anybody_waits_has_not_answered_and_can_still_be_a
     let client = vms_client(&fake, &clock).responder(person).session_limit(Evict::Oldest).build().unwrap();
     let session = client.session().clone();
     let waiting = tokio::spawn(async move { session.lease().await.map(drop) });
-    clock.until_sleeping(3).await;
+    clock.until_sleeping(2).await;
     clock.advance(patience);
     let error = waiting.await.unwrap().unwrap_err();
     assert_eq!((error.kind(), counts(&fake)), (ErrorKind::Declined, (1, 0)));

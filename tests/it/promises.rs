@@ -25,7 +25,7 @@ const _: () = {
     cloned::<custom::Issued>();
     cloned::<custom::Tokens>();
     shared::<custom::Attempt>();
-    shared::<custom::Leave>();
+    shared::<custom::SendPermit>();
     shared::<vtex::Storefront>();
     shared::<vtex::StorefrontSession>();
     cloned::<Session>();
@@ -115,9 +115,9 @@ fn every_future_may_go_to_another_thread(
 }
 
 #[allow(dead_code, unused_must_use, reason = "nothing of this is run")]
-fn so_may_those_of_an_attempt(attempt: &custom::Attempt, leave: custom::Leave) {
-    sent(&attempt.spend());
-    sent(&attempt.refund(leave));
+fn so_may_those_of_an_attempt(attempt: &custom::Attempt, leave: custom::SendPermit) {
+    sent(&attempt.acquire());
+    sent(&attempt.release(leave));
 }
 
 #[allow(dead_code, unused_must_use, reason = "nothing of this is run")]

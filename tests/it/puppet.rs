@@ -26,6 +26,8 @@ struct Strings {
     loads: VecDeque<Pull>,
     saves: VecDeque<Pull>,
     tombstones: VecDeque<Pull>,
+    /// Nobody gets the lock, and it is not busy.
+    broken: bool,
     /// How often a lock turns out to have ended when it is to be extended.
     lost_locks: usize,
     /// Everybody gets the lock.
@@ -71,7 +73,7 @@ enum Stand {
 }
 
 impl Hold {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(Arc::new(watch::Sender::new(Stand::Awaited)))
     }
 
@@ -83,7 +85,7 @@ impl Hold {
         self.0.send_replace(Stand::Released);
     }
 
-    async fn pass(&self) {
+    pub(crate) async fn pass(&self) {
         self.0.send_if_modified(|stand| {
             *stand == Stand::Awaited && std::mem::replace(stand, Stand::Arrived) == Stand::Awaited
         });
@@ -114,6 +116,16 @@ impl Puppet {
     pub(crate) async fn forget(&self) {
         let key = self.strings.lock().unwrap().key.clone().expect("something was saved");
         self.inner.remove(&key).await.unwrap();
+    }
+
+    /// The next records that hold no session cannot be saved.
+    pub(crate) fn fail_tombstones(&self, times: usize) {
+        self.strings.lock().unwrap().tombstones.extend(std::iter::repeat_with(|| Pull::Fail).take(times));
+    }
+
+    /// Nobody gets a lock from now on: it cannot lock at all.
+    pub(crate) fn break_locks(&self) {
+        self.strings.lock().unwrap().broken = true;
     }
 
     /// The next load waits before it looks.
@@ -249,7 +261,13 @@ impl Store for Puppet {
     }
 
     async fn lock(&self, key: &Key, wait: Duration) -> Result<StoreLock, StoreError> {
-        let open = self.strings.lock().unwrap().open;
+        let (open, broken) = {
+            let strings = self.strings.lock().unwrap();
+            (strings.open, strings.broken)
+        };
+        if broken {
+            return Err(StoreError::new("it has no locks"));
+        }
         let lock = if open { None } else { Some(self.inner.lock(key, wait).await?) };
         Ok(StoreLock::expiring(Lease { strings: self.strings.clone(), _lock: lock }))
     }

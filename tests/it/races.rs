@@ -84,9 +84,9 @@ impl Sessions {
         (builder.build().unwrap(), store)
     }
 
-    /// Whoever waits for the flight loses patience, and the next one takes its place.
-    fn take_its_place(&self) {
-        self.clock.advance(Timeouts::default().flight);
+    /// What is out takes too long.
+    fn let_it_be_late(&self) {
+        self.clock.advance(Timeouts::default().renewal);
     }
 
     /// The session of another process, whose lock is no better than its network.
@@ -129,7 +129,7 @@ async fn whoever_comes_new_is_served_a_stored_token_that_is_valid_even_if_it_can
         stage.clock.advance(Duration::from_secs(seconds));
         let (session, _) = stage.process();
         assert_eq!(session.lease().await.unwrap().generation(), first);
-        session.close().await;
+        session.close().await.unwrap();
     }
     assert_eq!(stage.counts(), (1, 2, 0));
 }
@@ -218,77 +218,18 @@ async fn neither_does_the_save_of_a_sign_in_that_was_beaten_by_a_sign_out_and_an
 }
 
 #[apply(hunted!)]
-async fn a_sign_in_whose_place_was_taken_after_it_was_saved_is_used_and_not_revoked() {
+async fn a_sign_in_whose_save_takes_for_ever_is_used_and_not_revoked() {
     let stage = Sessions::set().await;
     let (client, store) = stage.process();
     let hold = store.hold_after_save();
     let waiting = lease(client.session());
     hold.arrived().await;
-    stage.take_its_place();
-    waiting.await.unwrap().expect("the next flight finds it in the store");
+    stage.let_it_be_late();
+    waiting.await.unwrap().expect("from memory");
     hold.release();
     settle().await;
     stage.serves(&client).await;
     assert_eq!(stage.counts(), (1, 0, 1));
-}
-
-#[apply(hunted!)]
-async fn a_sign_in_whose_place_was_taken_is_not_revoked_while_its_successor_serves_it() {
-    let stage = Sessions::set().await;
-    let (client, store) = stage.process();
-    let hold = store.hold_failing_save();
-    store.fail_saves(1);
-    let waiting = lease(client.session());
-    hold.arrived().await;
-    stage.take_its_place();
-    waiting.await.unwrap().expect("the next flight finds it aside, and cannot save it either");
-    hold.release();
-    settle().await;
-    stage.serves(&client).await;
-    assert_eq!(stage.counts(), (1, 0, 1));
-    // It is still offered to the store.
-    stage.clock.advance(Duration::from_secs(1));
-    store.saved(1).await;
-    stage.serves(&stage.process().0).await;
-    assert_eq!(stage.counts(), (1, 0, 1));
-}
-
-#[apply(hunted!)]
-async fn a_sign_in_whose_place_was_taken_is_revoked_once_if_its_successor_serves_anothers() {
-    let stage = Sessions::set().await;
-    let (client, store) = stage.process();
-    let hold = store.hold_failing_save();
-    let waiting = lease(client.session());
-    hold.arrived().await;
-    let generation = stage.anothers().await;
-    stage.take_its_place();
-    assert_eq!(waiting.await.unwrap().unwrap().generation(), generation);
-    assert_eq!(stage.counts(), (2, 1, 1));
-    hold.release();
-    settle().await;
-    stage.serves(&client).await;
-    assert_eq!(stage.counts(), (2, 1, 1));
-}
-
-#[apply(hunted!)]
-async fn a_sign_in_whose_successor_has_not_looked_yet_is_revoked_once_that_serves_anothers() {
-    let stage = Sessions::set().await;
-    let (client, store) = stage.process();
-    let hold = store.hold_failing_save();
-    let waiting = lease(client.session());
-    hold.arrived().await;
-    let look = store.hold_load();
-    stage.take_its_place();
-    look.arrived().await;
-    let generation = stage.anothers().await;
-    hold.release();
-    settle().await;
-    assert_eq!(stage.counts(), (2, 0, 2));
-    look.release();
-    assert_eq!(waiting.await.unwrap().unwrap().generation(), generation);
-    stage.fake.until("logout", 1).await;
-    stage.serves(&client).await;
-    assert_eq!(stage.counts(), (2, 1, 1));
 }
 
 #[apply(hunted!)]
@@ -366,33 +307,12 @@ async fn a_sign_in_that_was_signed_out_while_it_found_anothers_is_revoked() {
     let look = store.hold_after_load();
     hold.release();
     look.arrived().await;
-    // It ends what is stored; the flight has seen that still alive.
+    // It ends what is stored, and what was obtained and is not.
     client.session().sign_out().await.unwrap();
-    assert_eq!(stage.counts(), (2, 1, 1));
+    assert_eq!(stage.counts(), (2, 2, 0));
     look.release();
     assert_eq!(waiting.await.unwrap().unwrap_err().kind(), ErrorKind::SignedOut);
-    stage.fake.until("logout", 2).await;
     assert_eq!(stage.counts(), (2, 2, 0));
-}
-
-#[apply(hunted!)]
-async fn a_sign_in_whose_place_was_taken_while_it_found_anothers_is_revoked_once() {
-    let stage = Sessions::set().await;
-    let (client, store) = stage.process();
-    let hold = store.hold_save();
-    let waiting = lease(client.session());
-    hold.arrived().await;
-    let generation = stage.anothers().await;
-    let look = store.hold_after_load();
-    hold.release();
-    look.arrived().await;
-    stage.take_its_place();
-    assert_eq!(waiting.await.unwrap().unwrap().generation(), generation);
-    stage.fake.until("logout", 1).await;
-    look.release();
-    settle().await;
-    stage.serves(&client).await;
-    assert_eq!(stage.counts(), (2, 1, 1));
 }
 
 /// Every process of a fleet does so: they must not all ask at once, and not all the time.
@@ -419,86 +339,6 @@ async fn who_waits_for_the_stores_lock_looks_again_after_half_a_second_at_the_ea
 }
 
 #[apply(hunted!)]
-async fn a_renewal_whose_place_was_taken_still_saves_what_nobody_else_can_get() {
-    let stage = Stage::set().await;
-    let (session, store, gate, waiting) = stage.renewing().await;
-    // Silent for so long that another flight takes its place; that one cannot read the store.
-    store.fail_loads(1);
-    stage.clock.until_sleeping(1).await;
-    stage.clock.advance(Timeouts::default().flight);
-    let error = waiting.await.unwrap().unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Store, "{error}");
-    gate.open();
-    store.saved(2).await;
-    stage.clock.advance(Duration::from_secs(1));
-    assert_eq!(session.lease().await.unwrap().generation().counter(), 2);
-    assert_eq!(stage.counts(), (1, 1, 0));
-}
-
-/// Here the vendor takes a refresh token more than once, so that both renewals get an access token.
-#[apply(hunted!)]
-async fn a_renewal_that_comes_after_its_successors_leaves_what_is_served_to_be_saved() {
-    let stage = Stage::rotating(false).await;
-    let (_session, store, late, waiting) = stage.renewing().await;
-    let next = stage.fake.hold("refresh_token");
-    stage.clock.advance(Timeouts::default().flight);
-    next.arrived(1).await;
-    store.fail_saves(1);
-    next.open();
-    let served = waiting.await.unwrap().expect("the next flight's");
-    late.open();
-    settle().await;
-    stage.clock.advance(Duration::from_secs(1));
-    store.saved(2).await;
-    let saved = stage.process().0.lease().await.unwrap();
-    assert_eq!(saved.header(), served.header(), "what is served must be what is saved in the end");
-    assert_eq!((stage.fake.count("auth"), stage.fake.count("refresh_token")), (1, 2));
-}
-
-/// Answers sign-ins when it is let, in their order.
-#[derive(Clone)]
-struct Doorkeeper {
-    asked: Arc<watch::Sender<usize>>,
-    lets: Arc<watch::Sender<usize>>,
-}
-
-impl Issuer for Doorkeeper {
-    fn describe(&self) -> Capabilities {
-        Capabilities::new("doorkeeper", ".password(..)")
-    }
-
-    async fn sign_in(&self, attempt: &Attempt) -> Result<Issued, keyway::Error> {
-        let _leave = attempt.spend().await?;
-        self.asked.send_modify(|asked| *asked += 1);
-        let turn = *self.asked.borrow();
-        let _ = self.lets.subscribe().wait_for(|lets| *lets >= turn).await;
-        Ok(Issued::new(format!("token-{turn}")))
-    }
-}
-
-#[apply(hunted!)]
-async fn those_who_wait_for_a_flight_whose_place_was_taken_wait_for_the_next_one() {
-    let clock = ManualClock::new();
-    let door = Doorkeeper { asked: Arc::new(watch::Sender::new(0)), lets: Arc::new(watch::Sender::new(0)) };
-    let builder = custom::Client::builder("https://doorkeeper.example").issuer(door.clone());
-    let client = builder.clock(clock.clone()).build().unwrap();
-    let mut first = pin!(client.session().lease());
-    let mut context = Context::from_waker(Waker::noop());
-    assert!(first.as_mut().poll(&mut context).is_pending());
-    settle().await;
-    clock.advance(Timeouts::default().flight);
-    let second = lease(client.session());
-    settle().await;
-    assert_eq!(*door.asked.borrow(), 2);
-    // The first flight comes to its end before those who waited for it look again.
-    door.lets.send_replace(1);
-    settle().await;
-    assert!(first.as_mut().poll(&mut context).is_pending());
-    door.lets.send_replace(2);
-    assert_eq!(first.await.unwrap().generation(), second.await.unwrap().unwrap().generation());
-}
-
-#[apply(hunted!)]
 async fn nobody_takes_the_place_of_a_flight_whose_request_is_out() {
     let stage = Stage::set().await;
     let (session, store) = stage.process();
@@ -511,7 +351,7 @@ async fn nobody_takes_the_place_of_a_flight_whose_request_is_out() {
     stage.clock.advance(Timeouts::default().store_lock - Duration::from_secs(1));
     hold.release();
     gate.arrived(1).await;
-    stage.clock.advance(Timeouts::default().flight - Timeouts::default().store_lock + Duration::from_secs(2));
+    stage.clock.advance(Timeouts::default().renewal - Timeouts::default().store_lock + Duration::from_secs(2));
     let second = lease(&session);
     settle().await;
     assert_eq!(stage.counts(), (1, 1, 0));
@@ -535,7 +375,7 @@ fn a_runtime_that_ends_in_the_middle_of_a_save_loses_no_token() {
         hold
     });
     first.shutdown_background();
-    // The first runtime's flight is dropped on its own thread, whenever that comes to it.
+    // The first runtime's run is dropped on its own thread, whenever that comes to it.
     drop(hold);
     let generation = second.block_on(async { session.lease().await.unwrap().generation() });
     assert_eq!(generation.counter(), 2);
@@ -702,7 +542,7 @@ async fn an_orderly_end_offers_the_store_what_it_has_not_taken() {
     let (session, store) = stage.process();
     store.fail_saves(1);
     let generation = session.lease().await.unwrap().generation();
-    session.close().await;
+    session.close().await.unwrap();
     assert_eq!(stage.process().0.lease().await.unwrap().generation(), generation);
     assert_eq!(stage.counts().0, 1);
 }
@@ -768,7 +608,7 @@ async fn a_credential_source_that_takes_its_time_is_asked_once() {
     let client = builder.password_from(FakeVms::LOGIN, source).build().unwrap();
     let first = lease(client.session());
     clock.until_sleeping(2).await;
-    clock.advance(Timeouts::default().flight + Duration::from_secs(1));
+    clock.advance(Timeouts::default().renewal + Duration::from_secs(1));
     let second = lease(client.session());
     settle().await;
     answer.send_replace(true);
@@ -793,7 +633,7 @@ impl Issuer for Dawdler {
         if self.asks.fetch_add(1, Ordering::SeqCst) == 0 {
             let _ = self.go.subscribe().wait_for(|go| *go).await;
         }
-        let _leave = attempt.spend().await?;
+        let _permit = attempt.acquire().await?;
         self.sends.fetch_add(1, Ordering::SeqCst);
         Ok(Issued::new("token"))
     }
@@ -804,21 +644,6 @@ fn dawdler(clock: &ManualClock) -> (Session, Arc<watch::Sender<bool>>, Arc<Atomi
     let issuer = Dawdler { go: go.clone(), asks: Arc::default(), sends: sends.clone() };
     let builder = custom::Client::builder("https://dawdler.example").issuer(issuer).clock(clock.clone());
     (builder.build().unwrap().session().clone(), go, sends)
-}
-
-#[apply(hunted!)]
-async fn a_flight_whose_place_was_taken_before_it_sent_sends_nothing() {
-    let clock = ManualClock::new();
-    let (session, go, sends) = dawdler(&clock);
-    let first = lease(&session);
-    clock.until_sleeping(1).await;
-    settle().await;
-    clock.advance(Timeouts::default().flight);
-    first.await.unwrap().unwrap();
-    assert_eq!(sends.load(Ordering::SeqCst), 1);
-    go.send_replace(true);
-    settle().await;
-    assert_eq!(sends.load(Ordering::SeqCst), 1);
 }
 
 #[apply(hunted!)]
@@ -887,7 +712,7 @@ impl Issuer for Mayfly {
     }
 
     async fn sign_in(&self, attempt: &Attempt) -> Result<Issued, keyway::Error> {
-        let _leave = attempt.spend().await?;
+        let _permit = attempt.acquire().await?;
         self.asked.fetch_add(1, Ordering::SeqCst);
         Ok(Issued::new("token").lives_for(self.life))
     }
@@ -928,27 +753,6 @@ async fn a_ready_lease_is_ready_at_the_first_poll() {
     session.lease().await.unwrap();
     let mut again = pin!(session.lease());
     assert!(matches!(again.as_mut().poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(Ok(_))));
-}
-
-#[apply(hunted!)]
-async fn a_sign_in_whose_answer_comes_after_that_of_its_successor_leaves_no_session_behind() {
-    let clock = ManualClock::new();
-    let fake = FakeVms::builder().clock(clock.clone()).start().await;
-    let client = vms_client(&fake, &clock).build().unwrap();
-    let late = fake.hold("get_token");
-    let waiting = lease(client.session());
-    late.arrived(1).await;
-    let next = fake.hold("get_token");
-    clock.until_sleeping(1).await;
-    clock.advance(Timeouts::default().flight);
-    next.arrived(1).await;
-    next.open();
-    waiting.await.unwrap().expect("the next flight's");
-    late.open();
-    fake.until("logout", 1).await;
-    assert_eq!((fake.count("get_token"), fake.sessions().len()), (2, 1));
-    assert_eq!(client.http().get("/api/v1/cameras").send().await.unwrap().status(), 200);
-    assert_eq!(fake.count("get_token"), 2);
 }
 
 /// Nothing is spent by it, so nobody has to be kept from the store.

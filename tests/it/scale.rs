@@ -129,7 +129,7 @@ async fn in_a_million_leases_fifty_tenants_never_get_each_others_token() {
             task.await.unwrap();
         }
         for client in &clients {
-            client.session().close().await;
+            client.session().close().await.unwrap();
         }
         clock.advance(Duration::from_secs(60 * chance.below(95)));
     }

@@ -264,7 +264,7 @@ async fn a_login_that_tells_its_end_is_used_to_it_and_nothing_is_left_behind_at_
     let first = client.session().lease().await.unwrap().generation();
     clock.advance(hour - Duration::from_secs(1));
     assert_eq!(client.session().lease().await.unwrap().generation(), first);
-    client.session().close().await;
+    client.session().close().await.unwrap();
     assert_eq!(fake.count("login"), 1);
     // The old session has ended by itself by the time the next one begins: there is nothing to revoke.
     clock.advance(Duration::from_secs(1));

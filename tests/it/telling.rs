@@ -76,7 +76,7 @@ fn a_renewal_tells_two_lines_a_failure_one_more_and_a_served_token_none() {
             client.session().lease().await.unwrap();
             let lines = log.take();
             assert_eq!(lines.len(), 2, "{lines:#?}");
-            for input in ["reason=Expired", "left_ms=0", "generation=", "took_ms=", "flight=2"] {
+            for input in ["reason=Expired", "left_ms=0", "generation=", "took_ms=", "attempt=2"] {
                 assert!(lines[1].contains(input), "{input}: {}", lines[1]);
             }
 
@@ -190,7 +190,7 @@ async fn a_failure_is_told_although_nobody_waits_for_it<S: Surface>() {
     caller.abort();
     assert!(caller.await.unwrap_err().is_cancelled());
     gate.open();
-    session.close().await;
+    session.close().await.unwrap();
     assert_eq!(counter.take(), Told { spans: 1, debug: 1, loud: 1 });
 }
 
@@ -217,6 +217,7 @@ async fn a_session_that_came_too_late_is_ended_in_silence_unless_the_vendor_does
         answer.into_iter().for_each(|fault| fake.next("logout", fault));
         gate.open();
         waiting.await.unwrap().unwrap_err();
+        client.session().close().await.unwrap();
         assert_eq!(fake.count("logout"), 1);
         let told = log.take();
         let told = told.iter().filter(|line| line.contains("could not be revoked"));

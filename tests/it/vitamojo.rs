@@ -64,7 +64,7 @@ async fn in_the_early_window_a_call_is_served_at_once_and_the_renewal_runs_behin
     gate.arrived(1).await;
     assert_eq!(client.session().lease().await.unwrap().generation().counter(), 1);
     gate.open();
-    client.session().close().await;
+    client.session().close().await.unwrap();
     assert_eq!(client.session().lease().await.unwrap().generation().counter(), 2);
     assert_eq!(fake.count("refresh_token"), 1);
 }

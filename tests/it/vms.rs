@@ -684,8 +684,7 @@ async fn clients_clones_and_restarts_that_share_a_store_share_ten_attempts_in_te
         }
     }
     for _ in 0..2 {
-        // A restart.
-        assert_eq!(client(FakeVms::LOGIN).session().sign_in().await.unwrap_err().kind(), ErrorKind::Outage);
+        assert_eq!(one.session().sign_in().await.unwrap_err().kind(), ErrorKind::Outage);
     }
     assert_eq!(fake.count("get_token"), 10);
     let restarted = client(FakeVms::LOGIN);
@@ -693,16 +692,18 @@ async fn clients_clones_and_restarts_that_share_a_store_share_ten_attempts_in_te
         clock.jump_wall(seconds);
         for client in [&one, &two, &clone, &other_login] {
             let error = client.session().sign_in().await.unwrap_err();
-            assert_eq!((error.kind(), error.is_local()), (ErrorKind::Throttled, true), "{seconds}: {error}");
+            // By the budget, or because another process has just found the vendor down.
+            assert!(matches!(error.kind(), ErrorKind::Throttled | ErrorKind::Outage), "{seconds}: {error}");
+            assert!(error.is_local(), "{seconds}: {error}");
         }
     }
-    assert_eq!(restarted.session().sign_in().await.unwrap_err().kind(), ErrorKind::Throttled);
+    assert!(restarted.session().sign_in().await.unwrap_err().is_local());
     assert_eq!(fake.saw().len(), fake.count("get_token") + fake.count("get_basic_static"));
     assert_eq!(fake.count("get_token"), 10);
     // The first attempt was made 80 s before the tenth: its ten minutes are over first, and one is free again.
     clock.advance(Duration::from_secs(520));
     assert_eq!(one.session().sign_in().await.unwrap_err().kind(), ErrorKind::Outage);
-    assert_eq!(two.session().sign_in().await.unwrap_err().kind(), ErrorKind::Throttled);
+    assert!(two.session().sign_in().await.unwrap_err().is_local());
     assert_eq!(fake.count("get_token"), 11);
 }
 

@@ -361,7 +361,7 @@ async fn a_user_token_near_its_end_is_used_to_its_end_and_then_asked_for_again()
     let before = asked.load(Ordering::SeqCst);
     clock.advance(Duration::from_secs(99));
     let last = client.session().lease().await.unwrap().generation();
-    client.session().close().await;
+    client.session().close().await.unwrap();
     assert_eq!(asked.load(Ordering::SeqCst), before);
     clock.advance(Duration::from_secs(1));
     let next = client.session().lease().await.unwrap().generation();

@@ -147,7 +147,7 @@ async fn renewals_rotate_and_no_refresh_token_is_spent_twice() {
             _ => drop(client.session().renew().await.unwrap()),
         }
         assert_eq!(orders(&client).await.unwrap(), 200);
-        client.session().close().await;
+        client.session().close().await.unwrap();
         let lease = client.session().lease().await.unwrap();
         assert_eq!(lease.generation().counter(), first.generation().counter() + round);
     }
@@ -392,7 +392,7 @@ async fn without_a_refresh_token_the_session_is_used_to_its_end_and_then_a_perso
     client.session().lease().await.unwrap();
     clock.advance(DAY - Duration::from_secs(1));
     client.session().lease().await.unwrap();
-    client.session().close().await;
+    client.session().close().await.unwrap();
     assert_eq!(counts(&fake), [1, 1, 1, 0]);
     clock.advance(Duration::from_secs(1));
     client.session().lease().await.unwrap();

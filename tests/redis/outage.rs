@@ -27,7 +27,7 @@ async fn redis_that_is_down_stops_only_what_rotates_and_is_back_without_a_restar
     // In the window in which it is renewed behind the calls: served, and not renewed.
     clock.advance(9 * MINUTES);
     client.session().lease().await.expect("still valid");
-    client.session().close().await;
+    client.session().close().await.unwrap();
     clock.advance(2 * MINUTES);
     let error = client.session().lease().await.unwrap_err();
     assert_eq!((error.kind(), fake.count("refresh_token"), fake.count("auth")), (ErrorKind::Store, 0, 1));
@@ -94,7 +94,7 @@ async fn redis_that_is_paused_holds_up_nobody_for_longer_than_its_bound() {
     let () = server.ask(&["CLIENT", "PAUSE", "600000", "WRITE"]);
     clock.advance(9 * MINUTES);
     client.session().lease().await.expect("a valid token is served at once");
-    client.session().close().await;
+    client.session().close().await.unwrap();
     clock.advance(2 * MINUTES);
     let error = client.session().lease().await.unwrap_err();
     assert_eq!((error.kind(), fake.count("refresh_token")), (ErrorKind::Store, 0));

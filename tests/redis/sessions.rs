@@ -111,7 +111,7 @@ async fn redis_hears_of_a_session_whose_callers_have_gone() {
     gate.arrived(1).await;
     caller.abort();
     gate.open();
-    client.session().close().await;
+    client.session().close().await.unwrap();
     let names: Vec<String> = server.ask(&["KEYS", "*:session"]);
     assert_eq!(names.len(), 1);
     let another = crate::vitamojo_client(&fake, &clock, store);

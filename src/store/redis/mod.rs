@@ -300,7 +300,8 @@ impl Store for RedisStore {
             }
             if !pauses.pause().await {
                 let what = format!("somebody else has held the lock for {} s", wait.as_secs_f64());
-                return Err(self.busy(&what, "it frees itself when its holder is gone; else see what hangs"));
+                let advice = "it frees itself when its holder is gone; else see what hangs";
+                return Err(self.busy(&what, advice));
             }
         }
     }

@@ -28,7 +28,7 @@ impl Issuer for Acme {
 
     async fn sign_in(&self, attempt: &Attempt) -> Result<Issued, Error> {
         attempt.present(&self.password)?;
-        let _leave = attempt.spend().await?;
+        let _permit = attempt.acquire().await?;
         let call =
             self.http.post(format!("{}/v7/login", self.root)).json(&json!({ "password": self.password.expose() }));
         let answer = call.send().await?;

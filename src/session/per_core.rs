@@ -18,9 +18,9 @@ const MOST: usize = 16;
 
 /// One value, copied. Marked sensitive.
 #[derive(Debug)]
-pub(super) struct Copies(Box<[HeaderValue]>);
+pub(super) struct PerCoreHeader(Box<[HeaderValue]>);
 
-impl Copies {
+impl PerCoreHeader {
     /// `None` if no header can hold this.
     pub(super) fn of(value: &str) -> Option<Self> {
         let copies = (0..how_many()).map(|_| {
@@ -79,7 +79,7 @@ mod tests {
 
     #[apply(hunted!)]
     fn every_thread_finds_the_value_and_it_is_sensitive() {
-        let copies = Copies::of("Bearer hunter2").expect("a header");
+        let copies = PerCoreHeader::of("Bearer hunter2").expect("a header");
         thread::scope(|scope| {
             for _ in 0..2 * MOST {
                 scope.spawn(|| {
@@ -93,7 +93,7 @@ mod tests {
 
     #[apply(hunted!)]
     fn every_place_has_a_copy_and_no_thread_takes_the_place_of_another() {
-        let copies = Copies::of("Bearer hunter2").expect("a header");
+        let copies = PerCoreHeader::of("Bearer hunter2").expect("a header");
         let bytes = |place| copies.of_place(place).as_bytes().as_ptr();
         for place in 1..copies.0.len() {
             assert_ne!(bytes(place), bytes(0));
@@ -106,6 +106,6 @@ mod tests {
 
     #[apply(hunted!)]
     fn what_no_header_can_hold_has_no_copies() {
-        assert!(Copies::of("one\r\ntwo").is_none());
+        assert!(PerCoreHeader::of("one\r\ntwo").is_none());
     }
 }

@@ -1,92 +1,12 @@
-//! Questions that only a person or a policy can answer, and how a sign-in goes on once they are.
+//! Questions that only a person or a policy can answer, and what has been said so far in one sign-in.
 
 use super::{
-    Lease, Session,
     evict::{SessionId, SessionLimit},
+    issuer::Issued,
     questions::{AccessKey, Captcha, DeviceCode},
 };
-use crate::{BoxFuture, Error, ErrorKind, Secret, clock::Now, surfaces::Issued};
-use std::{
-    fmt,
-    sync::{Arc, atomic::AtomicBool},
-    time::Duration,
-};
-
-/// Who answers when a sign-in needs a person. Every question may be declined with `None`; that is the default.
-///
-/// A question is asked once for everybody who waits for the sign-in, and never while a store's lock is held. Captchas are
-/// asked at most three times per sign-in ([`Captcha::attempt`] tells which this is), and each answer is waited for as long
-/// as [`Timeouts::person`](crate::Timeouts::person) says. A declined question ends the sign-in with
-/// `ErrorKind::Declined`, which can still be resumed.
-///
-/// ```
-/// use keyway::{Captcha, Responder, Secret};
-///
-/// struct Terminal;
-/// impl Responder for Terminal {
-///     async fn captcha(&self, captcha: Captcha) -> Option<Secret> {
-///         std::fs::write("captcha.png", captcha.image()).ok()?;
-///         // Reading a terminal blocks, so it is done off Tokio's workers.
-///         let line = tokio::task::spawn_blocking(|| std::io::stdin().lines().next()).await.ok()??.ok()?;
-///         Some(Secret::from(line.trim()))
-///     }
-/// }
-/// ```
-pub trait Responder: Send + Sync + 'static {
-    /// Returns what the picture says; `None` declines.
-    fn captcha(&self, captcha: Captcha) -> impl Future<Output = Option<Secret>> + Send {
-        let _ = captcha;
-        async { None }
-    }
-
-    /// Returns which session is to end so that a new one can begin; `None` declines. Asked only where the policy is
-    /// [`Evict::Never`](crate::Evict::Never).
-    fn choose_session(&self, limit: SessionLimit) -> impl Future<Output = Option<SessionId>> + Send {
-        let _ = limit;
-        async { None }
-    }
-
-    /// Shows a code that lets this device in, and returns `Some(())` once it is shown; `None` declines.
-    ///
-    /// The vendor is asked meanwhile. This may go on showing it for as long as it likes, with a countdown for instance: it
-    /// is dropped when the person has decided or the code has ended.
-    fn device_code(&self, device: DeviceCode) -> impl Future<Output = Option<()>> + Send {
-        let _ = device;
-        async { None }
-    }
-
-    /// Returns the key that the vendor has sent to a person; `None` declines.
-    fn access_key(&self, key: AccessKey) -> impl Future<Output = Option<Secret>> + Send {
-        let _ = key;
-        async { None }
-    }
-}
-
-/// [`Responder`] behind a pointer.
-pub(crate) trait DynResponder: Send + Sync {
-    fn captcha(&self, captcha: Captcha) -> BoxFuture<'_, Option<Secret>>;
-    fn choose_session(&self, limit: SessionLimit) -> BoxFuture<'_, Option<SessionId>>;
-    fn device_code(&self, device: DeviceCode) -> BoxFuture<'_, Option<()>>;
-    fn access_key(&self, key: AccessKey) -> BoxFuture<'_, Option<Secret>>;
-}
-
-impl<R: Responder> DynResponder for R {
-    fn captcha(&self, captcha: Captcha) -> BoxFuture<'_, Option<Secret>> {
-        Box::pin(Responder::captcha(self, captcha))
-    }
-
-    fn choose_session(&self, limit: SessionLimit) -> BoxFuture<'_, Option<SessionId>> {
-        Box::pin(Responder::choose_session(self, limit))
-    }
-
-    fn device_code(&self, device: DeviceCode) -> BoxFuture<'_, Option<()>> {
-        Box::pin(Responder::device_code(self, device))
-    }
-
-    fn access_key(&self, key: AccessKey) -> BoxFuture<'_, Option<Secret>> {
-        Box::pin(Responder::access_key(self, key))
-    }
-}
+use crate::{Error, ErrorKind, Secret, clock::Now};
+use std::time::Duration;
 
 /// The answer to a question that stopped a sign-in.
 #[non_exhaustive]
@@ -102,46 +22,9 @@ pub enum Answer {
     AccessKey(Secret),
 }
 
-/// Continues a sign-in that stopped with a question, from any task, whenever the answer is there.
-///
-/// The first answer wins; whoever answers later joins the sign-in that the first one continued.
-#[derive(Clone)]
-pub struct Resume(pub(crate) Arc<Challenge>);
-
-pub(crate) struct Challenge {
-    session: Session,
-    question: Question,
-    conversation: Conversation,
-    answered: AtomicBool,
-}
-
-impl Resume {
-    pub(crate) fn new(session: Session, question: Question, conversation: Conversation) -> Self {
-        Self(Arc::new(Challenge { session, question, conversation, answered: AtomicBool::new(false) }))
-    }
-
-    /// Hands in the answer and waits for the session that comes of it.
-    ///
-    /// # Errors
-    /// `ErrorKind::Config` when the answer does not fit the question; else whatever the sign-in ends with: a wrong
-    /// captcha comes back as `ErrorKind::CaptchaRequired` with a new picture.
-    ///
-    /// # Cancel safety
-    /// Once polled, the sign-in goes on even if this future is dropped.
-    pub async fn answer(&self, answer: Answer) -> Result<Lease, Error> {
-        let conversation = self.0.conversation.clone().answered(&self.0.question, answer)?;
-        self.0.session.resume(&self.0.answered, conversation).await
-    }
-}
-
-impl fmt::Debug for Resume {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Resume({:?})", self.0.question)
-    }
-}
-
 /// What stopped a sign-in.
 #[derive(Debug, Clone)]
+#[cfg_attr(test, derive(PartialEq, Eq, Hash))]
 pub(crate) struct Question {
     pub(crate) about: About,
     /// When the vendor asked (monotonic): what the lives it names are counted from.
@@ -149,6 +32,7 @@ pub(crate) struct Question {
 }
 
 #[derive(Debug, Clone)]
+#[cfg_attr(test, derive(PartialEq, Eq, Hash))]
 pub(crate) enum About {
     Captcha(Captcha),
     Session(SessionLimit),
@@ -214,6 +98,7 @@ impl Question {
 
 /// What has been said so far in one sign-in.
 #[derive(Debug, Clone, Default)]
+#[cfg_attr(test, derive(PartialEq, Eq, Hash))]
 pub(crate) struct Conversation {
     captcha: Option<SolvedCaptcha>,
     /// How many captchas have been asked.
@@ -224,12 +109,13 @@ pub(crate) struct Conversation {
     pub(crate) access_keys: u32,
     /// A device code that is being shown.
     pub(crate) shown: Option<Question>,
-    /// What a shown device code has led to.
-    pub(crate) granted: Option<Issued>,
+    /// What a shown device code has led to, and the lineage of that session.
+    pub(crate) granted: Option<(Issued, u64)>,
 }
 
 /// A captcha with its answer; it is presented only while the vendor still takes it.
 #[derive(Debug, Clone)]
+#[cfg_attr(test, derive(PartialEq, Eq, Hash))]
 pub struct SolvedCaptcha {
     pub(crate) key: Secret,
     pub(crate) text: Secret,
@@ -263,6 +149,11 @@ impl Conversation {
 
     pub(crate) fn access_key(&self) -> Option<(&AccessKey, &Secret)> {
         self.access_key.as_ref().map(|(asked, key)| (asked, key))
+    }
+
+    /// The session that was chosen is none that can be ended any more.
+    pub(crate) fn choose_again(&mut self) {
+        self.end_session = None;
     }
 
     /// Takes note of what the vendor asked: a captcha was spent, or its life was set anew.
@@ -305,5 +196,37 @@ impl Conversation {
             (About::AccessKey(_), _) => return Err(Error::config("this question is answered with Answer::AccessKey")),
         }
         Ok(self)
+    }
+}
+
+/// Why a question stays open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// There is no responder.
+    Unattended,
+    Declined,
+    /// A person was asked and is still thinking.
+    TooLate,
+    /// One answer after the other was wrong.
+    TooOften,
+    /// The policy picked no session.
+    NoneFits,
+    /// The person has answered, and no caller waits any more.
+    Nobody,
+}
+
+impl Why {
+    pub(crate) fn word(self, error: Error) -> Error {
+        match self {
+            Self::Unattended => error,
+            Self::Declined => error.with_kind(ErrorKind::Declined).message("the responder was asked and declined"),
+            Self::TooLate => error
+                .with_kind(ErrorKind::Declined)
+                .message("the responder was asked and did not answer in time (.timeouts(..), `person`)"),
+            Self::TooOften => error.message("the vendor refused every answer; the sign-in was given up"),
+            Self::NoneFits => error
+                .message("the account has as many sessions as it may have, and .session_limit(..) found none to end"),
+            Self::Nobody => error.message("the responder answered when no caller waited any more; nothing was sent"),
+        }
     }
 }

@@ -1,0 +1,169 @@
+//! The vendor's side of a session: what the engine asks of it, and what it is told.
+
+use super::{
+    Attempt,
+    capabilities::Capabilities,
+    profile::{Profile, SignOut},
+    questions::DeviceCode,
+    tokens::{Life, Tokens, jwt_expiry, present},
+};
+use crate::{BoxFuture, Error, Secret, clock::Now};
+use std::{future::Future, time::Duration};
+
+/// What a sign-in or renewal yields.
+#[derive(Debug, Clone)]
+#[cfg_attr(test, derive(PartialEq, Eq, Hash))]
+pub struct Issued {
+    pub(crate) tokens: Tokens,
+    pub(crate) profile: Option<Profile>,
+}
+
+impl Issued {
+    /// This access token, of unknown life.
+    #[must_use]
+    pub fn new(access: impl Into<Secret>) -> Self {
+        Self { tokens: Tokens { access: access.into(), refresh: None, life: Life::Unknown, date: None }, profile: None }
+    }
+
+    /// A session of which both tokens were given: nothing is sent for it.
+    #[allow(dead_code, reason = "not every surface takes one")]
+    pub(crate) fn given(access: &Secret, refresh: &Secret, default: Option<Duration>, now: Now) -> Self {
+        let life = Life::ingest(jwt_expiry(access), default, now, None);
+        let tokens = Tokens { access: access.clone(), refresh: Some(refresh.clone()), life, date: None };
+        Self { tokens, profile: None }
+    }
+
+    /// With this refresh token. A renewal that names none keeps the old one.
+    #[must_use]
+    pub fn with_refresh(mut self, refresh: impl Into<Secret>) -> Self {
+        self.tokens.refresh = present(Some(refresh.into()));
+        self
+    }
+
+    /// It lives for so long from now on.
+    #[must_use]
+    pub fn lives_for(mut self, life: Duration) -> Self {
+        self.tokens.life = Life::For(life).sensible();
+        self
+    }
+
+    /// It does not end by itself.
+    #[must_use]
+    pub fn never_ends(mut self) -> Self {
+        self.tokens.life = Life::Never;
+        self
+    }
+
+    /// What the vendor said about the user, for [`Session::profile`](crate::Session::profile). It must hold no secret.
+    #[must_use]
+    pub fn with_profile(mut self, facts: serde_json::Value) -> Self {
+        self.profile = Some(Profile::new(facts));
+        self
+    }
+}
+
+/// What asking for the token of a device code is answered with.
+#[non_exhaustive]
+#[derive(Debug, Clone)]
+pub enum Polled {
+    /// The person let the device in.
+    Issued(Issued),
+    /// Nobody has decided yet.
+    Pending,
+    /// Nobody has decided yet, and the vendor wants to be asked less often.
+    SlowDown,
+}
+
+/// The vendor's side of a session: one per credential.
+///
+/// It says what it is ([`describe`](Self::describe)) and does what it is asked; when to ask is the engine's decision. It
+/// calls [`Attempt::acquire`] before each request that uses up an attempt or a refresh token, and never retries one by
+/// itself. Its errors speak: one made with [`Error::captcha_required`], [`Error::session_limit_reached`] or
+/// [`Error::device_code_required`] is a question for a person, one made with [`Error::invalid_credentials`] is remembered,
+/// and [`Error::refresh_refused`] from [`renew`](Self::renew) says that the refresh token is definitely dead.
+///
+/// It sends with an HTTP client of its own, which must not follow redirects: a vendor's 307 would take the password to
+/// wherever it says: `.redirect(Policy::none())` of the client that this crate sends with.
+///
+/// # Cancel safety
+/// Its futures run in a task of their own, whoever waits for the session: only a runtime that ends drops one.
+pub trait Issuer: Send + Sync + 'static {
+    /// How this credential behaves. Asked once.
+    fn describe(&self) -> Capabilities;
+
+    /// The credential a session begins with, where it never changes: what tells one lineage from another in a store.
+    fn seed(&self) -> Option<&Secret> {
+        None
+    }
+
+    /// Makes a session.
+    ///
+    /// # Errors
+    /// Whatever keeps the vendor from it, in the words of the constructors named above.
+    fn sign_in(&self, attempt: &Attempt) -> impl Future<Output = Result<Issued, Error>> + Send;
+
+    /// Renews the session with the refresh token in `tokens`. Asked only of
+    /// [`Renewal::RefreshToken`](super::capabilities::Renewal::RefreshToken).
+    ///
+    /// # Errors
+    /// [`Error::refresh_refused`] when the vendor itself refused the refresh token; anything else keeps it.
+    fn renew(&self, attempt: &Attempt, tokens: &Tokens) -> impl Future<Output = Result<Issued, Error>> + Send {
+        let _ = (attempt, tokens);
+        async { Err(Error::config("this session is not renewed")) }
+    }
+
+    /// Asks once whether a person has let the device in. Asked only after [`Error::device_code_required`].
+    ///
+    /// # Errors
+    /// A temporary one is asked again, ever more slowly; any other ends the sign-in.
+    fn poll(&self, attempt: &Attempt, device: &DeviceCode) -> impl Future<Output = Result<Polled, Error>> + Send {
+        let _ = (attempt, device);
+        async { Err(Error::config("this session does not begin with a device code")) }
+    }
+
+    /// Ends the session at the vendor. Default: the vendor offers no way to.
+    ///
+    /// # Errors
+    /// When the vendor could not be told: the session is forgotten here all the same, and whoever signed out hears
+    /// [`SignOut::LocalOnly`].
+    fn sign_out(&self, tokens: &Tokens) -> impl Future<Output = Result<SignOut, Error>> + Send {
+        let _ = tokens;
+        async { Ok(SignOut::LocalOnly) }
+    }
+}
+
+/// [`Issuer`] behind a pointer.
+pub(crate) trait DynIssuer: Send + Sync {
+    fn describe(&self) -> Capabilities;
+    fn seed(&self) -> Option<&Secret>;
+    fn sign_in<'a>(&'a self, attempt: &'a Attempt) -> BoxFuture<'a, Result<Issued, Error>>;
+    fn renew<'a>(&'a self, attempt: &'a Attempt, tokens: &'a Tokens) -> BoxFuture<'a, Result<Issued, Error>>;
+    fn poll<'a>(&'a self, attempt: &'a Attempt, device: &'a DeviceCode) -> BoxFuture<'a, Result<Polled, Error>>;
+    fn sign_out<'a>(&'a self, tokens: &'a Tokens) -> BoxFuture<'a, Result<SignOut, Error>>;
+}
+
+impl<I: Issuer> DynIssuer for I {
+    fn describe(&self) -> Capabilities {
+        Issuer::describe(self)
+    }
+
+    fn seed(&self) -> Option<&Secret> {
+        Issuer::seed(self)
+    }
+
+    fn sign_in<'a>(&'a self, attempt: &'a Attempt) -> BoxFuture<'a, Result<Issued, Error>> {
+        Box::pin(Issuer::sign_in(self, attempt))
+    }
+
+    fn renew<'a>(&'a self, attempt: &'a Attempt, tokens: &'a Tokens) -> BoxFuture<'a, Result<Issued, Error>> {
+        Box::pin(Issuer::renew(self, attempt, tokens))
+    }
+
+    fn poll<'a>(&'a self, attempt: &'a Attempt, device: &'a DeviceCode) -> BoxFuture<'a, Result<Polled, Error>> {
+        Box::pin(Issuer::poll(self, attempt, device))
+    }
+
+    fn sign_out<'a>(&'a self, tokens: &'a Tokens) -> BoxFuture<'a, Result<SignOut, Error>> {
+        Box::pin(Issuer::sign_out(self, tokens))
+    }
+}

@@ -1,0 +1,520 @@
+//! A session as its users have it: the hot path, and those who wait.
+
+use super::{
+    capabilities::{Placement, Renewal},
+    core::{Look, Resumed, Step},
+    dialogue::Conversation,
+    driver::Engine,
+    evict::Evict,
+    issuer::DynIssuer,
+    lease::Lease,
+    profile::{Profile, SignOut},
+    report::Report,
+    responder::DynResponder,
+    resume::Resume,
+    rules::{Patience, Rules},
+    run::{Failure, Ticket},
+    tokens::Expiry,
+    windows::Windows,
+};
+use crate::{
+    BoxFuture, Error, ErrorKind,
+    chance::Chance,
+    clock::{Clock, Now},
+    select::first,
+    store::{DynStore, Generation, Key},
+};
+use http::{HeaderMap, HeaderName, header::AUTHORIZATION};
+use std::{
+    fmt,
+    pin::pin,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+use tokio::runtime::Handle;
+
+/// A session with a vendor. Clones share it.
+///
+/// It signs in when the first token is wanted, renews while tokens are in use, and never does either twice at once.
+///
+/// ```no_run
+/// # async fn example(client: keyway::custom::Client) -> Result<(), keyway::Error> {
+/// let session = client.session();
+/// let lease = session.lease().await?;
+/// println!("token {} until {:?}", lease.generation(), lease.expiry());
+/// println!("{}", session.report());
+/// session.sign_out().await?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct Session(Arc<Engine>);
+
+/// What a session is made from.
+pub(crate) struct Settings {
+    pub(crate) key: Key,
+    pub(crate) ledger: Key,
+    pub(crate) issuer: Arc<dyn DynIssuer>,
+    pub(crate) store: Arc<dyn DynStore>,
+    /// Other processes may have the same store.
+    pub(crate) shared: bool,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) responder: Option<Arc<dyn DynResponder>>,
+    pub(crate) evict: Evict,
+    pub(crate) windows: Windows,
+    pub(crate) timeouts: Patience,
+    pub(crate) constant: HeaderMap,
+    pub(crate) chance: Chance,
+}
+
+/// How often a sign-in that was asked for sees a renewal fail before it takes what comes.
+const SIGN_INS: u32 = 2;
+
+/// How often a run may be lost before anything was waited for: then the runtime is ending.
+const LOST: u32 = 8;
+
+/// How long what runs elsewhere may be late before it counts as driven by nobody.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// About how often the other clock is looked at, in milliseconds.
+const LOOK_AT_WALL: u64 = 1000;
+
+impl Session {
+    pub(crate) fn new(settings: Settings) -> Self {
+        let Settings {
+            key,
+            ledger,
+            issuer,
+            store,
+            shared,
+            clock,
+            responder,
+            evict,
+            windows,
+            timeouts,
+            constant,
+            chance,
+        } = settings;
+        let rules = Rules {
+            key,
+            ledger,
+            capabilities: issuer.describe(),
+            windows,
+            timeouts,
+            salt: chance.next(),
+            given: issuer.seed().is_some(),
+            shared,
+            evicts: !evict.is_never(),
+            attended: responder.is_some(),
+            #[cfg(test)]
+            broken: None,
+        };
+        Self(Arc::new(Engine::new(Arc::new(rules), issuer, (store, clock, responder), evict, constant, chance)))
+    }
+
+    /// A token that can be used now. Signs in or renews if it must.
+    ///
+    /// On a fresh token this is one atomic load and a look at the clock. In the early window the renewal runs behind; in
+    /// the late window the caller waits for it, but a token that is still valid is served even if its renewal fails.
+    ///
+    /// # Errors
+    /// Whatever keeps the session from having a token; see [`ErrorKind`]. All who wait for one renewal share its error,
+    /// and until the failure has cooled down it is answered from memory ([`Error::is_local`]).
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing: a renewal that is under way goes on and its token is kept.
+    #[inline]
+    pub async fn lease(&self) -> Result<Lease, Error> {
+        match self.fresh() {
+            Some(lease) => Ok(lease),
+            None => self.slow().await,
+        }
+    }
+
+    /// A token that lives for at least `needed` from now, renewing at most once.
+    ///
+    /// Where a new token costs another session, none is made while the old one is good.
+    ///
+    /// # Errors
+    /// As [`lease`](Self::lease); a failed renewal is an error here even if a shorter-lived token is at hand.
+    /// `ErrorKind::Config` if the vendor's tokens do not live that long, or if it is not known how long they live.
+    ///
+    /// # Cancel safety
+    /// As [`lease`](Self::lease).
+    pub async fn lease_for(&self, needed: Duration) -> Result<Lease, Error> {
+        let lease = self.obtain(needed).await?;
+        let token = &lease.current().token;
+        let left = token.deadlines.left(self.now());
+        match lease.expiry() {
+            Expiry::Never => Ok(lease),
+            Expiry::Unknown => Err(Error::config("nobody knows how long this vendor's tokens live")
+                .advice("use lease() and be ready for a 401")),
+            Expiry::At(_) if left >= needed => Ok(lease),
+            Expiry::At(_) => Err(too_short(needed, left, token.life())),
+        }
+    }
+
+    /// Makes sure that there is a session, also after a sign-out or after the vendor refused the credentials: what this
+    /// client knows of those is forgotten. A session that is live is not replaced, and one that can still be renewed is; if
+    /// that fails, a new one begins.
+    ///
+    /// # Errors
+    /// As [`lease`](Self::lease).
+    ///
+    /// # Cancel safety
+    /// As [`lease`](Self::lease).
+    pub async fn sign_in(&self) -> Result<Lease, Error> {
+        self.0.is_not_called_back()?;
+        for _ in 0..SIGN_INS {
+            self.0.change(|state, at| state.core.forgive(at.now));
+            let outcome = self.lease().await;
+            match &outcome {
+                // A renewal was under way, or was tried first, and has failed: what was asked for is a sign-in.
+                Err(error) if error.kind() != ErrorKind::SignedOut && self.has_another_way_in() => {}
+                _ => return outcome,
+            }
+        }
+        self.lease().await
+    }
+
+    fn has_another_way_in(&self) -> bool {
+        self.0.state().core.has_another_way_in()
+    }
+
+    /// Renews now, whatever the clock says; but not while a failure cools down.
+    ///
+    /// # Errors
+    /// `ErrorKind::Config` where tokens are not renewed (see the capability table); else as [`lease`](Self::lease).
+    ///
+    /// # Cancel safety
+    /// As [`lease`](Self::lease).
+    pub async fn renew(&self) -> Result<Lease, Error> {
+        self.can_be_renewed()?;
+        self.0.is_not_called_back()?;
+        Handle::try_current().map_err(|_| Error::no_runtime())?;
+        let _waiting = Waiting::of(&self.0);
+        for _ in 0..LOST {
+            let ticket = self.0.change(|state, at| state.core.renew(at)).map_err(|failure| self.error(failure))?;
+            if let Some(outcome) = self.outcome(ticket).await {
+                return outcome;
+            }
+        }
+        Err(Error::runtime_ended())
+    }
+
+    fn can_be_renewed(&self) -> Result<(), Error> {
+        let capabilities = &self.0.rules.capabilities;
+        let advice = match capabilities.renewal {
+            Renewal::None => "sign_out() and sign_in() make a new one",
+            Renewal::Static => "it does not end by itself; give the builder another one if it is refused",
+            Renewal::SignIn | Renewal::RefreshToken { .. } => return Ok(()),
+        };
+        let (surface, credential) = (capabilities.surface, capabilities.credential);
+        Err(Error::config(format!("a {surface} session by {credential} is not renewed")).advice(advice))
+    }
+
+    /// Ends the session, here first and then at the vendor. Every clone answers `ErrorKind::SignedOut` from then on,
+    /// until [`sign_in`](Self::sign_in) is called. A renewal that is under way loses, and what it obtains is revoked.
+    ///
+    /// # Errors
+    /// `ErrorKind::Store` if the store could not be told; the session is forgotten here all the same, and the store is told
+    /// later if it answers again.
+    ///
+    /// # Cancel safety
+    /// Once polled, the sign-out goes on even if this future is dropped.
+    pub async fn sign_out(&self) -> Result<SignOut, Error> {
+        self.end(true).await
+    }
+
+    /// The session ended at the vendor by a call of the user's own: forget it here.
+    pub(crate) async fn ended(&self) -> Result<(), Error> {
+        self.end(false).await.map(|_| ())
+    }
+
+    async fn end(&self, tell: bool) -> Result<SignOut, Error> {
+        Handle::try_current().map_err(|_| Error::no_runtime())?;
+        self.0.is_not_called_back()?;
+        let id = self.0.change(|state, at| state.core.sign_out(tell, at));
+        self.until(|engine| engine.state().core.sign_out_ended(id)).await
+    }
+
+    /// Waits until nothing is under way, and offers the store once more what it has not taken: for an orderly end of the
+    /// program. When it returns, no lock of a store is held. It does not sign out.
+    ///
+    /// # Errors
+    /// `ErrorKind::Store` if something could not be saved: a new token, or that the session was signed out.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the wait and nothing else.
+    pub async fn close(&self) -> Result<(), Error> {
+        if Handle::try_current().is_err() || self.0.is_not_called_back().is_err() {
+            return Ok(());
+        }
+        // What is under way comes to its end first.
+        self.until(|engine| engine.state().core.is_quiet().then_some(())).await;
+        self.0.change(|state, at| state.core.close(at));
+        self.until(|engine| engine.state().core.is_at_rest().then_some(())).await;
+        if self.0.state().core.unsaved() { Err(Error::not_saved()) } else { Ok(()) }
+    }
+
+    /// What the last sign-in told about the user; `None` if the session came out of a store.
+    #[must_use]
+    pub fn profile(&self) -> Option<Profile> {
+        self.0.state().core.profile.clone()
+    }
+
+    /// The last decisions, one line each, without secrets.
+    #[must_use]
+    pub fn report(&self) -> Report {
+        self.0.state().report.clone()
+    }
+
+    /// The vendor answered 401 to this token, at this endpoint. Tells whether a new lease is worth a try.
+    pub(crate) fn reject(&self, refused: Generation, endpoint: u64) -> bool {
+        let worked = self.0.worked.has(endpoint);
+        let worth_it = self.0.change(|state, at| state.core.reject(refused, worked, at));
+        if !worth_it {
+            self.0.worked.forget(endpoint);
+        }
+        worth_it
+    }
+
+    /// This endpoint has taken a token.
+    #[inline]
+    pub(crate) fn worked(&self, endpoint: u64) {
+        self.0.worked.mark(endpoint);
+    }
+
+    /// Continues a sign-in with an answer. If the question has been answered before, joins what came of that.
+    pub(super) async fn resume(&self, id: u64, conversation: Conversation) -> Result<Lease, Error> {
+        self.0.is_not_called_back()?;
+        Handle::try_current().map_err(|_| Error::no_runtime())?;
+        let _waiting = Waiting::of(&self.0);
+        loop {
+            let answer = conversation.clone();
+            let resumed = self.0.change(|state, at| state.core.resume(id, answer, at));
+            match resumed.map_err(|failure| self.error(failure))? {
+                Resumed::Serve => return self.held().ok_or_else(Error::signed_out),
+                Resumed::Late => return self.lease().await,
+                Resumed::Started(ticket) => match self.outcome(ticket).await {
+                    Some(outcome) => return outcome,
+                    None => self.0.change(|state, _| state.core.reopen(id)),
+                },
+                // What was under way before the answer came cannot have known it: it can be given again.
+                Resumed::Joined(ticket) => match self.outcome(ticket).await {
+                    Some(Err(error)) if error.resume().is_some() => {}
+                    Some(outcome) => return outcome,
+                    None => {}
+                },
+            }
+        }
+    }
+
+    pub(crate) fn now(&self) -> Now {
+        self.0.now()
+    }
+
+    /// The current token, whether it is fresh or not.
+    pub(crate) fn held(&self) -> Option<Lease> {
+        let now = self.now();
+        let state = self.0.state();
+        state.core.usable(now)?;
+        state.held.clone().map(Lease::of)
+    }
+
+    /// The header that carries the token.
+    pub(crate) fn header(&self) -> &HeaderName {
+        match &self.0.rules.capabilities.placement {
+            Placement::Bearer => &AUTHORIZATION,
+            Placement::Header(name) | Placement::Pair { secret: name, .. } => name,
+        }
+    }
+
+    /// The hot path: no lock, no await, no allocation.
+    #[inline]
+    fn fresh(&self) -> Option<Lease> {
+        let current = self.0.current.load();
+        let held = current.as_ref()?;
+        let monotonic = if self.0.one_clock {
+            let monotonic = Now::monotonic(&*self.0.clock);
+            // A machine that was paused from outside stops this clock, too: from time to time the other one is looked at.
+            let seen = self.0.wall_seen.load(Ordering::Relaxed);
+            if !held.is_fresh_by(monotonic) || (monotonic.as_secs() << 10) > seen.wrapping_add(LOOK_AT_WALL) {
+                return self.look_at_both(held.is_fresh_by(monotonic).then_some(current));
+            }
+            monotonic
+        } else {
+            let now = self.now();
+            held.is_fresh(now).then_some(now.monotonic)?
+        };
+        self.0.telemetry.lent(|| held.age(monotonic));
+        Some(Lease::borrowed(current))
+    }
+
+    /// By both clocks.
+    #[cold]
+    fn look_at_both(&self, current: Option<arc_swap::Guard<Option<Arc<super::lease::CurrentToken>>>>) -> Option<Lease> {
+        let current = current?;
+        let now = self.now();
+        self.0.wall_seen.store(now.monotonic.as_secs() << 10, Ordering::Relaxed);
+        let held = current.as_ref().filter(|held| held.is_fresh(now))?;
+        self.0.telemetry.lent(|| held.age(now.monotonic));
+        Some(Lease::borrowed(current))
+    }
+
+    /// Boxed behind a pointer, so that the future of the fast path stays small, and so does its code.
+    #[cold]
+    fn slow(&self) -> BoxFuture<'_, Result<Lease, Error>> {
+        Box::pin(self.obtain(Duration::ZERO))
+    }
+
+    async fn obtain(&self, needed: Duration) -> Result<Lease, Error> {
+        let outcome = self.wait(needed).await;
+        match &outcome {
+            Ok(lease) => self.0.telemetry.lent(|| lease.current().age(Now::monotonic(&*self.0.clock))),
+            Err(error) => self.0.telemetry.refused(error),
+        }
+        outcome
+    }
+
+    async fn wait(&self, needed: Duration) -> Result<Lease, Error> {
+        self.0.is_not_called_back()?;
+        let starts = Handle::try_current().is_ok();
+        let mut waiting = None;
+        let mut lost = 0;
+        loop {
+            let step = self.0.change(|state, at| {
+                let step = state.core.call(needed, starts && lost < LOST, at)?;
+                Ok((step, state.held.clone()))
+            });
+            match step
+                .map_err(|failure: Failure| if lost < LOST { self.error(failure) } else { Error::runtime_ended() })?
+            {
+                (Step::Serve, Some(held)) => return Ok(Lease::of(held)),
+                (Step::Serve, None) => return Err(Error::protocol("a token vanished")),
+                (Step::Wait(ticket), _) => {
+                    waiting.get_or_insert_with(|| Waiting::of(&self.0));
+                    if let Some(outcome) = self.outcome(ticket).await {
+                        return outcome;
+                    }
+                    // Whatever is started on a runtime that is ending is lost at once.
+                    lost = if self.0.state().core.was_lost(ticket) { lost + 1 } else { 0 };
+                }
+            }
+        }
+    }
+
+    /// Waits for what comes of a run; `None` where the caller has to decide anew.
+    async fn outcome(&self, ticket: Ticket) -> Option<Result<Lease, Error>> {
+        let _told = self.0.telemetry.waiting();
+        loop {
+            let mut changed = pin!(self.0.changed.notified());
+            // Enrolled before looking, so that a change in between is heard of.
+            changed.as_mut().enable();
+            let now = self.now();
+            let (look, wake, late) = {
+                let state = self.0.state();
+                let elsewhere = self.0.runs_elsewhere(&state);
+                let ends = state.core.wakes_at().filter(|_| elsewhere).map(|at| at.saturating_add(GRACE));
+                let look = state.core.look(&ticket, now);
+                if let Look::Serve = look {
+                    return state.held.clone().map(|held| Ok(Lease::of(held)));
+                }
+                let late = ends.is_some_and(|ends| ends <= now.monotonic);
+                // Once the token it would be served instead has ended, that moment is no reason to wake.
+                let serves = ticket.serve_from.filter(|from| *from > now.monotonic);
+                (look, serves.into_iter().chain(ends).min(), late)
+            };
+            match look {
+                Look::Failed(failure) => return Some(Err(self.error(failure))),
+                Look::Again | Look::Serve => return None,
+                Look::Waiting if late => {
+                    // Nobody drives the runtime that it runs on.
+                    self.0.change(|state, at| state.core.tick(true, at));
+                }
+                Look::Waiting => match wake {
+                    Some(wake) => {
+                        let pause = wake.saturating_sub(now.monotonic);
+                        first(changed, self.0.clock.sleep(pause)).await;
+                    }
+                    None => changed.await,
+                },
+            }
+        }
+    }
+
+    /// Waits until the core has come to something.
+    async fn until<T>(&self, answer: impl Fn(&Engine) -> Option<T>) -> T {
+        loop {
+            let mut changed = pin!(self.0.changed.notified());
+            changed.as_mut().enable();
+            if let Some(answer) = answer(&self.0) {
+                return answer;
+            }
+            // What is out ends by its deadline, wherever it runs. Where it runs here it is late, and not lost.
+            let now = self.now().monotonic;
+            let (wake, lost) = {
+                let state = self.0.state();
+                (state.core.wakes_at(), self.0.runs_elsewhere(&state))
+            };
+            match wake.map(|at| at.saturating_add(GRACE).saturating_sub(now)) {
+                Some(pause) if pause.is_zero() => {
+                    self.0.change(|state, at| state.core.tick(lost, at));
+                    tokio::task::yield_now().await;
+                }
+                Some(pause) => {
+                    first(changed, self.0.clock.sleep(pause)).await;
+                }
+                None => changed.await,
+            }
+        }
+    }
+
+    /// As a caller sees it, with the way to go on.
+    fn error(&self, failure: Failure) -> Error {
+        let Failure { error, question } = failure;
+        let Some(id) = question else { return error };
+        match self.0.state().core.memory.open.clone() {
+            Some((open, question, conversation)) if open == id => {
+                error.with_resume(Resume::new(self.clone(), id, question, conversation))
+            }
+            _ => error,
+        }
+    }
+}
+
+fn too_short(needed: Duration, left: Duration, life: Duration) -> Error {
+    let (needed, left, life) = (needed.as_secs(), left.as_secs(), life.as_secs());
+    if life < needed {
+        let what = format!("a token that lives {needed} s was asked for, and this vendor's live {life} s");
+        return Error::config(what).advice("ask for less, or renew during the work");
+    }
+    let what = format!("a token that lives {needed} s was asked for, and this session has {left} s left");
+    Error::config(what).advice("it is not renewed before its end: sign_out() and sign_in() make a new one")
+}
+
+/// A caller that waits for a token, for as long as this lives.
+struct Waiting<'a>(&'a Arc<Engine>);
+
+impl<'a> Waiting<'a> {
+    fn of(engine: &'a Arc<Engine>) -> Self {
+        engine.state().core.joins();
+        Self(engine)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.state().core.leaves();
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").field("key", &format_args!("{}", self.0.rules.key)).finish_non_exhaustive()
+    }
+}
+
+const _: () = {
+    const fn promised<T: Send + Sync + Clone + 'static>() {}
+    promised::<Session>();
+};
