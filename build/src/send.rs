@@ -245,6 +245,7 @@ impl<'d> Runtime<'d> {
             match raw(name) {
                 Some(raw) => {
                     let setter = setter_of_path_name(self.operation, name);
+                    let raw = as_text(raw);
                     template.push_str("{}");
                     values.push(quote!(crate::http::runtime::encode_path(#setter, #raw)?));
                 }
@@ -303,7 +304,7 @@ impl<'d> Runtime<'d> {
             return None;
         }
         let name = text(&self.parameter("header", call.args.first()?)?["name"]);
-        let (receiver, value) = (&call.receiver, header_text(call.args.iter().nth(1)?)?);
+        let (receiver, value) = (&call.receiver, as_text(header_text(call.args.iter().nth(1)?)?));
         Some(parse_quote!(#receiver.append(
             crate::http::runtime::header_name(#name)?,
             crate::http::runtime::header_value(#name, &#value)?
@@ -386,6 +387,21 @@ fn header_text(value: &Expr) -> Option<&Expr> {
     match &*tried.expr {
         Expr::MethodCall(call) if call.method == "try_into" => Some(&call.receiver),
         _ => None,
+    }
+}
+
+/// `x.to_string()` by a function of ours: `x` may be a secret, which nobody else makes a text of.
+fn as_text(value: &Expr) -> Expr {
+    match value {
+        Expr::Reference(reference) => {
+            let text = as_text(&reference.expr);
+            parse_quote!(&#text)
+        }
+        Expr::MethodCall(call) if call.method == "to_string" => {
+            let receiver = &call.receiver;
+            parse_quote!(crate::http::runtime::text_of(&#receiver))
+        }
+        other => other.clone(),
     }
 }
 

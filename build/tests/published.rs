@@ -269,7 +269,25 @@ fn queries_are_written_in_the_style_of_the_document() {
 #[test]
 fn parameters_may_be_a_part_of_a_segment() {
     let made = made(&of_operation("/a/{id}.{format}/v{n}", json!({ "operationId": "a", "responses": {} })));
-    assert_has(&made, &["\"{}/a/{}.{}/v{}\"", "encode_path(\"format\", &format.to_string())?"]);
+    assert_has(
+        &made,
+        &["\"{}/a/{}.{}/v{}\"", "encode_path(\"format\", &::keyway::__private::runtime::text_of(&format))?"],
+    );
+}
+
+#[test]
+fn a_secret_may_be_a_part_of_the_path_or_a_header() {
+    let secret = |name, place| json!({ "name": name, "in": place, "required": true, "schema": { "type": "string", "format": "password" } });
+    let operation = json!({ "operationId": "a", "parameters": [secret("key", "path"), secret("X-Key", "header")], "responses": {} });
+    let made = made(&of_operation("/a/{key}", operation));
+    // A secret has no `Display`, so the generator's own `to_string()` would not compile outside.
+    assert_has(
+        &made,
+        &[
+            "::keyway::__private::runtime::text_of(&key)",
+            "header_value(\"X-Key\", &::keyway::__private::runtime::text_of(",
+        ],
+    );
 }
 
 #[test]

@@ -185,6 +185,20 @@ mod tests {
     }
 
     #[apply(hunted!)]
+    async fn a_list_that_never_ends_is_read_as_far_as_was_said_and_no_further() {
+        let calls = Arc::new(AtomicUsize::new(0));
+        let counted = calls.clone();
+        let endless = Pages::new(move |from| {
+            counted.fetch_add(1, Ordering::SeqCst);
+            let items: Vec<_> = (from..from + 100).collect();
+            Box::pin(async move { Ok(Page { items, more: Some(true), total: None }) })
+        });
+        let error = endless.at_most(1000).collect().await.expect_err("it does not end");
+        assert_eq!((error.kind(), calls.load(Ordering::SeqCst)), (crate::ErrorKind::Protocol, 11), "{error}");
+        assert!(error.to_string().contains("more than 1000 items"), "{error}");
+    }
+
+    #[apply(hunted!)]
     async fn every_item_comes_once_and_the_stream_ends_whatever_the_vendor_tells() {
         for items in [0, 1, 2, 3, 4, 6, 7] {
             let all: Vec<_> = (0..items).collect();

@@ -223,6 +223,29 @@ pub fn encode_segment(name: &str, value: &str) -> Result<String, Error> {
     }
 }
 
+/// A parameter of a document of others. It may be a secret, and is about to be sent.
+pub trait Parameter {
+    /// As it is sent.
+    fn text(&self) -> String;
+}
+
+impl<T: std::fmt::Display> Parameter for T {
+    fn text(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Parameter for Secret {
+    fn text(&self) -> String {
+        self.to_string()
+    }
+}
+
+/// A parameter as it is sent.
+pub fn text_of(parameter: &impl Parameter) -> String {
+    parameter.text()
+}
+
 /// A header parameter. It may be a secret, so nobody is to print it.
 pub fn header_value(name: &str, value: &str) -> Result<HeaderValue, Error> {
     let mut value = HeaderValue::from_str(value)

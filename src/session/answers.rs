@@ -3,7 +3,7 @@
 #[cfg(test)]
 use super::rules::Broken;
 use super::{
-    core::{Core, LOOK, Memory, PermitStage, REMEMBERED, Revocation, Seen, Wish},
+    core::{BURIED, Core, LOOK, Memory, PermitStage, Revocation, Seen, Wish},
     decide::Reason,
     dialogue::{About, Answer, Question, Why},
     issuer::{Issued, Polled},
@@ -843,7 +843,7 @@ impl Memory {
     pub(super) fn bury(&mut self, lineage: u64) {
         self.signed_out.retain(|other| *other != lineage);
         self.signed_out.push(lineage);
-        if self.signed_out.len() > REMEMBERED {
+        if self.signed_out.len() > BURIED {
             self.signed_out.remove(0);
         }
     }

@@ -51,8 +51,12 @@ const STATIC: Duration = Duration::from_secs(30);
 /// How long a lock is kept up for at a time while a token waits to be saved.
 pub(super) const KEEP: Duration = Duration::from_secs(5);
 
-/// How many signed-out lineages, and answered questions, are remembered.
+/// How many answered questions are remembered.
 pub(super) const REMEMBERED: usize = 16;
+
+/// How many signed-out lineages are remembered. A store that did not hear of a sign-out may hold its session for long, and
+/// another process may go on with it.
+pub(super) const BURIED: usize = 1024;
 
 /// A session's whole state.
 #[derive(Debug, Clone)]

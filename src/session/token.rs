@@ -199,7 +199,7 @@ pub(super) mod tests {
     pub(in crate::session) fn token(life: Life, now: Now) -> Token {
         Token {
             generation: Generation::first(1),
-            tokens: Tokens { access: Secret::from("access"), refresh: None, life, date: None },
+            tokens: Tokens { access: Secret::from("access-7f3a"), refresh: None, life, date: None },
             received: now,
             deadlines: Deadlines::without_windows(life, now),
             origin: Origin::Vendor,

@@ -223,7 +223,7 @@ mod tests {
         assert!(foreign.is_slow_for(&mine));
         assert!(foreign.matches(&mine, 1).await);
         assert!(!foreign.is_slow_for(&mine) && foreign.matches(&mine, 1).await);
-        assert!(!foreign.matches(&Secret::from("another"), 1).await);
+        assert!(!foreign.matches(&Secret::from("an-other-7f3a"), 1).await);
         // And from now on that one is written.
         assert_ne!(Fingerprint::of(&mine).to_text(), text);
         assert_eq!(Fingerprint::of(&mine).to_text(), foreign.to_text());

@@ -128,15 +128,19 @@ fn whatever_befalls_them_sessions_keep_what_is_promised() {
     let scenes = scenes().into_iter().filter(|(name, ..)| name.contains(&only)).collect::<Vec<_>>();
     let (scenes, broken) = (Mutex::new(scenes), Mutex::new(Vec::new()));
     let next = || scenes.lock().expect("whole").pop();
+    // Threads of this test have its name, so that what they make is known to be its own.
+    let name = std::thread::current().name().unwrap_or_default().to_owned();
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
-            scope.spawn(|| {
+            let thread = std::thread::Builder::new().name(name.clone());
+            let search = || {
                 while let Some((name, every_day, larger)) = next() {
                     let found = explore(if long { larger } else { every_day });
                     eprintln!("{name}: {found:?}");
                     broken.lock().expect("whole").extend(found.err().map(|found| format!("{name}: {found}")));
                 }
-            });
+            };
+            thread.spawn_scoped(scope, search).expect("a thread");
         }
     });
     let broken = broken.into_inner().expect("whole");
