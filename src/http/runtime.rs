@@ -224,6 +224,7 @@ pub fn encode_segment(name: &str, value: &str) -> Result<String, Error> {
 }
 
 /// A parameter of a document of others. It may be a secret, and is about to be sent.
+#[doc(hidden)]
 pub trait Parameter {
     /// As it is sent.
     fn text(&self) -> String;
@@ -235,6 +236,7 @@ impl<T: std::fmt::Display> Parameter for T {
     }
 }
 
+#[doc(hidden)]
 impl Parameter for Secret {
     fn text(&self) -> String {
         self.to_string()
