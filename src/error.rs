@@ -1,17 +1,16 @@
 //! The one public error.
 
+mod cause;
+mod kind;
+
 use crate::{
-    http::facts::Detail,
-    line::clean,
-    session::{
-        Resume,
-        dialogue::About,
-        evict::SessionLimit,
-        questions::{AccessKey, Captcha, DeviceCode},
-    },
+    line::{clean, is_plain},
+    question::{AccessKey, Captcha, DeviceCode, Question, SessionLimit},
 };
-use serde_json::{Value, error::Category};
-use std::{borrow::Cow, collections::BTreeMap, fmt, sync::Arc, time::Duration};
+pub(crate) use cause::Cause;
+pub use kind::ErrorKind;
+use serde_json::Value;
+use std::{any::Any, borrow::Cow, collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 /// What went wrong, with which operation, and what to do about it.
 ///
@@ -21,81 +20,11 @@ use std::{borrow::Cow, collections::BTreeMap, fmt, sync::Arc, time::Duration};
 #[derive(Clone)]
 pub struct Error(Arc<Inner>);
 
-/// What an [`Error`] means to the caller.
-#[non_exhaustive]
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ErrorKind {
-    /// The vendor refused the credentials. Keyway remembers it and does not try them again until they change or
-    /// `sign_in()` is called. Correct the credentials; see [`Error::validation`] for what the vendor said.
-    InvalidCredentials,
-    /// There is no session and nothing that could make one unattended. Sign in again with a person's help.
-    SignInRequired,
-    /// Somebody called `sign_out()` on this client. Call `sign_in()` to begin a new session.
-    SignedOut,
-    /// The vendor wants a captcha answered and no responder did. Answer through [`Error::resume`].
-    CaptchaRequired,
-    /// The account has as many sessions as it may have. Choose one to end through [`Error::resume`], or set a policy.
-    SessionLimit,
-    /// A person must enter a code on a device of their own to let this one in. Show [`Error::device_code`] and go on
-    /// through [`Error::resume`].
-    DeviceCode,
-    /// The vendor has sent a key to a person. Hand it in through [`Error::resume`].
-    AccessKey,
-    /// The responder was asked and declined, or did not answer within [`Timeouts::person`](crate::Timeouts::person).
-    Declined,
-    /// The vendor answered 401 even with a fresh token. Renewing does not help; the account may lack the right.
-    Unauthorized,
-    /// The vendor answered 403: this session may not do that.
-    Forbidden,
-    /// A value was refused, by the vendor or by a limit of the document before anything was sent (then there is no
-    /// [`Error::status`]). See [`Error::validation`].
-    Validation,
-    /// Too many requests: the vendor said so, or our own attempt budget did ([`Error::is_local`]). Wait for
-    /// [`Error::retry_after`].
-    Throttled,
-    /// Any other documented failure, also one inside a 200. See [`Error::code`] and [`Error::body`].
-    Api,
-    /// The vendor could not be reached or answered 5xx. Try later.
-    Outage,
-    /// No answer in time.
-    Timeout,
-    /// The answer breaks the documented contract.
-    Protocol,
-    /// The store that keeps sessions failed.
-    Store,
-    /// Something the user of this crate gave us cannot work. The message names the builder method.
-    Config,
-}
-
-impl ErrorKind {
-    /// Its name in snake_case, such as `invalid_credentials`: for labels and logs. A kind keeps its name.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::InvalidCredentials => "invalid_credentials",
-            Self::SignInRequired => "sign_in_required",
-            Self::SignedOut => "signed_out",
-            Self::CaptchaRequired => "captcha_required",
-            Self::SessionLimit => "session_limit",
-            Self::DeviceCode => "device_code",
-            Self::AccessKey => "access_key",
-            Self::Declined => "declined",
-            Self::Unauthorized => "unauthorized",
-            Self::Forbidden => "forbidden",
-            Self::Validation => "validation",
-            Self::Throttled => "throttled",
-            Self::Api => "api",
-            Self::Outage => "outage",
-            Self::Timeout => "timeout",
-            Self::Protocol => "protocol",
-            Self::Store => "store",
-            Self::Config => "config",
-        }
-    }
-}
-
 /// Messages of a [`ErrorKind::Validation`] failure, by field.
 pub type Validation = BTreeMap<String, Vec<String>>;
+
+/// How a sign-in that stopped with a question goes on. The session knows what is behind it; the error only carries it.
+pub(crate) trait Continuation: Any + fmt::Debug + Send + Sync {}
 
 #[derive(Clone)]
 struct Inner {
@@ -110,13 +39,11 @@ struct Inner {
     outcome_unknown: bool,
     code: Option<String>,
     body: Option<Value>,
-    detail: Option<Detail>,
+    /// The vendor's answer as a type of its document, which this room knows nothing of.
+    detail: Option<Arc<dyn Any + Send + Sync>>,
     validation: Option<Validation>,
-    captcha: Option<Captcha>,
-    session_limit: Option<SessionLimit>,
-    device_code: Option<DeviceCode>,
-    access_key: Option<AccessKey>,
-    resume: Option<Resume>,
+    question: Option<Question>,
+    continuation: Option<Arc<dyn Continuation>>,
     cause: Option<Cause>,
 }
 
@@ -200,31 +127,25 @@ impl Error {
     /// The captcha to be answered.
     #[must_use]
     pub fn captcha(&self) -> Option<&Captcha> {
-        self.0.captcha.as_ref()
+        if let Some(Question::Captcha(question)) = &self.0.question { Some(question) } else { None }
     }
 
     /// The sessions that fill the account's limit.
     #[must_use]
     pub fn session_limit(&self) -> Option<&SessionLimit> {
-        self.0.session_limit.as_ref()
+        if let Some(Question::Session(question)) = &self.0.question { Some(question) } else { None }
     }
 
     /// The code that lets this device in.
     #[must_use]
     pub fn device_code(&self) -> Option<&DeviceCode> {
-        self.0.device_code.as_ref()
+        if let Some(Question::Device(question)) = &self.0.question { Some(question) } else { None }
     }
 
     /// The key that was sent to a person.
     #[must_use]
     pub fn access_key(&self) -> Option<&AccessKey> {
-        self.0.access_key.as_ref()
-    }
-
-    /// The handle that continues the interrupted sign-in once somebody has the answer.
-    #[must_use]
-    pub fn resume(&self) -> Option<Resume> {
-        self.0.resume.clone()
+        if let Some(Question::AccessKey(question)) = &self.0.question { Some(question) } else { None }
     }
 }
 
@@ -245,28 +166,25 @@ impl Error {
     /// The vendor wants this captcha answered before it signs anybody in.
     #[must_use]
     pub fn captcha_required(captcha: Captcha) -> Self {
-        Self::new(ErrorKind::CaptchaRequired, "the vendor wants a captcha answered before it signs in")
-            .with_captcha(captcha)
+        Self::asks(Question::Captcha(captcha))
     }
 
     /// The account has as many sessions as it may have.
     #[must_use]
     pub fn session_limit_reached(limit: SessionLimit) -> Self {
-        Self::new(ErrorKind::SessionLimit, "the account has as many sessions as it may have").with_session_limit(limit)
+        Self::asks(Question::Session(limit))
     }
 
     /// A person has to let this device in.
     #[must_use]
     pub fn device_code_required(device: DeviceCode) -> Self {
-        let error = Self::new(ErrorKind::DeviceCode, "a person has to enter a code to let this device in");
-        error.with(|inner| inner.device_code = Some(device))
+        Self::asks(Question::Device(device))
     }
 
     /// The vendor has sent a key to a person and wants to have it back.
     #[must_use]
     pub fn access_key_required(key: AccessKey) -> Self {
-        let error = Self::new(ErrorKind::AccessKey, "the vendor has sent a key to a person and wants to have it back");
-        error.with(|inner| inner.access_key = Some(key))
+        Self::asks(Question::AccessKey(key))
     }
 
     /// The vendor, or the person asked, said no.
@@ -311,11 +229,8 @@ impl Error {
             body: None,
             detail: None,
             validation: None,
-            captcha: None,
-            session_limit: None,
-            device_code: None,
-            access_key: None,
-            resume: None,
+            question: None,
+            continuation: None,
             cause: None,
         }))
     }
@@ -324,6 +239,12 @@ impl Error {
     pub(crate) fn no_tls() -> Self {
         Self::config("keyway was built without TLS, so no https address can be called")
             .advice("turn on its feature `rustls`, `native-tls` or `rustls-no-provider`")
+    }
+
+    /// With the feature `rustls-no-provider` alone the crypto provider is the user's to bring.
+    pub(crate) fn no_provider() -> Self {
+        Self::config("no crypto provider is installed for rustls")
+            .advice("install one first, such as rustls::crypto::ring::default_provider().install_default()")
     }
 
     pub(crate) fn config(message: impl Into<Cow<'static, str>>) -> Self {
@@ -397,7 +318,7 @@ impl Error {
         self.with(|inner| inner.body = body)
     }
 
-    pub(crate) fn with_detail(self, detail: Option<Detail>) -> Self {
+    pub(crate) fn with_detail(self, detail: Option<Arc<dyn Any + Send + Sync>>) -> Self {
         self.with(|inner| inner.detail = detail)
     }
 
@@ -405,30 +326,31 @@ impl Error {
         self.with(|inner| inner.validation = Some(validation))
     }
 
-    pub(crate) fn with_captcha(self, captcha: Captcha) -> Self {
-        self.with(|inner| inner.captcha = Some(captcha))
+    /// The error that asks this.
+    pub(crate) fn asks(question: Question) -> Self {
+        Self::new(question.kind(), question.message()).with(|inner| inner.question = Some(question))
     }
 
-    pub(crate) fn with_session_limit(self, limit: SessionLimit) -> Self {
-        self.with(|inner| inner.session_limit = Some(limit))
+    pub(crate) fn asked(&self) -> Option<&Question> {
+        self.0.question.as_ref()
     }
 
     /// Carries this question, as it is asked.
-    pub(crate) fn asking(self, about: &About) -> Self {
-        self.with(|inner| match about {
-            About::Captcha(captcha) => inner.captcha = Some(captcha.clone()),
-            About::Session(limit) => inner.session_limit = Some(limit.clone()),
-            About::Device(device) => inner.device_code = Some(device.clone()),
-            About::AccessKey(key) => inner.access_key = Some(key.clone()),
-        })
+    pub(crate) fn asking(self, question: &Question) -> Self {
+        self.with(|inner| inner.question = Some(question.clone()))
+    }
+
+    /// How the sign-in goes on once the question is answered.
+    pub(crate) fn continuation(&self) -> Option<Arc<dyn Continuation>> {
+        self.0.continuation.clone()
+    }
+
+    pub(crate) fn with_continuation(self, continuation: Arc<dyn Continuation>) -> Self {
+        self.with(|inner| inner.continuation = Some(continuation))
     }
 
     pub(crate) fn with_cause(self, cause: Option<Cause>) -> Self {
         self.with(|inner| inner.cause = cause)
-    }
-
-    pub(crate) fn with_resume(self, resume: Resume) -> Self {
-        self.with(|inner| inner.resume = Some(resume))
     }
 }
 
@@ -457,11 +379,6 @@ impl fmt::Display for Inner {
     }
 }
 
-/// A code is shown in the line if it looks like one.
-fn is_plain(code: &str) -> bool {
-    !code.is_empty() && code.len() <= 40 && code.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
-}
-
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Error({:?}: {self})", self.0.kind)
@@ -479,86 +396,11 @@ impl std::error::Error for Error {
 #[cfg(feature = "testing")]
 impl Drop for Inner {
     fn drop(&mut self) {
-        crate::testing::witness::shown("an error", || {
+        crate::witness::shown("an error", || {
             let Self { code, request_id, validation, cause, .. } = &*self;
-            let questions = (&self.captcha, &self.session_limit, &self.device_code, &self.access_key, &self.resume);
-            format!("{self} {:?} {code:?} {request_id:?} {validation:?} {questions:?} {cause:?}", self.kind)
+            let asked = (&self.question, &self.continuation);
+            format!("{self} {:?} {code:?} {request_id:?} {validation:?} {asked:?} {cause:?}", self.kind)
         });
-    }
-}
-
-/// Why JSON could not be read into a type, and where. serde's own text quotes values: only what it says of the type it
-/// wanted is shown.
-pub(crate) fn misfit(error: &serde_json::Error) -> String {
-    let (line, column) = (error.line(), error.column());
-    let text = error.to_string();
-    let text = text.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&text);
-    let what = match error.classify() {
-        Category::Eof => "it ends too early".to_owned(),
-        Category::Data => wanted(text).unwrap_or_else(|| "a value has another type or is missing".to_owned()),
-        _ => "it is not JSON".to_owned(),
-    };
-    format!("{what}, line {line}, column {column}")
-}
-
-fn wanted(text: &str) -> Option<String> {
-    if let Some(field) = text.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
-        return is_plain(field).then(|| format!("it lacks `{field}`"));
-    }
-    let is_serdes = ["invalid type: ", "invalid value: ", "invalid length "].iter().any(|head| text.starts_with(head));
-    let (_, wanted) = text.rsplit_once(", expected ").filter(|_| is_serdes)?;
-    Some(format!("a value is not {}", if wanted == "a string" { "text" } else { wanted }))
-}
-
-/// What caused an error, as texts: a chain of errors from below, without what they hold besides, on one line each.
-#[derive(Debug, Clone)]
-pub(crate) struct Cause {
-    text: String,
-    next: Option<Box<Cause>>,
-}
-
-/// Nobody reads a longer chain.
-const LONGEST_CHAIN: usize = 16;
-
-impl Cause {
-    /// The causes of an error, itself not among them.
-    pub(crate) fn of(error: &dyn std::error::Error) -> Option<Self> {
-        Self::chain(error.source()?, LONGEST_CHAIN)
-    }
-
-    fn chain(error: &dyn std::error::Error, left: usize) -> Option<Self> {
-        let left = left.checked_sub(1)?;
-        let text = error.to_string();
-        let text = clean(text.lines().next().unwrap_or_default()).into_owned();
-        let next = error.source().and_then(|next| Self::chain(next, left)).map(Box::new);
-        Some(Self { text, next })
-    }
-
-    pub(crate) fn innermost(&self) -> Option<&str> {
-        match &self.next {
-            Some(next) => next.innermost(),
-            None => (!self.text.is_empty()).then_some(&self.text),
-        }
-    }
-
-    /// All of them, in one line.
-    pub(crate) fn whole(&self) -> String {
-        match &self.next {
-            Some(next) => format!("{}: {}", self.text, next.whole()),
-            None => self.text.clone(),
-        }
-    }
-}
-
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-
-impl std::error::Error for Cause {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.next.as_deref().map(|next| next as _)
     }
 }
 
@@ -567,69 +409,3 @@ const _: () = {
     promised::<Error>();
     assert!(size_of::<Error>() == size_of::<usize>());
 };
-
-#[cfg(test)]
-mod tests {
-    use super::{ErrorKind, misfit};
-
-    #[apply(hunted!)]
-    fn what_does_not_fit_is_told_by_the_wanted_type_and_without_a_value() {
-        #[derive(Debug, serde::Deserialize)]
-        #[allow(dead_code, reason = "it is never read")]
-        struct Camera {
-            id: u8,
-            name: String,
-        }
-        let why = |text: &str| misfit(&serde_json::from_str::<Camera>(text).expect_err("no camera"));
-        assert_eq!(why(r#"{"id":1}"#), "it lacks `name`, line 1, column 8");
-        assert_eq!(why(r#"{"id":"hunter2, expected u8"}"#), "a value is not u8, line 1, column 28");
-        assert_eq!(why("{\n  \"id\": 300}"), "a value is not u8, line 2, column 11");
-        assert_eq!(why(r#"{"id":1,"name":["hunter2"]}"#), "a value is not text, line 1, column 15");
-        assert_eq!(why(r#"{"id":1,"#), "it ends too early, line 1, column 8");
-        assert_eq!(why("hunter2"), "it is not JSON, line 1, column 1");
-        let unknown = serde_json::from_str::<Option<std::net::Ipv4Addr>>(r#""hunter2""#).expect_err("no address");
-        assert_eq!(misfit(&unknown), "a value has another type or is missing, line 1, column 9");
-    }
-
-    /// A kind that is added here does not compile before it has a place in the list, and so in the page.
-    #[apply(hunted!)]
-    fn every_kind_has_a_name_of_its_own_and_a_section_in_the_page_of_errors() {
-        use ErrorKind::*;
-        let all = [
-            InvalidCredentials,
-            SignInRequired,
-            SignedOut,
-            CaptchaRequired,
-            SessionLimit,
-            DeviceCode,
-            AccessKey,
-            Declined,
-            Unauthorized,
-            Forbidden,
-            Validation,
-            Throttled,
-            Api,
-            Outage,
-            Timeout,
-            Protocol,
-            Store,
-            Config,
-        ];
-        let known = |kind| match kind {
-            InvalidCredentials | SignInRequired | SignedOut | CaptchaRequired | SessionLimit | DeviceCode
-            | AccessKey => (),
-            Declined | Unauthorized | Forbidden | Validation | Throttled | Api | Outage | Timeout | Protocol => (),
-            Store | Config => (),
-        };
-        let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/errors.md")).expect("a page");
-        let mut names = std::collections::BTreeSet::new();
-        for kind in all {
-            known(kind);
-            let heading = format!("\n## `{kind:?}`\n");
-            assert!(page.contains(&heading), "docs/errors.md has no section {kind:?}");
-            assert!(names.insert(kind.as_str()), "{kind:?}");
-            assert_eq!(kind.as_str().replace('_', ""), format!("{kind:?}").to_lowercase());
-        }
-        assert_eq!(page.matches("\n## `").count(), all.len());
-    }
-}

@@ -14,11 +14,11 @@ use crate::{
         json, request, runtime,
         transport::Reply,
     },
+    question::{Captcha, DeviceCode},
     session::{
         cooldown::{Cooldown, LONGEST_BELIEVED},
         decide::Deadlines,
         plan::Freshness,
-        questions::{Captcha, DeviceCode},
         tokens::{Expiry, Life, Told, jwt_expiry},
     },
     store::{Ends, Fingerprint, Kept, NotBefore, RecordState, WaitReason},
@@ -525,7 +525,7 @@ impl Exchange {
                 let old = vtex_shopper::Cookies::read(&old)?;
                 vtex_shopper::renewed(&reply, old, "store", now).map(Came::Session)
             }
-            _ => self.answer.judged(self.surface, self.facts, &Still).map(|_| Came::Nothing),
+            _ => self.answer.judged(self.surface.judge, self.facts, &Still).map(|_| Came::Nothing),
         }
     }
 
@@ -537,7 +537,7 @@ impl Exchange {
             Ok(Came::Captcha(_) | Came::Nothing) => {}
             Err(error) => self.is_an_error(error),
         }
-        if let Err(error) = self.answer.judged(self.surface, self.facts, &Still) {
+        if let Err(error) = self.answer.judged(self.surface.judge, self.facts, &Still) {
             self.is_an_error(&error);
         }
         if let Some([plain, masked]) = self.with_and_without_secrets() {

@@ -55,19 +55,18 @@ pub mod fuzzing;
 mod generated;
 mod http;
 mod line;
+mod question;
 mod retry;
 mod secret;
 mod select;
 mod session;
 mod store;
 mod surfaces;
-#[cfg(feature = "metrics")]
-pub mod telemetry;
-#[cfg(not(feature = "metrics"))]
-mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod tls;
+#[cfg(feature = "testing")]
+mod witness;
 
 pub use clock::{Clock, SystemClock};
 pub use credential::{CredentialSource, SourceError};
@@ -81,17 +80,14 @@ pub use http::{
     runtime::{Optional, ResponseValue},
     upload::File,
 };
+pub use question::{AccessKey, ActiveSession, Captcha, DeviceCode, SessionId, SessionLimit};
 pub use retry::{Retry, Timeouts};
 pub use secret::Secret;
+#[cfg(feature = "metrics")]
+pub use session::telemetry;
 pub use session::{
-    Lease, Profile, Resume, Session, SignOut,
-    dialogue::Answer,
-    evict::{ActiveSession, Evict, SessionId, SessionLimit},
-    questions::{AccessKey, Captcha, DeviceCode},
-    report::Report,
-    responder::Responder,
-    tokens::Expiry,
-    windows::Windows,
+    Lease, Profile, Resume, Session, SignOut, dialogue::Answer, evict::Evict, report::Report, responder::Responder,
+    tokens::Expiry, windows::Windows,
 };
 #[cfg(feature = "redis")]
 pub use store::RedisStore;

@@ -20,6 +20,11 @@ fn is_unfit(c: char) -> bool {
     c.is_control() || turns || c == '\u{feff}'
 }
 
+/// Whether a text looks like a code or a name: such a one of the vendor's is shown in a line.
+pub(crate) fn is_plain(code: &str) -> bool {
+    !code.is_empty() && code.len() <= 40 && code.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

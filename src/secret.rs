@@ -34,7 +34,7 @@ pub struct Secret(SecretString);
 impl Secret {
     fn new(secret: SecretString) -> Self {
         #[cfg(feature = "testing")]
-        if let Some(witness) = crate::testing::witness::witness() {
+        if let Some(witness) = crate::witness::witness() {
             witness.secret(secret.expose_secret());
         }
         Self(secret)

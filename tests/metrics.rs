@@ -288,7 +288,7 @@ fn every_number_that_is_told_is_described() {
     for (key, unit, what, _) in snapshotter.snapshot().into_vec() {
         let name = key.key().name();
         assert!(unit.is_some() && what.is_some(), "{name}");
-        let documented = include_str!("../src/telemetry.rs").contains(&format!("//! | `{name}`"));
-        assert!(documented, "{name} is missing from the table in src/telemetry.rs");
+        let documented = include_str!("../src/session/telemetry.rs").contains(&format!("//! | `{name}`"));
+        assert!(documented, "{name} is missing from the table in src/session/telemetry.rs");
     }
 }

@@ -1,13 +1,13 @@
 //! What came back: read within bounds, then judged by operation and status.
 
 use super::{
-    Surface,
     facts::{Certainty, Facts, Step},
     json,
     middlebox::{self, what_answered},
 };
 use crate::{
-    Error, ErrorKind, Validation, clock::Clock, error::misfit, secret::Carried, session::cooldown::LONGEST_BELIEVED,
+    Error, ErrorKind, Validation, clock::Clock, http::misfit::misfit, secret::Carried,
+    session::cooldown::LONGEST_BELIEVED,
 };
 use bytes::Bytes;
 use http::{
@@ -157,7 +157,7 @@ impl Answer {
     }
 
     /// What its failure means, if the call failed.
-    pub(crate) fn judged(&self, surface: &Surface, facts: &Facts, clock: &dyn Clock) -> Result<(), Error> {
+    pub(crate) fn judged(&self, judge: Judge, facts: &Facts, clock: &dyn Clock) -> Result<(), Error> {
         let may_deny = facts.success.is_some() || matches!(facts.step, Step::SignIn | Step::Renew);
         if self.status.is_success() && !may_deny {
             return Ok(());
@@ -166,9 +166,12 @@ impl Answer {
         if self.status.is_success() && verdict.succeeded() {
             return Ok(());
         }
-        Err((surface.judge)(&verdict).unwrap_or_else(|| verdict.error()).at(facts.operation))
+        Err(judge(&verdict).unwrap_or_else(|| verdict.error()).at(facts.operation))
     }
 }
+
+/// How a surface reads a failure, where the status alone does not say what the vendor means.
+pub(crate) type Judge = fn(&Verdict<'_>) -> Option<Error>;
 
 /// A failure before it becomes an error: everything a surface needs to word it.
 pub(crate) struct Verdict<'a> {

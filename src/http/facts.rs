@@ -1,6 +1,6 @@
 //! What the bundled document says about an operation, as data. The build script writes one table per surface.
 use serde::de::DeserializeOwned;
-use std::{any::Any, ops::RangeInclusive, sync::Arc};
+use std::{any::Any, fmt, ops::RangeInclusive, sync::Arc};
 
 /// How an operation is to be called. Everything here comes from the document; nothing is decided here.
 #[derive(Debug)]
@@ -61,6 +61,18 @@ pub enum Role {
     Key,
     /// Whatever session there is: the document does not tell one from another.
     Any,
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::User => "user",
+            Self::Service => "service",
+            Self::Module => "module",
+            Self::Key => "key",
+            Self::Any => "any",
+        })
+    }
 }
 
 /// How sure the document is of an operation's method and path.

@@ -1,6 +1,6 @@
 //! `client.middleware()`: the session for the calls of an HTTP client of the user's own.
 
-use super::{Core, prefer_json, replay::Spare, request::refuse_host, segments};
+use super::{Core, core::prefer_json, request::refuse_host, retryable::Spare, segments};
 use crate::Error;
 use http::{Extensions, header::AUTHORIZATION};
 use reqwest::{Request, Response};

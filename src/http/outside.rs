@@ -1,7 +1,7 @@
 //! What code that was made elsewhere stands on: the way from any client of ours to typed calls of another document.
 
-use super::{Core, answer::Answer, facts::Facts};
-use crate::{Error, Http, ResponseValue, Session, secret::take_written};
+use super::{answer::Answer, core::Core, facts::Facts, request::Http, runtime::response_value::ResponseValue};
+use crate::{error::Error, secret::take_written, session::Session};
 use bytes::Bytes;
 use http::{HeaderValue, header::ACCEPT};
 use reqwest::{Request, Response};

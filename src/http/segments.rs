@@ -2,7 +2,7 @@
 //! a segment here may be a step upwards there.
 
 use crate::Error;
-use percent_encoding::percent_decode;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, utf8_percent_encode};
 use std::borrow::Cow;
 use url::Url;
 
@@ -61,6 +61,28 @@ impl Error {
     }
 }
 
+/// Everything but RFC 3986's unreserved characters.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// A path value as one segment. Some values cannot be one: the URL would lead to another operation, here, or where a server
+/// has decoded it.
+pub fn encode_path(name: &str, value: &str) -> Result<String, Error> {
+    let encoded = encode_segment(name, value)?;
+    if climbs(value.as_bytes()) {
+        return Err(Error::refused_field(name, "must hold no `.` or `..` between slashes: it is part of the path"));
+    }
+    Ok(encoded)
+}
+
+/// The vendor's own value as one segment: where it leads is the vendor's affair.
+pub fn encode_segment(name: &str, value: &str) -> Result<String, Error> {
+    match value {
+        "" => Err(Error::refused_field(name, "must not be empty: it is part of the path")),
+        "." | ".." => Err(Error::refused_field(name, "must not be `.` or `..`: it is part of the path")),
+        _ => Ok(utf8_percent_encode(value, SEGMENT).to_string()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,5 +124,16 @@ mod tests {
             assert!(check(&Url::parse(named).expect("an address")).is_err(), "{named}");
         }
         assert!(check(&Url::parse("https://h/a?x=../b").expect("an address")).is_ok());
+    }
+
+    #[apply(hunted!)]
+    fn a_path_value_is_one_segment_or_refused() {
+        assert_eq!(encode_path("id", "a/b?c#d%e é").expect("a segment"), "a%2Fb%3Fc%23d%25e%20%C3%A9");
+        assert_eq!(encode_path("id", "v1.2-x_~").expect("a segment"), "v1.2-x_~");
+        assert_eq!(encode_path("id", "...").expect("a segment"), "...");
+        for value in ["", ".", "..", "../../user/42", "..%2fadmin", "a/..;x", "a\\..\\b", "%2e%2e", "%252e%252e/a"] {
+            let error = encode_path("id", value).expect_err("another path");
+            assert!(error.validation().is_some_and(|fields| fields.contains_key("id")), "{error}");
+        }
     }
 }

@@ -1,12 +1,13 @@
 //! The other client: sign-ins, renewals, captchas and sign-outs. They never pass through authorize, replay or retry.
 
 use super::{
-    Surface,
     answer::{Answer, Verdict, date},
     cookies::Cookies,
     drift::Drift,
     facts::{Facts, Step},
     paths::Paths,
+    segments::encode_segment,
+    surface::Surface,
 };
 use crate::{
     BoxFuture, Error, ErrorKind, Secret,
@@ -141,7 +142,7 @@ struct Failed {
 impl AuthCall {
     /// Fills in a path parameter, percent-encoded as one segment.
     pub(crate) fn path(mut self, name: &'static str, value: &str) -> Result<Self, Error> {
-        let encoded = super::runtime::encode_segment(name, value)?;
+        let encoded = encode_segment(name, value)?;
         self.path = self.path.replace(&format!("{{{name}}}"), &encoded);
         self.carried.add(&Secret::from(value));
         Ok(self)

@@ -1,10 +1,7 @@
 //! What kept a request from being sent or answered, in words that say what to do: a network that fails for now is another
 //! thing than a certificate, a proxy or a port that will not do tomorrow either.
 
-use crate::{
-    Error, ErrorKind,
-    error::{Cause, misfit},
-};
+use crate::{Error, ErrorKind, error::Cause, http::misfit::misfit};
 use hyper_util::client::proxy::matcher::Matcher;
 use serde_json::error::Category;
 use std::{error::Error as _, net::SocketAddr, sync::LazyLock};

@@ -1,6 +1,6 @@
 //! Bodies that are no JSON: files, uploads of several parts, texts and bytes.
 
-use super::runtime::Exposed;
+use super::runtime::exposed::Exposed;
 use crate::Error;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;

@@ -6,7 +6,7 @@ use super::{
     core::{BURIED, Core, LOOK, Memory, PermitStage, Revocation, Seen, Wish},
     decide::Reason,
     dialogue::{About, Answer, Question, Why},
-    issuer::{Issued, Polled},
+    issued::{Issued, Polled},
     operation::{Event, Note, Out, Purpose, StoreOp, VendorOp},
     profile::SignOut,
     report::What,

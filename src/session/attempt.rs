@@ -2,39 +2,58 @@
 
 use super::{
     dialogue::{Conversation, SolvedCaptcha},
-    driver::Engine,
-    evict::SessionId,
-    questions::AccessKey,
+    rules::Patience,
 };
 use crate::{
-    Error, ErrorKind, Secret,
-    clock::Now,
+    BoxFuture,
+    clock::{Clock, Now},
     credential::Credential,
+    error::{Error, ErrorKind},
+    question::{AccessKey, SessionId},
+    secret::Secret,
     select::{First, first},
+    store::Key,
 };
 use std::{
     fmt,
-    sync::Arc,
     time::{Duration, SystemTime},
 };
 
+/// Whom an attempt asks before it does something that counts: the engine that it is made for.
+pub(super) trait Gatekeeper: Send + Sync {
+    /// Which session it is about, for logs.
+    fn key(&self) -> &Key;
+    fn clock(&self) -> &dyn Clock;
+    fn timeouts(&self) -> &Patience;
+    /// Gives the operation of this number so much time from now on.
+    fn extend(&self, id: u64, wait: Duration);
+    /// This credential is about to be presented.
+    fn present(&self, secret: &Secret) -> Result<(), Error>;
+    /// Grants a request that spends something, and names the attempt that was counted.
+    fn acquire(&self, id: u64) -> BoxFuture<'_, Result<Option<SystemTime>, Error>>;
+    /// An attempt that was counted did not reach the vendor.
+    fn release(&self, made: SystemTime);
+    /// Asks the source of a credential, which must not call the client that waits for it.
+    fn ask<'a>(&'a self, credential: &'a Credential) -> BoxFuture<'a, Result<Secret, Error>>;
+}
+
 /// Given to an [`Issuer`](crate::custom::Issuer) for each sign-in or renewal.
 pub struct Attempt {
-    engine: Arc<Engine>,
+    engine: Box<dyn Gatekeeper>,
     /// The operation that it belongs to.
     id: u64,
     conversation: Conversation,
 }
 
 impl Attempt {
-    pub(super) fn new(engine: Arc<Engine>, id: u64, conversation: Conversation) -> Self {
-        Self { engine, id, conversation }
+    pub(super) fn new(engine: impl Gatekeeper + 'static, id: u64, conversation: Conversation) -> Self {
+        Self { engine: Box::new(engine), id, conversation }
     }
 
     /// The captcha a person answered, if it is still good.
     #[must_use]
     pub fn captcha(&self) -> Option<&SolvedCaptcha> {
-        self.conversation.captcha(self.engine.now())
+        self.conversation.captcha(self.now())
     }
 
     /// The session that shall end so that this one can begin.
@@ -51,19 +70,18 @@ impl Attempt {
 
     /// Both clocks, for what an answer says about time.
     pub(crate) fn now(&self) -> Now {
-        self.engine.now()
+        Now::read(self.engine.clock())
     }
 
     pub(crate) async fn pause(&self, wait: Duration) {
-        self.engine.clock.sleep(wait).await;
+        self.engine.clock().sleep(wait).await;
     }
 
     /// The secret of a credential, asked anew from its source. One that the vendor has refused is not tried again.
     pub(crate) async fn credential(&self, credential: &Credential) -> Result<Secret, Error> {
-        let (wait, renewal) = (self.engine.rules.timeouts.person, self.engine.rules.timeouts.renewal);
+        let Patience { person: wait, renewal, .. } = *self.engine.timeouts();
         self.extend(wait.saturating_add(renewal));
-        let source = self.engine.calling_back("the credential source", credential.get());
-        let secret = first(source, self.engine.clock.sleep(wait)).await;
+        let secret = first(self.engine.ask(credential), self.engine.clock().sleep(wait)).await;
         self.extend(renewal);
         let secret = match secret {
             First::One(secret) => secret?,
@@ -76,7 +94,7 @@ impl Attempt {
     }
 
     fn extend(&self, wait: Duration) {
-        self.engine.change(|state, at| state.core.extend(self.id, wait, at.now));
+        self.engine.extend(self.id, wait);
     }
 
     /// Says which credential is about to be presented. Call it once per sign-in, so that refused credentials are never
@@ -107,14 +125,14 @@ impl Attempt {
     /// Once called, it is done even if the future is dropped.
     pub async fn release(&self, permit: SendPermit) {
         if let Some(made) = permit.0 {
-            self.engine.change(|state, _| state.core.release(made));
+            self.engine.release(made);
         }
     }
 }
 
 impl fmt::Debug for Attempt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Attempt").field("key", &format_args!("{}", self.engine.rules.key)).finish_non_exhaustive()
+        f.debug_struct("Attempt").field("key", &format_args!("{}", self.engine.key())).finish_non_exhaustive()
     }
 }
 

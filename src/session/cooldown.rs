@@ -106,10 +106,7 @@ impl Cooldown {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::{
-        evict::SessionLimit,
-        questions::{AccessKey, Captcha, DeviceCode},
-    };
+    use crate::question::{AccessKey, Captcha, DeviceCode, SessionLimit};
     use std::time::SystemTime;
 
     fn at(seconds: u64) -> Now {

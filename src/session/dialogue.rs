@@ -1,11 +1,13 @@
 //! Questions that only a person or a policy can answer, and what has been said so far in one sign-in.
 
-use super::{
-    evict::{SessionId, SessionLimit},
-    issuer::Issued,
-    questions::{AccessKey, Captcha, DeviceCode},
+use super::issued::Issued;
+pub(crate) use crate::question::Question as About;
+use crate::{
+    clock::Now,
+    error::{Error, ErrorKind},
+    question::{AccessKey, Captcha, SessionId},
+    secret::Secret,
 };
-use crate::{Error, ErrorKind, Secret, clock::Now};
 use std::time::Duration;
 
 /// The answer to a question that stopped a sign-in.
@@ -31,25 +33,14 @@ pub(crate) struct Question {
     asked: Duration,
 }
 
-#[derive(Debug, Clone)]
-#[cfg_attr(test, derive(PartialEq, Eq, Hash))]
-pub(crate) enum About {
-    Captcha(Captcha),
-    Session(SessionLimit),
-    Device(DeviceCode),
-    AccessKey(AccessKey),
-}
-
 impl Question {
     /// The question an issuer's error carries, if it carries one. `so_far` tells how often it has been asked.
     pub(crate) fn of(error: &Error, so_far: &Conversation, now: Now) -> Option<Self> {
-        let attempt = so_far.captchas + 1;
-        let captcha = || error.captcha().map(|captcha| About::Captcha(Captcha { attempt, ..captcha.clone() }));
-        let session = || error.session_limit().cloned().map(About::Session);
-        let device = || error.device_code().cloned().map(About::Device);
-        let attempt = so_far.access_keys + 1;
-        let key = || error.access_key().map(|key| About::AccessKey(AccessKey { attempt, ..key.clone() }));
-        let about = captcha().or_else(session).or_else(device).or_else(key)?;
+        let about = match error.asked()?.clone() {
+            About::Captcha(captcha) => About::Captcha(Captcha { attempt: so_far.captchas + 1, ..captcha }),
+            About::AccessKey(key) => About::AccessKey(AccessKey { attempt: so_far.access_keys + 1, ..key }),
+            other => other,
+        };
         Some(Self { about, asked: now.monotonic })
     }
 
@@ -75,12 +66,7 @@ impl Question {
 
     /// The kind of the error that asks it.
     pub(crate) fn kind(&self) -> ErrorKind {
-        match &self.about {
-            About::Captcha(_) => ErrorKind::CaptchaRequired,
-            About::Session(_) => ErrorKind::SessionLimit,
-            About::Device(_) => ErrorKind::DeviceCode,
-            About::AccessKey(_) => ErrorKind::AccessKey,
-        }
+        self.about.kind()
     }
 
     /// What to do about it where nobody has answered.

@@ -24,8 +24,8 @@ use crate::{
     chance::Chance,
     clock::{Clock, Now},
     select::{First, first},
+    session::telemetry::Telemetry,
     store::{DynStore, Fingerprint, Generation, Key, Record, RecordState, StoreError, StoreLock},
-    telemetry::Telemetry,
 };
 use arc_swap::ArcSwapOption;
 use http::HeaderMap;
@@ -632,7 +632,7 @@ impl Drop for Engine {
         self.timers.iter().for_each(|timer| timer.notify_one());
         // Our own tests read what every session would have told, when it goes.
         #[cfg(feature = "testing")]
-        crate::testing::witness::shown("a session", || {
+        crate::witness::shown("a session", || {
             let state = self.state();
             format!("{} {} {} {:?}", self.rules.key, self.rules.ledger, state.report, state.core.profile)
         });

@@ -1,7 +1,10 @@
 //! What the engine itself has to say when there is no token.
 
-use super::dialogue::About;
-use crate::{Error, ErrorKind, store::StoreError};
+use crate::{
+    error::{Error, ErrorKind},
+    question::Question,
+    store::StoreError,
+};
 use std::time::Duration;
 
 impl Error {
@@ -125,24 +128,12 @@ impl Error {
     }
 
     /// Asks this, once more.
-    pub(super) fn question(about: &About) -> Self {
-        let error = match about {
-            About::Captcha(captcha) => Self::captcha_required(captcha.clone()),
-            About::Session(limit) => Self::session_limit_reached(limit.clone()),
-            About::Device(device) => Self::device_code_required(device.clone()),
-            About::AccessKey(key) => Self::access_key_required(key.clone()),
-        };
-        error.asking(about)
+    pub(super) fn question(about: &Question) -> Self {
+        Self::asks(about.clone())
     }
 
     /// Which question this asks.
     pub(super) fn question_kind(&self) -> ErrorKind {
-        match () {
-            () if self.captcha().is_some() => ErrorKind::CaptchaRequired,
-            () if self.session_limit().is_some() => ErrorKind::SessionLimit,
-            () if self.device_code().is_some() => ErrorKind::DeviceCode,
-            () if self.access_key().is_some() => ErrorKind::AccessKey,
-            () => self.kind(),
-        }
+        self.asked().map_or(self.kind(), Question::kind)
     }
 }

@@ -1,72 +1,7 @@
-//! The limit on concurrent sessions, and which session ends for a new one.
+//! Which session ends for a new one, where the account has as many as it may have.
 
-use std::{fmt, sync::Arc, time::Duration};
-
-/// The account has as many sessions as the vendor allows; one must end before a new one begins.
-#[non_exhaustive]
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(test, derive(Hash))]
-pub struct SessionLimit {
-    /// The sessions that fill the limit.
-    pub sessions: Vec<ActiveSession>,
-    /// How many sessions the account may have, if the vendor says.
-    pub limit: Option<u32>,
-    /// How many it has, if the vendor says.
-    pub count: Option<u32>,
-    /// How long the captcha that was just answered stays good. `None` if no captcha is involved.
-    pub captcha_valid_for: Option<Duration>,
-}
-
-/// One of the sessions of a [`SessionLimit`].
-#[non_exhaustive]
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(test, derive(Hash))]
-pub struct ActiveSession {
-    /// The id to answer with.
-    pub id: SessionId,
-    /// Whether this is the session that asks. Never end this one.
-    pub is_current: bool,
-    /// Whether somebody is using it now.
-    pub online: bool,
-    /// The kind of client, such as `web` or `android`.
-    pub client: Option<String>,
-    /// What the client calls itself.
-    pub user_agent: Option<String>,
-    /// Its address.
-    pub ip: Option<String>,
-    /// When it was last used, in the vendor's own unit; larger is later.
-    pub last: Option<i64>,
-}
-
-/// The id of an [`ActiveSession`].
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct SessionId(String);
-
-impl SessionId {
-    /// The id as the vendor writes it.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl From<String> for SessionId {
-    fn from(id: String) -> Self {
-        Self(id)
-    }
-}
-
-impl From<&str> for SessionId {
-    fn from(id: &str) -> Self {
-        Self(id.to_owned())
-    }
-}
-
-impl fmt::Display for SessionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+use crate::question::{ActiveSession, SessionId, SessionLimit};
+use std::{fmt, sync::Arc};
 
 /// Which session ends when the account has as many as it may have. Never the one that asks, and one at most per sign-in.
 #[derive(Clone, Default)]
@@ -119,27 +54,6 @@ impl fmt::Debug for Evict {
             Policy::Oldest => "Oldest",
             Policy::Choose(_) => "Choose(..)",
         })
-    }
-}
-
-impl ActiveSession {
-    /// A session of this id, which is not the one that asks and which nobody is using. Set what else the vendor tells.
-    #[must_use]
-    pub fn new(id: impl Into<SessionId>) -> Self {
-        Self { id: id.into(), is_current: false, online: false, client: None, user_agent: None, ip: None, last: None }
-    }
-}
-
-impl SessionLimit {
-    /// These sessions fill the limit. Set what else the vendor tells.
-    #[must_use]
-    pub fn new(sessions: Vec<ActiveSession>) -> Self {
-        Self { sessions, limit: None, count: None, captcha_valid_for: None }
-    }
-
-    /// Whether this id names one of the sessions and not the one that asks.
-    pub(crate) fn may_end(&self, id: &SessionId) -> bool {
-        self.sessions.iter().any(|session| session.id == *id && !session.is_current)
     }
 }
 

@@ -5,9 +5,9 @@
 //! | `core`, `wishes`, `answers` | the pure core: its state and what users ask, the rules, what came of what was asked |
 //! | `run`, `operation`, `token`, `rules` | its plain data |
 //! | `plan`, `decide`, `rejection`, `budget`, `cooldown`, `windows` | the decisions it calls, pure as well |
-//! | `driver` | performs operations |
-//! | `session`, `lease`, `resume`, `attempt`, `profile`, `report`, `errors` | what users and issuers see |
-//! | `issuer`, `capabilities`, `responder`, `evict`, `questions`, `dialogue`, `tokens` | the port: what vendors and people are asked, and say |
+//! | `driver`, `gatekeeper` | performs operations; lets issuers ask before they send |
+//! | `session`, `lease`, `resume`, `attempt`, `profile`, `report`, `errors`, `telemetry` | what users and issuers see |
+//! | `issuer`, `issued`, `capabilities`, `responder`, `evict`, `dialogue`, `tokens` | the port: what vendors and people are asked, and say |
 
 mod answers;
 pub(crate) mod attempt;
@@ -22,6 +22,8 @@ pub(crate) mod dialogue;
 mod driver;
 mod errors;
 pub(crate) mod evict;
+mod gatekeeper;
+pub(crate) mod issued;
 pub(crate) mod issuer;
 mod lease;
 #[cfg(test)]
@@ -31,7 +33,6 @@ mod operation;
 mod per_core;
 pub(crate) mod plan;
 mod profile;
-pub(crate) mod questions;
 mod rejection;
 pub(crate) mod report;
 pub(crate) mod responder;
@@ -40,6 +41,10 @@ mod rules;
 mod run;
 #[allow(clippy::module_inception, reason = "the room is named after its public type, too")]
 mod session;
+#[cfg(feature = "metrics")]
+pub mod telemetry;
+#[cfg(not(feature = "metrics"))]
+mod telemetry;
 mod token;
 pub(crate) mod tokens;
 pub(crate) mod windows;

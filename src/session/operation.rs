@@ -4,9 +4,8 @@ use super::{
     core::Revocation,
     decide::Reason,
     dialogue::{Answer, Conversation, Question},
-    issuer::{Issued, Polled},
+    issued::{Issued, Polled},
     profile::SignOut,
-    questions::DeviceCode,
     report::What,
     run::Run,
     token::Token,
@@ -15,6 +14,7 @@ use super::{
 use crate::{
     Error, ErrorKind,
     clock::Now,
+    question::DeviceCode,
     store::{Generation, Record, StoreError},
 };
 use std::{

@@ -1,10 +1,9 @@
 //! Who answers when a sign-in needs a person.
 
-use super::{
-    evict::{SessionId, SessionLimit},
-    questions::{AccessKey, Captcha, DeviceCode},
+use crate::{
+    BoxFuture, Secret,
+    question::{AccessKey, Captcha, DeviceCode, SessionId, SessionLimit},
 };
-use crate::{BoxFuture, Secret};
 
 /// Who answers when a sign-in needs a person. Every question may be declined with `None`; that is the default.
 ///

@@ -1,11 +1,14 @@
 //! How a sign-in that stopped with a question goes on.
 
 use super::{
-    Lease, Session,
     dialogue::{Answer, Conversation, Question},
+    lease::Lease,
 };
-use crate::Error;
-use std::{fmt, sync::Arc};
+use crate::{
+    BoxFuture,
+    error::{Continuation, Error},
+};
+use std::{any::Any, fmt, sync::Arc};
 
 /// Continues a sign-in that stopped with a question, from any task, whenever the answer is there.
 ///
@@ -13,8 +16,14 @@ use std::{fmt, sync::Arc};
 #[derive(Clone)]
 pub struct Resume(Arc<Challenge>);
 
+/// The session that a question was asked for.
+pub(super) trait Resumable: Send + Sync {
+    /// Goes on with the sign-in that stopped with the question of this number.
+    fn resume(&self, id: u64, conversation: Conversation) -> BoxFuture<'_, Result<Lease, Error>>;
+}
+
 struct Challenge {
-    session: Session,
+    session: Box<dyn Resumable>,
     /// The question's number in its session.
     id: u64,
     question: Question,
@@ -22,8 +31,13 @@ struct Challenge {
 }
 
 impl Resume {
-    pub(super) fn new(session: Session, id: u64, question: Question, conversation: Conversation) -> Self {
-        Self(Arc::new(Challenge { session, id, question, conversation }))
+    pub(super) fn new(
+        session: impl Resumable + 'static,
+        id: u64,
+        question: Question,
+        conversation: Conversation,
+    ) -> Self {
+        Self(Arc::new(Challenge { session: Box::new(session), id, question, conversation }))
     }
 
     /// Hands in the answer and waits for the session that comes of it.
@@ -42,6 +56,28 @@ impl Resume {
 
 impl fmt::Debug for Resume {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Resume({:?})", self.0.question)
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for Challenge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Resume({:?})", self.question)
+    }
+}
+
+impl Continuation for Challenge {}
+
+/// An error carries what goes on as something that it knows nothing about.
+impl Error {
+    /// The handle that continues the interrupted sign-in once somebody has the answer.
+    #[must_use]
+    pub fn resume(&self) -> Option<Resume> {
+        let continuation: Arc<dyn Any + Send + Sync> = self.continuation()?;
+        continuation.downcast().ok().map(Resume)
+    }
+
+    pub(super) fn with_resume(self, resume: Resume) -> Self {
+        self.with_continuation(resume.0)
     }
 }

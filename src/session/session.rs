@@ -11,7 +11,7 @@ use super::{
     profile::{Profile, SignOut},
     report::Report,
     responder::DynResponder,
-    resume::Resume,
+    resume::{Resumable, Resume},
     rules::{Patience, Rules},
     run::{Failure, Ticket},
     tokens::Expiry,
@@ -285,7 +285,7 @@ impl Session {
     }
 
     /// Continues a sign-in with an answer. If the question has been answered before, joins what came of that.
-    pub(super) async fn resume(&self, id: u64, conversation: Conversation) -> Result<Lease, Error> {
+    async fn go_on(&self, id: u64, conversation: Conversation) -> Result<Lease, Error> {
         self.0.is_not_called_back()?;
         Handle::try_current().map_err(|_| Error::no_runtime())?;
         let _waiting = Waiting::of(&self.0);
@@ -479,6 +479,12 @@ impl Session {
             }
             _ => error,
         }
+    }
+}
+
+impl Resumable for Session {
+    fn resume(&self, id: u64, conversation: Conversation) -> BoxFuture<'_, Result<Lease, Error>> {
+        Box::pin(self.go_on(id, conversation))
     }
 }
 

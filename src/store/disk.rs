@@ -1,6 +1,9 @@
 //! The file system, one step per method: so that a test can let each of them fail.
 
-use super::guard::{self, Guarded};
+use super::{
+    guard::{self, Guarded},
+    record,
+};
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, ErrorKind, Read, Write},
@@ -10,7 +13,7 @@ use std::{
 };
 
 /// A record and the end of its line. What is longer is damage, and is not read into memory.
-const LONGEST: u64 = super::LONGEST as u64 + 1;
+const LONGEST: u64 = record::LONGEST as u64 + 1;
 
 /// What the store asks of a file system. Every method does the real thing unless a test overrides it.
 pub(super) trait Disk: Send + Sync + 'static {

@@ -3,11 +3,10 @@
 mod folder;
 
 use super::{
-    Generation, Key, Record, Store, StoreError, StoreLock, cut_off,
+    Generation, Key, Record, Store, StoreError, StoreLock,
+    blocking::{cut_off, off_the_workers, runtime},
     disk::{Disk, Local},
-    off_the_workers,
     pauses::Pauses,
-    runtime,
 };
 use crate::{Error, chance::Chance};
 use etcetera::BaseStrategy;

@@ -1,7 +1,8 @@
 //! Digests that tell whether a credential is still the same one. They are kept where others may read them, so guessing a
 //! password from one is made slow; what stays in this process is compared at once.
 
-use crate::Secret;
+use super::{blocking::off_the_workers, key::hex};
+use crate::secret::Secret;
 use argon2::{Algorithm, Argon2, Params, Version};
 use sha2::{Digest, Sha256};
 use std::{
@@ -39,7 +40,7 @@ impl Fingerprint {
         let mut hash = Sha256::new();
         hash.update(b"keyway credential");
         hash.update(credential.expose());
-        Self(Of::Ours(super::hex(&hash.finalize()).into()))
+        Self(Of::Ours(hex(&hash.finalize()).into()))
     }
 
     pub(crate) fn written(text: String) -> Self {
@@ -68,7 +69,7 @@ impl Fingerprint {
             return self.is_of(credential, lineage);
         }
         let (this, credential) = (self.clone(), credential.clone());
-        super::off_the_workers(move || Ok(this.is_of(&credential, lineage))).await.unwrap_or(false)
+        off_the_workers(move || Ok(this.is_of(&credential, lineage))).await.unwrap_or(false)
     }
 
     /// Whether comparing it with `credential` takes work that was not done before.
@@ -135,7 +136,7 @@ pub(crate) fn fast(salt: u64, credential: &Secret) -> String {
     hash.update(b"keyway seed credential");
     hash.update(salt.to_be_bytes());
     hash.update(credential.expose());
-    super::hex(&hash.finalize()[..16])
+    hex(&hash.finalize()[..16])
 }
 
 /// The salt of a slow digest of this version's.
@@ -172,7 +173,7 @@ fn slow(ours: &Secret, salt: &str) -> String {
     let params = Params::new(MEMORY_KIB, PASSES, 1, Some(digest.len())).unwrap_or_default();
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
     match argon2.hash_password_into(ours.expose().as_bytes(), salt.as_bytes(), &mut digest) {
-        Ok(()) => super::hex(&digest),
+        Ok(()) => hex(&digest),
         Err(_) => String::new(),
     }
 }

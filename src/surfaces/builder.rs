@@ -8,17 +8,17 @@ use crate::{
     credential::Credential,
     http::{
         Core, Parts, Surface,
-        authorize::{Origins, is_plain_loopback, is_private},
         client_id::ClientId,
         drift::Drift,
         facts::Role,
+        origins::{Origins, is_plain_loopback, is_private},
         paths::Paths,
         transport::AuthClient,
     },
     retry::{Retry, Timeouts},
     session::{Patience, Settings, evict::Evict, responder::DynResponder, windows::Windows},
     store::{DynStore, Key, MemoryStore},
-    tls::need_provider,
+    tls::has_provider,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode};
@@ -309,8 +309,8 @@ impl Checked {
         }
         if let Some(configure) = &self.options.configure {
             builder = configure(builder);
-        } else {
-            need_provider()?;
+        } else if !has_provider() {
+            return Err(Error::no_provider());
         }
         builder = last(builder.redirect(reqwest::redirect::Policy::none()).referer(false));
         builder.build().map_err(|error| Error::from(error).advice("check what .http(..) sets on the client"))

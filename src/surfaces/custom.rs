@@ -48,7 +48,8 @@ pub use crate::session::{
     attempt::{Attempt, SendPermit},
     capabilities::{Capabilities, Placement, Renewal},
     dialogue::SolvedCaptcha,
-    issuer::{Issued, Issuer, Polled},
+    issued::{Issued, Polled},
+    issuer::Issuer,
     tokens::Tokens,
 };
 

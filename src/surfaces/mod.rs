@@ -28,7 +28,8 @@ mod vtex_storefront;
 
 pub(crate) use crate::session::{
     capabilities::{Capabilities, Placement, Prose, Renewal},
-    issuer::{DynIssuer, Issued, Issuer, Polled},
+    issued::{Issued, Polled},
+    issuer::{DynIssuer, Issuer},
 };
 
 #[cfg(all(test, every_surface))]

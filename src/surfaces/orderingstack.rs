@@ -3,7 +3,7 @@
 use super::{
     builder::{Grant, Options, only, shared_options, surface_client, tenant_header},
     orderingstack_grants::{
-        self as grants, ANONYMOUS, CLIENT_CREDENTIALS, DEVICE, PASSWORD, REFRESH_TOKEN, TokenService,
+        self as grants, ANONYMOUS, CLIENT_CREDENTIALS, DEVICE, PASSWORD, REFRESH_TOKEN, TokenService, UNKNOWN_TENANT,
     },
 };
 use crate::{
@@ -276,8 +276,6 @@ fn judge(verdict: &Verdict<'_>) -> Option<Error> {
         .advice(format!("check {advice}; it is not tried again until it changes or sign_in() is called"));
     Some(verdict.dressed(error))
 }
-
-pub(super) const UNKNOWN_TENANT: &str = "the vendor does not know this client's tenant";
 
 /// A refusal whose words are about the tenant. Which code it has nobody documents.
 fn names_the_tenant(verdict: &Verdict<'_>) -> bool {

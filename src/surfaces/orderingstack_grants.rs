@@ -1,7 +1,7 @@
 //! OrderingStack's token service: one address, and a way in for users with and without an account, services, modules, and
 //! for whoever has a refresh token already.
 
-use super::{Capabilities, Issued, Issuer, Placement, Polled, Prose, Renewal, orderingstack::UNKNOWN_TENANT};
+use super::{Capabilities, Issued, Issuer, Placement, Polled, Prose, Renewal};
 use crate::{
     Error, ErrorKind, Secret,
     clock::Now,
@@ -12,15 +12,17 @@ use crate::{
         transport::{AuthCall, AuthClient, Reply},
     },
     line::clean,
+    question::DeviceCode,
     session::{
         Attempt, Profile,
-        questions::DeviceCode,
         tokens::{Life, Tokens, Told, jwt_expiry, present},
     },
 };
 use serde::Deserialize;
 use serde_json::Value;
 use std::time::Duration;
+
+pub(super) const UNKNOWN_TENANT: &str = "the vendor does not know this client's tenant";
 
 pub(super) const PASSWORD: &str = ".password(..)";
 pub(super) const ANONYMOUS: &str = ".anonymous()";

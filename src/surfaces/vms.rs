@@ -16,11 +16,10 @@ use crate::{
         transport::{AuthClient, Reply},
     },
     line::clean,
+    question::{ActiveSession, Captcha, SessionLimit},
     session::{
         Attempt, Profile, SignOut,
         budget::Budget,
-        evict::{ActiveSession, SessionLimit},
-        questions::Captcha,
         tokens::{Life, Tokens},
     },
 };
@@ -213,8 +212,7 @@ impl Vms {
     /// A new captcha, as the question that stops the sign-in.
     async fn captcha(&self) -> Result<Error, Error> {
         let captcha = captcha(&self.auth.ask(self.auth.call("get_captcha")?).await?)?;
-        let error = Error::new(ErrorKind::CaptchaRequired, "the vendor wants a captcha answered before it signs in");
-        Ok(error.at("get_token").with_captcha(captcha))
+        Ok(Error::captcha_required(captcha).at("get_token"))
     }
 
     async fn end(&self, tokens: &Tokens) -> Result<SignOut, Error> {
@@ -304,10 +302,7 @@ fn refuses(reply: &Reply, fields: &[&str]) -> bool {
 fn judge(verdict: &Verdict<'_>) -> Option<Error> {
     let limit = || verdict.body.as_ref().and_then(session_limit);
     match (verdict.facts.step, verdict.status) {
-        (Step::SignIn, 419 | 429) if limit().is_some() => {
-            let error = Error::new(ErrorKind::SessionLimit, "the account has as many sessions as it may have");
-            Some(verdict.dressed(error.with_session_limit(limit()?)))
-        }
+        (Step::SignIn, 419 | 429) if limit().is_some() => Some(verdict.dressed(Error::session_limit_reached(limit()?))),
         (Step::SignIn | Step::Challenge, 429) => {
             let error = verdict.error();
             // A throttle that names no time lasts as long as the window of the documented ones.

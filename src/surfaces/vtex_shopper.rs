@@ -11,9 +11,9 @@ use crate::{
         json,
         transport::{AuthClient, Reply},
     },
+    question::AccessKey,
     session::{
         Attempt, SignOut,
-        questions::AccessKey,
         tokens::{Life, Tokens, Told, jwt_expiry},
     },
 };

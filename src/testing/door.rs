@@ -4,7 +4,7 @@
 //! answer can be neither held nor cut in there. The door speaks no HTTP: it passes the bytes of one request on, takes
 //! all bytes of the answer, and reads the label that our responder put into its head.
 
-use super::{fake::Time, fault::Cut, gate::Hold};
+use super::{fault::Cut, gate::Hold, time::Time};
 use std::{
     collections::HashMap,
     io,

@@ -1,7 +1,7 @@
 //! What every fake can do, whoever the vendor is.
 
 use super::{
-    ManualClock, calendar,
+    calendar,
     document::Document,
     door::{Deliveries, Delivery, LABEL},
     exchange::{Answer, Ask, Vendor},
@@ -9,9 +9,9 @@ use super::{
     gate::{Gate, Hold, PATIENCE},
     log::Seen,
     server::Server,
-    witness::{Exchange, witness},
+    time::Time,
 };
-use crate::{Clock, SystemClock};
+use crate::witness::{Exchange, witness};
 use std::{
     collections::HashMap,
     fmt,
@@ -379,30 +379,6 @@ fn template(answer: Answer, now: SystemTime, label: u64) -> ResponseTemplate {
     match answer.body {
         body if body.is_empty() => template,
         body => template.set_body_raw(body, answer.content_type),
-    }
-}
-
-/// The clock that a vendor goes by.
-#[derive(Debug, Clone, Default)]
-pub(super) enum Time {
-    #[default]
-    Real,
-    Manual(ManualClock),
-}
-
-impl Time {
-    pub(super) fn now(&self) -> SystemTime {
-        match self {
-            Self::Real => SystemClock.wall(),
-            Self::Manual(clock) => clock.world(),
-        }
-    }
-
-    pub(super) async fn sleep(&self, duration: Duration) {
-        match self {
-            Self::Real => SystemClock.sleep(duration).await,
-            Self::Manual(clock) => clock.sleep(duration).await,
-        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Holds answers back until a test lets them go.
 
-use super::server::Runtime;
+use super::runtime::Runtime;
 use std::{fmt, sync::Arc, time::Duration};
 use tokio::sync::watch;
 

@@ -119,11 +119,14 @@ mod exchange;
 mod fake;
 mod fault;
 mod gate;
+mod key;
 mod lineage;
 mod log;
 mod mint;
 mod orderingstack;
+mod passwords;
 mod picture;
+mod runtime;
 mod server;
 mod shopmonkey;
 #[doc(hidden)]
@@ -131,23 +134,27 @@ pub mod store_law;
 mod storefront;
 mod tenant;
 mod throttle;
+mod time;
 mod units;
 mod vitamojo;
 mod vms;
 mod vtex;
 mod vtex_password;
 mod vtex_shopper;
-#[doc(hidden)]
-pub mod witness;
 
 #[doc(inline)]
 pub use crate::__store_laws as store_laws;
+#[doc(hidden)]
+pub mod witness {
+    pub use crate::witness::{Exchange, Witness, tell};
+}
 #[doc(hidden)]
 pub use crate::{__store_law_names, __store_law_names_of_vendors, __store_law_tests};
 pub use clock::ManualClock;
 pub use fake::Fake;
 pub use fault::Fault;
 pub use gate::Gate;
+pub use key::key;
 pub use log::Seen;
 pub use orderingstack::{ExpiresIn, FakeOrderingStack, FakeOrderingStackBuilder};
 pub use shopmonkey::{FakeShopmonkey, FakeShopmonkeyBuilder};
@@ -155,21 +162,3 @@ pub use store_law::StoreFactory;
 pub use vitamojo::{FakeVitaMojo, FakeVitaMojoBuilder, RefreshDialect};
 pub use vms::{FakeVms, FakeVmsBuilder, VmsSession};
 pub use vtex::{FakeVtex, FakeVtexBuilder};
-
-/// The key of a session that there is not, for tests of a [`Store`](crate::Store) of your own. Names that differ make keys that differ.
-///
-/// ```
-/// use keyway::{MemoryStore, Record, Store, testing};
-///
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), keyway::StoreError> {
-/// let (store, key) = (MemoryStore::new(), testing::key("one"));
-/// let record = Record::from_json(r#"{"schema":3,"lineage":7,"counter":1}"#)?;
-/// assert!(store.compare_and_swap(&key, None, record).await?);
-/// assert!(store.load(&testing::key("another")).await?.is_none());
-/// # Ok(()) }
-/// ```
-#[must_use]
-pub fn key(name: &str) -> crate::Key {
-    crate::Key::new("testing", &[("name", name)])
-}

@@ -7,10 +7,11 @@ use super::{
     device::Devices,
     document::{Document, OTHER},
     exchange::{Answer, Ask, Vendor},
-    fake::{Time, locked},
+    fake::locked,
     lineage::Lineages,
     mint::{jwt, uuid},
     tenant::{ANONYMOUS, Caller, Outcome, Tenant, no_module, refusal},
+    time::Time,
 };
 use serde_json::{Value, json};
 use std::{

@@ -1,7 +1,10 @@
 //! The server behind every fake: wiremock, on a thread of its own, behind a door.
 
-use super::door::{Deliveries, Door};
-use std::{net::SocketAddr, sync::Arc, thread, time::Duration};
+use super::{
+    door::{Deliveries, Door},
+    runtime::Runtime,
+};
+use std::{net::SocketAddr, sync::Arc, thread};
 use tokio::{net::TcpListener, runtime, sync::oneshot};
 use wiremock::{Mock, MockServer, Respond, matchers::any};
 
@@ -13,10 +16,6 @@ pub(super) struct Server {
     thread: Option<thread::JoinHandle<()>>,
 }
 
-/// The server's own runtime: its time is real time, even where a test has paused Tokio's.
-#[derive(Clone)]
-pub(super) struct Runtime(runtime::Handle);
-
 impl Server {
     /// Listens on a free port of 127.0.0.1.
     pub(super) async fn start(respond: impl Respond + 'static, deliveries: Arc<Deliveries>) -> Self {
@@ -24,7 +23,7 @@ impl Server {
         let (stop, stopped) = oneshot::channel();
         let runtime =
             runtime::Builder::new_current_thread().enable_all().build().expect("a runtime for the fake can be made");
-        let handle = Runtime(runtime.handle().clone());
+        let handle = Runtime::of(&runtime);
         let serve = move || runtime.block_on(serve(respond, deliveries, started, stopped));
         let thread = thread::Builder::new().name("keyway-fake".to_owned()).spawn(serve);
         Self {
@@ -44,18 +43,6 @@ impl Drop for Server {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join(); // so that whoever connects after the drop is refused
         }
-    }
-}
-
-impl Runtime {
-    /// What `wait` comes to, unless that takes longer than `limit`, or the server is gone.
-    pub(super) async fn within<T: Send + 'static>(
-        &self,
-        limit: Duration,
-        wait: impl Future<Output = T> + Send + 'static,
-    ) -> Option<T> {
-        let limited = async move { tokio::time::timeout(limit, wait).await.ok() };
-        self.0.spawn(limited).await.ok().flatten()
     }
 }
 

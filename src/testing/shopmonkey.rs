@@ -6,10 +6,11 @@ use super::{
     calendar,
     document::{Document, OTHER},
     exchange::{Answer, Ask, Vendor},
-    fake::{Time, locked},
+    fake::locked,
     lineage::{Lineages, is_over},
     mint::{Mint, jwt, random, uuid},
     throttle::Throttle,
+    time::Time,
 };
 use serde_json::{Value, json};
 use std::{

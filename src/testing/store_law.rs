@@ -1,10 +1,10 @@
 //! What every [`Store`] keeps to, as tests: [`store_laws!`](crate::testing::store_laws) runs them on one of yours.
 #![allow(clippy::unwrap_used, reason = "a law that does not hold panics")]
 
-use super::key;
+use super::key::key;
+use crate::store::{Generation, Key, Record, Store};
 #[cfg(all(feature = "vitamojo", feature = "vms"))]
 use crate::testing::{FakeVitaMojo, FakeVms, ManualClock};
-use crate::{Generation, Key, Record, Store};
 use std::{
     collections::HashSet,
     future::Future,

@@ -1,7 +1,6 @@
 //! The organization units of the fake VTEX store: which ways of signing in each of them has.
 
 use super::{
-    FakeVtex,
     document::Document,
     exchange::{Answer, Ask},
 };
@@ -9,6 +8,9 @@ use serde_json::{Value, json};
 use std::{collections::HashMap, sync::Arc};
 
 type Outcome = Result<Answer, Answer>;
+
+/// The organization unit that is always there.
+pub(super) const UNIT: &str = "7c1fd2a6-5b1c-4b0e-9f57-0d1f1d6f7a11";
 
 /// The ways of signing in, by unit. They begin as in the vendor's example: by password, and by `PingFederate`.
 pub(super) struct Units {
@@ -20,7 +22,7 @@ impl Units {
     pub(super) fn new(document: Arc<Document>) -> Self {
         let example = document.example("get_organization_unit_settings", 200);
         let methods = example["authenticationMethods"].as_array().cloned().unwrap_or_default();
-        Self { document, methods: HashMap::from([(FakeVtex::UNIT.to_owned(), methods)]) }
+        Self { document, methods: HashMap::from([(UNIT.to_owned(), methods)]) }
     }
 
     pub(super) fn get(&mut self, ask: &Ask<'_>) -> Outcome {

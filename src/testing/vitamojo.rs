@@ -6,9 +6,10 @@ use super::{
     calendar,
     document::{Document, OTHER},
     exchange::{Answer, Ask, Vendor},
-    fake::{Time, locked},
+    fake::locked,
     lineage::Lineages,
     mint::jwt,
+    time::Time,
 };
 use serde_json::{Value, json};
 use std::{

@@ -7,9 +7,10 @@ use super::{
     captcha::{Captchas, TTL},
     document::{Document, OTHER},
     exchange::{Answer, Ask, Vendor},
-    fake::{Time, locked},
+    fake::locked,
     mint::{Mint, random},
     throttle::Throttle,
+    time::Time,
 };
 use serde_json::{Value, json};
 use std::{

@@ -6,12 +6,13 @@ use super::{
     calendar,
     document::{Document, OTHER},
     exchange::{Answer, Ask, Vendor},
-    fake::{Time, locked},
+    fake::locked,
     lineage::Lineages,
     mint::{Mint, uuid},
+    passwords::Passwords,
     storefront::{Family, Storefront},
-    units::Units,
-    vtex_password::Passwords,
+    time::Time,
+    units::{UNIT, Units},
 };
 use serde_json::{Value, json};
 use std::{
@@ -112,7 +113,7 @@ impl FakeVtex {
     /// The password of this user.
     pub const PASSWORD: &'static str = "Nine-Grey-Kettles-4";
     /// The organization unit that is always there.
-    pub const UNIT: &'static str = "7c1fd2a6-5b1c-4b0e-9f57-0d1f1d6f7a11";
+    pub const UNIT: &'static str = UNIT;
 
     /// A store as documented: tokens of app keys live six hours, those of shoppers a day.
     ///

@@ -7,44 +7,6 @@ use super::{
 };
 use serde_json::{Value, json};
 
-/// What the store knows of passwords.
-#[derive(Default)]
-pub(super) struct Passwords {
-    /// By user: e-mail address or user name.
-    known: Vec<(String, String)>,
-    /// Whose sign-ins want a second factor, and the code that is right.
-    second_factors: Vec<(String, String)>,
-    /// Sign-ins that wait for it: the authentication token, and who signs in.
-    waiting: Vec<(String, String)>,
-    /// The account has *Login with Alternative Keys*.
-    refuses_legacy_routes: bool,
-    /// Whether the migration of passwords is on, where it is set up.
-    migration: Option<bool>,
-}
-
-impl Passwords {
-    pub(super) fn new(refuses_legacy_routes: bool) -> Self {
-        Self { refuses_legacy_routes, ..Self::default() }
-    }
-
-    pub(super) fn set(&mut self, user: &str, password: &str) {
-        self.known.retain(|(known, _)| known != user);
-        self.known.push((user.to_owned(), password.to_owned()));
-    }
-
-    pub(super) fn want_second_factor(&mut self, user: &str, code: &str) {
-        self.second_factors.push((user.to_owned(), code.to_owned()));
-    }
-
-    pub(super) fn secrets(&self) -> impl Iterator<Item = String> {
-        self.known.iter().chain(&self.second_factors).map(|(_, secret)| secret.clone())
-    }
-
-    fn fits(&self, user: &str, password: &str) -> bool {
-        self.known.iter().any(|(known, secret)| known == user && secret == password)
-    }
-}
-
 impl Vtex {
     /// Answers what is about passwords, second factors and the authenticator; none, if it is another call.
     pub(super) fn about_passwords(&mut self, ask: &Ask<'_>) -> Option<Outcome> {

@@ -16,11 +16,9 @@ use super::{
     capabilities::{Capabilities, Renewal},
     core::{Core, Look, Resumed, Step as Came},
     dialogue::{About, Answer, Conversation, Question},
-    evict::{ActiveSession, SessionLimit},
-    issuer::{Issued, Polled},
+    issued::{Issued, Polled},
     operation::{Event, Operation, Out, Purpose, StoreOp, VendorOp},
     profile::SignOut,
-    questions::{Captcha, DeviceCode},
     rules::{Broken, Patience, Rules},
     run::{Failure, Ticket},
     token::{Mark, Moment, Token},
@@ -29,6 +27,7 @@ use super::{
 use crate::{
     Error, ErrorKind, Secret,
     clock::Now,
+    question::{ActiveSession, Captcha, DeviceCode, SessionLimit},
     store::{Fingerprint, Generation, Key, Record, RecordState, StoreError},
 };
 use std::{

@@ -226,7 +226,7 @@ impl Folder {
     fn file(&self, key: &Key, what: &str) -> PathBuf {
         let path = self.path.join(format!("{key}.{what}"));
         #[cfg(feature = "testing")]
-        crate::testing::witness::shown("a file's name", || path.display().to_string());
+        crate::witness::shown("a file's name", || path.display().to_string());
         path
     }
 

@@ -1,7 +1,7 @@
 //! The connection: made when it is wanted, given up when it does not answer, made anew without anybody's help.
 
-use super::wire::Command;
-use crate::store::{StoreError, runtime};
+use super::command::Command;
+use crate::store::{StoreError, blocking::runtime};
 use ::redis::{
     Client, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, FromRedisValue, Pipeline, RedisError, RedisFuture,
     RedisResult, ServerErrorKind, Value,

@@ -1,16 +1,15 @@
 //! What is said to Redis: six commands. Each is about one name, and one whose answer was lost can be said again.
 
-use super::link::{Line, Link};
+use super::{
+    command::{Command, MOST},
+    link::Link,
+};
 use crate::{
     BoxFuture, Secret,
-    store::{Generation, LONGEST, StoreError},
+    store::{Generation, StoreError},
 };
-use ::redis::{FromRedisValue, RedisResult, Script};
+use ::redis::Script;
 use std::{sync::LazyLock, time::Duration};
-
-/// The longest that is read of what stands under a name: more than any record with its first line. What is longer is no record,
-/// and is not read into memory.
-pub(super) const MOST: usize = LONGEST + 100;
 
 /// The commands. What a simulation puts in the place of Redis keeps to the same words.
 pub(super) trait Wire: Send + Sync + 'static {
@@ -116,25 +115,6 @@ impl Link {
         arguments: Vec<Vec<u8>>,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         Box::pin(async move { self.ask(&Command { name, script: Some((script, arguments)) }).await })
-    }
-}
-
-/// One command: a script with its arguments, or else a simple look.
-pub(super) struct Command<'a> {
-    name: &'a str,
-    script: Option<(&'static Script, Vec<Vec<u8>>)>,
-}
-
-impl Command<'_> {
-    pub(super) async fn say<T: FromRedisValue>(&self, line: &mut Line) -> RedisResult<T> {
-        let Some((script, arguments)) = &self.script else {
-            return ::redis::cmd("GETRANGE").arg(self.name).arg(0).arg(MOST - 1).query_async(line).await;
-        };
-        let mut call = script.key(self.name);
-        for argument in arguments {
-            call.arg(argument.as_slice());
-        }
-        call.invoke_async(line).await
     }
 }
 

@@ -1,73 +1,7 @@
-//! What a person may have to answer before a sign-in can go on.
+//! A code that a person enters on another device.
 
-use crate::Secret;
-use std::{fmt, sync::Arc, time::Duration};
-
-/// A captcha the vendor wants answered before it signs anybody in.
-#[derive(Clone)]
-#[cfg_attr(test, derive(PartialEq, Eq, Hash))]
-pub struct Captcha {
-    pub(crate) image: Arc<[u8]>,
-    pub(crate) media_type: String,
-    pub(crate) expires_in: Duration,
-    pub(crate) attempt: u32,
-    pub(crate) key: Secret,
-}
-
-impl Captcha {
-    /// A picture of this media type. `key` names it to the vendor and goes back with the answer.
-    #[must_use]
-    pub fn new(image: impl Into<Vec<u8>>, media_type: impl Into<String>, key: impl Into<Secret>) -> Self {
-        Self {
-            image: image.into().into(),
-            media_type: media_type.into(),
-            expires_in: Duration::from_secs(60),
-            attempt: 1,
-            key: key.into(),
-        }
-    }
-
-    /// How long the vendor accepts an answer. Default: a minute.
-    #[must_use]
-    pub fn valid_for(self, expires_in: Duration) -> Self {
-        Self { expires_in, ..self }
-    }
-
-    /// The picture's bytes.
-    #[must_use]
-    pub fn image(&self) -> &[u8] {
-        &self.image
-    }
-
-    /// The picture's media type, such as `image/png`.
-    #[must_use]
-    pub fn media_type(&self) -> &str {
-        &self.media_type
-    }
-
-    /// How long the vendor accepts an answer, counted from when the picture was fetched.
-    #[must_use]
-    pub fn expires_in(&self) -> Duration {
-        self.expires_in
-    }
-
-    /// 1 for the first captcha of a sign-in, 2 when the first answer was wrong, and so on.
-    #[must_use]
-    pub fn attempt(&self) -> u32 {
-        self.attempt
-    }
-}
-
-impl fmt::Debug for Captcha {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Captcha")
-            .field("media_type", &self.media_type)
-            .field("bytes", &self.image.len())
-            .field("expires_in", &self.expires_in)
-            .field("attempt", &self.attempt)
-            .finish_non_exhaustive()
-    }
-}
+use crate::secret::Secret;
+use std::{fmt, time::Duration};
 
 /// A code that a person enters on a device of their own, to let this one in (RFC 8628).
 ///
@@ -167,61 +101,16 @@ impl fmt::Debug for DeviceCode {
     }
 }
 
-/// A key that the vendor has sent to a person, by mail for instance, and wants to have back.
-#[derive(Clone)]
-#[cfg_attr(test, derive(PartialEq, Eq, Hash))]
-pub struct AccessKey {
-    pub(crate) sent_to: String,
-    pub(crate) attempt: u32,
-    /// What ties the steps of this sign-in together at the vendor.
-    pub(crate) thread: Secret,
-}
-
-impl AccessKey {
-    /// A key that went to this address. `thread` is what the vendor ties the steps of the sign-in together with.
-    #[must_use]
-    pub fn new(sent_to: impl Into<String>, thread: impl Into<Secret>) -> Self {
-        Self { sent_to: sent_to.into(), attempt: 1, thread: thread.into() }
-    }
-
-    /// Where the key went.
-    #[must_use]
-    pub fn sent_to(&self) -> &str {
-        &self.sent_to
-    }
-
-    /// 1 for the first answer of a sign-in, 2 when the first one was wrong, and so on.
-    #[must_use]
-    pub fn attempt(&self) -> u32 {
-        self.attempt
-    }
-
-    /// What the vendor ties the steps of this sign-in together with.
-    #[must_use]
-    pub fn thread(&self) -> &Secret {
-        &self.thread
-    }
-}
-
-impl fmt::Debug for AccessKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AccessKey").field("attempt", &self.attempt).finish_non_exhaustive()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[apply(hunted!)]
-    fn a_question_shows_none_of_its_secrets() {
+    fn a_device_code_shows_neither_of_its_codes() {
         let device =
             DeviceCode::new("dev-secret", "WDJB-MJHT", "https://vendor.example/device", Duration::from_secs(600));
-        let key = AccessKey::new("shopper@example.org", "thread-secret");
-        let captcha = Captcha::new(*b"png", "image/png", "key-secret");
-        for shown in [format!("{device:?}"), format!("{key:?}"), format!("{captcha:?}")] {
-            assert!(!shown.contains("secret") && !shown.contains("WDJB"), "{shown}");
-        }
+        let shown = format!("{device:?}");
+        assert!(!shown.contains("secret") && !shown.contains("WDJB"), "{shown}");
     }
 
     #[apply(hunted!)]

@@ -1,0 +1,114 @@
+//! Parameters of a query, in the styles that documents know.
+
+use super::exposed::{Exposed, text, texts};
+use serde::{Serialize, Serializer, ser::Error as _};
+use serde_json::Value;
+
+/// A query parameter: left out if it is `None`, repeated if it is a list.
+#[derive(Debug)]
+pub struct QueryParam<'a, T> {
+    name: &'a str,
+    value: &'a T,
+    style: Style,
+}
+
+/// How a list or an object stands in a query.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// A list as several parameters of one name.
+    Repeated,
+    /// One parameter, its values parted by commas.
+    Comma,
+    /// One parameter, its values parted by blanks.
+    Space,
+    /// One parameter, its values parted by `|`.
+    Pipe,
+    /// A parameter `name[member]` for each member.
+    Deep,
+    /// A parameter for each member, under the member's own name.
+    Members,
+    /// One parameter, as JSON.
+    Json,
+}
+
+impl<'a, T> QueryParam<'a, T> {
+    /// One value, or a list as several parameters of one name.
+    pub fn new(name: &'a str, value: &'a T) -> Self {
+        Self { name, value, style: Style::Repeated }
+    }
+
+    /// In a style of the document's.
+    pub fn styled(name: &'a str, value: &'a T, style: Style) -> Self {
+        Self { name, value, style }
+    }
+}
+
+impl<T: Serialize> Serialize for QueryParam<'_, T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let value = serde_json::to_value(Exposed(self.value)).map_err(|_| S::Error::custom("a parameter"))?;
+        let written = match self.style {
+            Style::Repeated => {
+                texts(value).map(|values| values.into_iter().map(|value| (self.name.to_owned(), value)).collect())
+            }
+            Style::Comma => Some(joined(self.name, value, ",")),
+            Style::Space => Some(joined(self.name, value, " ")),
+            Style::Pipe => Some(joined(self.name, value, "|")),
+            Style::Deep => Some(deep(self.name, value)),
+            Style::Members => match value {
+                Value::Object(members) => {
+                    Some(members.into_iter().flat_map(|(name, value)| deep(&name, value)).collect())
+                }
+                other => Some(deep(self.name, other)),
+            },
+            Style::Json if value.is_null() => Some(Vec::new()),
+            Style::Json => Some(vec![(self.name.to_owned(), value.to_string())]),
+        };
+        match written {
+            Some(pairs) => serializer.collect_seq(pairs),
+            None => Err(S::Error::custom("a parameter is no single value")),
+        }
+    }
+}
+
+/// One parameter for all values; none if there is no value.
+fn joined(name: &str, value: Value, by: &str) -> Vec<(String, String)> {
+    let values: Vec<String> = match value {
+        Value::Object(members) => members.into_iter().flat_map(|(name, value)| [name, text(value)]).collect(),
+        Value::Array(values) => values.into_iter().map(text).collect(),
+        Value::Null => Vec::new(),
+        other => vec![text(other)],
+    };
+    if values.is_empty() { Vec::new() } else { vec![(name.to_owned(), values.join(by))] }
+}
+
+/// `name[member][member]` for whatever stands below.
+fn deep(name: &str, value: Value) -> Vec<(String, String)> {
+    match value {
+        Value::Null => Vec::new(),
+        Value::Object(members) => {
+            members.into_iter().flat_map(|(member, value)| deep(&format!("{name}[{member}]"), value)).collect()
+        }
+        Value::Array(values) => values.into_iter().map(|value| (name.to_owned(), text(value))).collect(),
+        other => vec![(name.to_owned(), text(other))],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::Secret;
+
+    fn query(parameter: impl Serialize) -> String {
+        let request = reqwest::Client::new().get("https://vendor.example/").query(&parameter).build();
+        request.expect("a request").url().query().unwrap_or_default().to_owned()
+    }
+
+    #[apply(hunted!)]
+    fn a_query_parameter_is_left_out_or_repeated() {
+        assert_eq!(query(QueryParam::new("id", &None::<String>)), "");
+        assert_eq!(query(QueryParam::new("id", &Some("k 1&2"))), "id=k+1%262");
+        assert_eq!(query(QueryParam::new("ids", &["a", "b,c"])), "ids=a&ids=b%2Cc");
+        assert_eq!(query(QueryParam::new("on", &true)), "on=true");
+        assert_eq!(query(QueryParam::new("token", &Secret::from("hunter2"))), "token=hunter2");
+    }
+}

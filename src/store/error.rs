@@ -1,0 +1,86 @@
+//! Why a store could not do what was asked.
+
+use std::{fmt, sync::Arc};
+
+/// Why a store could not do what was asked. The text must not hold a secret.
+#[derive(Debug, Clone)]
+#[cfg_attr(test, derive(PartialEq, Eq, Hash))]
+pub struct StoreError {
+    what: Arc<str>,
+    kind: Kind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Kind {
+    /// The next try may succeed.
+    Failed,
+    Busy,
+    Unavailable,
+    Newer,
+}
+
+impl StoreError {
+    /// Says what happened, in one line: something that failed now, and may succeed when it is tried again.
+    pub fn new(what: impl fmt::Display) -> Self {
+        Self::of(Kind::Failed, what)
+    }
+
+    /// Says that another process holds the lock. A store answers that when a wait for its lock is over: what is busy works,
+    /// and is waited for again.
+    pub fn busy(what: impl fmt::Display) -> Self {
+        Self::of(Kind::Busy, what)
+    }
+
+    /// Says that nothing can be kept there, and that trying again will not change it: a folder that cannot be made, a file
+    /// system without locks.
+    pub fn unavailable(what: impl fmt::Display) -> Self {
+        Self::of(Kind::Unavailable, what)
+    }
+
+    fn of(kind: Kind, what: impl fmt::Display) -> Self {
+        Self { what: what.to_string().into(), kind }
+    }
+
+    pub(crate) fn not_in_time() -> Self {
+        Self::busy("its lock was not free in time")
+    }
+
+    pub(crate) fn newer() -> Self {
+        let what = "a newer version of Keyway wrote this record, so it is left as it is; update this program";
+        Self::of(Kind::Newer, what)
+    }
+
+    pub(crate) fn too_late() -> Self {
+        Self::new("it did not answer in time")
+    }
+
+    pub(crate) fn others_keep_changing() -> Self {
+        Self::new("others keep changing what is stored")
+    }
+
+    /// Whether the store works, and another process holds the lock.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.kind == Kind::Busy
+    }
+
+    /// Whether nothing can be kept there until somebody changes something.
+    #[must_use]
+    pub fn is_unavailable(&self) -> bool {
+        self.kind == Kind::Unavailable
+    }
+
+    /// Whether a newer version of Keyway wrote what this one cannot read. It must not be changed.
+    #[must_use]
+    pub fn is_newer(&self) -> bool {
+        self.kind == Kind::Newer
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+impl std::error::Error for StoreError {}
