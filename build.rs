@@ -1,6 +1,7 @@
 //! Makes Rust code from the bundled documents of the surfaces that are switched on, with the crate `keyway-build`.
 //!
-//! A surface is a document in `specs/` and the feature of the same name. This reads `specs/`, writes to `OUT_DIR` and touches
+//! A surface is a document in `specs/` and the feature of the same name; `specs/overlays/` has what we say beside a document
+//! that its vendor publishes. This reads `specs/`, writes to `OUT_DIR` and touches
 //! nothing else.
 #![allow(clippy::print_stdout, reason = "this is how a build script speaks to Cargo")]
 
@@ -26,12 +27,11 @@ fn generate() -> Result<(), Vec<String>> {
     let surfaces = surfaces()?;
     need_documents(&surfaces)?;
     let on: Vec<_> = surfaces.iter().filter(|surface| is_on(surface)).collect();
-    let generated = on
-        .iter()
-        .map(|surface| keyway_build::document(format!("specs/{surface}.json")).inside_keyway().generate(surface));
+    let generated = on.iter().map(|surface| document(surface).generate(surface));
     if generated.filter(Result::is_err).count() > 0 {
         return Err(Vec::new());
     }
+    write_others(&surfaces)?;
     if on.len() == surfaces.len() {
         println!("cargo::rustc-cfg=every_surface");
     }
@@ -39,6 +39,24 @@ fn generate() -> Result<(), Vec<String>> {
     let out = env::var_os("OUT_DIR").map(PathBuf::from).unwrap_or_default();
     fs::write(out.join("surfaces.rs"), format!("generated! {{ {list}}}\n"))
         .map_err(|why| vec![format!("the list of the surfaces cannot be written ({why})")])
+}
+
+/// A surface's document, and what we say beside it where the document is the vendor's own.
+fn document(surface: &str) -> keyway_build::Source {
+    let document = keyway_build::document(format!("specs/{surface}.json")).inside_keyway();
+    let overlay = PathBuf::from(format!("specs/overlays/{surface}.json"));
+    if overlay.exists() { document.bundled_overlay(overlay) } else { document }
+}
+
+/// Fakes answer from the documents as they are generated from, also where a surface is off.
+fn write_others(surfaces: &[String]) -> Result<(), Vec<String>> {
+    let out = env::var_os("OUT_DIR").map(PathBuf::from).unwrap_or_default();
+    for surface in surfaces.iter().filter(|surface| !is_on(surface)) {
+        let text = document(surface).overlaid().map_err(|why| vec![why.to_string()])?;
+        fs::write(out.join(format!("{surface}.json")), text)
+            .map_err(|why| vec![format!("the document of {surface} cannot be written ({why})")])?;
+    }
+    Ok(())
 }
 
 /// The names of the documents.

@@ -3,11 +3,11 @@
 use super::{
     complaint::{Complaints, Found},
     document::{
-        Document, FORM, JSON, METHODS, Operation, children, contents, essence, has_members, list, members, reference,
-        schema_name, server_path, text,
+        Document, FORM, JSON, METHODS, Operation, children, contents, essence, has_members, is_json, list, members,
+        reference, schema_name, server_path, text,
     },
     facts::success_member,
-    names,
+    keywords, names,
     prepare::{has_secret_in_url, is_set_by_us, tenant_choice},
     reach::{Reach, all_members, is_named_type, is_open_enum, is_text_enum, is_union, leads_to_essential},
     shape::json_type,
@@ -40,6 +40,7 @@ pub(crate) fn document(document: &Document) -> Found<()> {
     let mut complaints = Complaints::about(&document.file);
     version(document, &mut complaints);
     references(&document.root, "", document, &mut complaints);
+    keywords::check(document, &mut complaints);
     // Everything below trusts references.
     complaints.or(())?;
 
@@ -599,7 +600,7 @@ fn answers(document: &Document, operation: Operation<'_>, complaints: &mut Compl
     for (status, response) in operation.responses(document) {
         one_of(response, "x-certainty", CERTAINTIES, false, &format!("{place}, answer {status}"), complaints);
         marks(response, &format!("{place}, answer {status}"), complaints);
-        for (media_type, schema) in contents(response).into_iter().filter(|(m, _)| essence(m) == JSON) {
+        for (media_type, schema) in contents(response).into_iter().filter(|(m, _)| is_json(m)) {
             inline(schema, &format!("{place}, answer {status} in `{media_type}`"), complaints);
         }
     }
@@ -611,7 +612,7 @@ fn answers(document: &Document, operation: Operation<'_>, complaints: &mut Compl
         return;
     }
     for (status, response) in &successes {
-        if let Some((media_type, _)) = contents(response).into_iter().find(|(m, _)| essence(m) != JSON) {
+        if let Some((media_type, _)) = contents(response).into_iter().find(|(m, _)| !is_json(m)) {
             let what = format!("the success {status} is of type `{media_type}`");
             complaints.add(&place, what, "mark the operation `\"x-hand-written\": true` and write its wire by hand");
         }

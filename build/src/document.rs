@@ -1,6 +1,5 @@
 //! A bundled document as the build reads it: its operations in order, its references resolved.
 
-use super::complaint::{Found, complain};
 use serde_json::{Map, Value};
 
 pub(crate) const METHODS: &[&str] = &["get", "put", "post", "delete", "options", "head", "patch", "trace"];
@@ -30,16 +29,6 @@ pub(crate) struct Operation<'d> {
 }
 
 impl Document {
-    pub(crate) fn parse(file: &str, text: &str) -> Found<Self> {
-        match serde_json::from_str(text) {
-            Ok(root) => Ok(Self::of(file, root, true)),
-            Err(e) => {
-                let what = format!("this is not JSON (line {}, column {})", e.line(), e.column());
-                complain(file, "", what, "mend the syntax there")
-            }
-        }
-    }
-
     pub(crate) fn of(file: &str, root: Value, own: bool) -> Self {
         let has_essentials = has_essential(&root);
         Self { file: file.to_owned(), root, own, has_essentials }
@@ -162,6 +151,12 @@ pub(crate) fn contents(body: &Value) -> Vec<(&str, &Value)> {
 /// `application/json; charset=utf-8` → `application/json`.
 pub(crate) fn essence(media_type: &str) -> &str {
     media_type.split(';').next().unwrap_or(media_type).trim()
+}
+
+/// JSON, by whichever name: `application/problem+json` is read as what it is.
+pub(crate) fn is_json(media_type: &str) -> bool {
+    let essence = essence(media_type);
+    essence.eq_ignore_ascii_case(JSON) || essence.to_ascii_lowercase().ends_with("+json")
 }
 
 pub(crate) fn reference(value: &Value) -> Option<&str> {

@@ -1,7 +1,7 @@
 //! The public door: which document, and where its code goes.
 #![allow(clippy::print_stdout, reason = "this is how a build script speaks to Cargo")]
 
-use crate::{Complaint, Report, read};
+use crate::{Complaint, Report, overlay, read};
 use std::{
     env, fmt, fs, io,
     path::{Path, PathBuf},
@@ -113,39 +113,60 @@ impl Source {
         self
     }
 
+    /// An overlay of one of Keyway's own documents.
+    #[doc(hidden)]
+    pub fn bundled_overlay(mut self, file: impl Into<PathBuf>) -> Self {
+        self.overlays.push(file.into());
+        self
+    }
+
+    /// The document as its overlays leave it, in JSON: what code is made of.
+    ///
+    /// # Errors
+    /// [`Error`]: what cannot be read, or an overlay that cannot work.
+    pub fn overlaid(&self) -> Result<String> {
+        let this = self.clone();
+        on_a_deep_stack(move || Ok(format!("{:#}\n", this.root()?)))
+    }
+
+    fn root(&self) -> Result<serde_json::Value> {
+        let text = match &self.text {
+            Some(text) => text.clone(),
+            None => read_file(&self.file)?,
+        };
+        let file = self.file.display().to_string();
+        let mut root =
+            if self.own { read::json(&file, &text) } else { read::value(&file, &text) }.map_err(Error::Document)?;
+        for overlay in &self.overlays {
+            let (file, text) = (overlay.display().to_string(), read_file(overlay)?);
+            let applied = match self.own {
+                true => overlay::applied(&file, &text, &mut root),
+                false => read::overlaid(&file, &text, &mut root),
+            };
+            applied.map_err(Error::Document)?;
+        }
+        Ok(root)
+    }
+
     /// The code, and what became of the document.
     ///
     /// # Errors
     /// [`Error`]: what cannot be read, or what no code can be made of.
     pub fn make(&self, name: &str) -> Result<Made> {
         need_name(name)?;
-        let text = match &self.text {
-            Some(text) => text.clone(),
-            None => read_file(&self.file)?,
-        };
-        let file = self.file.display().to_string();
-        if self.own {
-            let code = crate::surface(name, &file, &text).map_err(Error::Document)?;
-            return Ok(Made { code, report: Report::default() });
-        }
-        let overlays: Vec<(String, String)> = self
-            .overlays
-            .iter()
-            .map(|file| Ok((file.display().to_string(), read_file(file)?)))
-            .collect::<Result<_>>()?;
-        let (name, strict) = (name.to_owned(), self.strict);
+        let (file, name, this) = (self.file.display().to_string(), name.to_owned(), self.clone());
         on_a_deep_stack(move || {
-            let mut root = read::value(&file, &text)?;
-            for (overlay, text) in &overlays {
-                read::overlaid(overlay, text, &mut root)?;
+            let root = this.root()?;
+            if this.own {
+                let code = crate::surface(&name, &file, root).map_err(Error::Document)?;
+                return Ok(Made { code, report: Report::default() });
             }
-            let (code, report) = crate::published(&name, &file, root)?;
-            if strict {
-                refuse_losses(&file, &report)?;
+            let (code, report) = crate::published(&name, &file, root).map_err(Error::Document)?;
+            if this.strict {
+                refuse_losses(&file, &report).map_err(Error::Document)?;
             }
             Ok(Made { code, report })
         })
-        .map_err(Error::Document)
     }
 
     /// For a build script: writes the code to `OUT_DIR/<name>.rs`, which `keyway::include_document!(<name>)` includes, and has
@@ -161,7 +182,7 @@ impl Source {
             let made = self.make(name)?;
             write(&out.join(format!("{name}.rs")), &made.code)?;
             if self.own {
-                return Ok(());
+                return write(&out.join(format!("{name}.json")), &self.overlaid()?);
             }
             let table = out.join(format!("{name}.md"));
             write(&table, &made.report.to_string())?;

@@ -3,7 +3,7 @@
 use super::{
     complaint::Found,
     document::{
-        Document, JSON, Operation, contents, essence, is_secret, list, members, reference, schema_name, text, wire_name,
+        Document, Operation, contents, is_json, is_secret, list, members, reference, schema_name, text, wire_name,
     },
     limits::{Limits, OperationLimits, pattern_tokens},
     names,
@@ -148,7 +148,7 @@ fn failures(document: &Document, reach: &Reach, operation: Operation<'_>) -> Vec
     let mut found: Vec<(u16, u16, TokenStream)> = Vec::new();
     for (status, response) in operation.responses(document) {
         let Some((from, to)) = failure_range(status) else { continue };
-        let is_json = |(media_type, _): &(&str, &Value)| essence(media_type) == JSON;
+        let is_json = |(media_type, _): &(&str, &Value)| is_json(media_type);
         let Some((_, schema)) = contents(response).into_iter().find(is_json) else { continue };
         found.push((from, to, rust_type(document, reach, schema)));
     }
@@ -175,7 +175,7 @@ fn answers(document: &Document, operation: Operation<'_>, shapes: &mut Shapes) -
     let mut found: Vec<(u16, u16, TokenStream)> = Vec::new();
     for (status, response) in operation.responses(document) {
         let Some((from, to)) = range(status) else { continue };
-        let is_json = |(media_type, _): &(&str, &Value)| essence(media_type) == JSON;
+        let is_json = |(media_type, _): &(&str, &Value)| is_json(media_type);
         let schema = contents(response).into_iter().find(is_json).map(|(_, schema)| schema);
         let shape = schema.map_or_else(|| quote!(Shape::Anything), |schema| shape(document, schema, depth));
         found.push((from, to, shapes.named(shape)));

@@ -19,9 +19,11 @@ mod enums;
 mod facade;
 mod facts;
 mod generate;
+mod keywords;
 mod limits;
 mod names;
 mod outside;
+mod overlay;
 mod pattern;
 mod prepare;
 mod quiet;
@@ -108,12 +110,12 @@ fn only<'a>(paths: &serde_json::Value, operations: impl Iterator<Item = &'a (Str
     chosen
 }
 
-/// The Rust code of a surface, made from the text of its document.
+/// The Rust code of a surface, made from its document.
 ///
 /// # Errors
 /// What the document may not say: one sentence each, with the file, the place and the cure.
-fn surface(name: &str, file: &str, text: &str) -> Found<String> {
-    let document = Document::parse(file, text)?;
+fn surface(name: &str, file: &str, root: serde_json::Value) -> Found<String> {
+    let document = Document::of(file, root, true);
     check::document(&document)?;
     let limits = limits::of(&document)?;
     let reach = Reach::of(&document);

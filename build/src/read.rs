@@ -17,9 +17,17 @@ pub(crate) fn value(file: &str, text: &str) -> Found<Value> {
     }
     let text = text.trim_start_matches('\u{feff}');
     if text.trim_start().starts_with(['{', '[']) || !cfg!(feature = "yaml") {
-        return serde_json::from_str(text).or_else(|why| not("JSON", file, why.line(), why.column(), &why.to_string()));
+        return json(file, text);
     }
     yaml(file, text)
+}
+
+/// A document in JSON.
+///
+/// # Errors
+/// Where the text is none.
+pub(crate) fn json(file: &str, text: &str) -> Found<Value> {
+    serde_json::from_str(text).or_else(|why| not("JSON", file, why.line(), why.column(), &why.to_string()))
 }
 
 #[cfg(feature = "yaml")]

@@ -35,8 +35,8 @@ fn merge(target: &mut Value, patch: Value) {
 
 /// The sentences of a refusal, one per line.
 fn refusal(text: &str) -> String {
-    let error =
-        keyway_build::document(FILE).inside_keyway().text(text).make("small").expect_err("the document is refused");
+    let made = keyway_build::document(FILE).inside_keyway().text(text).make("small").map(|_| ());
+    let error = made.expect_err("the document is refused");
     assert!(matches!(error, Error::Document(_)), "{error}");
     error.to_string()
 }
@@ -168,6 +168,77 @@ fn a_name_in_the_path_that_no_parameter_has_is_refused_for_each_operation() {
 fn what_is_not_json_is_refused_with_its_place() {
     let said = refusal(&read("not_json"));
     assert_eq!(said, format!("{FILE}: this is not JSON (line 3, column 13); mend the syntax there"));
+}
+
+/// The overlay that is beside a vendor's own document is one: a library that knows nothing of us applies it alike.
+#[cfg(feature = "overlay")]
+#[test]
+fn the_overlay_of_vtex_means_the_same_to_a_library() {
+    let specs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../specs");
+    let (document, overlay) = (specs.join("vtex.json"), specs.join("overlays/vtex.json"));
+    let ours = keyway_build::document(&document).inside_keyway().bundled_overlay(&overlay).overlaid();
+    let theirs = keyway_build::document(&document).overlay(&overlay).overlaid();
+    assert!(ours.expect("applied") == theirs.expect("applied"));
+}
+
+fn refusal_with(patch: Value) -> String {
+    let mut document: Value = serde_json::from_str(&read("good")).expect("JSON");
+    merge(&mut document, patch);
+    refusal(&document.to_string())
+}
+
+#[test]
+fn a_keyword_that_nobody_reads_is_refused_wherever_it_stands() {
+    let thing = |more: Value| json!({ "components": { "schemas": { "Thing": more } } });
+    let get = |more: Value| json!({ "paths": { "/v1/things/{id}": { "get": more } } });
+    let answer = |more: Value| get(json!({ "responses": more }));
+    let text = json!({ "type": "string" });
+    for (patch, said) in [
+        (json!({ "webhooks": {} }), "`webhooks` of the document is not read"),
+        (json!({ "paths": { "/v1/things/{id}": { "$ref": "#/paths/x" } } }), "points at `#/paths/x`"),
+        (json!({ "servers": [{ "url": "//vendor.example/base" }] }), "has no scheme"),
+        (json!({ "servers": [{ "url": "https://vendor.example/{version}" }] }), "has a variable"),
+        (get(json!({ "callbacks": {} })), "`callbacks` of an operation is not read"),
+        (answer(json!({ "4xx": { "description": "No." } })), "answer 4xx: this is no status"),
+        (answer(json!({ "400": { "links": {} } })), "`links` of an answer is not read"),
+        (thing(json!({ "discriminator": { "propertyName": "kind" } })), "`discriminator` of a schema is not read"),
+        (thing(json!({ "patternProperties": {} })), "`patternProperties` of a schema is not read"),
+        (thing(json!({ "allOf": [{ "type": "object" }] })), "stand beside `allOf`"),
+        (thing(json!({ "oneOf": [text, { "type": "number" }] })), "stand beside a choice"),
+        (
+            thing(json!({ "properties": { "name": { "type": "string", "const": "a", "description": "A name." } } })),
+            "schema `Thing`, member `name`: `const` of a schema is not read",
+        ),
+    ] {
+        let refused = refusal_with(patch.clone());
+        assert!(refused.contains(said), "{patch}: {refused}");
+    }
+}
+
+#[test]
+fn a_failure_that_is_json_by_another_name_is_read() {
+    let problem = json!({ "description": "No.", "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/FieldFailure" } } } });
+    let patch = json!({ "paths": { "/v1/things/{id}": { "get": { "responses": { "418": problem } } } } });
+    assert_has(&code_with(patch), &["from: 418u16, to: 418u16, decode: decode::<types::FieldFailure>"]);
+}
+
+#[test]
+fn a_schema_that_is_a_part_of_itself_is_refused() {
+    let to = |name: &str| json!({ "$ref": format!("#/components/schemas/{name}") });
+    let described = |mut schema: Value| {
+        schema["description"] = json!("A thing.");
+        schema
+    };
+    for word in ["allOf", "oneOf", "anyOf"] {
+        let (one, two) =
+            (json!({ word: [to("Two"), { "type": "object" }] }), json!({ word: [to("One"), { "type": "object" }] }));
+        let schemas =
+            json!({ "One": described(one), "Two": described(two), "Self": described(json!({ word: [to("Self")] })) });
+        let refused = refusal_with(json!({ "components": { "schemas": schemas } }));
+        for name in ["One", "Two", "Self"] {
+            assert!(refused.contains(&format!("schema `{name}`: it is a part of itself")), "{word}: {refused}");
+        }
+    }
 }
 
 #[test]

@@ -22,7 +22,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-const DOCUMENT: &str = include_str!("../../specs/orderingstack.json");
+const DOCUMENT: &str = include_str!(concat!(env!("OUT_DIR"), "/orderingstack.json"));
 const DEVICE_GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
 /// An OrderingStack platform in memory: all grants of the token service, tenants with users, modules and properties.

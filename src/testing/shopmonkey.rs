@@ -20,7 +20,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-const DOCUMENT: &str = include_str!("../../specs/shopmonkey.json");
+const DOCUMENT: &str = include_str!(concat!(env!("OUT_DIR"), "/shopmonkey.json"));
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);
 /// No list is longer, whatever was asked for.

@@ -20,7 +20,7 @@ use std::{
 
 /// The path of the user service below the platform's root.
 const PREFIX: &str = "/user";
-const DOCUMENT: &str = include_str!("../../specs/vitamojo.json");
+const DOCUMENT: &str = include_str!(concat!(env!("OUT_DIR"), "/vitamojo.json"));
 
 /// A Vita Mojo platform in memory: users, tokens that end, refresh tokens that may rotate.
 ///

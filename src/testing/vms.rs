@@ -20,7 +20,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-const DOCUMENT: &str = include_str!("../../specs/vms.json");
+const DOCUMENT: &str = include_str!(concat!(env!("OUT_DIR"), "/vms.json"));
 /// The time over which sign-ins and captchas are counted.
 const WINDOW: Duration = Duration::from_secs(600);
 /// A session that was used less long ago than this is online.

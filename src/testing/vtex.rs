@@ -22,7 +22,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-const DOCUMENT: &str = include_str!("../../specs/vtex.json");
+const DOCUMENT: &str = include_str!(concat!(env!("OUT_DIR"), "/vtex.json"));
 /// Where a user token stands: a header, and a cookie too, with an account after it or without.
 const TOKEN: &str = "VtexIdclientAutCookie";
 /// The secret of an app key, where it is sent with a call.

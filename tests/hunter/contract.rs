@@ -132,11 +132,11 @@ struct Contract {
 
 static CONTRACTS: LazyLock<HashMap<&str, Contract>> = LazyLock::new(|| {
     HashMap::from([
-        ("FakeVitaMojo", Contract::of(include_str!("../../specs/vitamojo.json"))),
-        ("FakeOrderingStack", Contract::of(include_str!("../../specs/orderingstack.json"))),
-        ("FakeShopmonkey", Contract::of(include_str!("../../specs/shopmonkey.json"))),
-        ("FakeVms", Contract::of(include_str!("../../specs/vms.json"))),
-        ("FakeVtex", Contract::of(include_str!("../../specs/vtex.json"))),
+        ("FakeVitaMojo", Contract::of(include_str!(concat!(env!("OUT_DIR"), "/vitamojo.json")))),
+        ("FakeOrderingStack", Contract::of(include_str!(concat!(env!("OUT_DIR"), "/orderingstack.json")))),
+        ("FakeShopmonkey", Contract::of(include_str!(concat!(env!("OUT_DIR"), "/shopmonkey.json")))),
+        ("FakeVms", Contract::of(include_str!(concat!(env!("OUT_DIR"), "/vms.json")))),
+        ("FakeVtex", Contract::of(include_str!(concat!(env!("OUT_DIR"), "/vtex.json")))),
     ])
 });
 

@@ -10,14 +10,26 @@ use std::{collections::BTreeMap, fs, path::Path};
 pub(crate) const SCALE: [&str; 6] = ["documented", "example only", "vendor source", "observed", "inferred", "guessed"];
 const MARK: &str = "(path guessed)";
 
-fn documents() -> BTreeMap<String, Document> {
+/// The documents as code is made of them: a vendor's own with our overlay.
+pub(crate) fn documents() -> BTreeMap<String, Document> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("specs");
     let files = fs::read_dir(folder).expect("specs/").map(|file| file.expect("a file").path());
     let documents = files.filter(|file| file.extension().is_some_and(|ending| ending == "json")).map(|file| {
         let name = file.file_stem().expect("a name").to_string_lossy().into_owned();
-        (name, Document::parse(&fs::read_to_string(file).expect("a document")))
+        let made = Path::new(env!("OUT_DIR")).join(format!("{name}.json"));
+        (name, Document::parse(&fs::read_to_string(made).expect("a document")))
     });
     documents.collect()
+}
+
+/// VTEX publishes a document, and ours is that one: what we say beside it is an overlay.
+#[apply(hunted!)]
+fn the_document_of_vtex_is_the_vendors_to_the_byte() {
+    use sha2::{Digest, Sha256};
+    let text = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("specs/vtex.json")).expect("the document");
+    let digest: String = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("specs/README.md")).expect("the page");
+    assert!(page.contains(&digest), "specs/README.md does not name its digest: {digest}");
 }
 
 /// Every object below `value` with its place, examples left out: they are data.

@@ -170,12 +170,7 @@ fn every_document_has_all_that_goes_with_a_surface() {
             "name its capabilities in `all()` of src/surfaces/mod.rs, then KEYWAY_BLESS=1 cargo test --lib surfaces";
         needs("README.md", read("README.md"), &format!("| `{surface}` `."), bless);
         let contract = read("tests/hunter/contract.rs");
-        needs(
-            "tests/hunter/contract.rs",
-            contract,
-            &format!("specs/{surface}.json"),
-            "its fake is held against nothing",
-        );
+        needs("tests/hunter/contract.rs", contract, &format!("/{surface}.json"), "its fake is held against nothing");
         needs("src/testing/mod.rs", read("src/testing/mod.rs"), &format!("mod {surface};"), "it has no fake");
         needs("tests/it/main.rs", read("tests/it/main.rs"), &format!("\nmod {surface};"), test);
         needs("tests/it/wire/mod.rs", read("tests/it/wire/mod.rs"), &format!("\nmod {surface};"), test);

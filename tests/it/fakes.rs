@@ -952,8 +952,8 @@ fn header<'a>(answer: &'a Response, name: &str) -> &'a str {
 /// The vendor's example, straight from the document.
 fn example(surface: &str, path: &str, method: &str, status: &str) -> Value {
     let document = match surface {
-        "vitamojo" => include_str!("../../specs/vitamojo.json"),
-        _ => include_str!("../../specs/vms.json"),
+        "vitamojo" => include_str!(concat!(env!("OUT_DIR"), "/vitamojo.json")),
+        _ => include_str!(concat!(env!("OUT_DIR"), "/vms.json")),
     };
     let document: Value = serde_json::from_str(document).expect("is JSON");
     document["paths"][path][method]["responses"][status]["content"]["application/json"]["example"].clone()

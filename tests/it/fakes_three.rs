@@ -1392,9 +1392,9 @@ fn header<'a>(answer: &'a Response, name: &str) -> &'a str {
 
 fn document(surface: &str) -> Value {
     let document = match surface {
-        "orderingstack" => include_str!("../../specs/orderingstack.json"),
-        "shopmonkey" => include_str!("../../specs/shopmonkey.json"),
-        _ => include_str!("../../specs/vtex.json"),
+        "orderingstack" => include_str!(concat!(env!("OUT_DIR"), "/orderingstack.json")),
+        "shopmonkey" => include_str!(concat!(env!("OUT_DIR"), "/shopmonkey.json")),
+        _ => include_str!(concat!(env!("OUT_DIR"), "/vtex.json")),
     };
     serde_json::from_str(document).expect("is JSON")
 }

@@ -30,9 +30,14 @@ fn page(name: &str, document: &Document) -> String {
     let info = &document.root["info"];
     let about = text(info, "description").split("\n\n**How sure").next().unwrap_or_default();
     let outside = &document.root["externalDocs"];
+    let mut itself = format!("[specs/{name}.json](../../specs/{name}.json)");
+    let overlay = format!("specs/overlays/{name}.json");
+    if Path::new(env!("CARGO_MANIFEST_DIR")).join(&overlay).exists() {
+        itself += &format!(", the vendor's own, with [{overlay}](../../{overlay})");
+    }
     let mut page = format!(
         "<!-- Made from specs/{name}.json: KEYWAY_BLESS=1 cargo test --test it vendors -->\n\n# {}\n\n{about}\n\n{}: \
-         <{}>. The document itself: [specs/{name}.json](../../specs/{name}.json); where its readings come from: \
+         <{}>. The document itself: {itself}; where its readings come from: \
          [specs/README.md](../../specs/README.md).\n",
         text(info, "title"),
         text(outside, "description"),
@@ -125,19 +130,15 @@ fn every_call(document: &Document) -> String {
 fn every_vendor_has_a_page_that_says_what_its_document_says() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = root.join("docs/vendors");
-    let mut names: Vec<String> = fs::read_dir(root.join("specs"))
-        .expect("specs/")
-        .filter_map(|file| Some(file.expect("a file").file_name().to_str()?.strip_suffix(".json")?.to_owned()))
-        .collect();
-    names.sort();
+    let documents = crate::documents::documents();
+    let names: Vec<&String> = documents.keys().collect();
     let blesses = std::env::var_os("KEYWAY_BLESS").is_some();
     if blesses {
         fs::create_dir_all(&folder).expect("docs/vendors/");
     }
     let cure = "look at the difference, then run KEYWAY_BLESS=1 cargo test --test it vendors";
-    for name in &names {
-        let document = fs::read_to_string(root.join(format!("specs/{name}.json"))).expect("a document");
-        let now = page(name, &Document::parse(&document));
+    for (name, document) in &documents {
+        let now = page(name, document);
         let path = folder.join(format!("{name}.md"));
         if blesses {
             fs::write(&path, &now).expect("a page");
@@ -149,28 +150,23 @@ fn every_vendor_has_a_page_that_says_what_its_document_says() {
     let pages = fs::read_dir(&folder).expect("docs/vendors/").map(|file| file.expect("a file").file_name());
     let mut pages: Vec<_> = pages.map(|page| page.to_string_lossy().replace(".md", "")).collect();
     pages.sort();
-    assert_eq!(pages, names, "a page without a document");
+    assert_eq!(pages.iter().collect::<Vec<_>>(), names, "a page without a document");
 }
 
 /// Every fact has its certainty and source, and what is unknown is said in each document.
 #[apply(hunted!)]
 fn what_lives_how_long_is_told_with_its_source() {
-    for file in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("specs")).expect("specs/") {
-        let path = file.expect("a file").path();
-        if path.extension().is_none_or(|ending| ending != "json") {
-            continue;
-        }
-        let document = Document::parse(&fs::read_to_string(&path).expect("a document"));
+    for (name, document) in crate::documents::documents() {
         let info = &document.root["info"];
         let rows = info["x-lifetimes"].as_array().expect("x-lifetimes");
         let whole =
             |row: &Value| ["what", "lives", "certainty", "source"].iter().all(|name| !text(row, name).is_empty());
-        assert!(!rows.is_empty() && rows.iter().all(whole), "{}", path.display());
+        assert!(!rows.is_empty() && rows.iter().all(whole), "{name}");
         let is_sure = |row: &Value| {
             let certainty = text(row, "certainty");
             crate::documents::SCALE.contains(&certainty) || certainty == "not known"
         };
-        assert!(rows.iter().all(is_sure), "{}", path.display());
-        assert!(info["x-unknown"].as_array().is_some_and(|rows| !rows.is_empty()), "{}", path.display());
+        assert!(rows.iter().all(is_sure), "{name}");
+        assert!(info["x-unknown"].as_array().is_some_and(|rows| !rows.is_empty()), "{name}");
     }
 }

@@ -20,7 +20,7 @@ const USER: &str = "9cbe650a-1fb7-4b06-912b-cead8a013e8b";
 
 impl Surface for OrderingStack {
     type Client = Client;
-    const DOCUMENT: &'static str = include_str!("../../../specs/orderingstack.json");
+    const DOCUMENT: &'static str = include_str!(concat!(env!("OUT_DIR"), "/orderingstack.json"));
     const TENANT: Option<&'static str> = Some(TENANT);
     const ROLES: &'static [&'static str] = &["user", "service", "module"];
 

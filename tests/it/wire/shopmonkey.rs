@@ -15,7 +15,7 @@ pub(crate) struct Shopmonkey;
 
 impl Surface for Shopmonkey {
     type Client = Client;
-    const DOCUMENT: &'static str = include_str!("../../../specs/shopmonkey.json");
+    const DOCUMENT: &'static str = include_str!(concat!(env!("OUT_DIR"), "/shopmonkey.json"));
 
     fn client(uri: &str, _role: &str) -> Client {
         Client::builder(uri).password("owner@example.org", "hunter2").retry(Retry::never()).build().unwrap()

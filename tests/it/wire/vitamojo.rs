@@ -19,7 +19,7 @@ pub(crate) struct VitaMojo;
 
 impl Surface for VitaMojo {
     type Client = Client;
-    const DOCUMENT: &'static str = include_str!("../../../specs/vitamojo.json");
+    const DOCUMENT: &'static str = include_str!(concat!(env!("OUT_DIR"), "/vitamojo.json"));
     const TENANT: Option<&'static str> = Some(TENANT);
 
     fn client(uri: &str, _role: &str) -> Client {

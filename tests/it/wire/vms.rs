@@ -15,7 +15,7 @@ pub(crate) struct Vms;
 
 impl Surface for Vms {
     type Client = Client;
-    const DOCUMENT: &'static str = include_str!("../../../specs/vms.json");
+    const DOCUMENT: &'static str = include_str!(concat!(env!("OUT_DIR"), "/vms.json"));
 
     fn client(uri: &str, _role: &str) -> Client {
         Client::builder(uri).password("operator", "hunter2").retry(Retry::never()).build().unwrap()

@@ -29,7 +29,7 @@ fn example(operation: &str, member: &str) -> String {
 
 impl Surface for Vtex {
     type Client = Client;
-    const DOCUMENT: &'static str = include_str!("../../../specs/vtex.json");
+    const DOCUMENT: &'static str = include_str!(concat!(env!("OUT_DIR"), "/vtex.json"));
     const CONTENT_TYPE: Option<&'static str> = Some("application/json");
     const ROLES: &'static [&'static str] = &["user", "key"];
 
