@@ -5,32 +5,30 @@
 //! Nothing of a user's (clock, store, issuer, responder, subscriber, the drop of a lock) runs while the state is locked.
 
 use super::{
-    Attempt,
     capabilities::Placement,
-    core::{Core, Revocation},
-    decide::Reason,
-    dialogue::{About, Answer},
+    core::Core,
     evict::Evict,
     issuer::DynIssuer,
     lease::CurrentToken,
-    operation::{Ask, Event, Note, Operation, Purpose, StoreOp, VendorOp},
-    report::{Report, What},
+    log::Log,
+    operation::{Event, Note, Operation, StoreOp},
+    report::Report,
     responder::DynResponder,
     rules::Rules,
+    task::Task,
+    timer::{Time, TimerTask, keep_time},
     token::Moment,
 };
 use crate::{
     Error, Secret,
     chance::Chance,
     clock::{Clock, Now},
-    select::{First, first},
-    session::telemetry::Telemetry,
-    store::{DynStore, Fingerprint, Generation, Key, Record, RecordState, StoreError, StoreLock},
+    store::{DynStore, Fingerprint, StoreLock},
 };
 use arc_swap::ArcSwapOption;
 use http::HeaderMap;
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, atomic::AtomicU64},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
     time::{Duration, SystemTime},
 };
 use tokio::{
@@ -55,7 +53,7 @@ pub(super) type Parts = (Arc<dyn DynStore>, Arc<dyn Clock>, Option<Arc<dyn DynRe
 pub(super) struct Engine {
     pub(super) rules: Arc<Rules>,
     pub(super) issuer: Arc<dyn DynIssuer>,
-    pub(super) telemetry: Telemetry,
+    pub(super) log: Log,
     pub(super) store: Arc<dyn DynStore>,
     pub(super) clock: Arc<dyn Clock>,
     /// Whether the monotonic clock alone tells if a token is fresh.
@@ -73,10 +71,8 @@ pub(super) struct Engine {
     pub(super) current: ArcSwapOption<CurrentToken>,
     /// Tells those who wait that what they wait for may be there.
     pub(super) changed: Notify,
-    /// What the log shows of the run that began last.
-    span: Mutex<tracing::Span>,
     /// Tell the tasks that keep the time: one for deadlines, one for what is due.
-    timers: [Arc<Notify>; 2],
+    pub(super) timers: [Arc<Notify>; 2],
     /// Everything else. Never locked across an await.
     state: Mutex<State>,
 }
@@ -87,11 +83,11 @@ pub(super) struct State {
     pub(super) report: Report,
     /// What is published, also if it was rejected.
     pub(super) held: Option<Arc<CurrentToken>>,
-    lock: Option<StoreLock>,
+    pub(super) lock: Option<StoreLock>,
     tasks: Vec<(u64, AbortHandle)>,
     permits: Vec<(u64, oneshot::Sender<Leave>)>,
     /// Until when (monotonic) the tasks that keep the time sleep.
-    armed: [Option<Duration>; 2],
+    pub(super) armed: [Option<Duration>; 2],
     /// Where it, and what is out, runs.
     pub(super) runtime: Option<runtime::Id>,
     /// What those who wait have been told of.
@@ -133,7 +129,7 @@ impl Engine {
             told: (0, 0, 0),
         };
         Self {
-            telemetry: Telemetry::new(rules.capabilities.surface),
+            log: Log::new(rules.clone()),
             rules,
             issuer,
             store,
@@ -147,7 +143,6 @@ impl Engine {
             worked: super::worked::Worked::default(),
             current: ArcSwapOption::empty(),
             changed: Notify::new(),
-            span: Mutex::new(tracing::Span::none()),
             timers: Default::default(),
             state: Mutex::new(state),
         }
@@ -197,7 +192,7 @@ impl Engine {
     }
 
     /// The same where nothing can be done any more, because the runtime ends: the next caller goes on.
-    fn lost(self: &Arc<Self>, happened: impl FnOnce(&mut State, Moment)) {
+    pub(super) fn lost(self: &Arc<Self>, happened: impl FnOnce(&mut State, Moment)) {
         let at = Moment { now: self.now(), dice: self.chance.next() };
         let work = {
             let mut state = self.state();
@@ -206,7 +201,7 @@ impl Engine {
             state.settle(self, at.now, &mut work);
             work
         };
-        self.tell(work.notes);
+        self.log.tell(work.notes);
         drop((work.dropped, work.unlocks));
         self.changed.notify_waiters();
     }
@@ -215,7 +210,7 @@ impl Engine {
         let Work { operations, mut unlocks, dropped, notes, aborts, permits, arms, tells } = work;
         drop(dropped);
         aborts.iter().for_each(AbortHandle::abort);
-        self.tell(notes);
+        self.log.tell(notes);
         if tells {
             self.changed.notify_waiters();
         }
@@ -245,8 +240,8 @@ impl Engine {
 
     fn start(self: &Arc<Self>, runtime: &Handle, operation: Operation, unlocks: &mut Option<StoreLock>) {
         let Some(id) = operation.id() else { return };
-        let task = Task { engine: self.clone(), id, answered: false };
-        let span = self.span();
+        let task = Task::of(self.clone(), id);
+        let span = self.log.span();
         let handle = match operation {
             Operation::Store(_, StoreOp::Unlock) => {
                 let lock = unlocks.take();
@@ -264,53 +259,10 @@ impl Engine {
         state.runtime = Some(runtime.id());
     }
 
-    /// Whatever the caller is in, a run is in none of it: it outlives its caller.
-    fn begin_span(&self, run: u64, reason: Reason) {
-        let span = tracing::debug_span!(parent: None, "keyway.renewal", key = %self.rules.key, attempt = run, ?reason);
-        let before = std::mem::replace(&mut *self.span.lock().unwrap_or_else(PoisonError::into_inner), span);
-        drop(before);
-    }
-
-    fn span(&self) -> tracing::Span {
-        self.span.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
     /// Whether what is out was started on another runtime, which nobody may drive any more.
     pub(super) fn runs_elsewhere(&self, state: &State) -> bool {
         let here = Handle::try_current().map(|runtime| runtime.id()).ok();
         state.runtime.is_some() && state.runtime != here
-    }
-
-    // ---- The store ----
-
-    async fn load(&self, key: &Key) -> Result<Option<(Record, bool)>, StoreError> {
-        match self.store.load(key).await? {
-            Some(record) if !record.belongs_to(key) => {
-                Err(StoreError::new("it answered with another session's record"))
-            }
-            Some(record) => {
-                let ours = self.is_ours(&record).await;
-                Ok(Some((record, ours)))
-            }
-            None => Ok(None),
-        }
-    }
-
-    /// Whether a stored session began with the credential this client has.
-    async fn is_ours(&self, record: &Record) -> bool {
-        match (self.issuer.seed(), &record.seed) {
-            (Some(seed), Some(stored)) => stored.matches(seed, record.generation().lineage).await,
-            // The same account, whose secret comes from a source on one side at least: its name is in the key.
-            _ => true,
-        }
-    }
-
-    /// The core knows no credential: which one a session began with is added here.
-    fn with_seed(&self, record: Record, purpose: Purpose) -> Record {
-        match (purpose, self.issuer.seed()) {
-            (Purpose::Token, seed) => Record { seed: seed.map(Fingerprint::of), ..record },
-            _ => record,
-        }
     }
 
     /// This credential is about to be presented.
@@ -343,7 +295,7 @@ impl State {
         }
         for operation in &work.operations {
             match operation {
-                Operation::Abort(id) => self.abort(*id, work_aborts(&mut work.aborts)),
+                Operation::Abort(id) => self.abort(*id, &mut work.aborts),
                 Operation::Store(_, StoreOp::Unlock) => work.unlocks = self.lock.take(),
                 _ => {}
             }
@@ -388,7 +340,7 @@ impl State {
         }
     }
 
-    fn wakes(&self, time: Time) -> Option<Duration> {
+    pub(super) fn wakes(&self, time: Time) -> Option<Duration> {
         match time {
             Time::Deadline => self.core.deadline(),
             Time::Due => self.core.due(),
@@ -420,209 +372,11 @@ impl State {
     }
 }
 
-fn work_aborts(aborts: &mut Vec<AbortHandle>) -> &mut Vec<AbortHandle> {
-    aborts
-}
-
 impl Operation {
     fn id(&self) -> Option<u64> {
         match self {
             Self::Store(id, _) | Self::Vendor(id, _) | Self::Revoke(id, _) | Self::Person(id, _) => Some(*id),
             Self::Permit(..) | Self::Abort(_) => None,
-        }
-    }
-}
-
-/// One operation under way. Its drop tells when it ends without an answer.
-struct Task {
-    engine: Arc<Engine>,
-    id: u64,
-    answered: bool,
-}
-
-impl Task {
-    fn answer(mut self, event: Event) {
-        self.answered = true;
-        let id = self.id;
-        self.engine.change(|state, at| state.core.on(id, event, at));
-    }
-
-    async fn store(self, what: StoreOp) {
-        let engine = self.engine.clone();
-        let (key, ledger) = (&engine.rules.key, &engine.rules.ledger);
-        let work = async {
-            match what {
-                StoreOp::Lock(wait) => return Err(engine.store.lock(key, wait).await),
-                StoreOp::Extend(needed) => {
-                    let lock = engine.state().lock.as_ref().map(StoreLock::share);
-                    Ok(Event::Extended(match lock {
-                        Some(lock) => lock.extend(needed).await,
-                        None => false,
-                    }))
-                }
-                StoreOp::Load => Ok(Event::Loaded(engine.load(key).await)),
-                StoreOp::LoadAttempts => Ok(Event::Loaded(engine.load(ledger).await)),
-                StoreOp::Save { over, record, purpose } => {
-                    let record = engine.with_seed(record, purpose);
-                    Ok(Event::Saved(engine.store.compare_and_swap(key, over, record).await))
-                }
-                StoreOp::SaveAttempts { over, attempts } => {
-                    let generation = over.map_or_else(|| Generation::first(engine.chance.next()), Generation::next);
-                    let record = Record { attempts, ..Record::new(ledger, generation, RecordState::Nothing) };
-                    Ok(Event::Saved(engine.store.compare_and_swap(ledger, over, record).await))
-                }
-                StoreOp::Unlock => Ok(Event::Unlocked),
-            }
-        };
-        match engine.calling_back(".store(..)", work).await {
-            Ok(event) => self.answer(event),
-            Err(lock) => self.locked(lock),
-        }
-    }
-
-    /// A lock that is not wanted any more is left at once.
-    fn locked(mut self, lock: Result<StoreLock, StoreError>) {
-        self.answered = true;
-        let id = self.id;
-        let unwanted = self.engine.change(|state, at| match lock {
-            Err(error) => {
-                state.core.on(id, Event::Locked(Err(error)), at);
-                None
-            }
-            Ok(lock) if state.core.on(id, Event::Locked(Ok(())), at) => state.lock.replace(lock),
-            Ok(lock) => Some(lock),
-        });
-        drop(unwanted);
-    }
-
-    async fn unlock(self, lock: Option<StoreLock>) {
-        if let Some(lock) = lock
-            && let Err(error) = self.engine.calling_back(".store(..)", lock.release()).await
-        {
-            tracing::debug!(key = %self.engine.rules.key, %error, "keyway: the store's lock was not left; it ends by itself");
-        }
-        self.answer(Event::Unlocked);
-    }
-
-    async fn vendor(self, what: VendorOp) {
-        let engine = self.engine.clone();
-        let conversation =
-            if let VendorOp::SignIn(conversation) = &what { conversation.clone() } else { Default::default() };
-        let attempt = Attempt::new(engine.clone(), self.id, conversation);
-        let work = async {
-            match &what {
-                VendorOp::SignIn(_) => Event::Issued(what.clone(), engine.issuer.sign_in(&attempt).await),
-                VendorOp::Renew(token) => {
-                    Event::Issued(what.clone(), engine.issuer.renew(&attempt, &token.tokens).await)
-                }
-                VendorOp::Poll(device) => Event::Polled(engine.issuer.poll(&attempt, device).await),
-            }
-        };
-        let event = engine.calling_back(".issuer(..)", work).await;
-        self.answer(event);
-    }
-
-    async fn revoke(self, what: Revocation) {
-        let engine = self.engine.clone();
-        let outcome = engine.calling_back(".issuer(..)", engine.issuer.sign_out(&what.token.tokens)).await;
-        self.answer(Event::Revoked(outcome));
-    }
-
-    async fn person(self, Ask { question, policy }: Ask) {
-        let engine = self.engine.clone();
-        let about = question.about.clone();
-        let work = async {
-            match (about, &engine.responder) {
-                (About::Session(limit), _) if policy => engine.evict.pick(&limit).map(Answer::Session),
-                (_, None) => None,
-                (About::Captcha(captcha), Some(person)) => person.captcha(captcha).await.map(Answer::Captcha),
-                (About::Session(limit), Some(person)) => person.choose_session(limit).await.map(Answer::Session),
-                (About::AccessKey(key), Some(person)) => person.access_key(key).await.map(Answer::AccessKey),
-                (About::Device(device), Some(person)) => person.device_code(device).await.map(|()| Answer::DeviceCode),
-            }
-        };
-        let answer = engine.calling_back(".responder(..)", work).await;
-        self.answer(Event::Answered(answer));
-    }
-}
-
-impl Drop for Task {
-    fn drop(&mut self) {
-        if self.answered {
-            return;
-        }
-        let id = self.id;
-        if std::thread::panicking() {
-            self.engine.change(|state, at| state.core.on(id, Event::Panicked, at));
-        } else {
-            self.engine.lost(|state, at| _ = state.core.on(id, Event::Lost, at));
-        }
-    }
-}
-
-/// What is waited for by the clock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Time {
-    Deadline,
-    Due,
-}
-
-impl Time {
-    const BOTH: [Self; 2] = [Self::Deadline, Self::Due];
-}
-
-/// A task that keeps the time. It holds no session: when the last client is gone, it ends.
-struct TimerTask {
-    time: Time,
-    engine: Weak<Engine>,
-    signal: Arc<Notify>,
-    clock: Arc<dyn Clock>,
-    /// It has come to its end, and another one may have begun.
-    done: bool,
-}
-
-impl TimerTask {
-    fn of(engine: &Arc<Engine>, time: Time, runtime: &Handle) -> Self {
-        engine.state().runtime = Some(runtime.id());
-        let (signal, clock) = (engine.timers[time as usize].clone(), engine.clock.clone());
-        Self { time, engine: Arc::downgrade(engine), signal, clock, done: false }
-    }
-
-    /// How long nothing is to be done. `None`: for ever, or there is no session any more.
-    fn pause(&self) -> Option<Duration> {
-        let engine = self.engine.upgrade()?;
-        let now = engine.now().monotonic;
-        let mut state = engine.state();
-        let wakes = state.wakes(self.time);
-        state.armed[self.time as usize] = wakes;
-        wakes.map(|wakes| wakes.saturating_sub(now))
-    }
-}
-
-async fn keep_time(mut task: TimerTask) {
-    while let Some(pause) = task.pause() {
-        if pause.is_zero() {
-            let Some(engine) = task.engine.upgrade() else { return };
-            engine.change(|state, at| state.core.tick(false, at));
-            // What is due and cannot be done now is not asked for again and again.
-            tokio::task::yield_now().await;
-            continue;
-        }
-        if let First::Other(()) = first(task.signal.notified(), task.clock.sleep(pause)).await {
-            let Some(engine) = task.engine.upgrade() else { return };
-            engine.change(|state, at| state.core.tick(false, at));
-        }
-    }
-    task.done = true;
-}
-
-impl Drop for TimerTask {
-    fn drop(&mut self) {
-        if let Some(engine) = self.engine.upgrade().filter(|_| !self.done) {
-            engine.lost(|state, _| {
-                state.armed[self.time as usize] = None;
-                state.core.abandoned();
-            });
         }
     }
 }
@@ -636,67 +390,5 @@ impl Drop for Engine {
             let state = self.state();
             format!("{} {} {} {:?}", self.rules.key, self.rules.ledger, state.report, state.core.profile)
         });
-    }
-}
-
-impl Engine {
-    /// Into the numbers and into the log.
-    fn tell(&self, notes: Vec<Note>) {
-        let key = &self.rules.key;
-        for note in notes {
-            match note {
-                Note::Happened(what) => {
-                    self.telemetry.happened(&what);
-                    if let What::NotSaved { why } = what {
-                        tracing::warn!(%key, error = %why, "keyway: the store did not take the new token; it is kept in memory");
-                    }
-                }
-                Note::Wanted { run, reason } => {
-                    self.begin_span(run, reason);
-                    self.span().in_scope(|| tracing::debug!("keyway: a token is wanted"));
-                }
-                Note::Asked { renewal: true, reason, failure } => self.telemetry.renewed(reason, failure.as_ref()),
-                Note::Asked { renewal: false, reason, failure } => self.telemetry.signed_in(reason, failure.as_ref()),
-                Note::Ended { .. } => self.tell_end(&note),
-                Note::StoreFailed(error) => tracing::warn!(%key, %error, "keyway: the store failed"),
-                Note::LockLost => tracing::warn!(%key, "keyway: the store's lock was lost; looking again"),
-                Note::RefreshRefused => tracing::info!(%key, "keyway: the vendor refused the refresh token"),
-                Note::SavedLate(saved) => tracing::info!(%key, saved, "keyway: the store answers again"),
-                Note::StillUnsaved(error) => tracing::debug!(%key, %error, "keyway: the store still fails"),
-                Note::Uncounted(error) => {
-                    tracing::warn!(key = %self.rules.ledger, %error, "keyway: the store failed; sign-in attempts are counted in this process only");
-                }
-                Note::NotRevoked { kind, asked_for: true } => {
-                    if kind.is_some() {
-                        tracing::warn!(%key, ?kind, "keyway: the vendor was not told of the sign-out");
-                    }
-                }
-                Note::NotRevoked { .. } => {
-                    tracing::warn!(%key, "keyway: a token that came too late could not be revoked");
-                }
-            }
-        }
-    }
-
-    /// One event per run, with everything the decision was made from. A renewal that works is nobody's news.
-    fn tell_end(&self, note: &Note) {
-        let Note::Ended { run, sign_outs, reason, left, took, sent, outcome } = note else { return };
-        let span = self.span();
-        let _inside = span.enter();
-        let key = &self.rules.key;
-        self.telemetry.landed(*reason, outcome.as_ref().err(), *took);
-        let took_ms = took.as_millis() as u64;
-        let left_ms = left.map(|left| left.as_millis() as u64);
-        match outcome {
-            Ok(token) => {
-                let (generation, expiry) = (token.map(|(generation, _)| generation), token.map(|(_, expiry)| expiry));
-                let generation = generation.map(tracing::field::display);
-                tracing::debug!(%key, attempt = run, sign_outs, ?reason, left_ms, took_ms, sent, generation, ?expiry, "keyway: a token was obtained");
-            }
-            Err(error) => {
-                let (kind, wait) = (error.kind(), error.retry_after().map(tracing::field::debug));
-                tracing::warn!(%key, attempt = run, sign_outs, ?reason, left_ms, took_ms, sent, ?kind, wait, "keyway: {error}");
-            }
-        }
     }
 }

@@ -2,14 +2,15 @@
 //!
 //! | room | what is in it |
 //! |---|---|
-//! | `core`, `wishes`, `answers` | the pure core: its state and what users ask, the rules, what came of what was asked |
+//! | `core`, `asks`, `wishes`, `running`, `answers`, `vendor`, `people`, `ending` | the pure core: its state; what users ask; the rules, of what is owed and of the run under way; what came of what was asked, of the store, the vendor and people; how a run ends |
 //! | `run`, `operation`, `token`, `rules` | its plain data |
 //! | `plan`, `decide`, `rejection`, `budget`, `cooldown`, `windows` | the decisions it calls, pure as well |
-//! | `driver`, `gatekeeper` | performs operations; lets issuers ask before they send |
-//! | `session`, `lease`, `resume`, `attempt`, `profile`, `report`, `errors`, `telemetry` | what users and issuers see |
+//! | `driver`, `task`, `timer`, `log`, `gatekeeper` | performs operations, each as a task; keeps the time; tells what happened; lets issuers ask before they send |
+//! | `session`, `waiting`, `lease`, `resume`, `attempt`, `profile`, `report`, `errors`, `telemetry` | what users and issuers see |
 //! | `issuer`, `issued`, `capabilities`, `responder`, `evict`, `dialogue`, `tokens` | the port: what vendors and people are asked, and say |
 
 mod answers;
+mod asks;
 pub(crate) mod attempt;
 pub(crate) mod budget;
 pub(crate) mod capabilities;
@@ -20,16 +21,19 @@ mod core;
 pub(crate) mod decide;
 pub(crate) mod dialogue;
 mod driver;
+mod ending;
 mod errors;
 pub(crate) mod evict;
 mod gatekeeper;
 pub(crate) mod issued;
 pub(crate) mod issuer;
 mod lease;
+mod log;
 #[cfg(test)]
 #[allow(clippy::print_stderr, reason = "how much was explored is worth reading")]
 mod model;
 mod operation;
+mod people;
 mod per_core;
 pub(crate) mod plan;
 mod profile;
@@ -39,14 +43,19 @@ pub(crate) mod responder;
 mod resume;
 mod rules;
 mod run;
+mod running;
 #[allow(clippy::module_inception, reason = "the room is named after its public type, too")]
 mod session;
+mod task;
 #[cfg(feature = "metrics")]
 pub mod telemetry;
 #[cfg(not(feature = "metrics"))]
 mod telemetry;
+mod timer;
 mod token;
 pub(crate) mod tokens;
+mod vendor;
+mod waiting;
 pub(crate) mod windows;
 mod wishes;
 mod worked;

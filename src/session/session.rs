@@ -15,6 +15,7 @@ use super::{
     rules::{Patience, Rules},
     run::{Failure, Ticket},
     tokens::Expiry,
+    waiting::{GRACE, Waiting, until},
     windows::Windows,
 };
 use crate::{
@@ -71,9 +72,6 @@ const SIGN_INS: u32 = 2;
 
 /// How often a run may be lost before anything was waited for: then the runtime is ending.
 const LOST: u32 = 8;
-
-/// How long what runs elsewhere may be late before it counts as driven by nobody.
-const GRACE: Duration = Duration::from_secs(1);
 
 /// About how often the other clock is looked at, in milliseconds.
 const LOOK_AT_WALL: u64 = 1000;
@@ -234,7 +232,7 @@ impl Session {
         Handle::try_current().map_err(|_| Error::no_runtime())?;
         self.0.is_not_called_back()?;
         let id = self.0.change(|state, at| state.core.sign_out(tell, at));
-        self.until(|engine| engine.state().core.sign_out_ended(id)).await
+        until(&self.0, |engine| engine.state().core.sign_out_ended(id)).await
     }
 
     /// Waits until nothing is under way, and offers the store once more what it has not taken: for an orderly end of the
@@ -250,9 +248,9 @@ impl Session {
             return Ok(());
         }
         // What is under way comes to its end first.
-        self.until(|engine| engine.state().core.is_quiet().then_some(())).await;
+        until(&self.0, |engine| engine.state().core.is_quiet().then_some(())).await;
         self.0.change(|state, at| state.core.close(at));
-        self.until(|engine| engine.state().core.is_at_rest().then_some(())).await;
+        until(&self.0, |engine| engine.state().core.is_at_rest().then_some(())).await;
         if self.0.state().core.unsaved() { Err(Error::not_saved()) } else { Ok(()) }
     }
 
@@ -346,7 +344,7 @@ impl Session {
             let now = self.now();
             held.is_fresh(now).then_some(now.monotonic)?
         };
-        self.0.telemetry.lent(|| held.age(monotonic));
+        self.0.log.telemetry.lent(|| held.age(monotonic));
         Some(Lease::borrowed(current))
     }
 
@@ -357,7 +355,7 @@ impl Session {
         let now = self.now();
         self.0.wall_seen.store(now.monotonic.as_secs() << 10, Ordering::Relaxed);
         let held = current.as_ref().filter(|held| held.is_fresh(now))?;
-        self.0.telemetry.lent(|| held.age(now.monotonic));
+        self.0.log.telemetry.lent(|| held.age(now.monotonic));
         Some(Lease::borrowed(current))
     }
 
@@ -370,8 +368,8 @@ impl Session {
     async fn obtain(&self, needed: Duration) -> Result<Lease, Error> {
         let outcome = self.wait(needed).await;
         match &outcome {
-            Ok(lease) => self.0.telemetry.lent(|| lease.current().age(Now::monotonic(&*self.0.clock))),
-            Err(error) => self.0.telemetry.refused(error),
+            Ok(lease) => self.0.log.telemetry.lent(|| lease.current().age(Now::monotonic(&*self.0.clock))),
+            Err(error) => self.0.log.telemetry.refused(error),
         }
         outcome
     }
@@ -405,7 +403,7 @@ impl Session {
 
     /// Waits for what comes of a run; `None` where the caller has to decide anew.
     async fn outcome(&self, ticket: Ticket) -> Option<Result<Lease, Error>> {
-        let _told = self.0.telemetry.waiting();
+        let _told = self.0.log.telemetry.waiting();
         loop {
             let mut changed = pin!(self.0.changed.notified());
             // Enrolled before looking, so that a change in between is heard of.
@@ -442,33 +440,6 @@ impl Session {
         }
     }
 
-    /// Waits until the core has come to something.
-    async fn until<T>(&self, answer: impl Fn(&Engine) -> Option<T>) -> T {
-        loop {
-            let mut changed = pin!(self.0.changed.notified());
-            changed.as_mut().enable();
-            if let Some(answer) = answer(&self.0) {
-                return answer;
-            }
-            // What is out ends by its deadline, wherever it runs. Where it runs here it is late, and not lost.
-            let now = self.now().monotonic;
-            let (wake, lost) = {
-                let state = self.0.state();
-                (state.core.wakes_at(), self.0.runs_elsewhere(&state))
-            };
-            match wake.map(|at| at.saturating_add(GRACE).saturating_sub(now)) {
-                Some(pause) if pause.is_zero() => {
-                    self.0.change(|state, at| state.core.tick(lost, at));
-                    tokio::task::yield_now().await;
-                }
-                Some(pause) => {
-                    first(changed, self.0.clock.sleep(pause)).await;
-                }
-                None => changed.await,
-            }
-        }
-    }
-
     /// As a caller sees it, with the way to go on.
     fn error(&self, failure: Failure) -> Error {
         let Failure { error, question } = failure;
@@ -496,22 +467,6 @@ fn too_short(needed: Duration, left: Duration, life: Duration) -> Error {
     }
     let what = format!("a token that lives {needed} s was asked for, and this session has {left} s left");
     Error::config(what).advice("it is not renewed before its end: sign_out() and sign_in() make a new one")
-}
-
-/// A caller that waits for a token, for as long as this lives.
-struct Waiting<'a>(&'a Arc<Engine>);
-
-impl<'a> Waiting<'a> {
-    fn of(engine: &'a Arc<Engine>) -> Self {
-        engine.state().core.joins();
-        Self(engine)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.state().core.leaves();
-    }
 }
 
 impl fmt::Debug for Session {

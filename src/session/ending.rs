@@ -1,0 +1,138 @@
+//! How a run ends, and what is learnt from it.
+
+use super::{
+    core::{Core, Wish},
+    operation::Note,
+    report::What,
+    run::{Failure, Outcome, Run, Word},
+    token::Moment,
+};
+use crate::{Error, ErrorKind, clock::Now, store::Fingerprint};
+use std::time::Duration;
+
+/// How often a run begins anew because the store's lock was lost before anything was sent.
+const ROUNDS: u32 = 3;
+
+impl Core {
+    pub(super) fn fail_or_begin_anew(&mut self, error: Error, at: Moment) {
+        if let Some(run) = self.run.as_mut().filter(|run| run.lost_lock && !run.sent && run.rounds + 1 < ROUNDS) {
+            run.rounds += 1;
+            run.begins_anew();
+            self.seen = None;
+            return self.notes.push(Note::LockLost);
+        }
+        self.fail(error, at);
+    }
+
+    pub(super) fn fail(&mut self, error: Error, at: Moment) -> Wish {
+        self.end(Err(Failure::from(error)), at)
+    }
+
+    pub(super) fn end(&mut self, outcome: Result<(), Failure>, at: Moment) -> Wish {
+        let Some(mut run) = self.run.take() else { return Wish::Moved };
+        self.give_back_granted(&mut run, at);
+        self.give_up_person();
+        let outcome = match outcome {
+            Ok(()) => {
+                let memory = &mut self.memory;
+                (memory.skip_refresh, memory.renewal_failed, memory.presented) = (false, false, None);
+                memory.cooldown.succeeded();
+                memory.open = None;
+                Outcome::Served
+            }
+            Err(failure) => Outcome::Failed(self.failed(&run, failure, at)),
+        };
+        let told = match &outcome {
+            Outcome::Failed(failure) => Err(failure.error.clone()),
+            _ => Ok(self.current.as_ref().map(|token| (token.generation, token.expiry()))),
+        };
+        self.notes.push(Note::ended(&run, self.sign_outs, told, at.now));
+        self.ended = Some((run.id, outcome));
+        Wish::Moved
+    }
+
+    /// Lets the failure cool down, and has it say until when.
+    pub(super) fn failed(&mut self, run: &Run, failure: Failure, at: Moment) -> Failure {
+        let Failure { error, question } = failure;
+        let memory = &mut self.memory;
+        // What was refused may be the choice that a person or a policy has made: the credential had been taken before.
+        let choice = error.kind() == ErrorKind::Validation && run.conversation.end_session().is_some();
+        // A refusal that was remembered presents nothing and changes nothing.
+        let refusal = matches!(error.kind(), ErrorKind::InvalidCredentials | ErrorKind::Validation);
+        let refused = refusal && !error.is_local() && !choice;
+        let presented = memory.presented.take_if(|_| refused);
+        let unnamed = refused && presented.is_none();
+        if let Some((mark, _)) = &presented {
+            memory.refused = Some((*mark, error.clone()));
+        }
+        memory.renewal_failed = !run.signs_in;
+        // An issuer that does not say what it presents presents the same thing again, as far as anybody knows.
+        let given = (self.rules.given || unnamed) && !choice;
+        memory.cooldown.failed(&error, at.now, at.share(), given);
+        self.notes.push(Note::Happened(What::Failed {
+            reason: run.reason,
+            kind: error.kind(),
+            took: at.now.monotonic.saturating_sub(run.started.monotonic),
+        }));
+        let wait = memory.cooldown.failure(at.now).map(|(_, wait)| wait);
+        let fingerprint = presented.map(|(_, fingerprint)| fingerprint);
+        let fingerprint = fingerprint.filter(|_| error.kind() == ErrorKind::InvalidCredentials);
+        self.word = self.word_about(&error, wait.flatten(), fingerprint, at.now);
+        let error = match wait {
+            Some(Some(wait)) if error.is_temporary() => error.with_retry_after(Some(wait)),
+            _ => error,
+        };
+        Failure { error, question }
+    }
+
+    /// What other processes that share the store shall know of it.
+    fn word_about(
+        &self,
+        error: &Error,
+        wait: Option<Duration>,
+        refused: Option<Fingerprint>,
+        now: Now,
+    ) -> Option<Word> {
+        let concerns_all = match error.kind() {
+            ErrorKind::Throttled | ErrorKind::Outage => !error.is_local() && wait.is_some(),
+            ErrorKind::InvalidCredentials => refused.is_some(),
+            _ => false,
+        };
+        (self.rules.shared && concerns_all).then(|| Word {
+            error: error.clone(),
+            until: wait.map(|wait| now.wall + wait),
+            failures: self.memory.cooldown.failures(),
+            refused,
+            tries: 0,
+        })
+    }
+
+    /// Its task is gone without an outcome: those who wait start another one.
+    pub(super) fn lose_run(&mut self, at: Moment) {
+        let Some(mut run) = self.run.take() else { return };
+        self.give_back_granted(&mut run, at);
+        self.pending.iter_mut().for_each(|pending| (pending.run, pending.again_at) = (None, None));
+        self.give_up_person();
+        // Nobody has heard what came of the answer.
+        self.memory.answered.retain(|id| Some(*id) != run.answers);
+        self.ended = Some((run.id, Outcome::Lost));
+    }
+
+    pub(super) fn panicked(&mut self, at: Moment) {
+        let (surface, credential) = (self.rules.capabilities.surface, self.rules.capabilities.credential);
+        self.seen = None;
+        self.fail(Error::panicked(surface, credential), at);
+    }
+
+    /// It has looked, and there is nothing: the failure goes on cooling down.
+    pub(super) fn end_look(&mut self, at: Moment) -> Wish {
+        let failure = self.cooling_failure(at.now);
+        let Some(run) = self.run.take() else { return Wish::Moved };
+        let outcome = Err(failure.error.clone());
+        if !run.only_looks {
+            self.notes.push(Note::ended(&run, self.sign_outs, outcome, at.now));
+        }
+        self.ended = Some((run.id, Outcome::Failed(failure)));
+        Wish::Moved
+    }
+}

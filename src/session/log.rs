@@ -1,0 +1,90 @@
+//! What is told of a session: one event per run, and the numbers.
+
+use super::telemetry::Telemetry;
+use super::{decide::Reason, operation::Note, report::What, rules::Rules};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Tells the log and the numbers what has happened.
+pub(super) struct Log {
+    pub(super) telemetry: Telemetry,
+    rules: Arc<Rules>,
+    /// What the log shows of the run that began last.
+    span: Mutex<tracing::Span>,
+}
+
+impl Log {
+    pub(super) fn new(rules: Arc<Rules>) -> Self {
+        Self { telemetry: Telemetry::new(rules.capabilities.surface), rules, span: Mutex::new(tracing::Span::none()) }
+    }
+
+    /// Whatever the caller is in, a run is in none of it: it outlives its caller.
+    fn begin_span(&self, run: u64, reason: Reason) {
+        let span = tracing::debug_span!(parent: None, "keyway.renewal", key = %self.rules.key, attempt = run, ?reason);
+        let before = std::mem::replace(&mut *self.span.lock().unwrap_or_else(PoisonError::into_inner), span);
+        drop(before);
+    }
+
+    pub(super) fn span(&self) -> tracing::Span {
+        self.span.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Into the numbers and into the log.
+    pub(super) fn tell(&self, notes: Vec<Note>) {
+        let key = &self.rules.key;
+        for note in notes {
+            match note {
+                Note::Happened(what) => {
+                    self.telemetry.happened(&what);
+                    if let What::NotSaved { why } = what {
+                        tracing::warn!(%key, error = %why, "keyway: the store did not take the new token; it is kept in memory");
+                    }
+                }
+                Note::Wanted { run, reason } => {
+                    self.begin_span(run, reason);
+                    self.span().in_scope(|| tracing::debug!("keyway: a token is wanted"));
+                }
+                Note::Asked { renewal: true, reason, failure } => self.telemetry.renewed(reason, failure.as_ref()),
+                Note::Asked { renewal: false, reason, failure } => self.telemetry.signed_in(reason, failure.as_ref()),
+                Note::Ended { .. } => self.tell_end(&note),
+                Note::StoreFailed(error) => tracing::warn!(%key, %error, "keyway: the store failed"),
+                Note::LockLost => tracing::warn!(%key, "keyway: the store's lock was lost; looking again"),
+                Note::RefreshRefused => tracing::info!(%key, "keyway: the vendor refused the refresh token"),
+                Note::SavedLate(saved) => tracing::info!(%key, saved, "keyway: the store answers again"),
+                Note::StillUnsaved(error) => tracing::debug!(%key, %error, "keyway: the store still fails"),
+                Note::Uncounted(error) => {
+                    tracing::warn!(key = %self.rules.ledger, %error, "keyway: the store failed; sign-in attempts are counted in this process only");
+                }
+                Note::NotRevoked { kind, asked_for: true } => {
+                    if kind.is_some() {
+                        tracing::warn!(%key, ?kind, "keyway: the vendor was not told of the sign-out");
+                    }
+                }
+                Note::NotRevoked { .. } => {
+                    tracing::warn!(%key, "keyway: a token that came too late could not be revoked");
+                }
+            }
+        }
+    }
+
+    /// One event per run, with everything the decision was made from. A renewal that works is nobody's news.
+    fn tell_end(&self, note: &Note) {
+        let Note::Ended { run, sign_outs, reason, left, took, sent, outcome } = note else { return };
+        let span = self.span();
+        let _inside = span.enter();
+        let key = &self.rules.key;
+        self.telemetry.landed(*reason, outcome.as_ref().err(), *took);
+        let took_ms = took.as_millis() as u64;
+        let left_ms = left.map(|left| left.as_millis() as u64);
+        match outcome {
+            Ok(token) => {
+                let (generation, expiry) = (token.map(|(generation, _)| generation), token.map(|(_, expiry)| expiry));
+                let generation = generation.map(tracing::field::display);
+                tracing::debug!(%key, attempt = run, sign_outs, ?reason, left_ms, took_ms, sent, generation, ?expiry, "keyway: a token was obtained");
+            }
+            Err(error) => {
+                let (kind, wait) = (error.kind(), error.retry_after().map(tracing::field::debug));
+                tracing::warn!(%key, attempt = run, sign_outs, ?reason, left_ms, took_ms, sent, ?kind, wait, "keyway: {error}");
+            }
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! People: what they are asked, what comes of their answers, and how long somebody waits for them.
+
+use super::{
+    core::{Core, Wish},
+    dialogue::{About, Answer, Question, Why},
+    issued::Polled,
+    operation::{Event, Note, VendorOp},
+    report::What,
+    run::{Failure, Stage},
+    token::Moment,
+};
+use crate::{Error, clock::Now};
+use std::time::Duration;
+
+/// How many captchas, or access keys, one sign-in asks for before it gives up.
+const MOST_ANSWERS: u32 = 3;
+
+/// What a vendor that is asked too often adds to the interval, for good (RFC 8628, 3.5).
+const SLOWER: Duration = Duration::from_secs(5);
+/// However often the network fails, the vendor is asked at least this often.
+const SLOWEST: Duration = Duration::from_secs(60);
+
+impl Core {
+    /// The vendor wants something that only a person or a policy can give.
+    pub(super) fn asked(&mut self, question: Question, error: Error, at: Moment) {
+        let (evicts, attended) = (self.rules.evicts && !self.memory.lost_evicted, self.rules.attended);
+        let Some(run) = &mut self.run else { return };
+        let chosen = run.conversation.end_session().is_some();
+        run.conversation.asked(&question);
+        let policy = matches!(question.about, About::Session(_)) && self.rules.evicts;
+        self.notes.push(Note::Happened(What::Asked { question: question.name(), kind: question.kind(), policy }));
+        let open = match &question.about {
+            About::Captcha(_) if run.conversation.captchas > MOST_ANSWERS => Some(Why::TooOften),
+            About::AccessKey(_) if run.conversation.access_keys > MOST_ANSWERS => Some(Why::TooOften),
+            // One session at most ends per sign-in, and two fleets must not end each other's for ever.
+            About::Session(_) if chosen => Some(Why::Unattended),
+            About::Session(_) if evicts => None,
+            _ if !attended => Some(Why::Unattended),
+            _ => None,
+        };
+        if let Some(why) = open {
+            return self.stays_open(question, error, why, at);
+        }
+        let policy = matches!(question.about, About::Session(_)) && evicts;
+        run.stage = match &question.about {
+            About::Device(_) => Stage::shows(question, at.now),
+            _ => Stage::Asking { question, error, policy },
+        };
+    }
+
+    pub(super) fn person_answered(&mut self, policy: bool, event: Event, at: Moment) {
+        let Some(run) = &mut self.run else { return };
+        let (question, error) = match &run.stage {
+            Stage::Asking { question, error, .. } => (question.clone(), error.clone()),
+            // It is shown: the vendor is asked meanwhile.
+            Stage::Polling { question, .. } => match event {
+                Event::Answered(None) => {
+                    let (question, error) = (question.clone(), Error::question(&question.about));
+                    self.give_up_vendor();
+                    return self.stays_open(question, error, Why::Declined, at);
+                }
+                Event::Panicked => return self.panicked(at),
+                _ => return,
+            },
+            Stage::Working => return,
+        };
+        let why = match event {
+            Event::Answered(Some(answer)) => return self.answered(question, error, answer, policy, at),
+            Event::Answered(None) if policy => Why::NoneFits,
+            Event::Answered(None) => Why::Declined,
+            Event::Panicked => return self.panicked(at),
+            _ => Why::TooLate,
+        };
+        self.stays_open(question, error, why, at);
+    }
+
+    pub(super) fn answered(&mut self, question: Question, error: Error, answer: Answer, policy: bool, at: Moment) {
+        // An attempt, and a session, would be spent for nobody.
+        if self.waiting == 0 && !policy {
+            return self.stays_open(question, error, Why::Nobody, at);
+        }
+        let Some(run) = &mut self.run else { return };
+        match run.conversation.clone().answered(&question, answer) {
+            Ok(conversation) => {
+                run.conversation = conversation;
+                run.begins_anew();
+                self.seen = None;
+            }
+            Err(error) => drop(self.fail(error, at)),
+        }
+    }
+
+    /// The sign-in stops here, and can be gone on with.
+    fn stays_open(&mut self, question: Question, error: Error, why: Why, at: Moment) {
+        let error = why.word(error).asking(&question.about).advice(question.advice());
+        let Some(id) = self.keep_open(question) else { return };
+        self.end(Err(Failure { error, question: Some(id) }), at);
+    }
+
+    /// Whoever comes can answer it; this is its number.
+    fn keep_open(&mut self, question: Question) -> Option<u64> {
+        let conversation = self.run.as_ref()?.conversation.clone();
+        self.memory.questions += 1;
+        self.memory.open = Some((self.memory.questions, question, conversation));
+        Some(self.memory.questions)
+    }
+
+    pub(super) fn polled(&mut self, outcome: Result<Polled, Error>, at: Moment) {
+        let Some(run) = &mut self.run else { return };
+        let Stage::Polling { interval, next, question, .. } = &mut run.stage else { return };
+        let reason = run.reason;
+        match outcome {
+            Ok(Polled::Issued(issued)) => {
+                self.notes.push(Note::Asked { renewal: false, reason, failure: None });
+                run.conversation.granted = Some((issued, at.dice));
+                run.begins_anew();
+                self.seen = None;
+                return self.give_up_person();
+            }
+            Ok(Polled::Pending) => {}
+            Ok(Polled::SlowDown) => *interval = interval.saturating_add(SLOWER),
+            Err(error) if error.is_temporary() && !error.is_local() => *interval = slower(*interval, &error),
+            Err(error) => {
+                self.notes.push(Note::Asked { renewal: false, reason, failure: Some(error.clone()) });
+                // That code is of no use any more.
+                self.memory.open = None;
+                self.give_up_person();
+                return drop(self.fail(error, at));
+            }
+        }
+        let left = question.ends().unwrap_or(Duration::MAX).saturating_sub(at.now.monotonic);
+        *next = at.now.monotonic.saturating_add((*interval).min(left));
+    }
+
+    fn give_up_vendor(&mut self) {
+        if let Some(out) = self.vendor.take_if(|out| matches!(out.what, VendorOp::Poll(_))) {
+            self.aborts.push(out.id);
+        }
+    }
+
+    /// Asks at the vendor's pace until the person has decided, the code has ended, or nobody waits any more.
+    pub(super) fn wish_to_poll(&mut self, now: Now) -> Option<Wish> {
+        let run = self.run.as_ref()?;
+        let Stage::Polling { question, next, .. } = &run.stage else { return None };
+        let ended = question.ends().is_some_and(|ends| ends <= now.monotonic);
+        let at = Moment { now, dice: 0 };
+        if ended {
+            return Some(self.fail(Error::device_code_ended(), at));
+        }
+        if now.monotonic < *next {
+            return None;
+        }
+        if self.waiting == 0 {
+            return Some(self.nobody_waits(at));
+        }
+        let About::Device(device) = &question.about else { return None };
+        Some(Wish::Vendor(VendorOp::Poll(device.clone())))
+    }
+
+    /// Nothing is lost by stopping: the question can be answered again.
+    fn nobody_waits(&mut self, at: Moment) -> Wish {
+        let answers = self.run.as_ref().and_then(|run| run.answers);
+        self.memory.answered.retain(|id| Some(*id) != answers);
+        if let Some(Stage::Polling { question, .. }) = self.run.as_ref().map(|run| &run.stage) {
+            let question = question.clone();
+            self.keep_open(question);
+        }
+        self.fail(Error::nobody_waits(), at)
+    }
+
+    /// A device code that everybody has stopped waiting for, and that the vendor still takes.
+    pub(super) fn code_still_good(&self, now: Now) -> Option<Question> {
+        let (_, question, _) = self.memory.open.as_ref()?;
+        let good = question.ends().is_some_and(|ends| ends > now.monotonic);
+        (good && matches!(question.about, About::Device(_))).then(|| question.clone())
+    }
+
+    /// The same code, instead of another one.
+    pub(super) fn show_again(&mut self, question: Question, at: Moment) -> Option<Wish> {
+        let run = self.run.as_mut()?;
+        if self.rules.attended {
+            run.stage = Stage::shows(question, at.now);
+        } else {
+            let error = Error::question(&question.about);
+            self.stays_open(question, error, Why::Unattended, at);
+        }
+        Some(Wish::Moved)
+    }
+}
+
+/// A lost answer doubles the interval (RFC 8628, 3.5), and a vendor that says how long to wait is believed.
+fn slower(interval: Duration, error: &Error) -> Duration {
+    interval.saturating_mul(2).min(SLOWEST.max(interval)).max(error.retry_after().unwrap_or_default())
+}
