@@ -306,6 +306,12 @@ impl Error {
         self.with(|inner| inner.outcome_unknown = true)
     }
 
+    /// Nothing was asked for that the vendor could have acted on.
+    #[cfg(feature = "oauth2")]
+    pub(crate) fn with_known_outcome(self) -> Self {
+        self.with(|inner| inner.outcome_unknown = false)
+    }
+
     pub(crate) fn is_outcome_unknown(&self) -> bool {
         self.0.outcome_unknown
     }

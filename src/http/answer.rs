@@ -33,6 +33,8 @@ const FIELDS: usize = 64;
 const MESSAGES: usize = 16;
 const LONGEST_TEXT: usize = 512;
 const LONGEST_CODE: usize = 128;
+/// A vendor's sentence that is shown in the line of an error.
+const LONGEST_QUOTE: usize = 160;
 const LET_THROUGH: &str =
     "have it let these calls through: firewalls and gateways know callers by address, User-Agent and rate";
 /// An answer that was kept on its way for longer is not believed to have been.
@@ -222,6 +224,15 @@ impl<'a> Verdict<'a> {
     /// The vendor's member of this name, if it is a string.
     pub(crate) fn text(&self, member: &str) -> Option<&str> {
         self.body.as_ref()?.get(member)?.as_str()
+    }
+
+    /// What the vendor says in this member, in quotes, if it is a short line of plain words and repeats no secret.
+    #[cfg_attr(not(feature = "oauth2"), allow(dead_code, reason = "the other surfaces have words of their own"))]
+    pub(crate) fn quoted(&self, member: &str) -> Option<String> {
+        let said = self.text(member)?.trim();
+        let is_plain = said.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\');
+        let is_told = self.answer.carried.is_told_by(said) || self.answer.carried.masked(said.to_owned()) != said;
+        (!said.is_empty() && said.len() <= LONGEST_QUOTE && is_plain && !is_told).then(|| format!("\"{said}\""))
     }
 
     /// Whether these words stand in the body, in small letters or capitals.

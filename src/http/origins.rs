@@ -28,7 +28,7 @@ impl Origins {
 }
 
 /// Scheme, host and port; `own` is https or http.
-fn is_same_origin(own: &Url, url: &Url) -> bool {
+pub(crate) fn is_same_origin(own: &Url, url: &Url) -> bool {
     own.scheme() == url.scheme()
         && own.host_str() == url.host_str()
         && own.port_or_known_default() == url.port_or_known_default()

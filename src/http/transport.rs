@@ -46,6 +46,8 @@ pub(crate) struct AuthCall {
     facts: &'static Facts,
     method: Method,
     path: String,
+    /// Where it goes, if that is not below the platform's root.
+    address: Option<Url>,
     headers: HeaderMap,
     body: Option<Bytes>,
     carried: Carried,
@@ -74,7 +76,7 @@ impl AuthClient {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
         }
         let path = self.paths.of(facts).to_owned();
-        Ok(AuthCall { facts, method, path, headers, body: None, carried: Carried::default() })
+        Ok(AuthCall { facts, method, path, address: None, headers, body: None, carried: Carried::default() })
     }
 
     /// A call that spends nothing.
@@ -114,8 +116,11 @@ impl AuthClient {
     fn exchange<'a>(&'a self, call: &'a AuthCall) -> BoxFuture<'a, Result<Reply, Failed>> {
         Box::pin(async move {
             let failed = |error: Error, never_left| Failed { error: error.at(call.facts.operation), never_left };
-            let url = format!("{}{}", self.root.as_str().trim_end_matches('/'), call.path);
-            let url = Url::parse(&url).map_err(|_| failed(Error::config("the call's address cannot be read"), true))?;
+            let url = match &call.address {
+                Some(address) => Ok(address.clone()),
+                None => Url::parse(&format!("{}{}", self.root.as_str().trim_end_matches('/'), call.path)),
+            };
+            let url = url.map_err(|_| failed(Error::config("the call's address cannot be read"), true))?;
             let mut request = self.client.request(call.method.clone(), url).timeout(self.timeout);
             request = request.headers(self.constant.clone()).headers(call.headers.clone());
             if let Some(body) = &call.body {
@@ -148,6 +153,12 @@ impl AuthCall {
         Ok(self)
     }
 
+    /// Goes to this address, which is one of the provider's own: who builds the call has checked it.
+    #[cfg_attr(not(feature = "oauth2"), allow(dead_code, reason = "the other surfaces have one platform each"))]
+    pub(crate) fn to(self, address: Url) -> Self {
+        Self { address: Some(address), ..self }
+    }
+
     /// Uses another method than the document's, where the live service is known to.
     pub(crate) fn method(self, method: Method) -> Self {
         Self { method, ..self }
@@ -173,8 +184,27 @@ impl AuthCall {
     }
 
     fn carry(&mut self, fields: &[(&str, &str)]) {
-        const KNOWN: [&str; 9] =
-            ["grant_type", "username", "scope", "module", "client_id", "login", "user", "email", "accountName"];
+        const KNOWN: [&str; 19] = [
+            "accountName",
+            "audience",
+            "client_assertion_type",
+            "client_id",
+            "code_challenge_method",
+            "email",
+            "grant_type",
+            "login",
+            "module",
+            "redirect_uri",
+            "requested_token_type",
+            "resource",
+            "response_type",
+            "scope",
+            "subject_token_type",
+            "token_type_hint",
+            "actor_token_type",
+            "user",
+            "username",
+        ];
         let secrets = fields.iter().filter(|(name, _)| !KNOWN.contains(name));
         secrets.for_each(|(_, value)| self.carried.add(&Secret::from(*value)));
     }
@@ -310,6 +340,12 @@ impl Reply {
         }
         self.drift.answered(self.facts, &self.answer);
         Ok(self)
+    }
+
+    /// A header of the answer, if it is text.
+    #[cfg_attr(not(feature = "oauth2"), allow(dead_code, reason = "what others say of an answer stands in its body"))]
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.answer.headers.get(name)?.to_str().ok()
     }
 
     /// The body as plain JSON, for the profile.

@@ -2,10 +2,9 @@
 
 use super::{
     budget::Counted,
-    core::{Core, LOOK, PermitStage, SAVES, TOMBSTONES},
+    core::{Core, LOOK, PermitStage, SAVES, Seen, TOMBSTONES},
     operation::{Event, Note, Out, Purpose, StoreOp, VendorOp},
     run::{Run, Stage},
-    seen::Seen,
     token::{Moment, Token},
     wishes::failed,
 };

@@ -79,18 +79,21 @@ impl Attempt {
 
     /// The secret of a credential, asked anew from its source. One that the vendor has refused is not tried again.
     pub(crate) async fn credential(&self, credential: &Credential) -> Result<Secret, Error> {
+        let secret = self.secret_of(credential).await?;
+        self.present(&secret)?;
+        Ok(secret)
+    }
+
+    /// The same for a secret that is presented beside the one that a refusal is about.
+    pub(crate) async fn secret_of(&self, credential: &Credential) -> Result<Secret, Error> {
         let Patience { person: wait, renewal, .. } = *self.engine.timeouts();
         self.extend(wait.saturating_add(renewal));
         let secret = first(self.engine.ask(credential), self.engine.clock().sleep(wait)).await;
         self.extend(renewal);
-        let secret = match secret {
-            First::One(secret) => secret?,
-            First::Other(()) => {
-                return Err(Error::new(ErrorKind::Timeout, "the credential source did not answer in time"));
-            }
-        };
-        self.present(&secret)?;
-        Ok(secret)
+        match secret {
+            First::One(secret) => secret,
+            First::Other(()) => Err(Error::new(ErrorKind::Timeout, "the credential source did not answer in time")),
+        }
     }
 
     fn extend(&self, wait: Duration) {

@@ -3,13 +3,12 @@
 #[cfg(test)]
 use super::rules::Broken;
 use super::{
-    core::{Core, KEEP, LOOK, LOOKS, SAVES, SHORTEST, Wish},
+    core::{Core, KEEP, LOOK, LOOKS, Revocation, SAVES, SHORTEST, Seen, Wish},
     decide::Reason,
     operation::{Note, Operation, Purpose, StoreOp, VendorOp},
     plan::{Conflict, Freshness, Plan, Snapshot, Source, Stored, Unsaved, is_one_too_many, plan, resolve},
     report::What,
-    run::{Revocation, Word},
-    seen::Seen,
+    run::Word,
     token::{Moment, Token},
 };
 use crate::{

@@ -8,7 +8,6 @@ use super::{
     evict::Evict,
     issuer::DynIssuer,
     lease::Lease,
-    outside::Outside,
     profile::{Profile, SignOut},
     report::Report,
     responder::DynResponder,
@@ -107,8 +106,7 @@ impl Session {
             #[cfg(test)]
             broken: None,
         };
-        let outside = Outside { rules: Arc::new(rules), store, issuer, responder, evict, chance };
-        Self(Arc::new(Engine::new(outside, clock, constant)))
+        Self(Arc::new(Engine::new(Arc::new(rules), issuer, (store, clock, responder), evict, constant, chance)))
     }
 
     /// A token that can be used now. Signs in or renews if it must.

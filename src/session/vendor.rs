@@ -3,14 +3,13 @@
 #[cfg(test)]
 use super::rules::Broken;
 use super::{
-    core::{Core, Wish},
+    core::{Core, Revocation, Seen, Wish},
     decide::Reason,
     dialogue::Question,
     issued::{Issued, Polled},
     operation::{Event, Note, Out, VendorOp},
     profile::SignOut,
-    run::{Pending, Revocation, Run},
-    seen::Seen,
+    run::{Pending, Run},
     token::{Birth, Moment, Origin, Token},
     tokens::Tokens,
 };

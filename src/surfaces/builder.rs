@@ -242,6 +242,13 @@ impl Checked {
         self
     }
 
+    /// One more thing that tells this session from others.
+    #[cfg(feature = "oauth2")]
+    pub(crate) fn with_part(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.more.push((name, value.into()));
+        self
+    }
+
     pub(crate) fn with_account(mut self, account: Option<&str>) -> Self {
         self.more.extend(account.map(|account| ("account", account.to_owned())));
         self

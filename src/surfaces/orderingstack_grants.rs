@@ -1,26 +1,21 @@
 //! OrderingStack's token service: one address, and a way in for users with and without an account, services, modules, and
 //! for whoever has a refresh token already.
 
-use super::{Capabilities, Issued, Issuer, Placement, Polled, Prose, Renewal};
+use super::{
+    Capabilities, Issued, Issuer, Placement, Polled, Prose, Renewal,
+    token_endpoint::{self, DEVICE_GRANT, polled, renewal_refused, seed_refused},
+};
 use crate::{
     Error, ErrorKind, Secret,
     clock::Now,
     credential::Credential,
     http::{
-        answer::is_bad_day,
         client_id::ClientId,
         transport::{AuthCall, AuthClient, Reply},
     },
-    line::clean,
     question::DeviceCode,
-    session::{
-        Attempt, Profile,
-        tokens::{Life, Tokens, Told, jwt_expiry, present},
-    },
+    session::{Attempt, tokens::Tokens},
 };
-use serde::Deserialize;
-use serde_json::Value;
-use std::time::Duration;
 
 pub(super) const UNKNOWN_TENANT: &str = "the vendor does not know this client's tenant";
 
@@ -30,12 +25,9 @@ pub(super) const CLIENT_CREDENTIALS: &str = ".client_credentials()";
 pub(super) const DEVICE: &str = ".device(..)";
 pub(super) const REFRESH_TOKEN: &str = ".refresh_token(..)";
 
-const DEVICE_GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
 /// What the vendor's own clients ask for, for a user and for a module.
 const USER_SCOPE: &str = "read";
 const MODULE_SCOPE: &str = "pos role.MENU";
-/// How long a device code is polled for where its life is not told. The vendor says by itself when it has ended.
-const DEVICE_LIFE: Duration = Duration::from_secs(10 * 60);
 
 /// How the credential of this builder method behaves.
 pub(super) fn capabilities(method: &'static str) -> Capabilities {
@@ -113,33 +105,8 @@ pub(super) struct TokenService {
     pub(super) capabilities: Capabilities,
 }
 
-/// No more of the answer than a session needs. What may be of any type is read as any JSON.
-#[derive(Deserialize)]
-struct TokenAnswer {
-    access_token: Secret,
-    #[serde(default)]
-    refresh_token: Value,
-    #[serde(default)]
-    expires_in: Value,
-}
-
 /// What an answer says about whom the token stands for.
 const ABOUT: [&str; 5] = ["UUID", "TENANT", "TRUST", "MFA", "scope"];
-
-#[derive(Deserialize)]
-struct DeviceAnswer {
-    device_code: Secret,
-    #[serde(default)]
-    user_code: String,
-    #[serde(default)]
-    verification_uri: String,
-    #[serde(default)]
-    verification_uri_complete: Option<String>,
-    #[serde(default)]
-    interval: Value,
-    #[serde(default)]
-    expires_in: Value,
-}
 
 impl TokenService {
     async fn begin(&self, attempt: &Attempt) -> Result<Issued, Error> {
@@ -178,22 +145,13 @@ impl TokenService {
         if let Some(access) = &self.access {
             return Ok(Issued::given(access, seed, None, attempt.now()));
         }
-        let issued = self.exchanged(attempt, seed).await.map_err(|error| match refuses_the_token(&error) {
-            true => error
-                .with_kind(ErrorKind::InvalidCredentials)
-                .message("the vendor refused the refresh token: it has ended or was used before")
-                .advice("give .refresh_token(..) a new one; this one is not tried again until sign_in() is called"),
-            false => error,
-        })?;
+        let issued = self.exchanged(attempt, seed).await.map_err(seed_refused)?;
         Ok(Issued { tokens: issued.tokens.keeping(Some(seed)), ..issued })
     }
 
     async fn continue_with(&self, attempt: &Attempt, tokens: &Tokens) -> Result<Issued, Error> {
         let refresh = tokens.refresh_to_spend()?;
-        self.exchanged(attempt, refresh).await.map_err(|error| match refuses_the_token(&error) {
-            true => error.with_kind(ErrorKind::SignInRequired),
-            false => error,
-        })
+        self.exchanged(attempt, refresh).await.map_err(renewal_refused)
     }
 
     async fn exchanged(&self, attempt: &Attempt, refresh: &Secret) -> Result<Issued, Error> {
@@ -228,14 +186,7 @@ impl TokenService {
 
 /// The session that an answer of the token service holds; it arrived at `now`.
 pub(crate) fn issued(reply: &Reply, now: Now) -> Result<Issued, Error> {
-    let answer: TokenAnswer = reply.json()?;
-    let date = reply.date();
-    let access = reply.token(answer.access_token)?;
-    let told = Told::seconds(&answer.expires_in).or(|| jwt_expiry(&access));
-    let life = Life::ingest(told, None, now, date);
-    let refresh = present(answer.refresh_token.as_str().map(Secret::from));
-    let profile = Some(Profile::of(&reply.value(), &ABOUT));
-    Ok(Issued { tokens: Tokens { access, refresh, life, date }, profile })
+    token_endpoint::issued(reply, now, &ABOUT)
 }
 
 /// A device that waits for a person (RFC 8628).
@@ -253,47 +204,13 @@ impl TokenService {
         let fields = [("grant_type", DEVICE_GRANT), ("device_code", device.device_code().expose())];
         // A lost answer must lead to a slower pace, which is the engine's; so nothing is tried again in here.
         let reply = self.auth.ask(self.call("issue_token", &fields)?).await?;
-        let declined = |message: &'static str| {
-            let error = reply.failure().with_kind(ErrorKind::Declined);
-            error.message(message).advice("the next call asks for a new device code")
-        };
-        match reply.value().get("error").and_then(Value::as_str) {
-            Some("authorization_pending") => Ok(Polled::Pending),
-            Some("slow_down") => Ok(Polled::SlowDown),
-            Some("access_denied") => Err(declined("the person did not let this device in")),
-            Some("expired_token") => Err(declined("the device code ended before a person let this device in")),
-            Some("invalid_grant") => Err(declined("the vendor takes this device code no longer")),
-            _ => issued(&reply, attempt.now()).map(Polled::Issued),
-        }
+        polled(&reply, || issued(&reply, attempt.now()))
     }
 }
 
 /// What a person needs to let this device in.
 pub(crate) fn device_code(reply: &Reply) -> Result<DeviceCode, Error> {
-    reply.json::<DeviceAnswer>().map_err(|error| unknown_module(error, reply))?.code()
-}
-
-impl DeviceAnswer {
-    fn code(self) -> Result<DeviceCode, Error> {
-        if self.user_code.is_empty() && self.verification_uri_complete.is_none() {
-            return Err(Error::protocol("the answer holds no code that a person could enter"));
-        }
-        let life = seconds(&self.expires_in).unwrap_or(DEVICE_LIFE);
-        // They are shown to a person, in a terminal as like as not.
-        let shown = |text: &str| clean(text).into_owned();
-        let code = DeviceCode::new(self.device_code, shown(&self.user_code), shown(&self.verification_uri), life);
-        let code = code.with_interval(seconds(&self.interval).unwrap_or_default());
-        let complete = self.verification_uri_complete.as_deref().map(shown);
-        Ok(complete.into_iter().fold(code, DeviceCode::with_complete_uri))
-    }
-}
-
-/// A positive number of seconds; anything else counts as not told.
-fn seconds(value: &Value) -> Option<Duration> {
-    match Told::seconds(value) {
-        Told::Seconds(seconds) => u64::try_from(seconds).ok().filter(|seconds| *seconds > 0).map(Duration::from_secs),
-        _ => None,
-    }
+    token_endpoint::device_code(reply).map_err(|error| unknown_module(error, reply))
 }
 
 fn unknown_module(error: Error, reply: &Reply) -> Error {
@@ -303,15 +220,6 @@ fn unknown_module(error: Error, reply: &Reply) -> Error {
             error.message("the vendor knows no such module").advice("check the id given to .device(..)")
         }
         _ => error,
-    }
-}
-
-/// The same answer refuses a password and a refresh token; only the question tells them apart.
-fn refuses_the_token(error: &Error) -> bool {
-    match (error.kind(), error.code()) {
-        (ErrorKind::InvalidCredentials, Some("invalid_grant")) => true,
-        (_, Some("invalid_token")) => error.status().is_some_and(|status| status < 500 && !is_bad_day(status)),
-        _ => false,
     }
 }
 

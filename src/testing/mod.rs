@@ -12,6 +12,7 @@
 //! | [`FakeShopmonkey`] | API keys, pages that repeat, failures inside a 200 |
 //! | [`FakeVms`] | a limit of sessions, captchas, throttles |
 //! | [`FakeVtex`] | app keys, sign-in by mail, failures inside a 200 |
+//! | `FakeOAuth2` | with the feature `oauth2`: a provider of standard sign-ins |
 //! | [`Fake`] | what all of them can do: log, counts, expectations, gates, faults |
 //!
 //! # A test of your own
@@ -123,6 +124,8 @@ mod key;
 mod lineage;
 mod log;
 mod mint;
+#[cfg(feature = "oauth2")]
+mod oauth2;
 mod orderingstack;
 mod passwords;
 mod picture;
@@ -156,6 +159,8 @@ pub use fault::Fault;
 pub use gate::Gate;
 pub use key::key;
 pub use log::Seen;
+#[cfg(feature = "oauth2")]
+pub use oauth2::{FakeOAuth2, FakeOAuth2Builder};
 pub use orderingstack::{ExpiresIn, FakeOrderingStack, FakeOrderingStackBuilder};
 pub use shopmonkey::{FakeShopmonkey, FakeShopmonkeyBuilder};
 pub use store_law::StoreFactory;

@@ -137,6 +137,7 @@ static CONTRACTS: LazyLock<HashMap<&str, Contract>> = LazyLock::new(|| {
         ("FakeShopmonkey", Contract::of(include_str!(concat!(env!("OUT_DIR"), "/shopmonkey.json")))),
         ("FakeVms", Contract::of(include_str!(concat!(env!("OUT_DIR"), "/vms.json")))),
         ("FakeVtex", Contract::of(include_str!(concat!(env!("OUT_DIR"), "/vtex.json")))),
+        ("FakeOAuth2", Contract::of(include_str!("../../src/testing/oauth2/provider.json"))),
     ])
 });
 

@@ -7,7 +7,9 @@ use keyway::{
     AccessKey, Clock, ErrorKind, Expiry, FileStore, Generation, Http, Key, MemoryStore, Record, Responder, Secret,
     Session, SourceError, Store, StoreError, StoreLock, Timeouts,
     custom::{Attempt, Capabilities, Issued, Issuer, Renewal, Tokens},
-    testing::{Fake, FakeOrderingStack, FakeShopmonkey, FakeVitaMojo, FakeVms, FakeVtex, Fault, ManualClock},
+    testing::{
+        Fake, FakeOAuth2, FakeOrderingStack, FakeShopmonkey, FakeVitaMojo, FakeVms, FakeVtex, Fault, ManualClock,
+    },
 };
 use std::{
     future::Future,
@@ -34,6 +36,8 @@ pub(crate) trait Surface: Sized + Send + Sync + 'static {
     const RENEWS_BY_ROTATION: bool = Self::OBTAIN.len() > 1;
     /// Whether it believes a wait that a vendor asks for with `Retry-After`.
     const READS_RETRY_AFTER: bool = true;
+    /// Whether a document says what stands in its answers.
+    const HAS_DOCUMENT: bool = true;
     /// A path that wants a session, and the operation it is to the fake.
     const PATH: &'static str = "/some/service/v1/things";
 
@@ -866,6 +870,93 @@ impl Surface for Shopper {
     }
 }
 
+/// A user of a provider that speaks OAuth 2.0, whose endpoints are discovered.
+pub(crate) struct OAuthUser(FakeOAuth2);
+
+/// A service of such a provider.
+pub(crate) struct OAuthService(FakeOAuth2);
+
+async fn provider(clock: &ManualClock, life: Option<Duration>) -> FakeOAuth2 {
+    FakeOAuth2::builder().clock(clock.clone()).token_life(life.unwrap_or_default()).start().await
+}
+
+impl Surface for OAuthUser {
+    const OBTAIN: &'static [&'static str] = &["issue_token"];
+    const RENEWS_BY_ROTATION: bool = true;
+    const HAS_DOCUMENT: bool = false;
+    const LIFE: Option<Duration> = Some(Duration::from_secs(3600));
+
+    async fn start(clock: &ManualClock, life: Option<Duration>) -> Self {
+        Self(provider(clock, life).await)
+    }
+
+    fn fake(&self) -> &Fake {
+        &self.0
+    }
+
+    fn client_at(
+        &self,
+        root: &str,
+        clock: &ManualClock,
+        store: &(impl Store + Clone),
+        panics: Option<Arc<AtomicBool>>,
+    ) -> (Http, Session) {
+        let builder = keyway::oauth2::Client::builder(root).token_endpoint("/token").clock(clock.clone());
+        let builder = builder.client(FakeOAuth2::CLIENT_ID, FakeOAuth2::CLIENT_SECRET).store(store.clone());
+        let source = source(FakeOAuth2::PASSWORD, panics);
+        let client = builder.password_from(FakeOAuth2::LOGIN, source).build().unwrap();
+        (client.http(), client.session().clone())
+    }
+
+    fn forget(&self) {
+        self.0.revoke_access_tokens();
+    }
+
+    fn forget_refresh(&self) {
+        self.0.revoke_refresh_tokens();
+    }
+
+    fn secrets(&self) -> Vec<String> {
+        self.0.secrets()
+    }
+}
+
+impl Surface for OAuthService {
+    const OBTAIN: &'static [&'static str] = &["issue_token"];
+    const HAS_DOCUMENT: bool = false;
+    const LIFE: Option<Duration> = Some(Duration::from_secs(3600));
+
+    async fn start(clock: &ManualClock, life: Option<Duration>) -> Self {
+        Self(provider(clock, life).await)
+    }
+
+    fn fake(&self) -> &Fake {
+        &self.0
+    }
+
+    fn client_at(
+        &self,
+        root: &str,
+        clock: &ManualClock,
+        store: &(impl Store + Clone),
+        panics: Option<Arc<AtomicBool>>,
+    ) -> (Http, Session) {
+        let builder = keyway::oauth2::Client::builder(root).token_endpoint("/token").clock(clock.clone());
+        let source = source(FakeOAuth2::CLIENT_SECRET, panics);
+        let builder = builder.client_from(FakeOAuth2::CLIENT_ID, source).client_credentials();
+        let client = builder.store(store.clone()).build().unwrap();
+        (client.http(), client.session().clone())
+    }
+
+    fn forget(&self) {
+        self.0.revoke_access_tokens();
+    }
+
+    fn secrets(&self) -> Vec<String> {
+        self.0.secrets()
+    }
+}
+
 /// A vendor that this crate does not know: an issuer written as a user writes one. Its platform happens to be Vita Mojo's.
 pub(crate) struct Acme(FakeVitaMojo, Option<Duration>);
 
@@ -914,6 +1005,7 @@ impl Issuer for AcmeIssuer {
 impl Surface for Acme {
     const OBTAIN: &'static [&'static str] = VitaMojo::OBTAIN;
     const READS_RETRY_AFTER: bool = false;
+    const HAS_DOCUMENT: bool = false;
     const LIFE: Option<Duration> = VitaMojo::LIFE;
 
     async fn start(clock: &ManualClock, life: Option<Duration>) -> Self {
@@ -962,6 +1054,8 @@ macro_rules! for_every_surface {
             vtex: Vtex;
             vtex_shopper: Shopper;
             outside: Acme;
+            oauth2_user: OAuthUser;
+            oauth2_service: OAuthService;
         }
     };
     (@surfaces $tests:tt $($name:ident: $surface:ident;)*) => {$(

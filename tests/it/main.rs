@@ -31,6 +31,7 @@ mod laws;
 mod lease_for;
 mod middleware;
 mod nginx;
+mod oauth2;
 mod one_clock;
 mod orderingstack;
 mod orderingstack_grants;

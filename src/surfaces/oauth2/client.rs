@@ -1,0 +1,313 @@
+//! The client of a provider: what it is made from, and its doors.
+
+use super::{
+    addresses::{self, Named, is_resource},
+    client_auth::{ClientAuth, OAuthClient},
+    endpoints::Endpoint,
+    facts::{PROVIDER, SURFACE},
+    grants::{CLIENT_CREDENTIALS, DEVICE, Grant, PASSWORD, REFRESH_TOKEN},
+    provider::{Provider, Wants},
+};
+use crate::{
+    CredentialSource, Error, Secret,
+    credential::Credential,
+    http::{Core, facts::Role},
+    surfaces::builder::{Grant as Credentialed, Options, only, shared_options},
+};
+use serde_json::Value;
+use std::{fmt, sync::Arc};
+
+/// A client of any provider that speaks OAuth 2.0. Cheap to clone; clones share one session.
+///
+/// Typed calls come from the provider's own document: [`include_document!`](crate::include_document).
+#[derive(Clone)]
+pub struct Client {
+    core: Core,
+    provider: Arc<Provider>,
+}
+
+impl Client {
+    /// Begins a client for the platform at this address, such as `https://api.acme.example`: calls go there, and tokens
+    /// come from [`token_endpoint`](ClientBuilder::token_endpoint) or from an [`issuer`](ClientBuilder::issuer).
+    pub fn builder(url: impl Into<String>) -> ClientBuilder {
+        ClientBuilder::new(url.into())
+    }
+
+    /// Begins a client of the provider with this issuer, such as `https://id.acme.example/tenants/7`. Its endpoints are
+    /// looked up in its metadata when somebody first signs in. Calls go below the same address, and to each
+    /// [`also_origin`](ClientBuilder::also_origin).
+    ///
+    /// ```
+    /// use keyway::{Secret, oauth2};
+    ///
+    /// # fn build() -> Result<(), keyway::Error> {
+    /// let client = oauth2::Client::discover("https://id.acme.example")
+    ///     .also_origin("https://api.acme.example")
+    ///     .client("billing", Secret::from("…"))
+    ///     .client_credentials()
+    ///     .build()?;
+    /// # Ok(()) }
+    /// ```
+    pub fn discover(issuer: impl Into<String>) -> ClientBuilder {
+        let issuer = issuer.into();
+        ClientBuilder::new(issuer.clone()).issuer(issuer)
+    }
+
+    /// Any HTTP call under the session.
+    #[must_use]
+    pub fn http(&self) -> crate::Http {
+        crate::Http::new(self.core.clone())
+    }
+
+    /// The session itself.
+    #[must_use]
+    pub fn session(&self) -> &crate::Session {
+        self.core.session()
+    }
+
+    /// The session for the calls of a client of your own; see [`SessionMiddleware`](crate::SessionMiddleware).
+    #[cfg(feature = "middleware")]
+    pub fn middleware(&self) -> crate::SessionMiddleware {
+        crate::SessionMiddleware::new(self.core.clone())
+    }
+
+    /// Asks the provider what it knows of the session's access token (RFC 7662): `active`, `scope`, `exp` and whatever else
+    /// it says. Only a client that can say who it is may ask. Signs in first, if nobody has.
+    ///
+    /// # Errors
+    /// `Config` if nothing says where the introspection endpoint is; whatever keeps the session from having a token;
+    /// `InvalidCredentials` if the provider refused the client.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost by dropping it.
+    pub async fn introspect(&self) -> Result<Value, Error> {
+        let lease = self.session().lease().await?;
+        let Some(token) = lease.token().cloned() else {
+            return Err(Error::config("this session has no token that could be asked about"));
+        };
+        self.provider.introspect(&token).await
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("core", &self.core).finish_non_exhaustive()
+    }
+}
+
+crate::http::outside::has_session!(Client);
+
+const _: () = {
+    const fn promised<T: Send + Sync + Clone + 'static>() {}
+    promised::<Client>();
+};
+
+/// Builds a [`Client`]. [`build`](Self::build) checks everything and contacts nobody.
+#[derive(Debug, Clone)]
+#[must_use = "a builder does nothing until it is built"]
+pub struct ClientBuilder {
+    options: Options,
+    issuer: Option<String>,
+    endpoints: Vec<Named>,
+    client: Option<(String, ClientAuth)>,
+    wants: Wants,
+    grants: Vec<Credentialed>,
+    /// Given beside a refresh token.
+    access: Option<Secret>,
+}
+
+impl ClientBuilder {
+    fn new(url: String) -> Self {
+        Self {
+            options: Options::new(url),
+            issuer: None,
+            endpoints: Vec::new(),
+            client: None,
+            wants: Wants::default(),
+            grants: Vec::new(),
+            access: None,
+        }
+    }
+
+    /// Where tokens come from: a whole address, or a path below the platform's root, such as `/oauth/token`. What is named
+    /// here counts for more than what is discovered.
+    pub fn token_endpoint(self, address: impl Into<String>) -> Self {
+        self.endpoint(Endpoint::Token, ".token_endpoint(..)", address.into())
+    }
+
+    /// Where a device asks for the codes that let it in (RFC 8628), as [`token_endpoint`](Self::token_endpoint).
+    pub fn device_endpoint(self, address: impl Into<String>) -> Self {
+        self.endpoint(Endpoint::Device, ".device_endpoint(..)", address.into())
+    }
+
+    /// Where tokens are ended (RFC 7009), as [`token_endpoint`](Self::token_endpoint). Without one a sign-out is
+    /// [`LocalOnly`](crate::SignOut::LocalOnly).
+    pub fn revocation_endpoint(self, address: impl Into<String>) -> Self {
+        self.endpoint(Endpoint::Revocation, ".revocation_endpoint(..)", address.into())
+    }
+
+    /// Where a token is asked about (RFC 7662), as [`token_endpoint`](Self::token_endpoint).
+    pub fn introspection_endpoint(self, address: impl Into<String>) -> Self {
+        self.endpoint(Endpoint::Introspection, ".introspection_endpoint(..)", address.into())
+    }
+
+    fn endpoint(mut self, endpoint: Endpoint, method: &'static str, address: String) -> Self {
+        self.endpoints.push((endpoint, method, address));
+        self
+    }
+
+    /// The issuer in whose metadata the endpoints stand that are not named here (RFC 8414, OpenID Connect Discovery).
+    /// They are looked up when somebody first signs in, and again when that answer's time is over, a day at most. The
+    /// metadata must name this very issuer. An endpoint that is not https, or at another origin than the issuer's, gets
+    /// nothing, unless [`also_origin`](Self::also_origin) names that origin.
+    pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
+        self.issuer = Some(issuer.into());
+        self
+    }
+
+    /// The client's id and secret, sent in a header (`client_secret_basic`). For other ways, see
+    /// [`client_with`](Self::client_with).
+    pub fn client(self, id: impl Into<String>, secret: impl Into<Secret>) -> Self {
+        self.client_with(id, ClientAuth::basic(secret))
+    }
+
+    /// As [`client`](Self::client), with a secret that is asked for at every request, from a vault for instance.
+    pub fn client_from(self, id: impl Into<String>, source: impl CredentialSource) -> Self {
+        self.client_with(id, ClientAuth::basic_from(source))
+    }
+
+    /// The id of a client that has no secret, because it could not keep one (RFC 6749, 2.1).
+    pub fn public_client(self, id: impl Into<String>) -> Self {
+        self.client_with(id, ClientAuth::none())
+    }
+
+    /// The client's id, and how it says who it is.
+    pub fn client_with(mut self, id: impl Into<String>, auth: ClientAuth) -> Self {
+        self.client = Some((id.into(), auth));
+        self
+    }
+
+    /// The scopes to ask for, separated by blanks. Default: the provider's. A refresh token has its scopes in itself.
+    pub fn scope(mut self, scopes: impl Into<String>) -> Self {
+        self.wants.scope = Some(scopes.into());
+        self
+    }
+
+    /// For whom the token is, in the words of providers that call it `audience`.
+    pub fn audience(mut self, audience: impl Into<String>) -> Self {
+        self.wants.audience = Some(audience.into());
+        self
+    }
+
+    /// A resource that the token is for: an absolute address (RFC 8707). It may be called several times.
+    pub fn resource(mut self, address: impl Into<String>) -> Self {
+        self.wants.resources.push(address.into());
+        self
+    }
+
+    /// Signs in as the client itself.
+    pub fn client_credentials(self) -> Self {
+        self.grant(CLIENT_CREDENTIALS, "client".into(), Credential::Nothing)
+    }
+
+    /// Signs in as this user. Legacy: OAuth 2.1 has this grant no longer, because the program sees the password.
+    pub fn password(self, user: impl Into<String>, password: impl Into<Secret>) -> Self {
+        self.grant(PASSWORD, user.into(), Credential::Given(password.into()))
+    }
+
+    /// As [`password`](Self::password), with a password that is asked for at every sign-in.
+    pub fn password_from(self, user: impl Into<String>, source: impl CredentialSource) -> Self {
+        self.grant(PASSWORD, user.into(), Credential::from_source(source))
+    }
+
+    /// Signs in a device that has no browser, or no keyboard: a person lets it in with a code on another device
+    /// ([`Responder::device_code`](crate::Responder::device_code)).
+    ///
+    /// Nothing says whose session it is: with a [`store`](Self::store) it needs a name, by [`profile`](Self::profile).
+    pub fn device(self) -> Self {
+        self.grant(DEVICE, "device".into(), Credential::Nothing)
+    }
+
+    /// Goes on with a session that was begun elsewhere. This refresh token is spent by its first use; from then on its
+    /// successors are, which a [`store`](Self::store) keeps from one start to the next: there the same refresh token counts
+    /// for less than what is stored, and another one begins another session.
+    ///
+    /// Nothing says whose session it is: with a store it needs a name, by [`profile`](Self::profile).
+    pub fn refresh_token(self, token: impl Into<Secret>) -> Self {
+        self.grant(REFRESH_TOKEN, "refresh token".into(), Credential::Given(token.into()))
+    }
+
+    /// Goes on with a session that was begun elsewhere, of which an access token is at hand that is still good: that one
+    /// is used first. Otherwise as [`refresh_token`](Self::refresh_token).
+    pub fn tokens(mut self, access: impl Into<Secret>, refresh: impl Into<Secret>) -> Self {
+        self.access = Some(access.into());
+        self.refresh_token(refresh)
+    }
+
+    fn grant(mut self, method: &'static str, principal: String, credential: Credential) -> Self {
+        self.grants.push(Credentialed { method, principal, credential });
+        self
+    }
+
+    shared_options!();
+
+    /// The client. Nothing is sent before its first call.
+    ///
+    /// # Errors
+    /// `Config`, naming the builder method whose value cannot work.
+    pub fn build(mut self) -> Result<Client, Error> {
+        let offered = ".client_credentials(), .device(), .refresh_token(secret) or .password(user, secret)";
+        let chosen = only(std::mem::take(&mut self.grants), offered)?;
+        self.check(&chosen)?;
+        let Some((id, auth)) = self.client.take() else {
+            return Err(Error::config("the client has no OAuth2 client")
+                .advice("call .client(id, secret) or .public_client(id) on the builder"));
+        };
+        let client = OAuthClient::new(id, auth)?;
+        if chosen.method == CLIENT_CREDENTIALS && client.is_public() {
+            return Err(Error::config(
+                ".client_credentials() cannot work with .public_client(..): it has no credentials",
+            )
+            .advice("call .client(id, secret) on the builder"));
+        }
+        let endpoints = addresses::endpoints(&self.options, &self.endpoints, self.issuer.as_deref())?;
+        let issuer = self.issuer.take();
+        let provider_at = issuer.or_else(|| self.endpoints.first().map(|(_, _, address)| address.clone()));
+        let checked = self.options.check(&SURFACE)?.with_part("client", client.id());
+        let checked = checked.with_part("provider", provider_at.unwrap_or_default());
+        let checked = checked.with_scope(self.wants.scope.as_deref()).with_audience(self.wants.audience.clone());
+        let checked = checked.with_part("resource", self.wants.resources.join(" "));
+        let checked = match chosen.method {
+            DEVICE | REFRESH_TOKEN => checked.named_by_profile(chosen.method)?,
+            _ => checked,
+        };
+        let grant = match chosen.method {
+            PASSWORD => Grant::Password { user: chosen.principal.clone(), password: chosen.credential.clone() },
+            REFRESH_TOKEN => Grant::RefreshToken { token: chosen.credential.clone(), access: self.access },
+            DEVICE => Grant::Device,
+            _ => Grant::ClientCredentials,
+        };
+        let auth = checked.auth_client(&PROVIDER)?;
+        let provider = Arc::new(Provider { auth, endpoints, client, grant, wants: self.wants });
+        let core = checked.assemble(&SURFACE, Role::User, provider.clone(), &chosen)?;
+        Ok(Client { core, provider })
+    }
+
+    /// What cannot work together.
+    fn check(&self, chosen: &Credentialed) -> Result<(), Error> {
+        if self.access.as_ref().is_some_and(|access| access.expose().is_empty()) {
+            return Err(
+                Error::config(".tokens(..) was given an empty access token").advice("give .refresh_token(..) alone")
+            );
+        }
+        if chosen.method == REFRESH_TOKEN && self.wants.scope.is_some() {
+            return Err(Error::config(".scope(..) is not for .refresh_token(..): it has its scopes in itself"));
+        }
+        if let Some(resource) = self.wants.resources.iter().find(|resource| !is_resource(resource)) {
+            let what = if resource.is_empty() { "nothing" } else { "what is no absolute address, or has a fragment" };
+            return Err(Error::config(format!(".resource(..) was given {what}"))
+                .advice("give the resource's address, such as https://api.acme.example"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,89 @@
+//! The grants, and how each behaves.
+
+use crate::{
+    Secret,
+    credential::Credential,
+    surfaces::{Capabilities, Placement, Prose, Renewal},
+};
+
+pub(super) const CLIENT_CREDENTIALS: &str = ".client_credentials()";
+pub(super) const PASSWORD: &str = ".password(..)";
+pub(super) const REFRESH_TOKEN: &str = ".refresh_token(..)";
+pub(super) const DEVICE: &str = ".device()";
+
+/// What a session begins with.
+pub(super) enum Grant {
+    ClientCredentials,
+    Password { user: String, password: Credential },
+    RefreshToken { token: Credential, access: Option<Secret> },
+    Device,
+}
+
+impl Grant {
+    /// The builder method that chose it.
+    pub(super) fn method(&self) -> &'static str {
+        match self {
+            Self::ClientCredentials => CLIENT_CREDENTIALS,
+            Self::Password { .. } => PASSWORD,
+            Self::RefreshToken { .. } => REFRESH_TOKEN,
+            Self::Device => DEVICE,
+        }
+    }
+
+    /// The secret that it begins with, if that never changes.
+    pub(super) fn seed(&self) -> Option<&Secret> {
+        match self {
+            Self::Password { password: secret, .. } | Self::RefreshToken { token: secret, .. } => secret.given(),
+            Self::ClientCredentials | Self::Device => None,
+        }
+    }
+
+    pub(super) fn capabilities(&self) -> Capabilities {
+        let user = Capabilities {
+            surface: "oauth2",
+            credential: self.method(),
+            unattended: true,
+            same_account: true,
+            spent_by_sign_in: false,
+            named: true,
+            renewal: Renewal::RefreshToken { rotates: true },
+            default_life: None,
+            budget: None,
+            placement: Placement::Bearer,
+            prose: Prose {
+                expiry: "`expires_in`, number or text; else the JWT's `exp`; else unknown",
+                revocable: "at the revocation endpoint, where there is one",
+                unauthorized: "the token ended: renewed, sent again once",
+                failed_sign_in: "400 `invalid_grant`; 401 `invalid_client`",
+                budget: "unknown: refused credentials are not tried again",
+            },
+        };
+        let prose = user.prose;
+        match self {
+            Self::Password { .. } => user,
+            Self::ClientCredentials => Capabilities {
+                renewal: Renewal::SignIn,
+                prose: Prose {
+                    unauthorized: "the token ended: a new one, sent again once",
+                    failed_sign_in: "401 `invalid_client`",
+                    ..prose
+                },
+                ..user
+            },
+            Self::Device => Capabilities {
+                unattended: false,
+                prose: Prose { failed_sign_in: "`access_denied`, `expired_token`; 401 `invalid_client`", ..prose },
+                ..user
+            },
+            Self::RefreshToken { .. } => Capabilities {
+                unattended: false,
+                spent_by_sign_in: true,
+                prose: Prose {
+                    failed_sign_in: "400 `invalid_grant`: a new one is needed; 401 `invalid_client`",
+                    ..prose
+                },
+                ..user
+            },
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! Standard sign-ins: any provider that speaks OAuth 2.0, under the same engine.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), keyway::Error> {
+//! use keyway::{Secret, oauth2};
+//!
+//! let acme = oauth2::Client::builder("https://api.acme.example")
+//!     .token_endpoint("https://login.acme.example/oauth/token")
+//!     .client("billing", Secret::from("…"))
+//!     .client_credentials()
+//!     .scope("invoices:read")
+//!     .build()?;
+//! let invoices = acme.http().get("/v1/invoices").send().await?;
+//! # Ok(()) }
+//! ```
+//!
+//! A provider that publishes metadata needs its issuer alone: [`Client::discover`].
+//!
+//! | what | standard |
+//! |---|---|
+//! | [`client_credentials`](ClientBuilder::client_credentials), [`password`](ClientBuilder::password) (legacy), [`refresh_token`](ClientBuilder::refresh_token) | RFC 6749 |
+//! | [`device`](ClientBuilder::device) | RFC 8628 |
+//! | [`ClientAuth`]: none, basic, post, by certificate | RFC 6749, 8705 |
+//! | metadata | RFC 8414, OpenID Connect Discovery |
+//! | [`resource`](ClientBuilder::resource) | RFC 8707 |
+//! | revocation at sign-out, [`introspect`](Client::introspect) | RFC 7009, 7662 |
+//!
+//! What a provider says in an ID token is not believed here, because nobody verifies it:
+//! [`Profile`](crate::Profile) holds the granted `scope` and nothing else.
+
+mod addresses;
+mod client;
+mod client_auth;
+mod endpoints;
+mod facts;
+mod grants;
+mod provider;
+
+pub use client::{Client, ClientBuilder};
+pub use client_auth::ClientAuth;

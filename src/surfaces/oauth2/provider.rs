@@ -1,0 +1,228 @@
+//! The provider, as the engine's issuer: what it is asked, and what its answers mean.
+
+use super::{
+    client_auth::{OAuthClient, Proof},
+    endpoints::{Endpoint, Endpoints},
+    facts::{DEVICE, INTROSPECT, ISSUE, REVOKE},
+    grants::Grant,
+};
+use crate::{
+    Error, ErrorKind, Secret, SignOut,
+    clock::Now,
+    http::transport::{AuthCall, AuthClient, Reply},
+    question::DeviceCode,
+    session::{Attempt, tokens::Tokens},
+    surfaces::{
+        Capabilities, Issued, Issuer, Polled,
+        token_endpoint::{self, DEVICE_GRANT, device_code, polled, renewal_refused, seed_refused},
+    },
+};
+use serde_json::Value;
+use url::Url;
+
+/// Asks a provider for tokens.
+pub(super) struct Provider {
+    pub(super) auth: AuthClient,
+    pub(super) endpoints: Endpoints,
+    pub(super) client: OAuthClient,
+    pub(super) grant: Grant,
+    pub(super) wants: Wants,
+}
+
+/// What a token shall be good for.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Wants {
+    pub(super) scope: Option<String>,
+    pub(super) audience: Option<String>,
+    pub(super) resources: Vec<String>,
+}
+
+type Fields<'a> = Vec<(&'static str, &'a str)>;
+
+impl Wants {
+    /// Said with every new grant.
+    fn fields(&self) -> Fields<'_> {
+        let scope = self.scope.as_deref().map(|scope| ("scope", scope));
+        let audience = self.audience.as_deref().map(|audience| ("audience", audience));
+        scope.into_iter().chain(audience).chain(self.resources()).collect()
+    }
+
+    /// Said with a renewal too, whose scopes are those of its refresh token (RFC 8707, 2.2).
+    fn resources(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.resources.iter().map(|resource| ("resource", resource.as_str()))
+    }
+}
+
+impl Provider {
+    fn now(&self) -> Now {
+        Now { wall: self.auth.clock.wall(), monotonic: self.auth.clock.monotonic() }
+    }
+
+    async fn endpoint(&self, endpoint: Endpoint) -> Result<Url, Error> {
+        self.endpoints.get(endpoint, &self.auth, self.now()).await
+    }
+
+    /// A form, sent in the client's name.
+    fn call<'a>(
+        &self,
+        operation: &str,
+        address: Url,
+        proof: &'a Proof<'_>,
+        fields: Fields<'a>,
+    ) -> Result<AuthCall, Error> {
+        proof.sign(self.auth.call(operation)?.to(address), fields)
+    }
+
+    /// Asks for a token by this grant.
+    async fn obtain(&self, attempt: &Attempt, proof: &Proof<'_>, fields: Fields<'_>) -> Result<Issued, Error> {
+        let address = self.endpoint(Endpoint::Token).await?;
+        let reply = self.auth.spend(attempt, self.call(ISSUE, address, proof, fields)?).await?;
+        issued(&reply, attempt.now())
+    }
+
+    async fn begin(&self, attempt: &Attempt) -> Result<Issued, Error> {
+        let proof = &self.client.proof(Some(attempt)).await?;
+        match &self.grant {
+            Grant::ClientCredentials => {
+                attempt.present(&proof.credential())?;
+                self.obtain(attempt, proof, self.granted("client_credentials")).await
+            }
+            Grant::Password { user, password } => {
+                let password = attempt.credential(password).await?;
+                let mut fields = self.granted("password");
+                fields.extend([("username", user.as_str()), ("password", password.expose())]);
+                let issued = self.obtain(attempt, proof, fields).await;
+                issued.map_err(|error| refused(error, "the provider refused the user or password", ".password(..)"))
+            }
+            Grant::RefreshToken { token, access } => {
+                let seed = attempt.credential(token).await?;
+                if let Some(access) = access {
+                    return Ok(Issued::given(access, &seed, None, attempt.now()));
+                }
+                let issued = self.exchanged(attempt, proof, &seed).await.map_err(seed_refused)?;
+                Ok(Issued { tokens: issued.tokens.keeping(Some(&seed)), ..issued })
+            }
+            Grant::Device => {
+                attempt.present(&proof.credential())?;
+                Err(self.ask_person(attempt, proof).await?)
+            }
+        }
+    }
+
+    fn granted(&self, grant: &'static str) -> Fields<'_> {
+        [("grant_type", grant)].into_iter().chain(self.wants.fields()).collect()
+    }
+
+    async fn exchanged(&self, attempt: &Attempt, proof: &Proof<'_>, refresh: &Secret) -> Result<Issued, Error> {
+        let fields = [("grant_type", "refresh_token"), ("refresh_token", refresh.expose())].into_iter();
+        self.obtain(attempt, proof, fields.chain(self.wants.resources()).collect()).await
+    }
+
+    /// Asks for the codes with which a person lets this device in: the question that stops the sign-in.
+    async fn ask_person(&self, attempt: &Attempt, proof: &Proof<'_>) -> Result<Error, Error> {
+        let address = self.endpoint(Endpoint::Device).await?;
+        let reply = self.auth.spend(attempt, self.call(DEVICE, address, proof, self.wants.fields())?).await?;
+        Ok(Error::device_code_required(device_code(&reply)?).at(DEVICE))
+    }
+
+    async fn ask_again(&self, attempt: &Attempt, device: &DeviceCode) -> Result<Polled, Error> {
+        let fields = vec![("grant_type", DEVICE_GRANT), ("device_code", device.device_code().expose())];
+        let address = self.endpoint(Endpoint::Token).await?;
+        let proof = self.client.proof(Some(attempt)).await?;
+        // A lost answer must lead to a slower pace, which is the engine's; so nothing is tried again in here.
+        let reply = self.auth.ask(self.call(ISSUE, address, &proof, fields)?).await?;
+        polled(&reply, || issued(&reply, attempt.now()))
+    }
+
+    /// Tells the provider that this token is done with (RFC 7009). One that it does not know is done with already.
+    async fn revoke(&self, address: &Url, token: &Secret, kind: &'static str) -> Result<(), Error> {
+        let fields = vec![("token", token.expose()), ("token_type_hint", kind)];
+        let proof = self.client.proof(None).await?;
+        let reply = self.auth.ask(self.call(REVOKE, address.clone(), &proof, fields)?).await?;
+        reply.checked().map(|_| ())
+    }
+
+    /// The refresh token first: with it, a provider ends what was made of it (RFC 7009, 2.1).
+    async fn end(&self, tokens: &Tokens) -> Result<SignOut, Error> {
+        let Some(address) = self.endpoints.find(Endpoint::Revocation, &self.auth, self.now()).await? else {
+            return Ok(SignOut::LocalOnly);
+        };
+        if let Some(refresh) = tokens.refresh() {
+            self.revoke(&address, refresh, "refresh_token").await?;
+        }
+        match self.revoke(&address, tokens.access(), "access_token").await {
+            // Some revoke refresh tokens alone (RFC 7009, 2.2.1), and say so.
+            Err(error) if error.code() == Some("unsupported_token_type") && tokens.refresh().is_some() => {
+                Ok(SignOut::Revoked)
+            }
+            outcome => outcome.map(|()| SignOut::Revoked),
+        }
+    }
+
+    /// What the provider knows of this token (RFC 7662).
+    pub(super) async fn introspect(&self, token: &Secret) -> Result<Value, Error> {
+        let address = self.endpoint(Endpoint::Introspection).await?;
+        let fields = vec![("token", token.expose()), ("token_type_hint", "access_token")];
+        let proof = self.client.proof(None).await?;
+        let reply = self.auth.ask(self.call(INTROSPECT, address, &proof, fields)?).await?;
+        Ok(reply.checked()?.value())
+    }
+}
+
+/// What an answer says about whom the token stands for. Not the ID token, which nobody here has verified.
+const ABOUT: [&str; 1] = ["scope"];
+
+/// The session that an answer of the token endpoint holds. A token of another type than is asked for is none: nobody knows
+/// how it travels (RFC 6749, 7.1).
+fn issued(reply: &Reply, now: Now) -> Result<Issued, Error> {
+    let issued = token_endpoint::issued(reply, now, &ABOUT)?;
+    match reply.value().get("token_type").and_then(Value::as_str) {
+        Some(kind) if !kind.eq_ignore_ascii_case("bearer") => {
+            let error = Error::protocol("the provider issued a token of a type that is not `Bearer`");
+            let error = error.advice("ask the provider for bearer tokens: how others travel is not known here");
+            Err(reply.said(error).with_unknown_outcome())
+        }
+        _ => Ok(issued),
+    }
+}
+
+/// A refused grant, in the words of the builder method that gave it.
+fn refused(error: Error, what: &'static str, method: &str) -> Error {
+    match (error.kind(), error.code()) {
+        (ErrorKind::InvalidCredentials, Some("invalid_grant")) => error
+            .message(what)
+            .advice(format!("check {method}; it is not tried again until it changes or sign_in() is called")),
+        _ => error,
+    }
+}
+
+impl Issuer for Provider {
+    fn describe(&self) -> Capabilities {
+        self.grant.capabilities()
+    }
+
+    fn seed(&self) -> Option<&Secret> {
+        match self.grant {
+            Grant::ClientCredentials => self.client.given(),
+            // What a person let in is not another session when the client's secret changes.
+            _ => self.grant.seed(),
+        }
+    }
+
+    async fn sign_in(&self, attempt: &Attempt) -> Result<Issued, Error> {
+        self.begin(attempt).await
+    }
+
+    async fn renew(&self, attempt: &Attempt, tokens: &Tokens) -> Result<Issued, Error> {
+        let proof = self.client.proof(Some(attempt)).await?;
+        self.exchanged(attempt, &proof, tokens.refresh_to_spend()?).await.map_err(renewal_refused)
+    }
+
+    async fn poll(&self, attempt: &Attempt, device: &DeviceCode) -> Result<Polled, Error> {
+        self.ask_again(attempt, device).await
+    }
+
+    async fn sign_out(&self, tokens: &Tokens) -> Result<SignOut, Error> {
+        self.end(tokens).await
+    }
+}

@@ -1,0 +1,8 @@
+//! A fake of a provider that speaks OAuth 2.0, with an API behind the same door.
+
+mod codes;
+mod names;
+mod platform;
+mod provider;
+
+pub use provider::{FakeOAuth2, FakeOAuth2Builder};

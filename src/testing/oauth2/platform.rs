@@ -1,0 +1,406 @@
+//! The provider's state machine.
+
+use super::{
+    super::{
+        account::{Account, Accounts},
+        calendar,
+        device::Devices,
+        document::OTHER,
+        exchange::{Answer, Ask, Vendor},
+        lineage::Lineages,
+    },
+    codes::{Codes, Exchanged, Request},
+    names,
+};
+use serde_json::{Value, json};
+use std::{
+    collections::HashMap,
+    fmt,
+    time::{Duration, SystemTime},
+};
+use url::{Url, form_urlencoded};
+
+const DEVICE_GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
+const EXCHANGE_GRANT: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+
+#[derive(Debug, Clone)]
+pub(super) struct Rules {
+    pub(super) clients: Accounts,
+    pub(super) public_clients: Vec<String>,
+    pub(super) users: Vec<Account>,
+    pub(super) token_life: Duration,
+    pub(super) refresh_life: Option<Duration>,
+    pub(super) rotating: bool,
+    pub(super) without_refresh_token: bool,
+    pub(super) device_life: Duration,
+    pub(super) device_interval: Duration,
+    pub(super) code_life: Duration,
+    pub(super) tells_iss: bool,
+    pub(super) openid: bool,
+    pub(super) needs_pushed: bool,
+}
+
+pub(super) struct Platform {
+    pub(super) rules: Rules,
+    pub(super) tokens: Lineages<Holder>,
+    pub(super) last_form: Vec<(String, String)>,
+    pub(super) denies: bool,
+    devices: Devices,
+    codes: Codes,
+    code_reuses: usize,
+    /// What clients sent as secrets of their own.
+    said: Vec<String>,
+}
+
+/// Whose a token is.
+#[derive(Clone)]
+pub(super) struct Holder {
+    client: String,
+    user: Option<String>,
+    scope: String,
+    renews: bool,
+}
+
+type Outcome = Result<Answer, Answer>;
+
+impl Platform {
+    pub(super) fn new(rules: Rules) -> Self {
+        Self {
+            rules,
+            tokens: Lineages::default(),
+            last_form: Vec::new(),
+            denies: false,
+            devices: Devices::default(),
+            codes: Codes::default(),
+            code_reuses: 0,
+            said: Vec::new(),
+        }
+    }
+
+    pub(super) fn decide_device(&mut self, approved: bool, now: SystemTime) -> bool {
+        self.devices.decide(None, approved, now)
+    }
+
+    pub(super) fn new_seed(&mut self, now: SystemTime) -> String {
+        let user = Some(names::LOGIN.to_owned());
+        let client = names::CLIENT_ID.to_owned();
+        let lineage = self.tokens.begin(Holder { client, user, scope: "read".to_owned(), renews: true });
+        self.new_refresh_token(lineage, now)
+    }
+
+    pub(super) fn reuses(&self) -> usize {
+        self.tokens.reuses() + self.code_reuses
+    }
+
+    pub(super) fn is_live(&self, token: &str, now: SystemTime) -> bool {
+        self.tokens.live(token, now).is_some() || self.tokens.of_refresh(token).is_some()
+    }
+}
+
+impl Vendor for Platform {
+    fn answer(&mut self, ask: &Ask<'_>) -> Answer {
+        let outcome = match ask.operation() {
+            "discover" if !self.rules.openid => Ok(Answer::empty(404)),
+            "discover" | "discover_oauth" => Ok(self.metadata(ask)),
+            "authorize" => self.authorize(ask),
+            "push_authorization" => self.push(ask),
+            "issue_token" => self.issue_token(ask),
+            "start_device" => self.start_device(ask),
+            "revoke_token" => self.revoke(ask),
+            "introspect_token" => self.introspect(ask),
+            _ => self.api(ask),
+        };
+        outcome.unwrap_or_else(|refusal| refusal)
+    }
+
+    fn unauthorized(&self, ask: &Ask<'_>) -> Answer {
+        if ask.operation() == OTHER {
+            let refused = oauth_error(401, "invalid_token", "The token is missing, has ended or is not known");
+            return refused.with("www-authenticate", "Bearer error=\"invalid_token\"");
+        }
+        oauth_error(401, "invalid_client", "There is no such client").with("www-authenticate", "Basic realm=\"oauth2\"")
+    }
+
+    fn throttled(&self, _: &Ask<'_>) -> Answer {
+        Answer::empty(429)
+    }
+
+    fn secrets(&self) -> Vec<String> {
+        let users = self.rules.users.iter().map(|user| user.secret.clone());
+        let made = self.tokens.made().chain(self.devices.secrets()).chain(self.codes.secrets());
+        self.rules.clients.secrets().chain(users).chain(made).chain(self.said.iter().cloned()).collect()
+    }
+
+    fn name_of(&self, token: &str) -> Option<String> {
+        self.tokens.number(token).map(|number| format!("token #{number}"))
+    }
+}
+
+/// The endpoints.
+impl Platform {
+    fn metadata(&self, ask: &Ask<'_>) -> Answer {
+        let root = root(ask);
+        let mut metadata = json!({
+            "issuer": root,
+            "authorization_endpoint": format!("{root}/authorize"),
+            "token_endpoint": format!("{root}/token"),
+            "device_authorization_endpoint": format!("{root}/device_authorization"),
+            "revocation_endpoint": format!("{root}/revoke"),
+            "introspection_endpoint": format!("{root}/introspect"),
+            "pushed_authorization_request_endpoint": format!("{root}/par"),
+            "code_challenge_methods_supported": ["S256"],
+        });
+        if self.rules.tells_iss {
+            metadata["authorization_response_iss_parameter_supported"] = json!(true);
+        }
+        if self.rules.needs_pushed {
+            metadata["require_pushed_authorization_requests"] = json!(true);
+        }
+        Answer::json(200, &metadata)
+    }
+
+    /// Which client asks, whatever is asked for.
+    fn client(&mut self, ask: &Ask<'_>) -> Result<String, Answer> {
+        let given = ask.basic().or_else(|| Some((ask.form("client_id")?, ask.form("client_secret")?)));
+        let known = match given {
+            Some((id, secret)) => self.rules.clients.know(&id, &secret).then_some(id),
+            None => ask.form("client_id").filter(|id| self.rules.public_clients.contains(id)),
+        };
+        known.ok_or_else(|| self.unauthorized(ask))
+    }
+
+    fn issue_token(&mut self, ask: &Ask<'_>) -> Outcome {
+        self.last_form = form_urlencoded::parse(&ask.request.body).into_owned().collect();
+        let client = self.client(ask)?;
+        if scope(ask).split(' ').any(|scope| scope == names::FORBIDDEN_SCOPE) {
+            return Err(oauth_error(400, "invalid_scope", "There is no such scope"));
+        }
+        let lineage = match field(ask, "grant_type")?.as_str() {
+            "client_credentials" if self.rules.public_clients.contains(&client) => {
+                return Err(oauth_error(400, "unauthorized_client", "This client has no credentials"));
+            }
+            "client_credentials" => self.begin(&client, None, scope(ask)),
+            "password" => self.by_password(ask, &client)?,
+            "authorization_code" => self.by_code(ask, &client)?,
+            DEVICE_GRANT => self.by_device(ask, &client)?,
+            EXCHANGE_GRANT => self.by_exchange(ask, &client)?,
+            "refresh_token" => return self.renew(ask, &client),
+            _ => return Err(oauth_error(400, "unsupported_grant_type", "There is no such grant")),
+        };
+        let renews = self.tokens.owner(lineage).renews && !self.rules.without_refresh_token;
+        let refresh = renews.then(|| self.new_refresh_token(lineage, ask.now));
+        Ok(self.token(ask, lineage, refresh.as_deref()))
+    }
+
+    fn begin(&mut self, client: &str, user: Option<String>, scope: String) -> usize {
+        let renews = user.is_some();
+        self.tokens.begin(Holder { client: client.to_owned(), user, scope, renews })
+    }
+
+    fn by_password(&mut self, ask: &Ask<'_>, client: &str) -> Result<usize, Answer> {
+        let (user, password) = (field(ask, "username")?, field(ask, "password")?);
+        if !self.rules.users.iter().any(|known| known.is(&user, &password)) {
+            return Err(oauth_error(400, "invalid_grant", "The user or password is wrong"));
+        }
+        Ok(self.begin(client, Some(user), scope(ask)))
+    }
+
+    fn by_code(&mut self, ask: &Ask<'_>, client: &str) -> Result<usize, Answer> {
+        let code = field(ask, "code")?;
+        self.said.extend(ask.form("code_verifier"));
+        let form: HashMap<_, _> = self.last_form.iter().cloned().collect();
+        let refused = |why: &str| oauth_error(400, "invalid_grant", why);
+        match self.codes.exchange(&code, &form, ask.now) {
+            Exchanged::Good(request) if request["client_id"] == client => {
+                let scope = request.get("scope").cloned().unwrap_or_else(|| "read".to_owned());
+                let lineage = self.begin(client, Some(names::LOGIN.to_owned()), scope);
+                self.codes.spend(&code, lineage);
+                Ok(lineage)
+            }
+            Exchanged::Good(_) => Err(refused("the code is another client's")),
+            Exchanged::Again(lineage) => {
+                self.code_reuses += 1;
+                self.tokens.revoke(|known, _| known == lineage);
+                Err(refused("the code was exchanged before"))
+            }
+            Exchanged::Refused(why) => Err(refused(why)),
+        }
+    }
+
+    fn by_device(&mut self, ask: &Ask<'_>, client: &str) -> Result<usize, Answer> {
+        let waits = |error: &str| Answer::json(400, &json!({ "error": error }));
+        let approved = self.devices.poll(client, &field(ask, "device_code")?, ask.now).map_err(waits)?;
+        Ok(self.begin(client, Some(names::LOGIN.to_owned()), approved.scope))
+    }
+
+    /// A token for another one (RFC 8693): ours, of a user.
+    fn by_exchange(&mut self, ask: &Ask<'_>, client: &str) -> Result<usize, Answer> {
+        let subject = field(ask, "subject_token")?;
+        field(ask, "subject_token_type")?;
+        let lineage = self.tokens.live(&subject, ask.now);
+        let lineage = lineage.ok_or_else(|| oauth_error(400, "invalid_request", "The subject token is not good"))?;
+        let user = self.tokens.owner(lineage).user.clone();
+        let lineage = self.begin(client, user, scope(ask));
+        Ok(lineage)
+    }
+
+    fn renew(&mut self, ask: &Ask<'_>, client: &str) -> Outcome {
+        let token = field(ask, "refresh_token")?;
+        let dead = || oauth_error(400, "invalid_grant", "The refresh token has ended or is not known");
+        let holder = self.tokens.of_refresh(&token).map(|lineage| self.tokens.owner(lineage)).ok_or_else(dead)?;
+        if holder.client != client {
+            return Err(dead());
+        }
+        let lineage = self.tokens.redeem(&token, self.rules.rotating, ask.now).ok_or_else(dead)?;
+        let rotates = self.rules.rotating && !self.rules.without_refresh_token;
+        let refresh = rotates.then(|| self.new_refresh_token(lineage, ask.now));
+        Ok(self.token(ask, lineage, refresh.as_deref()))
+    }
+
+    fn new_refresh_token(&mut self, lineage: usize, now: SystemTime) -> String {
+        let ends = self.rules.refresh_life.map(|life| now + life);
+        self.tokens.refresh(lineage, ends, |number, random| format!("oa-refresh-{number}-{random}"))
+    }
+
+    fn token(&mut self, ask: &Ask<'_>, lineage: usize, refresh: Option<&str>) -> Answer {
+        let (holder, life) = (self.tokens.owner(lineage).clone(), self.rules.token_life);
+        let ends = Some(ask.now + life);
+        let shape = |number: usize, random: &str| format!("oa-access-{number}-{random}");
+        let token = self.tokens.access(lineage, refresh, ends, shape);
+        let mut body = json!({
+            "access_token": token,
+            "token_type": "Bearer",
+            "expires_in": life.as_secs(),
+            "scope": holder.scope,
+        });
+        if let Some(refresh) = refresh {
+            body["refresh_token"] = json!(refresh);
+        }
+        if ask.form("grant_type").as_deref() == Some(EXCHANGE_GRANT) {
+            body["issued_token_type"] = json!("urn:ietf:params:oauth:token-type:access_token");
+        }
+        Answer::json(200, &body).with("cache-control", "no-store")
+    }
+
+    fn start_device(&mut self, ask: &Ask<'_>) -> Outcome {
+        let client = self.client(ask)?;
+        let Rules { device_life: life, device_interval: interval, .. } = self.rules;
+        let (device_code, user_code) = self.devices.begin(&client, "", &scope(ask), interval, ask.now + life);
+        let page = format!("{}/activate", root(ask));
+        let body = json!({
+            "device_code": device_code,
+            "user_code": user_code,
+            "verification_uri": page,
+            "verification_uri_complete": format!("{page}?user_code={user_code}"),
+            "interval": interval.as_secs(),
+            "expires_in": life.as_secs(),
+        });
+        Ok(Answer::json(200, &body))
+    }
+
+    /// With a refresh token everything goes that was made of it; what is not known is ended already (RFC 7009, 2.2).
+    fn revoke(&mut self, ask: &Ask<'_>) -> Outcome {
+        let client = self.client(ask)?;
+        let token = field(ask, "token")?;
+        let lineage = self.tokens.of_refresh(&token).or_else(|| self.tokens.of_access(&token));
+        self.tokens.revoke(|known, holder| Some(known) == lineage && holder.client == client);
+        Ok(Answer::empty(200))
+    }
+
+    fn introspect(&mut self, ask: &Ask<'_>) -> Outcome {
+        let client = self.client(ask)?;
+        if self.rules.public_clients.contains(&client) {
+            return Err(self.unauthorized(ask));
+        }
+        let lineage = self.tokens.live(&field(ask, "token")?, ask.now);
+        let Some(holder) = lineage.map(|lineage| self.tokens.owner(lineage)) else {
+            return Ok(Answer::json(200, &json!({ "active": false })));
+        };
+        let mut known = json!({
+            "active": true,
+            "client_id": holder.client,
+            "scope": holder.scope,
+            "token_type": "Bearer",
+            "exp": calendar::epoch(ask.now + self.rules.token_life),
+        });
+        if let Some(user) = &holder.user {
+            known["username"] = json!(user);
+        }
+        Ok(Answer::json(200, &known))
+    }
+
+    fn api(&self, ask: &Ask<'_>) -> Outcome {
+        let live = ask.bearer().and_then(|token| self.tokens.live(token, ask.now));
+        live.ok_or_else(|| self.unauthorized(ask))?;
+        Ok(Answer::json(200, &json!({ "ok": true, "path": ask.path() })))
+    }
+}
+
+/// The person's side.
+impl Platform {
+    fn push(&mut self, ask: &Ask<'_>) -> Outcome {
+        let client = self.client(ask)?;
+        let mut request: Request = form_urlencoded::parse(&ask.request.body).into_owned().collect();
+        request.retain(|name, _| !name.starts_with("client_"));
+        request.insert("client_id".to_owned(), client);
+        let name = self.codes.push(request);
+        Ok(Answer::json(201, &json!({ "request_uri": name, "expires_in": 60 })))
+    }
+
+    /// The person who looks at it allows it at once, or turns it away.
+    fn authorize(&mut self, ask: &Ask<'_>) -> Outcome {
+        let request = match ask.query("request_uri") {
+            Some(name) => self.codes.pulled(&name),
+            None if self.rules.needs_pushed => None,
+            None => Some(ask.request.url.query_pairs().into_owned().collect::<Request>()),
+        };
+        let page = |why: &str| Answer { content_type: "", body: Vec::new(), ..Answer::html(400, why) };
+        let request = request.ok_or_else(|| page("There is no such request"))?;
+        let said = |name: &str| request.get(name).cloned().unwrap_or_default();
+        let client = said("client_id");
+        let known = self.rules.clients.iter().any(|known| known.name == client);
+        if !known && !self.rules.public_clients.contains(&client) {
+            return Err(page("There is no such client"));
+        }
+        let mut back = Url::parse(&said("redirect_uri")).map_err(|_| page("There is no such address"))?;
+        let state = request.get("state").cloned();
+        let outcome = match () {
+            () if said("response_type") != "code" => ("error", "unsupported_response_type".to_owned()),
+            () if said("code_challenge_method") != "S256" => ("error", "invalid_request".to_owned()),
+            () if self.denies => ("error", "access_denied".to_owned()),
+            () => ("code", self.codes.code(request, ask.now, self.rules.code_life)),
+        };
+        back.query_pairs_mut().append_pair(outcome.0, &outcome.1);
+        if let Some(state) = state {
+            back.query_pairs_mut().append_pair("state", &state);
+        }
+        if self.rules.tells_iss {
+            back.query_pairs_mut().append_pair("iss", &root(ask));
+        }
+        Ok(Answer::empty(302).with("location", back.as_str()))
+    }
+}
+
+impl fmt::Debug for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Platform").field("rules", &self.rules).finish_non_exhaustive()
+    }
+}
+
+fn root(ask: &Ask<'_>) -> String {
+    format!("http://{}", ask.header("host").unwrap_or_default())
+}
+
+fn oauth_error(status: u16, error: &str, description: &str) -> Answer {
+    let body: Value = json!({ "error": error, "error_description": description });
+    Answer::json(status, &body).with("cache-control", "no-store")
+}
+
+/// A field that must be there.
+fn field(ask: &Ask<'_>, name: &str) -> Result<String, Answer> {
+    ask.form(name).ok_or_else(|| oauth_error(400, "invalid_request", &format!("{name} is missing")))
+}
+
+fn scope(ask: &Ask<'_>) -> String {
+    ask.form("scope").unwrap_or_else(|| "read".to_owned())
+}

@@ -1,0 +1,257 @@
+//! The fake as tests hold it.
+
+use super::super::{
+    Fake, ManualClock,
+    account::{Account, Accounts},
+    document::Document,
+    fake::locked,
+    time::Time,
+};
+use super::{
+    names,
+    platform::{Platform, Rules},
+};
+use std::{
+    ops::Deref,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+const DOCUMENT: &str = include_str!("provider.json");
+
+/// A provider in memory that keeps to the standards: metadata, all grants, PKCE, refresh tokens that rotate and take their
+/// family with them when one comes back, devices, pushed requests, revocation and introspection.
+///
+/// Its operations are `discover` (and `discover_oauth`, RFC 8414's address), `issue_token`, `authorize`,
+/// `push_authorization`, `start_device`, `revoke_token` and `introspect_token`. Every other path (`other`) is an API: with any
+/// valid token it answers 200 and `{"ok": true, "path": …}`, without one 401.
+///
+/// The person at `authorize` allows everything at once, unless told otherwise.
+///
+/// ```
+/// use base64::{Engine, engine::general_purpose::STANDARD};
+/// use keyway::testing::FakeOAuth2 as Fake;
+/// use serde_json::Value;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), reqwest::Error> {
+/// let fake = Fake::start().await;
+///
+/// let client = STANDARD.encode(format!("{}:{}", Fake::CLIENT_ID, Fake::CLIENT_SECRET));
+/// let token = reqwest::Client::new()
+///     .post(format!("{}/token", fake.uri()))
+///     .header("authorization", format!("Basic {client}"))
+///     .header("content-type", "application/x-www-form-urlencoded")
+///     .body("grant_type=client_credentials");
+///
+/// let token: Value = token.send().await?.json().await?;
+/// assert_eq!(token["access_token"], fake.token(1));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// What [`Fake`] can do, it can do: gates, faults, counts, expectations.
+#[derive(Debug)]
+pub struct FakeOAuth2 {
+    fake: Fake,
+    platform: Arc<Mutex<Platform>>,
+}
+
+/// Says what the provider is like. [`FakeOAuth2::builder`] makes it.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct FakeOAuth2Builder {
+    clock: Time,
+    rules: Rules,
+}
+
+impl FakeOAuth2 {
+    /// The id of the client that has a secret.
+    pub const CLIENT_ID: &'static str = names::CLIENT_ID;
+    /// Its secret. As a form writes it, it is another one: clients that forget to are refused.
+    pub const CLIENT_SECRET: &'static str = names::CLIENT_SECRET;
+    /// The id of a client without a secret.
+    pub const PUBLIC_CLIENT: &'static str = names::PUBLIC_CLIENT;
+    /// The login of the one user.
+    pub const LOGIN: &'static str = names::LOGIN;
+    /// That user's password.
+    pub const PASSWORD: &'static str = names::PASSWORD;
+    /// A scope that no client may ask for.
+    pub const FORBIDDEN_SCOPE: &'static str = names::FORBIDDEN_SCOPE;
+
+    /// A provider as the standards have it: tokens live an hour, refresh tokens rotate.
+    ///
+    /// # Cancel safety
+    /// A dropped start leaves nothing behind.
+    pub async fn start() -> Self {
+        Self::builder().start().await
+    }
+
+    /// A provider that differs from that.
+    pub fn builder() -> FakeOAuth2Builder {
+        let rules = Rules {
+            clients: Accounts::with(Self::CLIENT_ID, Self::CLIENT_SECRET),
+            public_clients: vec![Self::PUBLIC_CLIENT.to_owned()],
+            users: vec![Account::new(Self::LOGIN, Self::PASSWORD)],
+            token_life: Duration::from_secs(3600),
+            refresh_life: None,
+            rotating: true,
+            without_refresh_token: false,
+            device_life: Duration::from_secs(600),
+            device_interval: Duration::from_secs(5),
+            code_life: Duration::from_secs(60),
+            tells_iss: true,
+            openid: true,
+            needs_pushed: false,
+        };
+        FakeOAuth2Builder { clock: Time::default(), rules }
+    }
+
+    /// A person lets in the device that asked last and still waits. Says whether there was one.
+    pub fn approve_device(&self) -> bool {
+        locked(&self.platform).decide_device(true, self.fake.now())
+    }
+
+    /// A person turns away the device that asked last and still waits. Says whether there was one.
+    pub fn deny_device(&self) -> bool {
+        locked(&self.platform).decide_device(false, self.fake.now())
+    }
+
+    /// From now on the person at `authorize` says no.
+    pub fn deny_authorizations(&self) {
+        locked(&self.platform).denies = true;
+    }
+
+    /// A refresh token of the user, for clients that are given one.
+    #[must_use]
+    pub fn new_refresh_token(&self) -> String {
+        locked(&self.platform).new_seed(self.fake.now())
+    }
+
+    /// Ends all access tokens given out so far: the next call with one of them is answered with 401.
+    pub fn revoke_access_tokens(&self) {
+        locked(&self.platform).tokens.revoke_accesses();
+    }
+
+    /// Ends all refresh tokens given out so far: a renewal with one of them is answered with 400 and `invalid_grant`.
+    pub fn revoke_refresh_tokens(&self) {
+        locked(&self.platform).tokens.revoke_refreshes();
+    }
+
+    /// How often a refresh token was used again after it had been rotated away, or a code after it had been exchanged. Each
+    /// time, all tokens that descend from the same sign-in were revoked.
+    #[must_use]
+    pub fn reuses(&self) -> usize {
+        locked(&self.platform).reuses()
+    }
+
+    /// Whether this token, of either kind, is good for something still.
+    #[must_use]
+    pub fn is_live(&self, token: &str) -> bool {
+        locked(&self.platform).is_live(token, self.fake.now())
+    }
+
+    /// Changes the client's secret.
+    pub fn set_client_secret(&self, secret: &str) {
+        locked(&self.platform).rules.clients.set(Self::CLIENT_ID, secret);
+    }
+
+    /// The access token that the log calls `token #<number>`: the how-many-th was given out, counted from 1.
+    ///
+    /// # Panics
+    /// When there were not so many yet.
+    #[must_use]
+    pub fn token(&self, number: usize) -> String {
+        locked(&self.platform).tokens.token(number)
+    }
+
+    /// What the last token request said in its form, by name. Secrets are in it.
+    #[must_use]
+    pub fn last_form(&self) -> Vec<(String, String)> {
+        locked(&self.platform).last_form.clone()
+    }
+}
+
+impl Deref for FakeOAuth2 {
+    type Target = Fake;
+
+    fn deref(&self) -> &Fake {
+        &self.fake
+    }
+}
+
+impl FakeOAuth2Builder {
+    /// The provider goes by this clock instead of the machine's.
+    pub fn clock(mut self, clock: ManualClock) -> Self {
+        self.clock = Time::Manual(clock);
+        self
+    }
+
+    /// How long access tokens live: an hour, if not told otherwise.
+    pub fn token_life(mut self, life: Duration) -> Self {
+        self.rules.token_life = life;
+        self
+    }
+
+    /// How long refresh tokens live: for ever, if not told otherwise.
+    pub fn refresh_life(mut self, life: Duration) -> Self {
+        self.rules.refresh_life = Some(life);
+        self
+    }
+
+    /// Each renewal gives a new refresh token and spends the old one; using a spent one revokes all its descendants.
+    /// So it is, if not told otherwise. Else a renewal's answer has none: the old one stays good.
+    pub fn rotating(mut self, rotating: bool) -> Self {
+        self.rules.rotating = rotating;
+        self
+    }
+
+    /// No answer has a refresh token: nothing can be renewed.
+    pub fn without_refresh_token(mut self, without: bool) -> Self {
+        self.rules.without_refresh_token = without;
+        self
+    }
+
+    /// How long a device may wait to be let in: ten minutes, if not told otherwise.
+    pub fn device_life(mut self, life: Duration) -> Self {
+        self.rules.device_life = life;
+        self
+    }
+
+    /// How long a device must wait between two polls: five seconds, if not told otherwise. A poll that comes too early
+    /// is answered with `slow_down`, and makes it five seconds more.
+    pub fn device_interval(mut self, interval: Duration) -> Self {
+        self.rules.device_interval = interval;
+        self
+    }
+
+    /// Whether the way back from `authorize` says in `iss` who answers (RFC 9207), and the metadata that it does. It does,
+    /// if not told otherwise.
+    pub fn tells_iss(mut self, tells: bool) -> Self {
+        self.rules.tells_iss = tells;
+        self
+    }
+
+    /// Whether metadata stands at OpenID Connect's address too, and not at RFC 8414's alone. It does, if not told otherwise.
+    pub fn openid(mut self, openid: bool) -> Self {
+        self.rules.openid = openid;
+        self
+    }
+
+    /// `authorize` takes pushed requests alone (RFC 9126).
+    pub fn needs_pushed_requests(mut self, needs: bool) -> Self {
+        self.rules.needs_pushed = needs;
+        self
+    }
+
+    /// Opens the provider on a free port of 127.0.0.1. It closes when the fake is dropped.
+    ///
+    /// # Cancel safety
+    /// A dropped start leaves nothing behind.
+    pub async fn start(self) -> FakeOAuth2 {
+        let document = Arc::new(Document::read(DOCUMENT, ""));
+        let platform = Arc::new(Mutex::new(Platform::new(self.rules)));
+        let fake = Fake::open("FakeOAuth2", document, self.clock, platform.clone()).await;
+        FakeOAuth2 { fake, platform }
+    }
+}
