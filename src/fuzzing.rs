@@ -8,11 +8,12 @@ use crate::{
     clock::Now,
     http::{
         Surface,
-        answer::{self, Answer},
         cookies::Cookies,
         facts::{Facts, Step},
-        json, request, runtime,
-        transport::Reply,
+        json, request,
+        response::{self, BufferedResponse},
+        runtime,
+        transport::AuthResponse,
     },
     question::{Captcha, DeviceCode},
     session::{
@@ -83,18 +84,18 @@ impl Clock for Still {
 /// A `Retry-After`, or a `Date`.
 pub fn no_wait_is_longer_than_is_believed(data: &[u8]) {
     let Ok(value) = HeaderValue::from_bytes(data) else { return };
-    let asked = answer::retry_after(&HeaderMap::from_iter([(RETRY_AFTER, value.clone())]), now().wall);
+    let asked = response::retry_after(&HeaderMap::from_iter([(RETRY_AFTER, value.clone())]), now().wall);
     let text = value.to_str().ok().map(str::trim).filter(|text| !text.starts_with('+'));
-    match (text.map(str::parse::<u64>), answer::date(&HeaderMap::from_iter([(DATE, value.clone())]))) {
+    match (text.map(str::parse::<u64>), response::date(&HeaderMap::from_iter([(DATE, value.clone())]))) {
         (Some(Ok(seconds)), _) => assert_eq!(asked, Some(Duration::from_secs(seconds.min(3600)))),
         (_, Some(date)) => {
             let wait = date.duration_since(now().wall).unwrap_or_default();
             assert_eq!(asked, Some(wait.min(Duration::from_secs(3600))));
             // By the vendor's own clock.
             let at_once = HeaderMap::from_iter([(RETRY_AFTER, value.clone()), (DATE, value.clone())]);
-            assert_eq!(answer::retry_after(&at_once, now().wall), Some(Duration::ZERO));
+            assert_eq!(response::retry_after(&at_once, now().wall), Some(Duration::ZERO));
             let again = HeaderValue::try_from(httpdate::fmt_http_date(date)).expect("a date");
-            assert_eq!(answer::date(&HeaderMap::from_iter([(DATE, again)])), Some(date));
+            assert_eq!(response::date(&HeaderMap::from_iter([(DATE, again)])), Some(date));
         }
         _ => assert!(asked.is_none_or(|wait| wait <= LONGEST_BELIEVED)),
     }
@@ -215,7 +216,7 @@ pub fn no_token_ends_before_or_after_what_was_told(data: &[u8]) {
     let Ok(text) = str::from_utf8(data) else { return };
     let (first, second) = text.split_once('\n').unwrap_or((text, ""));
     let date = HeaderValue::try_from(second).ok().map(|date| HeaderMap::from_iter([(DATE, date)]));
-    let date = date.and_then(|headers| answer::date(&headers));
+    let date = date.and_then(|headers| response::date(&headers));
     let value: Value = serde_json::from_str(first).unwrap_or(json!(first));
     let claims = URL_SAFE_NO_PAD.encode(first);
     let of_claims = jwt_expiry(&Secret::from(format!("e30.{claims}.c2ln")));
@@ -435,7 +436,7 @@ pub fn every_answer_is_a_session_or_an_error_that_hides_its_secrets(data: &[u8])
 struct Exchange {
     surface: &'static Surface,
     facts: &'static Facts,
-    answer: Answer,
+    answer: BufferedResponse,
 }
 
 /// What an answer holds.
@@ -481,7 +482,7 @@ impl Exchange {
         Some(Self {
             surface,
             facts,
-            answer: Answer { status, headers, body: body.into(), carried: Default::default() },
+            answer: BufferedResponse { status, headers, body: body.into(), carried: Default::default() },
         })
     }
 
@@ -503,8 +504,8 @@ impl Exchange {
         Self::of(surface, operation, status, headers, body.get(2..).unwrap_or_default().to_vec())
     }
 
-    fn reply(&self) -> Reply {
-        Reply::of(self.answer.clone(), self.facts, self.surface, now().wall)
+    fn reply(&self) -> AuthResponse {
+        AuthResponse::of(self.answer.clone(), self.facts, self.surface, now().wall)
     }
 
     /// As the surface reads it.
@@ -525,7 +526,7 @@ impl Exchange {
                 let old = vtex_shopper::Cookies::read(&old)?;
                 vtex_shopper::renewed(&reply, old, "store", now).map(Came::Session)
             }
-            _ => self.answer.judged(self.surface.judge, self.facts, &Still).map(|_| Came::Nothing),
+            _ => self.answer.classified(self.surface.classify, self.facts, &Still).map(|_| Came::Nothing),
         }
     }
 
@@ -537,7 +538,7 @@ impl Exchange {
             Ok(Came::Captcha(_) | Came::Nothing) => {}
             Err(error) => self.is_an_error(error),
         }
-        if let Err(error) = self.answer.judged(self.surface.judge, self.facts, &Still) {
+        if let Err(error) = self.answer.classified(self.surface.classify, self.facts, &Still) {
             self.is_an_error(&error);
         }
         if let Some([plain, masked]) = self.with_and_without_secrets() {
@@ -556,7 +557,7 @@ impl Exchange {
             assert_eq!(tokens.access.expose(), sent);
         }
         assert!(tokens.refresh.as_ref().is_none_or(|refresh| !refresh.expose().is_empty()));
-        assert_eq!(tokens.date, answer::date(&self.answer.headers));
+        assert_eq!(tokens.date, response::date(&self.answer.headers));
         is_sane(tokens.life);
     }
 

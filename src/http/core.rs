@@ -1,14 +1,14 @@
 //! The way of every call of one client: from the checks before it to the judgement of its answer.
 
 use super::{
-    answer::{Answer, Verdict},
     client_id::ClientId,
     drift::Drift,
     facts::{self, Facts, Role, Step},
     limits,
     origins::Origins,
     paths::Paths,
-    retryable::{Spare, is_final},
+    response::{BufferedResponse, Verdict},
+    retryable::{RetryableRequest, is_final},
     surface::Surface,
     transport::AuthClient,
 };
@@ -96,9 +96,9 @@ impl Core {
         request: Request,
         facts: &'static Facts,
         carried: Carried,
-    ) -> Result<Answer, Error> {
+    ) -> Result<BufferedResponse, Error> {
         let (response, presented) = self.sent(request, facts).await?;
-        self.judged(response, facts, carried, presented).await
+        self.classified(response, facts, carried, presented).await
     }
 
     /// A documented operation whose success is not read here: what fails is.
@@ -112,7 +112,7 @@ impl Core {
         if response.status().is_success() {
             return Ok(response);
         }
-        let answer = self.judged(response, facts, carried, presented).await?;
+        let answer = self.classified(response, facts, carried, presented).await?;
         Err(Error::unexpected_status(answer.status.as_u16()).at(facts.operation))
     }
 
@@ -133,14 +133,14 @@ impl Core {
         })
     }
 
-    async fn judged(
+    async fn classified(
         &self,
         response: Response,
         facts: &'static Facts,
         carried: Carried,
         presented: Option<Secret>,
-    ) -> Result<Answer, Error> {
-        let answer = Answer::read(response).await?;
+    ) -> Result<BufferedResponse, Error> {
+        let answer = BufferedResponse::read(response).await?;
         // A 401 says that a session has ended only where its token was presented.
         let unknown = answer.status == StatusCode::UNAUTHORIZED && presented.is_some();
         let answer = if answer.status.is_success() && facts.success.is_none() && facts.step == Step::Call {
@@ -149,7 +149,7 @@ impl Core {
             self.carrying(answer, carried, presented)
         };
         self.0.drift.answered(facts, &answer);
-        let outcome = answer.judged(self.0.surface.judge, facts, &*self.0.clock);
+        let outcome = answer.classified(self.0.surface.classify, facts, &*self.0.clock);
         let outcome = outcome.map_err(|error| self.0.paths.blame(facts, error));
         if outcome.is_ok() {
             self.0.drift.read(facts, &answer);
@@ -162,16 +162,16 @@ impl Core {
 
     /// What a free call's answer that is no success means.
     pub(crate) async fn failure(&self, response: Response, secrets: Vec<Secret>) -> Error {
-        let answer = match Answer::read(response).await {
+        let answer = match BufferedResponse::read(response).await {
             Ok(answer) => self.carrying(answer, Carried::of(secrets), None),
             Err(error) => return error,
         };
         let verdict = Verdict::of(&answer, &facts::FREE, self.0.clock.wall());
-        (self.0.surface.judge)(&verdict).unwrap_or_else(|| verdict.error())
+        (self.0.surface.classify)(&verdict).unwrap_or_else(|| verdict.error())
     }
 
     /// A failure may repeat the secrets of its call, the session's own among them.
-    fn carrying(&self, answer: Answer, mut carried: Carried, presented: Option<Secret>) -> Answer {
+    fn carrying(&self, answer: BufferedResponse, mut carried: Carried, presented: Option<Secret>) -> BufferedResponse {
         if let Some(token) = presented.or_else(|| self.0.session.held().and_then(|lease| lease.token().cloned())) {
             carried.add(&token);
         }
@@ -189,7 +189,7 @@ impl Core {
         }
         let until = self.until(&request);
         request.timeout_mut().get_or_insert(self.0.timeouts.request);
-        let spare = Spare::of(&request);
+        let retryable = RetryableRequest::of(&request);
         let mut outcome = self.within(until, Error::too_late, pin!(self.0.steps.execute(request))).await?;
         // What did not arrive may be sent again.
         let mut number = 1;
@@ -199,10 +199,10 @@ impl Core {
             number += 1;
             let wait = self.0.retry.wait_before(number, None);
             let wait = wait.filter(|wait| until.is_none_or(|until| *wait < self.left(until)));
-            let again = error.url().and_then(|address| spare.as_ref()?.request(address));
+            let again = error.url().and_then(|address| retryable.as_ref()?.request(address));
             let (Some(wait), Some(mut again)) = (wait, again) else { break };
             self.0.clock.sleep(wait).await;
-            self.hurry(&mut again, until);
+            self.apply_deadline(&mut again, until);
             outcome = self.within(until, Error::too_late, pin!(self.0.steps.execute(again))).await?;
         }
         outcome.map_err(Error::from)
@@ -217,7 +217,7 @@ impl Core {
         }
         let token = self.within(until, Error::not_in_time, pin!(self.authorize(&mut request, facts))).await??;
         // For whatever may have to be sent again.
-        let spare = Spare::of(&request);
+        let retryable = RetryableRequest::of(&request);
         match self.within(until, Error::too_late, pin!(self.execute(request, until))).await? {
             Ok(response) if is_final(&response) => {
                 self.note_success(&response, token, facts);
@@ -225,7 +225,7 @@ impl Core {
             }
             outcome => {
                 // Boxed, so that the future of nearly every call stays small.
-                let tried = Box::pin(self.tried(outcome, token, spare, facts, until));
+                let tried = Box::pin(self.tried(outcome, token, retryable, facts, until));
                 self.within(until, Error::too_late, pin!(tried)).await?
             }
         }
@@ -254,7 +254,7 @@ impl Core {
 
     /// What is left of the call's own timeout is what the HTTP client is told: it covers the answer's body too, which is
     /// read after we are done.
-    pub(super) fn hurry(&self, request: &mut Request, until: Option<Duration>) {
+    pub(super) fn apply_deadline(&self, request: &mut Request, until: Option<Duration>) {
         if let Some(until) = until {
             *request.timeout_mut() = Some(self.left(until));
         }
@@ -279,9 +279,9 @@ impl Core {
             self.carry(&mut request, &lease);
             presented = lease.token().cloned();
         }
-        let spare = Spare::of(&request);
+        let retryable = RetryableRequest::of(&request);
         let outcome = self.within(until, Error::too_late, pin!(self.execute(request, until))).await?;
-        let retried = pin!(self.retried(outcome, spare.as_ref(), Some(facts), until));
+        let retried = pin!(self.retried(outcome, retryable.as_ref(), Some(facts), until));
         Ok((self.within(until, Error::too_late, retried).await??, presented))
     }
 

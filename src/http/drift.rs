@@ -4,9 +4,9 @@
 //! says. Where a vendor keeps to it nothing is told.
 
 use super::{
-    answer::{Answer, is_bad_day},
     facts::{Facts, Shape, Step},
     json::trimmed,
+    response::{BufferedResponse, is_transient},
 };
 use crate::secret::Carried;
 use serde::de::IgnoredAny;
@@ -49,9 +49,9 @@ impl Drift {
     }
 
     /// Looks at the status of an answer, and at what it is on the outside.
-    pub(crate) fn answered(&self, facts: &'static Facts, answer: &Answer) {
+    pub(crate) fn answered(&self, facts: &'static Facts, answer: &BufferedResponse) {
         let status = answer.status.as_u16();
-        if is_weather(facts, status) {
+        if is_always_possible(facts, status) {
             return;
         }
         let Some(shape) = documented(facts, status) else {
@@ -69,7 +69,7 @@ impl Drift {
     }
 
     /// Looks for members that the document lacks, in a success that makes a session or is a step on the way to one.
-    pub(crate) fn read(&self, facts: &'static Facts, answer: &Answer) {
+    pub(crate) fn read(&self, facts: &'static Facts, answer: &BufferedResponse) {
         if !matches!(facts.step, Step::SignIn | Step::Renew | Step::Challenge) || answer.body.len() > LOOKED_INTO {
             return;
         }
@@ -101,9 +101,9 @@ impl Drift {
 
 /// A bad day is no other contract, whatever the vendor's document says, and neither is a session that has ended or may not
 /// do this.
-fn is_weather(facts: &Facts, status: u16) -> bool {
+fn is_always_possible(facts: &Facts, status: u16) -> bool {
     let carries_session = !facts.roles.is_empty();
-    is_bad_day(status) || carries_session && matches!(status, 401 | 403)
+    is_transient(status) || carries_session && matches!(status, 401 | 403)
 }
 
 fn documented(facts: &'static Facts, status: u16) -> Option<&'static Shape> {
@@ -116,7 +116,7 @@ struct Found {
     names: Option<Vec<String>>,
 }
 
-fn another_envelope(shape: &Shape, answer: &Answer) -> Option<Found> {
+fn another_envelope(shape: &Shape, answer: &BufferedResponse) -> Option<Found> {
     if matches!(shape, Shape::Anything) || answer.body.len() > LOOKED_INTO || begins_as_documented(shape, &answer.body)
     {
         return None;

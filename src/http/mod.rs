@@ -1,6 +1,5 @@
 //! How a request gets its credentials and comes back.
 
-pub(crate) mod answer;
 pub(crate) mod authorize;
 pub(crate) mod choice;
 #[cfg_attr(not(feature = "orderingstack"), allow(dead_code, reason = "not every surface speaks OAuth"))]
@@ -26,6 +25,7 @@ pub(crate) mod pages;
 pub(crate) mod paths;
 pub(crate) mod replay;
 pub(crate) mod request;
+pub(crate) mod response;
 mod retryable;
 pub mod runtime;
 pub(crate) mod segments;

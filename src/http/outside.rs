@@ -1,6 +1,8 @@
 //! What code that was made elsewhere stands on: the way from any client of ours to typed calls of another document.
 
-use super::{answer::Answer, core::Core, facts::Facts, request::Http, runtime::response_value::ResponseValue};
+use super::{
+    core::Core, facts::Facts, request::Http, response::BufferedResponse, runtime::response_value::ResponseValue,
+};
 use crate::{error::Error, secret::take_written, session::Session};
 use bytes::Bytes;
 use http::{HeaderValue, header::ACCEPT};
@@ -86,7 +88,7 @@ pub fn call_for(
     mut request: Request,
     facts: &'static Facts,
     timeout: Option<Duration>,
-) -> impl Future<Output = Result<Answer, Error>> {
+) -> impl Future<Output = Result<BufferedResponse, Error>> {
     // Here, and not when the future is polled: on this thread the request was made.
     let carried = take_written();
     prepare(&mut request, timeout);

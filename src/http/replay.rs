@@ -1,11 +1,11 @@
 //! Sending again: once after a 401 with a new token, and a few times after a failure that may pass.
 
 use super::{
-    answer::retry_after,
     core::Core,
     facts::Facts,
     origins::is_plain_loopback,
-    retryable::{Spare, may_pass},
+    response::retry_after,
+    retryable::{RetryableRequest, may_pass},
 };
 use crate::{Error, Generation};
 use reqwest::{Request, Response, StatusCode};
@@ -19,16 +19,16 @@ impl Core {
         &self,
         outcome: reqwest::Result<Response>,
         token: Option<Generation>,
-        spare: Option<Spare>,
+        retryable: Option<RetryableRequest>,
         facts: Option<&Facts>,
         until: Option<Duration>,
     ) -> Result<Response, Error> {
-        let response = self.retried(outcome, spare.as_ref(), facts, until).await?;
-        let again = self.replayable(response.status(), response.url(), token, spare.as_ref(), facts).await?;
+        let response = self.retried(outcome, retryable.as_ref(), facts, until).await?;
+        let again = self.replayable(response.status(), response.url(), token, retryable.as_ref(), facts).await?;
         let Some(again) = again else { return Ok(response) };
-        let spare = Spare::of(&again);
+        let retryable = RetryableRequest::of(&again);
         let outcome = self.execute(again, until).await;
-        let response = self.retried(outcome, spare.as_ref(), facts, until).await?;
+        let response = self.retried(outcome, retryable.as_ref(), facts, until).await?;
         self.note_success(&response, token, facts);
         Ok(response)
     }
@@ -40,24 +40,24 @@ impl Core {
         status: StatusCode,
         address: &Url,
         token: Option<Generation>,
-        spare: Option<&Spare>,
+        retryable: Option<&RetryableRequest>,
         facts: Option<&Facts>,
     ) -> Result<Option<Request>, Error> {
         let (StatusCode::UNAUTHORIZED, Some(token)) = (status, token) else { return Ok(None) };
         let worth_it = self.0.session.reject(token, endpoint(facts, address));
-        let again = spare.filter(|_| worth_it).and_then(|spare| spare.request(address));
+        let again = retryable.filter(|_| worth_it).and_then(|retryable| retryable.request(address));
         let Some(mut again) = again else { return Ok(None) };
         // The tenant stays: it may have been chosen for this call.
         again.headers_mut().remove(self.0.session.header());
         Ok(self.authorize(&mut again, facts).await?.map(|_| again))
     }
 
-    /// Sends `spare` again where that may be, after a first try with this outcome. A wait that would end after `until`
+    /// Sends `retryable` again where that may be, after a first try with this outcome. A wait that would end after `until`
     /// (monotonic) is not begun.
     pub(super) async fn retried(
         &self,
         mut outcome: reqwest::Result<Response>,
-        spare: Option<&Spare>,
+        retryable: Option<&RetryableRequest>,
         facts: Option<&Facts>,
         until: Option<Duration>,
     ) -> Result<Response, Error> {
@@ -75,7 +75,7 @@ impl Core {
                 _ => None,
             };
             let wait = wait.filter(|wait| until.is_none_or(|until| *wait < self.left(until)));
-            let again = wait.and_then(|wait| Some((wait, spare?.request(address(&outcome)?)?)));
+            let again = wait.and_then(|wait| Some((wait, retryable?.request(address(&outcome)?)?)));
             let Some((wait, again)) = again else { return outcome.map_err(Error::from) };
             self.0.clock.sleep(wait).await;
             outcome = self.execute(again, until).await;
@@ -96,7 +96,7 @@ impl Core {
         mut request: Request,
         until: Option<Duration>,
     ) -> impl Future<Output = reqwest::Result<Response>> + Send + use<> {
-        self.hurry(&mut request, until);
+        self.apply_deadline(&mut request, until);
         self.client_for(request.url()).execute(request)
     }
 

@@ -18,7 +18,7 @@ pub(super) fn may_pass(status: StatusCode) -> bool {
 }
 
 /// What a request can be made from once more. Every call keeps one and hardly any needs it, so it is as little as can be.
-pub(super) enum Spare {
+pub(super) enum RetryableRequest {
     /// A request without a body, and without its address: that comes back with the answer or with the failure.
     Head {
         method: Method,
@@ -64,7 +64,7 @@ impl Headers {
     }
 }
 
-impl Spare {
+impl RetryableRequest {
     /// `None` if the request has a body that cannot be sent twice.
     pub(super) fn of(request: &Request) -> Option<Self> {
         if request.body().is_some() {
@@ -100,7 +100,8 @@ mod tests {
         let given = [("x-a", "1"), ("accept", "a/b"), ("x-a", "2"), ("authorization", "Bearer x"), ("accept", "c/d")];
         append(&mut request, &given);
         append(&mut request, &[("authorization", "Bearer y"), ("x-b", "3")]);
-        let again = Spare::of(&request).and_then(|spare| spare.request(&address)).expect("it has no body");
+        let again =
+            RetryableRequest::of(&request).and_then(|retryable| retryable.request(&address)).expect("it has no body");
         for name in ["x-a", "x-b", "accept", "authorization"] {
             let [sent, before] =
                 [&again, &request].map(|request| request.headers().get_all(name).iter().collect::<Vec<_>>());

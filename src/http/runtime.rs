@@ -10,13 +10,13 @@ mod optional;
 mod query;
 pub(super) mod response_value;
 
-use super::{answer::Answer, core::Core, facts::Facts};
 pub use super::{
     choice::{Alternative, chosen, read},
     outside::{call_for, download},
     segments::{encode_path, encode_segment},
     upload::{bytes, json_as, multipart, plain},
 };
+use super::{core::Core, facts::Facts, response::BufferedResponse};
 use crate::{
     error::Error,
     secret::{Secret, take_written},
@@ -40,7 +40,7 @@ pub fn call(
     mut request: Request,
     facts: &'static Facts,
     timeout: Option<Duration>,
-) -> impl Future<Output = Result<Answer, Error>> {
+) -> impl Future<Output = Result<BufferedResponse, Error>> {
     // Here, and not when the future is polled: on this thread the request was made.
     let carried = take_written();
     request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));

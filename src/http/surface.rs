@@ -1,8 +1,8 @@
 //! What is fixed about a surface.
 
 use super::{
-    answer::Judge,
     facts::{Facts, Role},
+    response::Classify,
 };
 
 /// What is fixed about a surface: its document's facts and how it words a failure.
@@ -11,7 +11,7 @@ pub(crate) struct Surface {
     pub(crate) name: &'static str,
     pub(crate) facts: &'static [Facts],
     /// Reads a failure as the vendor means it, where the status alone does not say.
-    pub(crate) judge: Judge,
+    pub(crate) classify: Classify,
     /// The builder methods whose session has this role.
     pub(crate) serves: fn(Role) -> &'static str,
     /// What documented calls say of their body even where they have none, because the vendor requires the header.

@@ -1,11 +1,11 @@
 //! The other client: sign-ins, renewals, captchas and sign-outs. They never pass through authorize, replay or retry.
 
 use super::{
-    answer::{Answer, Verdict, date},
     cookies::Cookies,
     drift::Drift,
     facts::{Facts, Step},
     paths::Paths,
+    response::{BufferedResponse, Verdict, date},
     segments::encode_segment,
     surface::Surface,
 };
@@ -80,14 +80,18 @@ impl AuthClient {
     }
 
     /// A call that spends nothing.
-    pub(crate) async fn ask(&self, call: AuthCall) -> Result<Reply, Error> {
+    pub(crate) async fn ask(&self, call: AuthCall) -> Result<AuthResponse, Error> {
         self.exchange(&call).await.map_err(|failed| failed.error)
     }
 
     /// A call that spends a token or an attempt: it needs the engine's leave, and gets it back if it never left.
     ///
     /// Boxed, as is the exchange: the compiler would write both, with all that is below them, anew for every surface.
-    pub(crate) fn spend<'a>(&'a self, attempt: &'a Attempt, call: AuthCall) -> BoxFuture<'a, Result<Reply, Error>> {
+    pub(crate) fn spend<'a>(
+        &'a self,
+        attempt: &'a Attempt,
+        call: AuthCall,
+    ) -> BoxFuture<'a, Result<AuthResponse, Error>> {
         debug_assert!(
             call.facts.step != Step::Call,
             "an issuer spends an attempt on `{}`, which is no step of a session: give it `x-session-step`",
@@ -113,7 +117,7 @@ impl AuthClient {
         })
     }
 
-    fn exchange<'a>(&'a self, call: &'a AuthCall) -> BoxFuture<'a, Result<Reply, Failed>> {
+    fn exchange<'a>(&'a self, call: &'a AuthCall) -> BoxFuture<'a, Result<AuthResponse, Failed>> {
         Box::pin(async move {
             let failed = |error: Error, never_left| Failed { error: error.at(call.facts.operation), never_left };
             let url = match &call.address {
@@ -130,10 +134,10 @@ impl AuthClient {
                 let never_left = error.is_connect() || error.is_builder();
                 failed(error.into(), never_left)
             })?;
-            let answer = Answer::read(response).await.map_err(|error| failed(error, false))?;
+            let answer = BufferedResponse::read(response).await.map_err(|error| failed(error, false))?;
             let answer = answer.carrying(call.carried.clone());
             let drift = self.drift.clone();
-            Ok(Reply { answer, facts: call.facts, surface: self.surface, now: self.clock.wall(), drift })
+            Ok(AuthResponse { answer, facts: call.facts, surface: self.surface, now: self.clock.wall(), drift })
         })
     }
 }
@@ -280,17 +284,22 @@ fn shown(name: &str) -> &str {
 
 /// A whole answer to an auth call. What a surface expects beside its document it tells by [`status`](Self::status); what
 /// it reads, as a success or a failure, is to be what the document says.
-pub(crate) struct Reply {
-    answer: Answer,
+pub(crate) struct AuthResponse {
+    answer: BufferedResponse,
     facts: &'static Facts,
     surface: &'static Surface,
     now: SystemTime,
     drift: Arc<Drift>,
 }
 
-impl Reply {
+impl AuthResponse {
     #[cfg(any(test, fuzzing))]
-    pub(crate) fn of(answer: Answer, facts: &'static Facts, surface: &'static Surface, now: SystemTime) -> Self {
+    pub(crate) fn of(
+        answer: BufferedResponse,
+        facts: &'static Facts,
+        surface: &'static Surface,
+        now: SystemTime,
+    ) -> Self {
         Self { answer, facts, surface, now, drift: Arc::new(Drift::new(surface.name)) }
     }
 
@@ -299,7 +308,8 @@ impl Reply {
     pub(crate) fn with(surface: &'static Surface, operation: &str, status: u16, body: &'static str) -> Self {
         let facts = surface.facts.iter().find(|facts| facts.operation == operation).expect("an operation");
         let status = http::StatusCode::from_u16(status).expect("a status");
-        let answer = Answer { status, headers: HeaderMap::new(), body: body.into(), carried: Carried::default() };
+        let answer =
+            BufferedResponse { status, headers: HeaderMap::new(), body: body.into(), carried: Carried::default() };
         Self::of(answer, facts, surface, SystemTime::UNIX_EPOCH)
     }
 
@@ -364,16 +374,16 @@ impl Reply {
 
     /// An error about this reply, with what every such error carries.
     pub(crate) fn said(&self, error: Error) -> Error {
-        Verdict::failed(&self.answer, self.facts, self.now).dressed(error)
+        Verdict::failed(&self.answer, self.facts, self.now).with_context(error)
     }
 
     /// What this failure means, in the surface's words.
     pub(crate) fn failure(&self) -> Error {
         self.drift.answered(self.facts, &self.answer);
         let verdict = Verdict::failed(&self.answer, self.facts, self.now);
-        let judged = (self.surface.judge)(&verdict);
-        let is_worded = judged.is_some();
-        let error = judged.unwrap_or_else(|| verdict.error_of_step());
+        let classified = (self.surface.classify)(&verdict);
+        let is_worded = classified.is_some();
+        let error = classified.unwrap_or_else(|| verdict.error_of_step());
         match error.kind() {
             // Whatever is wrong with an auth call, it is not the session of the caller.
             ErrorKind::Unauthorized => error

@@ -54,7 +54,7 @@ pub use crate::session::{
 };
 
 static SURFACE: Surface =
-    Surface { name: "custom", facts: &[], judge: |_| None, serves: |_| ".issuer(..)", content_type: None };
+    Surface { name: "custom", facts: &[], classify: |_| None, serves: |_| ".issuer(..)", content_type: None };
 
 /// A client of a vendor of your own. Cheap to clone; clones share one session. There are no typed calls: nothing here
 /// knows the vendor's document.

@@ -12,10 +12,10 @@ use crate::{
     generated::orderingstack::{FACTS, SERVER_PATH},
     http::{
         Surface,
-        answer::{Verdict, is_bad_day},
         client_id::ClientId,
         facts::{Role, Step},
         pages::Page,
+        response::{Verdict, is_transient},
     },
 };
 use serde_json::Value;
@@ -91,7 +91,8 @@ fn page(answer: crate::ResponseValue<Vec<Value>>) -> Result<Page<Value>, Error> 
     Ok(Page { items: answer.into_inner(), more: None, total })
 }
 
-pub(crate) static SURFACE: Surface = Surface { name: "orderingstack", facts: FACTS, judge, serves, content_type: None };
+pub(crate) static SURFACE: Surface =
+    Surface { name: "orderingstack", facts: FACTS, classify, serves, content_type: None };
 
 /// The header that selects the tenant.
 const TENANT: &str = "x-tenant";
@@ -259,8 +260,8 @@ fn serves(role: Role) -> &'static str {
 
 /// RFC 6749, 5.2: `invalid_grant` refuses the user or the refresh token, `invalid_client` the client. The code counts
 /// whatever the 4xx, and inside a 200 as well; on a bad day nobody is refused.
-fn judge(verdict: &Verdict<'_>) -> Option<Error> {
-    if is_bad_day(verdict.status) || !matches!(verdict.facts.step, Step::SignIn | Step::Challenge) {
+fn classify(verdict: &Verdict<'_>) -> Option<Error> {
+    if is_transient(verdict.status) || !matches!(verdict.facts.step, Step::SignIn | Step::Challenge) {
         return None;
     }
     let (what, advice) = match (verdict.facts.step, verdict.text("error")) {
@@ -268,13 +269,13 @@ fn judge(verdict: &Verdict<'_>) -> Option<Error> {
         (_, Some("invalid_client" | "unauthorized_client")) => ("the OAuth2 client", ".client(..)"),
         _ if names_the_tenant(verdict) => {
             let error = Error::new(ErrorKind::Config, UNKNOWN_TENANT).advice("check what .tenant(..) was given");
-            return Some(verdict.dressed(error));
+            return Some(verdict.with_context(error));
         }
         _ => return None,
     };
     let error = Error::new(ErrorKind::InvalidCredentials, format!("the vendor refused {what}"))
         .advice(format!("check {advice}; it is not tried again until it changes or sign_in() is called"));
-    Some(verdict.dressed(error))
+    Some(verdict.with_context(error))
 }
 
 /// A refusal whose words are about the tenant. Which code it has nobody documents.

@@ -11,7 +11,7 @@ use crate::{
     credential::Credential,
     http::{
         client_id::ClientId,
-        transport::{AuthCall, AuthClient, Reply},
+        transport::{AuthCall, AuthClient, AuthResponse},
     },
     question::DeviceCode,
     session::{Attempt, tokens::Tokens},
@@ -185,7 +185,7 @@ impl TokenService {
 }
 
 /// The session that an answer of the token service holds; it arrived at `now`.
-pub(crate) fn issued(reply: &Reply, now: Now) -> Result<Issued, Error> {
+pub(crate) fn issued(reply: &AuthResponse, now: Now) -> Result<Issued, Error> {
     token_endpoint::issued(reply, now, &ABOUT)
 }
 
@@ -209,11 +209,11 @@ impl TokenService {
 }
 
 /// What a person needs to let this device in.
-pub(crate) fn device_code(reply: &Reply) -> Result<DeviceCode, Error> {
+pub(crate) fn device_code(reply: &AuthResponse) -> Result<DeviceCode, Error> {
     token_endpoint::device_code(reply).map_err(|error| unknown_module(error, reply))
 }
 
-fn unknown_module(error: Error, reply: &Reply) -> Error {
+fn unknown_module(error: Error, reply: &AuthResponse) -> Error {
     match reply.status() {
         // From the vendor, and not from a server that has no such address; about the module, and not about the tenant.
         404 if reply.value().is_object() && error.kind() != ErrorKind::Config => {

@@ -11,10 +11,10 @@ use crate::{
     generated::shopmonkey::{FACTS, SERVER_PATH},
     http::{
         Surface,
-        answer::Verdict,
         facts::{Role, Step},
         pages::Page,
-        transport::{AuthClient, Reply},
+        response::Verdict,
+        transport::{AuthClient, AuthResponse},
     },
     session::{
         Attempt, Profile, SignOut,
@@ -79,7 +79,7 @@ pub fn filter<T: Serialize + ?Sized>(condition: &T) -> Result<String, Error> {
 }
 
 pub(crate) static SURFACE: Surface =
-    Surface { name: "shopmonkey", facts: FACTS, judge, serves: |_| ".password(..)", content_type: None };
+    Surface { name: "shopmonkey", facts: FACTS, classify, serves: |_| ".password(..)", content_type: None };
 
 /// Builds a [`Client`]. [`build`](Self::build) checks everything and contacts nobody.
 #[derive(Debug, Clone)]
@@ -249,7 +249,7 @@ impl Shopmonkey {
 }
 
 /// The session that the answer to a login holds; it arrived at `now`.
-pub(crate) fn issued(reply: &Reply, now: Now) -> Result<Issued, Error> {
+pub(crate) fn issued(reply: &AuthResponse, now: Now) -> Result<Issued, Error> {
     let LoggedIn { data } = reply.json()?;
     let token = reply.token(data.token)?;
     let profile = reply.value().get_mut("data").map(Value::take).map(|data| Profile::without(data, &SECRETS));
@@ -281,12 +281,12 @@ impl Issuer for Shopmonkey {
 
 /// The page gives classes of statuses only: whichever of the three refuses a login, in the vendor's envelope and not a
 /// firewall's web page, it is the credentials. So is a login that is denied inside a 200.
-fn judge(verdict: &Verdict<'_>) -> Option<Error> {
+fn classify(verdict: &Verdict<'_>) -> Option<Error> {
     let envelope = verdict.body.as_ref().is_some_and(|body| body.get("success").is_some());
     if !envelope || verdict.facts.step != Step::SignIn || !matches!(verdict.status, 200 | 400 | 401 | 403) {
         return None;
     }
     let error = Error::new(ErrorKind::InvalidCredentials, "the vendor refused the e-mail address or password")
         .advice("check them; they are not tried again until they change or sign_in() is called");
-    Some(verdict.dressed(error))
+    Some(verdict.with_context(error))
 }

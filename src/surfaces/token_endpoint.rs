@@ -4,7 +4,7 @@ use super::{Issued, Polled};
 use crate::{
     Error, ErrorKind, Secret,
     clock::Now,
-    http::{answer::is_bad_day, transport::Reply},
+    http::{response::is_transient, transport::AuthResponse},
     line::clean,
     question::DeviceCode,
     session::{
@@ -31,7 +31,7 @@ struct TokenAnswer {
 }
 
 /// The session that an answer of a token endpoint holds; it arrived at `now`. `about` are the members that say whose it is.
-pub(super) fn issued(reply: &Reply, now: Now, about: &[&'static str]) -> Result<Issued, Error> {
+pub(super) fn issued(reply: &AuthResponse, now: Now, about: &[&'static str]) -> Result<Issued, Error> {
     let answer: TokenAnswer = reply.json()?;
     let date = reply.date();
     let access = reply.token(answer.access_token)?;
@@ -65,7 +65,7 @@ pub(super) fn renewal_refused(error: Error) -> Error {
 fn refuses_the_token(error: &Error) -> bool {
     match (error.kind(), error.code()) {
         (ErrorKind::InvalidCredentials, Some("invalid_grant")) => true,
-        (_, Some("invalid_token")) => error.status().is_some_and(|status| status < 500 && !is_bad_day(status)),
+        (_, Some("invalid_token")) => error.status().is_some_and(|status| status < 500 && !is_transient(status)),
         _ => false,
     }
 }
@@ -87,7 +87,7 @@ struct DeviceAnswer {
 }
 
 /// What a person needs to let this device in.
-pub(super) fn device_code(reply: &Reply) -> Result<DeviceCode, Error> {
+pub(super) fn device_code(reply: &AuthResponse) -> Result<DeviceCode, Error> {
     reply.json::<DeviceAnswer>()?.code()
 }
 
@@ -115,7 +115,7 @@ fn seconds(value: &Value) -> Option<Duration> {
 }
 
 /// What asking for the token of a device code was answered with (RFC 8628, 3.5).
-pub(super) fn polled(reply: &Reply, issued: impl FnOnce() -> Result<Issued, Error>) -> Result<Polled, Error> {
+pub(super) fn polled(reply: &AuthResponse, issued: impl FnOnce() -> Result<Issued, Error>) -> Result<Polled, Error> {
     let declined = |message: &'static str| {
         let error = reply.failure().with_kind(ErrorKind::Declined);
         error.message(message).advice("the next call asks for a new device code")

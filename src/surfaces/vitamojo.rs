@@ -11,9 +11,9 @@ use crate::{
     generated::vitamojo::{FACTS, SERVER_PATH},
     http::{
         Surface,
-        answer::{Verdict, is_bad_day},
         facts::{Role, Step},
-        transport::{AuthClient, Reply},
+        response::{Verdict, is_transient},
+        transport::{AuthClient, AuthResponse},
     },
     session::{
         Attempt, Profile,
@@ -48,7 +48,7 @@ surface_client! {
 }
 
 pub(crate) static SURFACE: Surface =
-    Surface { name: "vitamojo", facts: FACTS, judge, serves: |_| ".password(..)", content_type: None };
+    Surface { name: "vitamojo", facts: FACTS, classify, serves: |_| ".password(..)", content_type: None };
 
 /// How long a token lives.
 const LIFE: Duration = Duration::from_secs(10 * 60);
@@ -251,14 +251,14 @@ impl VitaMojo {
         issued(&reply, attempt.now())
     }
 
-    async fn exchange(&self, attempt: &Attempt, refresh: &Secret, method: Method) -> Result<Reply, Error> {
+    async fn exchange(&self, attempt: &Attempt, refresh: &Secret, method: Method) -> Result<AuthResponse, Error> {
         let call = self.auth.call("refresh_token")?.path("value", refresh.expose())?.method(method);
         self.auth.spend(attempt, call).await
     }
 }
 
 /// The session that the answer to a sign-in or a renewal holds; it arrived at `now`.
-pub(crate) fn issued(reply: &Reply, now: Now) -> Result<Issued, Error> {
+pub(crate) fn issued(reply: &AuthResponse, now: Now) -> Result<Issued, Error> {
     let SignedIn { payload } = reply.json()?;
     let date = reply.date();
     let access = reply.token(payload.token.value)?;
@@ -269,7 +269,7 @@ pub(crate) fn issued(reply: &Reply, now: Now) -> Result<Issued, Error> {
 }
 
 /// The path is not served with this method: 404 or 405 from something that does not speak the vendor's error format.
-fn is_unknown_method(reply: &Reply) -> bool {
+fn is_unknown_method(reply: &AuthResponse) -> bool {
     matches!(reply.status(), 404 | 405) && reply.value().get("vmosCode").is_none()
 }
 
@@ -294,9 +294,9 @@ impl Issuer for VitaMojo {
 /// A 400 of the sign-in refuses the credentials, one of the renewal the refresh token: if the vendor itself says so. Its own
 /// code counts whatever the 4xx; a sentence alone may be a gateway's, and so counts with the documented statuses only. A list
 /// of constraints is about the values' form, and a web page is not the vendor speaking.
-fn judge(verdict: &Verdict<'_>) -> Option<Error> {
+fn classify(verdict: &Verdict<'_>) -> Option<Error> {
     // Where the path is not known, the method may be another one: see `is_unknown_method`.
-    let is_elsewhere = is_bad_day(verdict.status) || matches!(verdict.status, 404 | 405);
+    let is_elsewhere = is_transient(verdict.status) || matches!(verdict.status, 404 | 405);
     let is_refusal = (400..500).contains(&verdict.status) && !is_elsewhere;
     if !is_refusal || verdict.validation().is_some() {
         return None;
@@ -311,12 +311,12 @@ fn judge(verdict: &Verdict<'_>) -> Option<Error> {
         Step::SignIn => {
             let error = Error::new(ErrorKind::InvalidCredentials, "the vendor refused the e-mail address or password")
                 .advice("check them; they are not tried again until they change or sign_in() is called");
-            Some(verdict.dressed(error))
+            Some(verdict.with_context(error))
         }
         Step::Renew => {
             let error =
                 Error::new(ErrorKind::SignInRequired, "the vendor refused the refresh token").advice("sign in again");
-            Some(verdict.dressed(error))
+            Some(verdict.with_context(error))
         }
         _ => None,
     }

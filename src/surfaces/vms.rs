@@ -10,10 +10,10 @@ use crate::{
     generated::vms::{FACTS, SERVER_PATH},
     http::{
         Surface,
-        answer::Verdict,
         facts::{Role, Step},
         json,
-        transport::{AuthClient, Reply},
+        response::Verdict,
+        transport::{AuthClient, AuthResponse},
     },
     line::clean,
     question::{ActiveSession, Captcha, SessionLimit},
@@ -52,7 +52,7 @@ surface_client! {
 }
 
 pub(crate) static SURFACE: Surface =
-    Surface { name: "vms", facts: FACTS, judge, serves: |_| ".password(..)", content_type: None };
+    Surface { name: "vms", facts: FACTS, classify, serves: |_| ".password(..)", content_type: None };
 
 /// The vendor allows ten tries in ten minutes, per address and per login. It does not say over which time the second
 /// one runs; the same is assumed.
@@ -246,7 +246,7 @@ impl Issuer for Vms {
 }
 
 /// The session that the answer to a sign-in holds.
-pub(crate) fn issued(reply: &Reply) -> Result<Issued, Error> {
+pub(crate) fn issued(reply: &AuthResponse) -> Result<Issued, Error> {
     let SignedIn { access_token, user } = reply.json()?;
     let access = reply.token(bare(access_token))?;
     let tokens = Tokens { access, refresh: None, life: Life::Unknown, date: reply.date() };
@@ -254,7 +254,7 @@ pub(crate) fn issued(reply: &Reply) -> Result<Issued, Error> {
 }
 
 /// The captcha that was asked for.
-pub(crate) fn captcha(reply: &Reply) -> Result<Captcha, Error> {
+pub(crate) fn captcha(reply: &AuthResponse) -> Result<Captcha, Error> {
     let picture: Picture = reply.json()?;
     let (media_type, image) = data_uri(&picture.img).ok_or_else(|| {
         Error::protocol("the captcha's picture is no data URI").at("get_captcha").with_status(reply.status())
@@ -291,7 +291,7 @@ fn data_uri(text: &str) -> Option<(String, Vec<u8>)> {
 }
 
 /// Whether a 422 names one of these fields, and so means what was sent in it.
-fn refuses(reply: &Reply, fields: &[&str]) -> bool {
+fn refuses(reply: &AuthResponse, fields: &[&str]) -> bool {
     let body = reply.value();
     let named = |field: &&str| body.get("errors").and_then(|errors| errors.get(*field)).is_some();
     reply.status() == 422 && fields.iter().any(named)
@@ -299,10 +299,12 @@ fn refuses(reply: &Reply, fields: &[&str]) -> bool {
 
 /// 419 and, by the page's other sentence, 429 mean the session limit if they list sessions. 422 refuses credentials
 /// only if it names them.
-fn judge(verdict: &Verdict<'_>) -> Option<Error> {
+fn classify(verdict: &Verdict<'_>) -> Option<Error> {
     let limit = || verdict.body.as_ref().and_then(session_limit);
     match (verdict.facts.step, verdict.status) {
-        (Step::SignIn, 419 | 429) if limit().is_some() => Some(verdict.dressed(Error::session_limit_reached(limit()?))),
+        (Step::SignIn, 419 | 429) if limit().is_some() => {
+            Some(verdict.with_context(Error::session_limit_reached(limit()?)))
+        }
         (Step::SignIn | Step::Challenge, 429) => {
             let error = verdict.error();
             // A throttle that names no time lasts as long as the window of the documented ones.
@@ -312,7 +314,7 @@ fn judge(verdict: &Verdict<'_>) -> Option<Error> {
         (Step::SignIn, 419) => {
             let error = Error::protocol("the vendor answered 419 without a list of sessions")
                 .advice("that is no session limit; check the address given to the builder");
-            Some(verdict.dressed(error))
+            Some(verdict.with_context(error))
         }
         (Step::SignIn, 422) => {
             let fields = verdict.validation()?;
@@ -321,7 +323,7 @@ fn judge(verdict: &Verdict<'_>) -> Option<Error> {
             refused.then(|| {
                 let error = Error::new(ErrorKind::InvalidCredentials, "the vendor refused the login or password")
                     .advice("check them; they are not tried again until they change or sign_in() is called");
-                verdict.dressed(error.with_validation(fields))
+                verdict.with_context(error.with_validation(fields))
             })
         }
         _ => None,

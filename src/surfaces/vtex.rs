@@ -3,7 +3,7 @@
 use super::{
     Capabilities, Issued, Issuer, Placement, Prose, Renewal,
     builder::{Checked, Grant, Options, only, shared_options, surface_client},
-    vtex_refusals::judge,
+    vtex_refusals::classify,
     vtex_shopper::{self as shopper, Shopper},
 };
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
     http::{
         Surface,
         facts::Role,
-        transport::{AuthClient, Reply},
+        transport::{AuthClient, AuthResponse},
     },
     session::{
         Attempt,
@@ -65,7 +65,7 @@ impl Client {
 }
 
 pub(crate) static SURFACE: Surface =
-    Surface { name: "vtex", facts: FACTS, judge, serves, content_type: Some("application/json") };
+    Surface { name: "vtex", facts: FACTS, classify, serves, content_type: Some("application/json") };
 
 static USER_TOKEN: HeaderName = HeaderName::from_static("vtexidclientautcookie");
 static APP_KEY: HeaderName = HeaderName::from_static("x-vtex-api-appkey");
@@ -383,7 +383,7 @@ impl Vtex {
 }
 
 /// The token that an app key was exchanged for; it arrived at `now`.
-pub(crate) fn exchanged(reply: &Reply, now: Now) -> Result<Issued, Error> {
+pub(crate) fn exchanged(reply: &AuthResponse, now: Now) -> Result<Issued, Error> {
     let Exchanged { token, expires } = reply.json()?;
     let token = reply.token(token)?;
     let told = Told::epoch_or_seconds(&expires).or(|| jwt_expiry(&token));
@@ -392,7 +392,7 @@ pub(crate) fn exchanged(reply: &Reply, now: Now) -> Result<Issued, Error> {
 }
 
 /// The token that another provider's was exchanged for; `asked` is the life that was asked for.
-pub(crate) fn oauth_exchanged(reply: &Reply, asked: Option<Duration>, now: Now) -> Result<Issued, Error> {
+pub(crate) fn oauth_exchanged(reply: &AuthResponse, asked: Option<Duration>, now: Now) -> Result<Issued, Error> {
     let OauthExchanged { auth_token } = reply.json()?;
     let auth_token = reply.token(auth_token)?;
     let told = jwt_expiry(&auth_token);
@@ -432,8 +432,12 @@ mod tests {
 
     fn kind(status: u16) -> ErrorKind {
         let now = SystemTime::UNIX_EPOCH;
-        let reply =
-            Reply::with(&SURFACE, "generate_authentication_token", status, r#"{"authStatus":"WrongCredentials"}"#);
+        let reply = AuthResponse::with(
+            &SURFACE,
+            "generate_authentication_token",
+            status,
+            r#"{"authStatus":"WrongCredentials"}"#,
+        );
         exchanged(&reply, Now { wall: now, monotonic: Duration::ZERO }).expect_err("refused").kind()
     }
 

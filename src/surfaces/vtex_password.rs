@@ -5,7 +5,7 @@
 use super::vtex_storefront::{AUTHENTICATION, Storefront, StorefrontSession, mailed, signed_in};
 use crate::{
     Error, Secret,
-    http::transport::{AuthCall, AuthClient, Reply},
+    http::transport::{AuthCall, AuthClient, AuthResponse},
 };
 use serde::Deserialize;
 
@@ -147,7 +147,7 @@ impl Storefront {
         authentication: &Secret,
         operation: &'static str,
         form: Option<&[(&str, &str)]>,
-    ) -> Result<Reply, Error> {
+    ) -> Result<AuthResponse, Error> {
         let call = self.auth.call(operation)?.cookies(&[(AUTHENTICATION, authentication)])?;
         let call = match form {
             Some(form) => call.multipart(form)?,
@@ -283,7 +283,7 @@ pub(super) fn sign_out(auth: &AuthClient, account: &str, cookies: &[(&str, &Secr
 }
 
 /// The vendor was told. A redirection is a browser's next page, and no failure.
-pub(super) fn left(reply: &Reply) -> Result<(), Error> {
+pub(super) fn left(reply: &AuthResponse) -> Result<(), Error> {
     match reply.status() {
         302 => Ok(()),
         _ => reply.checked().map(|_| ()),
@@ -291,7 +291,7 @@ pub(super) fn left(reply: &Reply) -> Result<(), Error> {
 }
 
 /// The authentication token of a sign-in that was opened, which comes as a cookie.
-fn opened(reply: &Reply) -> Result<Secret, Error> {
+fn opened(reply: &AuthResponse) -> Result<Secret, Error> {
     let cookies = reply.checked()?.cookies();
     cookies.get(AUTHENTICATION).map(|cookie| cookie.value.clone()).ok_or_else(|| {
         Error::protocol("the vendor opened a sign-in and sent no authentication token").with_status(reply.status())
@@ -299,7 +299,7 @@ fn opened(reply: &Reply) -> Result<Secret, Error> {
 }
 
 /// `Pending` is the front end's success, and so is an answer that says nothing.
-fn pending(reply: &Reply) -> Result<(), Error> {
+fn pending(reply: &AuthResponse) -> Result<(), Error> {
     let value = reply.checked()?.value();
     match value.get("authStatus").and_then(serde_json::Value::as_str) {
         Some(said) if !said.eq_ignore_ascii_case("pending") && !said.eq_ignore_ascii_case("success") => {

@@ -3,8 +3,8 @@
 use crate::{
     Error, ErrorKind, Validation,
     http::{
-        answer::{Verdict, is_bad_day},
         facts::Step,
+        response::{Verdict, is_transient},
     },
 };
 use std::time::Duration;
@@ -14,7 +14,7 @@ const BLOCKED: Duration = Duration::from_secs(30 * 60);
 
 /// `authStatus` says what happened, whatever the status says; the authenticator says it in `code`. Its spelling varies
 /// between clients.
-pub(super) fn judge(verdict: &Verdict<'_>) -> Option<Error> {
+pub(super) fn classify(verdict: &Verdict<'_>) -> Option<Error> {
     let step = verdict.facts.step;
     if !matches!(step, Step::SignIn | Step::Challenge) || verdict.status >= 500 {
         return None;
@@ -25,7 +25,7 @@ pub(super) fn judge(verdict: &Verdict<'_>) -> Option<Error> {
     let error = match said.to_ascii_lowercase().as_str() {
         "success" => return None,
         "blockeduser" => return Some(blocked(verdict)),
-        _ if is_bad_day(verdict.status) => return None,
+        _ if is_transient(verdict.status) => return None,
         "requiresmfa" => second_factor(),
         "weakpassword" | "invalidpasswordformat" => {
             let broken = Validation::from([("newPassword".to_owned(), vec![said.to_owned()])]);
@@ -39,7 +39,7 @@ pub(super) fn judge(verdict: &Verdict<'_>) -> Option<Error> {
         _ => Error::new(ErrorKind::InvalidCredentials, "the vendor refused the credentials")
             .advice("check them; they are not tried again until they change or sign_in() is called"),
     };
-    Some(verdict.dressed(error))
+    Some(verdict.with_context(error))
 }
 
 /// What was seen in plain words: an account without the older routes, and a user who is blocked.
@@ -49,7 +49,7 @@ fn in_words(verdict: &Verdict<'_>) -> Option<Error> {
         400 if verdict.says("legacy routes") => {
             let error = Error::new(ErrorKind::Api, "this account refuses the older sign-in routes")
                 .advice("sign in by client.storefront().authenticator(account), from its start(..) on");
-            Some(verdict.dressed(error))
+            Some(verdict.with_context(error))
         }
         401 if is_sign_in && verdict.is_plain_text() => Some(blocked(verdict)),
         _ => None,
@@ -58,7 +58,7 @@ fn in_words(verdict: &Verdict<'_>) -> Option<Error> {
 
 /// Every further try renews it, so nothing is tried.
 fn blocked(verdict: &Verdict<'_>) -> Error {
-    let error = verdict.dressed(Error::new(ErrorKind::Throttled, "the vendor has blocked this user for a while"));
+    let error = verdict.with_context(Error::new(ErrorKind::Throttled, "the vendor has blocked this user for a while"));
     let wait = error.retry_after().unwrap_or(BLOCKED);
     error.with_retry_after(Some(wait))
 }

@@ -9,7 +9,7 @@ use crate::{
     clock::Now,
     http::{
         json,
-        transport::{AuthClient, Reply},
+        transport::{AuthClient, AuthResponse},
     },
     question::AccessKey,
     session::{
@@ -79,7 +79,7 @@ impl Shopper {
         &self,
         attempt: &Attempt,
         asked: &AccessKey,
-        reply: &Reply,
+        reply: &AuthResponse,
         error: Error,
     ) -> Result<Error, Error> {
         if error.kind() != ErrorKind::InvalidCredentials {
@@ -111,17 +111,17 @@ impl Shopper {
 }
 
 /// The session that the right key opened; `reply` arrived at `now`.
-pub(crate) fn validated(reply: &Reply, account: &str, now: Now) -> Result<Issued, Error> {
+pub(crate) fn validated(reply: &AuthResponse, account: &str, now: Now) -> Result<Issued, Error> {
     Ok(issued(wire::signed_in(reply)?, account, reply, now))
 }
 
 /// The session that goes on with what a renewal answered.
-pub(crate) fn renewed(reply: &Reply, old: Cookies, account: &str, now: Now) -> Result<Issued, Error> {
+pub(crate) fn renewed(reply: &AuthResponse, old: Cookies, account: &str, now: Now) -> Result<Issued, Error> {
     Ok(issued(old.renewed(wire::renewed(reply)?), account, reply, now))
 }
 
 /// The session of a shopper at this account; `reply` arrived at `now`.
-fn issued(session: StorefrontSession, account: &str, reply: &Reply, now: Now) -> Issued {
+fn issued(session: StorefrontSession, account: &str, reply: &AuthResponse, now: Now) -> Issued {
     let StorefrontSession { cookies, refresh, expires_in, .. } = session;
     let access = token(&cookies, account);
     let told = jwt_expiry(&access)
@@ -228,7 +228,7 @@ mod tests {
 
     fn refused(status: u16) -> ErrorKind {
         let now = SystemTime::UNIX_EPOCH;
-        let reply = Reply::with(&SURFACE, "refresh_storefront_token", status, r#"{"status":"InvalidSession"}"#);
+        let reply = AuthResponse::with(&SURFACE, "refresh_storefront_token", status, r#"{"status":"InvalidSession"}"#);
         let old = Cookies { refresh: "r".into(), session: Vec::new() };
         renewed(&reply, old, "store", Now { wall: now, monotonic: Duration::ZERO }).expect_err("refused").kind()
     }

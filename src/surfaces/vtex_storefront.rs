@@ -4,8 +4,8 @@ use super::vtex_refusals::second_factor;
 use crate::{
     Error, ErrorKind, Secret,
     http::{
-        answer::is_bad_day,
-        transport::{AuthCall, AuthClient, Reply},
+        response::is_transient,
+        transport::{AuthCall, AuthClient, AuthResponse},
     },
 };
 use serde::Deserialize;
@@ -146,7 +146,7 @@ pub(super) fn start(auth: &AuthClient, account: &str) -> Result<AuthCall, Error>
 }
 
 /// The authentication token of a sign-in that was opened: what ties its steps together.
-pub(super) fn started(reply: &Reply) -> Result<Secret, Error> {
+pub(super) fn started(reply: &AuthResponse) -> Result<Secret, Error> {
     let Started { authentication_token } = reply.json()?;
     reply.token(authentication_token)
 }
@@ -156,7 +156,7 @@ pub(super) fn mail_key(auth: &AuthClient, authentication: &Secret, email: &str) 
 }
 
 /// The vendor mails a key "if the response is empty with 200 OK": a 200 that says anything has sent none.
-pub(super) fn mailed(reply: &Reply) -> Result<(), Error> {
+pub(super) fn mailed(reply: &AuthResponse) -> Result<(), Error> {
     match reply.checked()?.value().get("authStatus") {
         Some(_) => Err(reply.failure()),
         None => Ok(()),
@@ -176,7 +176,7 @@ pub(super) fn validate_key(
 }
 
 /// The session that a sign-in opened. Its cookies stand in the body; where they do not, in the headers.
-pub(super) fn signed_in(reply: &Reply) -> Result<StorefrontSession, Error> {
+pub(super) fn signed_in(reply: &AuthResponse) -> Result<StorefrontSession, Error> {
     let Validated { auth_cookie, account_auth_cookie, expires_in, user_id, prompt_mfa } = reply.json()?;
     let cookies = [auth_cookie, account_auth_cookie].into_iter().flatten();
     let cookies = cookies.map(|cookie| (cookie.name, cookie.value));
@@ -196,9 +196,9 @@ pub(super) fn renew(
     auth.call("refresh_storefront_token")?.cookies(cookies)?.json(&json!({ "fingerprint": fingerprint }))
 }
 
-pub(super) fn renewed(reply: &Reply) -> Result<Opened, Error> {
+pub(super) fn renewed(reply: &AuthResponse) -> Result<Opened, Error> {
     let refused = |error: Error| match error.code() {
-        Some("InvalidSession" | "InvalidToken" | "InvalidEmail" | "InvalidScope") if !is_bad_day(reply.status()) => {
+        Some("InvalidSession" | "InvalidToken" | "InvalidEmail" | "InvalidScope") if !is_transient(reply.status()) => {
             error
                 .with_kind(ErrorKind::SignInRequired)
                 .message("the vendor refused the shopper's session")
@@ -217,7 +217,7 @@ fn is_of_session(name: &str) -> bool {
 
 /// What an answer hands out, in its body or else as cookies; without either it is no session.
 fn session(
-    reply: &Reply,
+    reply: &AuthResponse,
     in_body: Vec<(String, Secret)>,
     expires_in: Option<Duration>,
     user_id: Option<String>,

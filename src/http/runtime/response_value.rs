@@ -1,6 +1,6 @@
 //! What a typed call answers.
 
-use crate::{error::Error, http::answer::Answer};
+use crate::{error::Error, http::response::BufferedResponse};
 use reqwest::{StatusCode, header::HeaderMap};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -41,7 +41,7 @@ impl<T> ResponseValue<T> {
 impl<T: DeserializeOwned> ResponseValue<T> {
     /// For operations whose success is JSON.
     #[doc(hidden)]
-    pub fn from_answer(answer: Answer) -> Result<Self, Error> {
+    pub fn from_answer(answer: BufferedResponse) -> Result<Self, Error> {
         Ok(Self { inner: answer.value()?, status: answer.status, headers: answer.headers })
     }
 }
@@ -49,7 +49,7 @@ impl<T: DeserializeOwned> ResponseValue<T> {
 impl ResponseValue<Value> {
     /// For operations of whose body nothing is known: where any JSON will do, nothing does as well.
     #[doc(hidden)]
-    pub fn anything(answer: Answer) -> Result<Self, Error> {
+    pub fn anything(answer: BufferedResponse) -> Result<Self, Error> {
         let inner = if answer.is_empty() { Value::Null } else { answer.json()? };
         Ok(Self { inner, status: answer.status, headers: answer.headers })
     }
@@ -58,7 +58,7 @@ impl ResponseValue<Value> {
 impl ResponseValue<()> {
     /// For operations whose success has no documented body: whatever comes is fine.
     #[doc(hidden)]
-    pub fn empty(answer: Answer) -> Self {
+    pub fn empty(answer: BufferedResponse) -> Self {
         Self { inner: (), status: answer.status, headers: answer.headers }
     }
 }
@@ -66,7 +66,7 @@ impl ResponseValue<()> {
 impl ResponseValue<String> {
     /// For operations whose success is a text.
     #[doc(hidden)]
-    pub fn text(answer: Answer) -> Result<Self, Error> {
+    pub fn text(answer: BufferedResponse) -> Result<Self, Error> {
         let inner = String::from_utf8(answer.body.to_vec())
             .map_err(|_| Error::protocol("the answer is no text").with_status(answer.status.as_u16()))?;
         Ok(Self { inner, status: answer.status, headers: answer.headers })
@@ -76,7 +76,7 @@ impl ResponseValue<String> {
 impl<T: DeserializeOwned> ResponseValue<Option<T>> {
     /// For operations of whose successes one has a body and another has none.
     #[doc(hidden)]
-    pub fn maybe(answer: Answer) -> Result<Self, Error> {
+    pub fn maybe(answer: BufferedResponse) -> Result<Self, Error> {
         let inner = if answer.is_empty() { None } else { Some(answer.value()?) };
         Ok(Self { inner, status: answer.status, headers: answer.headers })
     }
@@ -116,8 +116,8 @@ mod tests {
     use crate::{error::ErrorKind, secret::Secret};
     use serde::Deserialize;
 
-    fn answer(body: &str) -> Answer {
-        Answer {
+    fn answer(body: &str) -> BufferedResponse {
+        BufferedResponse {
             status: StatusCode::OK,
             headers: HeaderMap::new(),
             body: body.to_owned().into(),

@@ -6,7 +6,7 @@ use crate::{
     clock::Now,
     http::{
         origins::{is_private, is_same_origin},
-        transport::{AuthClient, Reply},
+        transport::{AuthClient, AuthResponse},
     },
 };
 use arc_swap::ArcSwapOption;
@@ -223,7 +223,7 @@ fn rfc8414(issuer: &Url) -> Url {
 }
 
 /// How long its answer lets metadata be kept (RFC 9111, 5.2.2.1).
-fn life(reply: &Reply) -> Duration {
+fn life(reply: &AuthResponse) -> Duration {
     let directives = reply.header("cache-control").unwrap_or_default().split(',');
     let seconds = directives.filter_map(|directive| {
         let (name, value) = directive.trim().split_once('=')?;

@@ -4,7 +4,7 @@ use crate::{
     Error, ErrorKind,
     http::{
         Surface,
-        answer::{Verdict, is_bad_day},
+        response::{Verdict, is_transient},
         facts::{Certainty, Facts, Shape, Step, TenantHeader},
     },
 };
@@ -13,10 +13,10 @@ use crate::{
 pub(super) static SURFACE: Surface = surface(&[], |_| None);
 
 /// Who hands out tokens. Where its operations are, its metadata or the builder says.
-pub(super) static PROVIDER: Surface = surface(FACTS, judge);
+pub(super) static PROVIDER: Surface = surface(FACTS, classify);
 
-const fn surface(facts: &'static [Facts], judge: fn(&Verdict<'_>) -> Option<Error>) -> Surface {
-    Surface { name: "oauth2", facts, judge, serves: |_| ".client_credentials()", content_type: None }
+const fn surface(facts: &'static [Facts], classify: fn(&Verdict<'_>) -> Option<Error>) -> Surface {
+    Surface { name: "oauth2", facts, classify, serves: |_| ".client_credentials()", content_type: None }
 }
 
 pub(super) const DISCOVER: &str = "discover";
@@ -58,8 +58,8 @@ const CHECK: &str = "it is not tried again until it changes or sign_in() is call
 
 /// The code counts whatever the 4xx, and inside a 200 as well; on a bad day nobody is refused. What a refused grant was,
 /// who asked with it says.
-fn judge(verdict: &Verdict<'_>) -> Option<Error> {
-    if is_bad_day(verdict.status) {
+fn classify(verdict: &Verdict<'_>) -> Option<Error> {
+    if is_transient(verdict.status) {
         return None;
     }
     let (kind, what, advice) = match verdict.text("error")? {
@@ -88,5 +88,5 @@ fn judge(verdict: &Verdict<'_>) -> Option<Error> {
         _ => return None,
     };
     let said = verdict.quoted("error_description").map(|said| format!(", and says {said}")).unwrap_or_default();
-    Some(verdict.dressed(Error::new(kind, format!("{what}{said}")).advice(advice)))
+    Some(verdict.with_context(Error::new(kind, format!("{what}{said}")).advice(advice)))
 }

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     Error, ErrorKind, Secret, SignOut,
     clock::Now,
-    http::transport::{AuthCall, AuthClient, Reply},
+    http::transport::{AuthCall, AuthClient, AuthResponse},
     question::DeviceCode,
     session::{Attempt, tokens::Tokens},
     surfaces::{
@@ -174,7 +174,7 @@ const ABOUT: [&str; 1] = ["scope"];
 
 /// The session that an answer of the token endpoint holds. A token of another type than is asked for is none: nobody knows
 /// how it travels (RFC 6749, 7.1).
-fn issued(reply: &Reply, now: Now) -> Result<Issued, Error> {
+fn issued(reply: &AuthResponse, now: Now) -> Result<Issued, Error> {
     let issued = token_endpoint::issued(reply, now, &ABOUT)?;
     match reply.value().get("token_type").and_then(Value::as_str) {
         Some(kind) if !kind.eq_ignore_ascii_case("bearer") => {

@@ -1,4 +1,4 @@
-//! What came back: read within bounds, then judged by operation and status.
+//! What came back: read within bounds, then classified by operation and status.
 
 use super::{
     facts::{Certainty, Facts, Step},
@@ -42,7 +42,7 @@ const OLDEST: u64 = 365 * 24 * 3600;
 
 /// A whole answer, its body bounded.
 #[derive(Clone)]
-pub struct Answer {
+pub struct BufferedResponse {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
@@ -51,13 +51,13 @@ pub struct Answer {
 }
 
 /// Its status: a body may hold a secret.
-impl fmt::Debug for Answer {
+impl fmt::Debug for BufferedResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Answer").field("status", &self.status).finish_non_exhaustive()
+        f.debug_struct("BufferedResponse").field("status", &self.status).finish_non_exhaustive()
     }
 }
 
-impl Answer {
+impl BufferedResponse {
     /// Reads the body, up to [`LONGEST`]. Of a failure the beginning is enough.
     pub(crate) async fn read(mut response: Response) -> Result<Self, Error> {
         let status = response.status();
@@ -159,7 +159,7 @@ impl Answer {
     }
 
     /// What its failure means, if the call failed.
-    pub(crate) fn judged(&self, judge: Judge, facts: &Facts, clock: &dyn Clock) -> Result<(), Error> {
+    pub(crate) fn classified(&self, classify: Classify, facts: &Facts, clock: &dyn Clock) -> Result<(), Error> {
         let may_deny = facts.success.is_some() || matches!(facts.step, Step::SignIn | Step::Renew);
         if self.status.is_success() && !may_deny {
             return Ok(());
@@ -168,12 +168,12 @@ impl Answer {
         if self.status.is_success() && verdict.succeeded() {
             return Ok(());
         }
-        Err(judge(&verdict).unwrap_or_else(|| verdict.error()).at(facts.operation))
+        Err(classify(&verdict).unwrap_or_else(|| verdict.error()).at(facts.operation))
     }
 }
 
 /// How a surface reads a failure, where the status alone does not say what the vendor means.
-pub(crate) type Judge = fn(&Verdict<'_>) -> Option<Error>;
+pub(crate) type Classify = fn(&Verdict<'_>) -> Option<Error>;
 
 /// A failure before it becomes an error: everything a surface needs to word it.
 pub(crate) struct Verdict<'a> {
@@ -182,7 +182,7 @@ pub(crate) struct Verdict<'a> {
     pub(crate) headers: &'a HeaderMap,
     /// What a failure says; nothing of a success.
     pub(crate) body: Option<Value>,
-    answer: &'a Answer,
+    answer: &'a BufferedResponse,
     succeeded: bool,
     now: SystemTime,
 }
@@ -204,14 +204,14 @@ fn says_success(facts: &Facts, body: &[u8]) -> bool {
 }
 
 impl<'a> Verdict<'a> {
-    pub(crate) fn of(answer: &'a Answer, facts: &'a Facts, now: SystemTime) -> Self {
+    pub(crate) fn of(answer: &'a BufferedResponse, facts: &'a Facts, now: SystemTime) -> Self {
         let succeeded = answer.status.is_success() && says_success(facts, &answer.body);
         let body = if succeeded { None } else { json::failure(&answer.body) };
         Self { facts, answer, status: answer.status.as_u16(), headers: &answer.headers, body, succeeded, now }
     }
 
     /// Of an answer that is a failure, whatever its status says.
-    pub(crate) fn failed(answer: &'a Answer, facts: &'a Facts, now: SystemTime) -> Self {
+    pub(crate) fn failed(answer: &'a BufferedResponse, facts: &'a Facts, now: SystemTime) -> Self {
         let body = json::failure(&answer.body);
         Self { body, succeeded: false, ..Self::of(answer, facts, now) }
     }
@@ -253,7 +253,7 @@ impl<'a> Verdict<'a> {
     /// Who answered in the vendor's place: something that speaks in web pages.
     fn middlebox(&self) -> Option<Cow<'static, str>> {
         // The vendor's own servers have pages too, for what they do not know and for their bad days.
-        let is_the_vendors = matches!(self.status, 400 | 401 | 404) || is_bad_day(self.status);
+        let is_the_vendors = matches!(self.status, 400 | 401 | 404) || is_transient(self.status);
         if is_the_vendors || !(400..500).contains(&self.status) {
             return None;
         }
@@ -269,7 +269,7 @@ impl<'a> Verdict<'a> {
         match self.middlebox() {
             Some(who) => {
                 let what = format!("the call did not reach the vendor: {who} answered with a page of its own");
-                self.dressed(Error::protocol(what).advice(LET_THROUGH))
+                self.with_context(Error::protocol(what).advice(LET_THROUGH))
             }
             None => self.error(),
         }
@@ -288,11 +288,11 @@ impl<'a> Verdict<'a> {
             Some(validation) if kind == ErrorKind::Validation => error.with_validation(validation),
             _ => error,
         };
-        self.dressed(error)
+        self.with_context(error)
     }
 
     /// Adds what every error of an answer carries.
-    pub(crate) fn dressed(&self, error: Error) -> Error {
+    pub(crate) fn with_context(&self, error: Error) -> Error {
         let raw = &self.answer.body;
         let shown = self.facts.step == Step::Call && raw.len() <= SHOWN;
         error
@@ -459,7 +459,7 @@ pub(crate) fn date(headers: &HeaderMap) -> Option<SystemTime> {
 }
 
 /// What any server, or anything in between, may answer to anybody: it says nothing about who asked.
-pub(crate) fn is_bad_day(status: u16) -> bool {
+pub(crate) fn is_transient(status: u16) -> bool {
     matches!(status, 408 | 429 | 500..)
 }
 
