@@ -1,6 +1,10 @@
 //! Where a secret comes from: given once, or asked for at every sign-in.
 
-use crate::{BoxFuture, Error, ErrorKind, Secret};
+use crate::{
+    BoxFuture,
+    error::{Cause, Error, ErrorKind},
+    secret::Secret,
+};
 use std::{fmt, future::Future, sync::Arc};
 
 /// Hands out a secret whenever a sign-in needs it: from a vault, a file that rotates, a prompt.
@@ -76,10 +80,10 @@ impl Credential {
             Self::Nothing => Ok(Secret::from("")),
             Self::Given(secret) => Ok(secret.clone()),
             Self::Source(source) => source.secret().await.map_err(|error| {
-                let text = error.to_string();
-                let line = text.lines().next().unwrap_or_default().to_owned();
-                Error::new(ErrorKind::Config, format!("the credential source failed: {line}"))
+                let cause = Cause::alone(&*error);
+                Error::new(ErrorKind::Config, format!("the credential source failed: {cause}"))
                     .advice("nothing was sent; see the source")
+                    .with_cause(cause)
             }),
         }
     }

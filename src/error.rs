@@ -20,6 +20,16 @@ use std::{any::Any, borrow::Cow, collections::BTreeMap, fmt, sync::Arc, time::Du
 #[derive(Clone)]
 pub struct Error(Arc<Inner>);
 
+/// What fallible calls of this crate return.
+///
+/// ```
+/// # #[cfg(feature = "vms")]
+/// async fn cameras(vms: &keyway::vms::Client) -> keyway::Result<String> {
+///     Ok(vms.http().get("/api/v1/cameras").send_ok().await?.text().await?)
+/// }
+/// ```
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
 /// Messages of a [`ErrorKind::Validation`] failure, by field.
 pub type Validation = BTreeMap<String, Vec<String>>;
 
@@ -44,7 +54,7 @@ struct Inner {
     validation: Option<Validation>,
     question: Option<Question>,
     continuation: Option<Arc<dyn Continuation>>,
-    cause: Option<Cause>,
+    cause: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
 impl Error {
@@ -355,8 +365,9 @@ impl Error {
         self.with(|inner| inner.continuation = Some(continuation))
     }
 
-    pub(crate) fn with_cause(self, cause: Option<Cause>) -> Self {
-        self.with(|inner| inner.cause = cause)
+    /// What caused it. It is shown: what could hold a secret comes as a [`Cause`], which is words alone.
+    pub(crate) fn with_cause(self, cause: impl std::error::Error + Send + Sync + 'static) -> Self {
+        self.with(|inner| inner.cause = Some(Arc::new(cause)))
     }
 }
 
@@ -392,9 +403,10 @@ impl fmt::Debug for Error {
 }
 
 impl std::error::Error for Error {
-    /// What caused it, where it came from below: the network, TLS. Texts alone, on one line each.
+    /// What caused it: of the network, of TLS and of a credential source the texts, on one line each; of a store its
+    /// [`StoreError`](crate::StoreError), to which `downcast_ref` leads.
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.0.cause.as_ref().map(|cause| cause as _)
+        self.0.cause.as_deref().map(|cause| cause as _)
     }
 }
 

@@ -68,9 +68,12 @@ mod tls;
 #[cfg(feature = "testing")]
 mod witness;
 
+/// The HTTP client below, in the version whose types `.http(|builder| ..)` and free calls take and give.
+pub use reqwest;
+
 pub use clock::{Clock, SystemClock};
 pub use credential::{CredentialSource, SourceError};
-pub use error::{Error, ErrorKind, Validation};
+pub use error::{Error, ErrorKind, Result, Validation};
 #[cfg(feature = "middleware")]
 pub use http::middleware::SessionMiddleware;
 pub use http::{
@@ -86,8 +89,14 @@ pub use secret::Secret;
 #[cfg(feature = "metrics")]
 pub use session::telemetry;
 pub use session::{
-    Lease, Profile, Resume, Session, SignOut, dialogue::Answer, evict::Evict, report::Report, responder::Responder,
-    tokens::Expiry, windows::Windows,
+    Lease, Profile, Resume, Session, SignOut,
+    decide::Reason,
+    dialogue::Answer,
+    evict::Evict,
+    report::{Report, ReportEvent, ReportLine},
+    responder::Responder,
+    tokens::Expiry,
+    windows::Windows,
 };
 #[cfg(feature = "redis")]
 pub use store::RedisStore;

@@ -6,6 +6,15 @@ use std::time::Duration;
 ///
 /// Only calls that the document allows to be re-sent are (never by HTTP method alone), and calls that failed before
 /// anything was sent. Sign-ins and renewals have rules of their own.
+///
+/// ```
+/// use keyway::Retry;
+/// use std::time::Duration;
+///
+/// let retry = Retry::default().with_attempts(5).with_longest_wait(Duration::from_secs(2));
+/// assert_eq!(retry.first_wait, Duration::from_millis(200));
+/// ```
+#[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retry {
     /// How often a call is sent at most, the first time included. Default 3.
@@ -29,6 +38,24 @@ impl Retry {
         Self { attempts: 1, ..Self::default() }
     }
 
+    /// Sends a call so often at most, the first time included.
+    #[must_use]
+    pub fn with_attempts(self, attempts: u32) -> Self {
+        Self { attempts, ..self }
+    }
+
+    /// Waits so long before the second attempt.
+    #[must_use]
+    pub fn with_first_wait(self, first_wait: Duration) -> Self {
+        Self { first_wait, ..self }
+    }
+
+    /// Waits no longer than that before any attempt.
+    #[must_use]
+    pub fn with_longest_wait(self, longest_wait: Duration) -> Self {
+        Self { longest_wait, ..self }
+    }
+
     /// The wait before attempt `number` (2, 3, …); `None` when there shall be no such attempt.
     pub(crate) fn wait_before(&self, number: u32, asked: Option<Duration>) -> Option<Duration> {
         if number > self.attempts {
@@ -40,7 +67,18 @@ impl Retry {
     }
 }
 
-/// How long Keyway waits for whom.
+/// How long Keyway waits for a vendor, a store or a person.
+///
+/// `build()` refuses a timeout of zero, and a `renewal` that is not longer than `sign_in`.
+///
+/// ```
+/// use keyway::Timeouts;
+/// use std::time::Duration;
+///
+/// let timeouts = Timeouts::default().with_request(Duration::from_secs(5)).with_person(Duration::from_secs(600));
+/// assert_eq!(timeouts.sign_in, Duration::from_secs(20));
+/// ```
+#[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
     /// For a connection. Default 10 s.
@@ -69,6 +107,44 @@ impl Default for Timeouts {
             store_lock: Duration::from_secs(30),
             person: Duration::from_secs(5 * 60),
         }
+    }
+}
+
+impl Timeouts {
+    /// Waits so long for a connection.
+    #[must_use]
+    pub fn with_connect(self, connect: Duration) -> Self {
+        Self { connect, ..self }
+    }
+
+    /// Waits so long for a whole call that sets no timeout of its own.
+    #[must_use]
+    pub fn with_request(self, request: Duration) -> Self {
+        Self { request, ..self }
+    }
+
+    /// Waits so long for one request of a sign-in or renewal.
+    #[must_use]
+    pub fn with_sign_in(self, sign_in: Duration) -> Self {
+        Self { sign_in, ..self }
+    }
+
+    /// Gives up a whole sign-in or renewal so long after its last request.
+    #[must_use]
+    pub fn with_renewal(self, renewal: Duration) -> Self {
+        Self { renewal, ..self }
+    }
+
+    /// Waits so long for the lock of a shared store.
+    #[must_use]
+    pub fn with_store_lock(self, store_lock: Duration) -> Self {
+        Self { store_lock, ..self }
+    }
+
+    /// Waits so long for a person's answer.
+    #[must_use]
+    pub fn with_person(self, person: Duration) -> Self {
+        Self { person, ..self }
     }
 }
 

@@ -271,7 +271,7 @@ impl Responder for Mailbox {
 macro_rules! client {
     ($actors:ident, $clock:ident, $store:ident, $user:expr, $whoami:expr, $renews:expr, $builder:expr) => {
         for _ in 0..2 {
-            let timeouts = Timeouts { renewal: 365 * 24 * HOUR, store_lock: 24 * HOUR, ..Timeouts::default() };
+            let timeouts = Timeouts::default().with_renewal(365 * 24 * HOUR).with_store_lock(24 * HOUR);
             let builder = $builder.clock($clock.clone()).store($store.clone()).timeouts(timeouts);
             let client = builder.build().unwrap();
             let (http, session) = (client.http(), client.session().clone());

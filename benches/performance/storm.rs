@@ -72,14 +72,12 @@ impl Storm {
     fn of(usable: Duration, threads: usize) -> Self {
         // Three quarters of a life pass before the early window opens.
         let acme = Acme::new(usable * 4 / 3, RENEWAL);
-        let windows = Windows {
-            early_share: 0.25,
-            early_min: Duration::ZERO,
-            late_share: 0.0,
-            late_min: Duration::from_millis(2),
-            jitter: 0.0,
-            ..Windows::default()
-        };
+        let windows = Windows::default()
+            .with_early_share(0.25)
+            .with_early_min(Duration::ZERO)
+            .with_late_share(0.0)
+            .with_late_min(Duration::from_millis(2))
+            .with_jitter(0.0);
         let session = acme.client().windows(windows).build().unwrap().session().clone();
         let floor = Arc::new(Floor::new());
         let runtime = Builder::new_multi_thread().worker_threads(threads).enable_all().build().unwrap();

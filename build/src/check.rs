@@ -26,6 +26,7 @@ const MARKS: &[&str] = &[
     "x-exact-pattern",
     "x-hand-written",
     "x-json-string",
+    "x-name",
     "x-resend",
     "x-role",
     "x-secret-url",

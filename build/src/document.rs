@@ -91,8 +91,12 @@ pub(crate) fn server_path(url: &str) -> &str {
 }
 
 impl<'d> Operation<'d> {
+    /// What its call is named after: `x-name`, where the vendor's own id says too little.
     pub(crate) fn id(&self) -> &'d str {
-        text(&self.value["operationId"])
+        match text(&self.value["x-name"]) {
+            "" => text(&self.value["operationId"]),
+            name => name,
+        }
     }
 
     /// How a complaint calls it.

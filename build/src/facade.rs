@@ -205,6 +205,7 @@ fn about(document: &Document, operation: Operation<'_>) -> String {
         String::new(),
         format!("- `{} {path}`. {}", operation.method.to_uppercase(), certainty(text(&value["x-certainty"]))),
         format!("- {}", session(document, operation)),
+        format!("- {}", what_it_takes(document, operation)),
         match value["x-resend"] == true {
             true => "- Sent again by itself when the outcome of the first attempt is unknown.".to_owned(),
             false => "- Never sent again by itself when the outcome of the first attempt is unknown.".to_owned(),
@@ -217,6 +218,21 @@ fn about(document: &Document, operation: Operation<'_>) -> String {
         lines.push(format!("- Source: {}.", source.trim_end_matches('.')));
     }
     lines.join("\n")
+}
+
+/// Which setters must be called, in words.
+fn what_it_takes(document: &Document, operation: Operation<'_>) -> String {
+    let arguments = arguments(document, operation);
+    let named = |needed: bool| {
+        let names = arguments.iter().filter(|(_, argument)| argument.needed == needed);
+        names.map(|(name, _)| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+    };
+    match (named(true), named(false)) {
+        (needed, optional) if needed.is_empty() && optional.is_empty() => "Takes nothing.".to_owned(),
+        (needed, optional) if optional.is_empty() => format!("Required: {needed}."),
+        (needed, optional) if needed.is_empty() => format!("Optional: {optional}."),
+        (needed, optional) => format!("Required: {needed}. Optional: {optional}."),
+    }
 }
 
 fn certainty(mark: &str) -> &'static str {
@@ -284,7 +300,7 @@ fn dress_builder(
     operation: Operation<'_>,
     row: usize,
 ) -> Result<(), String> {
-    let about = parameter_docs(document, operation);
+    let about = arguments(document, operation);
     let tenant = tenant_choice(document, operation).map(|header| names::snake(text(&header["name"])));
     let tenant = tenant.as_deref();
     let mut sends = false;
@@ -302,11 +318,11 @@ fn dress_builder(
             }
             "body_map" => function.attrs = docs("Fills in the body: the closure gets its builder and returns it."),
             name if tenant == Some(name) => {
-                rewrite_setter(function, docs(TENANT));
+                rewrite_setter(function, docs(&format!("Optional. {TENANT}")));
                 function.sig.ident = format_ident!("tenant");
             }
             name => {
-                let text = about.get(name).map_or("Sets this parameter.", String::as_str).to_owned();
+                let text = about.get(name).map_or("Sets this parameter.".to_owned(), Argument::said);
                 rewrite_setter(function, docs(&text));
             }
         }
@@ -351,20 +367,46 @@ const TENANT: &str = "\
 The tenant this call is made in, instead of the session's own: a UUID. Only a service session may choose; with any other
 one another tenant is refused (`ErrorKind::Config`) before anything is sent.";
 
-/// What the setter of each parameter says.
-fn parameter_docs(document: &Document, operation: Operation<'_>) -> BTreeMap<String, String> {
+/// What is said of an argument of a call.
+struct Argument {
+    text: String,
+    needed: bool,
+}
+
+impl Argument {
+    fn said(&self) -> String {
+        said(self.needed, &self.text)
+    }
+}
+
+fn said(needed: bool, text: &str) -> String {
+    format!("{} {text}", if needed { "Required." } else { "Optional." }).trim_end().to_owned()
+}
+
+/// The arguments of a call, by their setters.
+fn arguments(document: &Document, operation: Operation<'_>) -> BTreeMap<String, Argument> {
     let mut about = BTreeMap::new();
-    let body = text(&document.resolve(&operation.value["requestBody"])["description"]);
-    about.insert("body".to_owned(), if body.is_empty() { "The body.".to_owned() } else { body.to_owned() });
+    let body = document.resolve(&operation.value["requestBody"]);
+    if body.is_object() {
+        let text = match text(&body["description"]) {
+            "" => "The body.",
+            text => text,
+        };
+        about.insert("body".to_owned(), Argument { text: text.to_owned(), needed: body["required"] == true });
+    }
     for parameter in operation.parameters(document).into_iter().filter(|parameter| !is_set_by_us(parameter)) {
         let schema = document.resolve(&parameter["schema"]);
         if document.own && parameter["in"] == "query" && schema["properties"].is_object() {
             let below = all_members(document, schema).into_iter();
-            about.extend(below.map(|(name, member)| (names::snake(name), description(document, member))));
+            about.extend(below.map(|(name, member)| {
+                let text = description(document, member);
+                (names::snake(name), Argument { text, needed: false })
+            }));
             continue;
         }
         let setter = parameter["x-setter"].as_str().unwrap_or(text(&parameter["name"]));
-        about.insert(names::snake(setter), text(&parameter["description"]).to_owned());
+        let text = text(&parameter["description"]).to_owned();
+        about.insert(names::snake(setter), Argument { text, needed: parameter["required"] == true });
     }
     about
 }
@@ -450,9 +492,7 @@ struct Requirements;
 
 impl VisitMut for Requirements {
     fn visit_lit_str_mut(&mut self, literal: &mut syn::LitStr) {
-        let text = literal.value();
-        let missing = text.strip_prefix("no value supplied for ").or(text.strip_suffix(" was not initialized"));
-        if let Some(field) = missing {
+        if let Some(field) = missing(&literal.value()) {
             *literal = syn::LitStr::new(&format!("`{field}` is required"), literal.span());
         }
         visit_mut::visit_lit_str_mut(self, literal);
@@ -486,7 +526,8 @@ fn dress_types(items: &mut Vec<Item>, reach: &Reach) {
             && let Some((_, items)) = &mut builders.content
         {
             items.retain(|item| subject(item).is_none_or(|name| is_written(&name)));
-            items.iter_mut().for_each(|item| dress_type_builder(item, &field_docs));
+            let needed = required_members(items);
+            items.iter_mut().for_each(|item| dress_type_builder(item, &field_docs, &needed));
         }
     }
 }
@@ -547,18 +588,51 @@ fn docs_of_fields(declared: &ItemStruct) -> BTreeMap<String, Vec<Attribute>> {
     fields.map(|(name, field)| (name, docs(field))).collect()
 }
 
-fn dress_type_builder(item: &mut Item, field_docs: &BTreeMap<String, BTreeMap<String, Vec<Attribute>>>) {
+/// The members of each type that its builder refuses to go without.
+fn required_members(items: &mut [Item]) -> BTreeMap<String, Vec<String>> {
+    let mut needed: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for item in items {
+        let Item::Impl(block) = item else { continue };
+        let mut found = Missing(Vec::new());
+        found.visit_item_impl_mut(block);
+        needed.entry(name_of(block).to_string()).or_default().extend(found.0);
+    }
+    needed
+}
+
+/// Whose value is missing, by what the generated code says of it.
+struct Missing(Vec<String>);
+
+impl VisitMut for Missing {
+    fn visit_lit_str_mut(&mut self, literal: &mut syn::LitStr) {
+        self.0.extend(missing(&literal.value()).map(str::to_owned));
+    }
+}
+
+fn missing(text: &str) -> Option<&str> {
+    text.strip_prefix("no value supplied for ").or(text.strip_suffix(" was not initialized"))
+}
+
+fn dress_type_builder(
+    item: &mut Item,
+    field_docs: &BTreeMap<String, BTreeMap<String, Vec<Attribute>>>,
+    needed: &BTreeMap<String, Vec<String>>,
+) {
     match item {
         Item::Struct(declared) => {
             let name = declared.ident.to_string();
             declared.attrs.splice(0..0, docs(&format!("A [`{name}`](super::{name}) in the making.")));
         }
         Item::Impl(block) if block.trait_.is_none() => {
-            let fields = field_docs.get(&name_of(block).to_string());
+            let of = name_of(block).to_string();
+            let fields = field_docs.get(&of);
             for item in &mut block.items {
                 if let ImplItem::Fn(function) = item {
-                    let about = fields.and_then(|fields| fields.get(&function.sig.ident.to_string())).cloned();
-                    rewrite_setter(function, about.unwrap_or_default());
+                    let setter = function.sig.ident.to_string();
+                    let about = fields.and_then(|fields| fields.get(&setter)).cloned().unwrap_or_default();
+                    let text = about.iter().filter_map(doc_text).collect::<Vec<_>>().join("\n");
+                    let needed = needed.get(&of).is_some_and(|needed| needed.contains(&setter));
+                    rewrite_setter(function, docs(&said(needed, text.trim_start())));
                 }
             }
         }

@@ -47,6 +47,37 @@ fn refusal_of(case: &str) -> String {
     refusal(&document.to_string())
 }
 
+/// Each setter of the code says what the code itself asks for.
+#[test]
+fn every_setter_says_whether_it_is_required() {
+    let made = keyway_build::document(FILE).inside_keyway().text(read("good")).make("small").expect("code");
+    let (mut required, mut optional) = (0, 0);
+    for setter in made.code.split("#[must_use]\n").collect::<Vec<_>>().windows(2) {
+        let Some(name) = setter[1].trim_start().strip_prefix("pub fn ").and_then(|rest| rest.split('(').next()) else {
+            continue;
+        };
+        let about = setter[0].rsplit("}\n").next().unwrap_or_default();
+        required += usize::from(about.contains("/// Required."));
+        optional += usize::from(about.contains("/// Optional."));
+        let refused = made.code.contains(&format!("\"`{name}` is required\""));
+        assert!(refused || !about.contains("/// Required.") || name == "body", "`{name}` is not asked for: {about}");
+    }
+    assert!(required > 0 && optional > 0, "{required} required, {optional} optional");
+    assert!(made.code.contains("/// - Required: `"), "no call says what it takes");
+}
+
+/// The vendor's id stays in the document; the call is named after the mark.
+#[test]
+fn a_call_is_named_after_the_mark_where_the_vendors_id_says_too_little() {
+    let mut document: Value = serde_json::from_str(&read("good")).expect("JSON");
+    let named = json!({ "x-name": "issueToken" });
+    merge(&mut document["paths"]["/v1/token"]["post"], named);
+    let made = keyway_build::document(FILE).inside_keyway().text(document.to_string()).make("small").expect("code");
+    let code = squeezed(&made.code);
+    assert!(code.contains("pubfnissue_token(") && !code.contains("get_token("), "the call is not `issue_token`");
+    assert!(code.contains("operation:\"issue_token\""), "its errors do not name `issue_token`");
+}
+
 /// The code of the good document, without what only lays it out: blanks and last commas.
 fn code() -> String {
     squeezed(

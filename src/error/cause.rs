@@ -1,12 +1,13 @@
 //! What caused an error, in words.
 
 use crate::line::clean;
-use std::fmt;
 
 /// What caused an error, as texts: a chain of errors from below, without what they hold besides, on one line each.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{text}")]
 pub(crate) struct Cause {
     text: String,
+    #[source]
     next: Option<Box<Cause>>,
 }
 
@@ -19,12 +20,16 @@ impl Cause {
         Self::chain(error.source()?, LONGEST_CHAIN)
     }
 
+    /// The text of this error alone: what stands behind it may hold more than may be shown.
+    pub(crate) fn alone(error: &dyn std::error::Error) -> Self {
+        let text = error.to_string();
+        Self { text: clean(text.lines().next().unwrap_or_default()).into_owned(), next: None }
+    }
+
     fn chain(error: &dyn std::error::Error, left: usize) -> Option<Self> {
         let left = left.checked_sub(1)?;
-        let text = error.to_string();
-        let text = clean(text.lines().next().unwrap_or_default()).into_owned();
         let next = error.source().and_then(|next| Self::chain(next, left)).map(Box::new);
-        Some(Self { text, next })
+        Some(Self { next, ..Self::alone(error) })
     }
 
     pub(crate) fn innermost(&self) -> Option<&str> {
@@ -40,17 +45,5 @@ impl Cause {
             Some(next) => format!("{}: {}", self.text, next.whole()),
             None => self.text.clone(),
         }
-    }
-}
-
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-
-impl std::error::Error for Cause {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.next.as_deref().map(|next| next as _)
     }
 }

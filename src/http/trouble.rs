@@ -33,7 +33,8 @@ impl From<reqwest::Error> for Error {
             }
         };
         let is_told = error.is_builder() || error.is_decode() || error.is_redirect();
-        let made = if is_told { made } else { made.with_cause(Cause::of(&error)) };
+        let cause = Cause::of(&error).filter(|_| !is_told);
+        let made = cause.into_iter().fold(made, Self::with_cause);
         let made = if error.is_connect() || error.is_builder() { made } else { made.with_unknown_outcome() };
         match error.status() {
             Some(status) => made.with_status(status.as_u16()),

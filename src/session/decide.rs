@@ -91,8 +91,9 @@ impl Deadlines {
 }
 
 /// Why a token is wanted from the vendor.
+#[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Reason {
+pub enum Reason {
     /// There is no session yet.
     NoSession,
     /// The token is in its early window.
@@ -112,8 +113,9 @@ pub(crate) enum Reason {
 }
 
 impl Reason {
-    /// For labels.
-    pub(crate) const fn as_str(self) -> &'static str {
+    /// Its name in snake_case, such as `no_session`: for labels and logs. A reason keeps its name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::NoSession => "no_session",
             Self::Early => "early",
@@ -352,7 +354,7 @@ mod tests {
 
         fn windows() -> impl Strategy<Value = Windows> {
             let seconds = 0_u64..10_000;
-            (0.0..=1.0, seconds.clone(), seconds.clone(), 0.0..=1.0, seconds.clone(), seconds, 0.0..=1.0).prop_map(
+            (0.0..=0.25, seconds.clone(), seconds.clone(), 0.0..=0.125, seconds.clone(), seconds, 0.0..=1.0).prop_map(
                 |(early_share, e1, e2, late_share, l1, l2, jitter)| Windows {
                     early_share,
                     early_min: Duration::from_secs(e1.min(e2)),

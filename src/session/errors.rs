@@ -63,13 +63,15 @@ impl Error {
     /// A token that rotates must not be used without the store: two processes would use the same one.
     pub(super) fn not_without_store(trouble: Option<&StoreError>) -> Self {
         let what = trouble.map(ToString::to_string).unwrap_or_default();
-        Self::new(ErrorKind::Store, format!("the session store failed: {what}"))
-            .advice("the session is not renewed without it, because its refresh token may only be spent once")
+        let error = Self::new(ErrorKind::Store, format!("the session store failed: {what}"))
+            .advice("the session is not renewed without it, because its refresh token may only be spent once");
+        trouble.cloned().into_iter().fold(error, Self::with_cause)
     }
 
     pub(super) fn sign_out_not_stored(error: &StoreError) -> Self {
         Self::new(ErrorKind::Store, format!("the session store failed: {error}"))
             .advice("this client has forgotten the session, but others that share the store may still use it")
+            .with_cause(error.clone())
     }
 
     pub(super) fn not_saved() -> Self {

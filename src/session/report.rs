@@ -3,7 +3,7 @@
 use super::decide::Reason;
 use crate::{ErrorKind, store::Generation};
 use std::{
-    collections::VecDeque,
+    collections::{VecDeque, vec_deque},
     fmt,
     time::{Duration, SystemTime},
 };
@@ -12,63 +12,112 @@ use std::{
 const REMEMBERED: usize = 32;
 
 /// The last decisions of a session, oldest first, one line each. Holds no secret.
+///
+/// It can be printed, and it can be read line by line:
+///
+/// ```no_run
+/// # fn example(client: keyway::custom::Client) {
+/// use keyway::ReportEvent;
+///
+/// let report = client.session().report();
+/// println!("{report}");
+/// let refused = report.iter().filter(|line| matches!(line.event, ReportEvent::Rejected { .. })).count();
+/// println!("{refused} of the last {} events were a 401", report.len());
+/// # }
+/// ```
 #[derive(Debug, Clone, Default)]
-pub struct Report(VecDeque<Line>);
+pub struct Report(VecDeque<ReportLine>);
 
+/// One line of a [`Report`].
+#[non_exhaustive]
 #[derive(Debug, Clone)]
-struct Line {
-    at: SystemTime,
-    what: What,
+pub struct ReportLine {
+    /// When it happened, by the session's clock.
+    pub at: SystemTime,
+    /// What happened.
+    pub event: ReportEvent,
 }
 
-/// One thing that happened.
+/// What happened to a session.
+#[non_exhaustive]
 #[derive(Debug, Clone)]
 #[cfg_attr(test, derive(PartialEq, Eq, Hash))]
-pub(crate) enum What {
+pub enum ReportEvent {
+    /// The vendor gave the token of a new session.
     SignedIn {
+        /// Why a token was wanted.
         reason: Reason,
+        /// From wanting it to having it, people included.
         took: Duration,
+        /// Which token it is.
         generation: Generation,
     },
+    /// The vendor gave the next token of this session.
     Renewed {
+        /// Why a token was wanted.
         reason: Reason,
+        /// From wanting it to having it.
         took: Duration,
+        /// Which token it is.
         generation: Generation,
     },
+    /// A token was taken from the store, where another process had put it.
     Adopted {
+        /// Which token it is.
         generation: Generation,
     },
+    /// A sign-in or renewal brought no token.
     Failed {
+        /// Why a token was wanted.
         reason: Reason,
+        /// What the error meant.
         kind: ErrorKind,
+        /// From wanting a token to knowing that there is none.
         took: Duration,
     },
-    /// A person, or the policy that stands in for one.
+    /// A person was asked, or the policy that stands in for one.
     Asked {
+        /// What was asked, in words.
         question: &'static str,
+        /// The kind of the error that asks it.
         kind: ErrorKind,
+        /// Whether the policy was asked.
         policy: bool,
     },
-    /// A key that was given is taken as it is: nobody is asked.
+    /// A key that was given is used as it is: the vendor is asked nothing.
     Given {
+        /// Which token it is.
         generation: Generation,
     },
+    /// The store did not take a new token, which is kept in memory and saved later.
     NotSaved {
+        /// What the store says.
         why: String,
     },
+    /// Another session of the account was ended for this one.
     Evicted,
+    /// The vendor answered 401 to a token.
     Rejected {
+        /// Which token it is.
         generation: Generation,
     },
+    /// The session was signed out.
     SignedOut,
 }
 
+pub(crate) use self::ReportEvent as What;
+
 impl Report {
-    pub(crate) fn add(&mut self, at: SystemTime, what: What) {
+    pub(crate) fn add(&mut self, at: SystemTime, event: ReportEvent) {
         if self.0.len() == REMEMBERED {
             self.0.pop_front();
         }
-        self.0.push_back(Line { at, what });
+        self.0.push_back(ReportLine { at, event });
+    }
+
+    /// The lines, oldest first.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &ReportLine> + ExactSizeIterator {
+        self.0.iter()
     }
 
     /// How many lines there are.
@@ -93,13 +142,38 @@ impl fmt::Display for Report {
             if n > 0 {
                 f.write_str("\n")?;
             }
-            write!(f, "{} {}", TimeOfDay(line.at), line.what)?;
+            line.fmt(f)?;
         }
         Ok(())
     }
 }
 
-impl fmt::Display for What {
+impl<'a> IntoIterator for &'a Report {
+    type Item = &'a ReportLine;
+    type IntoIter = vec_deque::Iter<'a, ReportLine>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.iter()
+    }
+}
+
+impl IntoIterator for Report {
+    type Item = ReportLine;
+    type IntoIter = vec_deque::IntoIter<ReportLine>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+/// As in the printed report: the time of day in UTC, and the event.
+impl fmt::Display for ReportLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", TimeOfDay(self.at), self.event)
+    }
+}
+
+impl fmt::Display for ReportEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::SignedIn { reason, took, generation } => {
@@ -162,6 +236,9 @@ mod tests {
         }
         let took = Duration::from_millis(84);
         report.add(at, What::Renewed { reason: Reason::Early, took, generation: Generation::first(0).next() });
+        let events: Vec<_> = report.iter().map(|line| &line.event).collect();
+        assert!(matches!(events[..], [ReportEvent::SignedOut, .., ReportEvent::Renewed { reason: Reason::Early, .. }]));
+        assert!((&report).into_iter().all(|line| line.at == at));
         assert_eq!(report.len(), REMEMBERED);
         assert!(report.to_string().ends_with("11:02:07Z renewed: early window, 84 ms, token 00000000.2"));
     }

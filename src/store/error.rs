@@ -3,8 +3,9 @@
 use std::{fmt, sync::Arc};
 
 /// Why a store could not do what was asked. The text must not hold a secret.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[cfg_attr(test, derive(PartialEq, Eq, Hash))]
+#[error("{what}")]
 pub struct StoreError {
     what: Arc<str>,
     kind: Kind,
@@ -76,11 +77,3 @@ impl StoreError {
         self.kind == Kind::Newer
     }
 }
-
-impl fmt::Display for StoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.what)
-    }
-}
-
-impl std::error::Error for StoreError {}

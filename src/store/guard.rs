@@ -1,15 +1,15 @@
 //! What a folder of sessions must not be: prepared by others. Elsewhere than on Unix the folder's own rights decide.
 
 use std::{
-    fmt,
     fs::{self, File, OpenOptions},
     io,
     path::Path,
 };
 
 /// Why a folder or a file is not used, and what to do. It is no failure that passes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[cfg_attr(not(unix), allow(dead_code, reason = "nothing is refused there"))]
+#[error("{what}")]
 pub(super) struct Unsafe {
     pub(super) what: &'static str,
     pub(super) advice: &'static str,
@@ -33,14 +33,6 @@ impl Unsafe {
         error.get_ref()?.downcast_ref().copied()
     }
 }
-
-impl fmt::Display for Unsafe {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.what)
-    }
-}
-
-impl std::error::Error for Unsafe {}
 
 /// What is opened with these is the file of this name itself, and opening it waits for nobody.
 pub(super) trait Guarded {

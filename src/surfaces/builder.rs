@@ -150,7 +150,7 @@ impl Options {
             return Err(Error::config(".retry(..) cannot work: `attempts` counts the first one, so it is at least 1"));
         }
         if let Some(Err(error)) = self.store.as_ref().map(|store| store.check()) {
-            return Err(Error::config(format!(".store(..) cannot be used: {error}")));
+            return Err(Error::config(format!(".store(..) cannot be used: {error}")).with_cause(error));
         }
         let paths = Paths::new(surface.facts, &self.paths)?;
         let drift = Arc::new(Drift::new(surface.name));

@@ -38,7 +38,7 @@ impl Document {
         let mut read = Self { routes: Vec::new(), examples: HashMap::new(), schemes: HashMap::new() };
         for (path, item) in document["paths"].as_object().into_iter().flatten() {
             for (method, operation) in item.as_object().into_iter().flatten() {
-                if let Some(id) = operation["operationId"].as_str() {
+                if let Some(id) = operation["x-name"].as_str().or(operation["operationId"].as_str()) {
                     read = read.also(&snake_case(id), &method.to_uppercase(), &format!("{prefix}{path}"));
                     read.keep_examples(&snake_case(id), &operation["responses"]);
                     let alternatives =

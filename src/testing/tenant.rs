@@ -145,14 +145,14 @@ impl Tenant {
 
     fn answer_modules(&mut self, ask: &Ask<'_>, caller: &Caller<'_>) -> Outcome {
         match ask.operation() {
-            "get_module" | "get_module_1" => self.find_module(ask.parameter(0)).map(|module| ok(&module)),
+            "get_module" | "get_catalog_module" => self.find_module(ask.parameter(0)).map(|module| ok(&module)),
             "create_module" => self.create_module(ask, caller),
             "update_module" => self.update_module(ask, caller),
             "delete_module" => self.delete_module(ask.parameter(0)),
             "get_modules_list" | "list_all_modules" | "find_module_config" => {
                 page(ask, self.modules.clone(), &["id", "type", "venue"])
             }
-            "get_module_common_config_1" => Ok(ok(&self.common_config(ask.parameter(0)))),
+            "get_module_common_config_of_type" => Ok(ok(&self.common_config(ask.parameter(0)))),
             "set_module_common_config" => self.set_common_config(ask),
             // What ends with it is the token's business.
             "logout_module" => self.find_module(ask.parameter(0)).map(|_| done()),
@@ -173,7 +173,7 @@ impl Tenant {
             "get_tenant_properties" => page(ask, self.listed_properties(), &[]),
             "get_tenant_properties_schema" => Ok(ok(&json!({ "properties": [] }))),
             "upsert_tenant_property" => self.upsert_property(ask, Some(ask.parameter(0))),
-            "upsert_tenant_property_1" => self.upsert_property(ask, None),
+            "upsert_tenant_property_in_body" => self.upsert_property(ask, None),
             "delete_tenant_property" => self.delete_property(ask),
             "get_catalog_tenant" => Ok(ok(&json!({ "id": ask.parameter(0), "properties": self.public_config(ask) }))),
             operation => unreachable!("the document has a new operation: {operation}"),

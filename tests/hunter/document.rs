@@ -95,7 +95,7 @@ impl Document {
 impl<'d> Operation<'d> {
     /// The document's own id.
     pub(crate) fn written_id(&self) -> &'d str {
-        self.value["operationId"].as_str().expect("an operationId")
+        self.value["x-name"].as_str().or(self.value["operationId"].as_str()).expect("an operationId")
     }
 
     /// As the generated method and `Error::operation` call it.

@@ -78,26 +78,22 @@ fn a_tenant_is_a_uuid_and_nothing_that_could_end_a_header() {
 #[apply(hunted!)]
 fn settings_that_cannot_be_meant_are_refused() {
     let builder = || vms::Client::builder("https://vms.example").password("operator", Secret::from("hunter2"));
-    refused(builder().windows(Windows { jitter: 2.0, ..Windows::default() }).build(), ".windows(..)");
-    let upside_down =
-        Windows { early_min: Duration::from_secs(9), early_max: Duration::from_secs(1), ..Windows::default() };
+    refused(builder().windows(Windows::default().with_jitter(2.0)).build(), ".windows(..)");
+    let upside_down = Windows::default().with_early_min(Duration::from_secs(9)).with_early_max(Duration::from_secs(1));
     refused(builder().windows(upside_down).build(), ".windows(..)");
-    let late_first = Windows { early_share: 0.1, late_share: 0.2, ..Windows::default() };
+    let late_first = Windows::default().with_early_share(0.1).with_late_share(0.2);
     refused(builder().windows(late_first).build(), ".windows(..)");
     let minute = Duration::from_secs(60);
     let late_above_early =
-        Windows { early_max: minute, late_min: 2 * minute, late_max: 3 * minute, ..Windows::default() };
+        Windows::default().with_early_max(minute).with_late_min(2 * minute).with_late_max(3 * minute);
     refused(builder().windows(late_above_early).build(), ".windows(..)");
     for share in [f64::NAN, f64::INFINITY, -0.1] {
-        refused(builder().windows(Windows { early_share: share, ..Windows::default() }).build(), ".windows(..)");
+        refused(builder().windows(Windows::default().with_early_share(share)).build(), ".windows(..)");
     }
     // Another renewal would start while the request of the first is out, and spend the same token.
-    refused(
-        builder().timeouts(Timeouts { renewal: minute, sign_in: minute, ..Timeouts::default() }).build(),
-        ".timeouts(..)",
-    );
-    refused(builder().timeouts(Timeouts { request: Duration::ZERO, ..Timeouts::default() }).build(), ".timeouts(..)");
-    refused(builder().retry(Retry { attempts: 0, ..Retry::default() }).build(), ".retry(..)");
+    refused(builder().timeouts(Timeouts::default().with_renewal(minute).with_sign_in(minute)).build(), ".timeouts(..)");
+    refused(builder().timeouts(Timeouts::default().with_request(Duration::ZERO)).build(), ".timeouts(..)");
+    refused(builder().retry(Retry::default().with_attempts(0)).build(), ".retry(..)");
     for origin in
         ["cdn.example", "http://cdn.example", "https://me:hunter2@cdn.example", "https://cdn.example?key=hunter2"]
     {

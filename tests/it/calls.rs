@@ -205,7 +205,7 @@ async fn a_wait_before_another_try_that_does_not_fit_into_the_calls_timeout_is_n
     let nobody = tokio::net::TcpSocket::new_v4().unwrap();
     nobody.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let nobody_at = format!("http://{}/", nobody.local_addr().unwrap());
-    let retry = Retry { first_wait: Duration::from_secs(3), ..Retry::default() };
+    let retry = Retry::default().with_first_wait(Duration::from_secs(3));
     let client = vms_client(&fake, &clock).retry(retry).build().unwrap();
 
     // 3 s do not fit into 3 s.

@@ -43,7 +43,10 @@ mod every_document {
         let (mut operations, mut pairs) = (0, 0);
         for (path, item) in document["paths"].as_object().expect("an object") {
             for (method, operation) in item.as_object().expect("an object") {
-                let Some(id) = operation["operationId"].as_str().map(snake_case) else { continue };
+                let Some(id) = operation["x-name"].as_str().or(operation["operationId"].as_str()).map(snake_case)
+                else {
+                    continue;
+                };
                 let method = Method::from_bytes(method.to_uppercase().as_bytes()).expect("a method");
                 let statuses = operation["responses"].as_object().expect("an object").keys();
                 for status in statuses.clone() {

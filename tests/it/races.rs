@@ -79,7 +79,7 @@ impl Sessions {
     /// As a process of its own has it, with a store that is waited for however long it takes.
     fn process(&self) -> (keyway::vms::Client, Puppet) {
         let store = Puppet::over(&self.memory);
-        let timeouts = Timeouts { store_lock: Duration::from_secs(24 * 3600), ..Timeouts::default() };
+        let timeouts = Timeouts::default().with_store_lock(Duration::from_secs(24 * 3600));
         let builder = vms_client(&self.fake, &self.clock).store(store.clone()).timeouts(timeouts);
         (builder.build().unwrap(), store)
     }

@@ -266,7 +266,10 @@ async fn a_sign_out_that_the_store_does_not_hear_of_says_so_and_counts_here() {
     let client = vms_client(&fake, &clock).store(store.clone()).build().unwrap();
     client.session().lease().await.unwrap();
     store.down.store(true, Ordering::SeqCst);
-    assert_eq!(client.session().sign_out().await.unwrap_err().kind(), ErrorKind::Store);
+    let error = client.session().sign_out().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Store);
+    let cause = std::error::Error::source(&error).and_then(|cause| cause.downcast_ref::<StoreError>());
+    assert!(cause.is_some_and(|cause| error.to_string().contains(&cause.to_string())), "{error:?}");
     assert!(fake.sessions().is_empty());
     assert_eq!(client.session().lease().await.unwrap_err().kind(), ErrorKind::SignedOut);
 }

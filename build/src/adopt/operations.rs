@@ -121,7 +121,8 @@ impl<'d> Adopter<'d> {
     }
 
     fn id(&mut self, path: &str, method: &str, operation: &Value, ids: &mut Given) -> String {
-        match operation["operationId"].as_str().filter(|id| !id.trim().is_empty()) {
+        let named = operation["x-name"].as_str().or(operation["operationId"].as_str());
+        match named.filter(|id| !id.trim().is_empty()) {
             Some(id) => {
                 let name = ids.of_operation(id);
                 if name != crate::names::snake(id) {

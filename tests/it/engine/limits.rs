@@ -109,14 +109,20 @@ async fn timeouts_at_the_edge_are_refused_or_work() {
     let usual = Timeouts::default();
     for edge in EDGES {
         for timeouts in [
-            Timeouts { connect: edge, ..usual },
-            Timeouts { request: edge, ..usual },
-            Timeouts { sign_in: edge, ..usual },
-            Timeouts { renewal: edge, ..usual },
-            Timeouts { store_lock: edge, ..usual },
-            Timeouts { person: edge, ..usual },
-            Timeouts { sign_in: edge, renewal: edge.saturating_add(NANOSECOND), ..usual },
-            Timeouts { connect: edge, request: edge, sign_in: edge, renewal: edge, store_lock: edge, person: edge },
+            usual.with_connect(edge),
+            usual.with_request(edge),
+            usual.with_sign_in(edge),
+            usual.with_renewal(edge),
+            usual.with_store_lock(edge),
+            usual.with_person(edge),
+            usual.with_sign_in(edge).with_renewal(edge.saturating_add(NANOSECOND)),
+            Timeouts::default()
+                .with_connect(edge)
+                .with_request(edge)
+                .with_sign_in(edge)
+                .with_renewal(edge)
+                .with_store_lock(edge)
+                .with_person(edge),
         ] {
             for vendor in [Vendor::rotating(), Vendor::signing_in()] {
                 refused_or_works(&vendor, |builder| builder.timeouts(timeouts), ".timeouts(..)").await;
@@ -130,13 +136,17 @@ async fn windows_at_the_edge_are_refused_or_work() {
     let usual = Windows::default();
     for edge in EDGES {
         for windows in [
-            Windows { early_min: edge, ..usual },
-            Windows { early_max: edge, ..usual },
-            Windows { late_min: edge, ..usual },
-            Windows { late_max: edge, ..usual },
-            Windows { early_min: edge, early_max: edge, late_min: edge, late_max: edge, ..usual },
-            Windows { early_min: edge, early_max: Duration::MAX, early_share: 1.0, ..usual },
-            Windows { early_max: Duration::MAX, late_max: Duration::MAX, late_share: 1.0, early_share: 1.0, ..usual },
+            usual.with_early_min(edge),
+            usual.with_early_max(edge),
+            usual.with_late_min(edge),
+            usual.with_late_max(edge),
+            usual.with_early_min(edge).with_early_max(edge).with_late_min(edge).with_late_max(edge),
+            usual.with_early_min(edge).with_early_max(Duration::MAX).with_early_share(0.25),
+            usual
+                .with_early_max(Duration::MAX)
+                .with_late_max(Duration::MAX)
+                .with_late_share(0.125)
+                .with_early_share(0.25),
         ] {
             for life in [Duration::from_millis(100), Duration::from_secs(600), Duration::MAX] {
                 let vendor = Vendor { life: Some(life), ..Vendor::rotating() };
@@ -150,7 +160,7 @@ async fn windows_at_the_edge_are_refused_or_work() {
 async fn retries_at_the_edge_are_refused_or_work() {
     for edge in EDGES {
         for attempts in [0, 1, u32::MAX] {
-            let retry = Retry { attempts, first_wait: edge, longest_wait: edge };
+            let retry = Retry::default().with_attempts(attempts).with_first_wait(edge).with_longest_wait(edge);
             refused_or_works(&Vendor::rotating(), |builder| builder.retry(retry), ".retry(..)").await;
         }
     }

@@ -111,7 +111,7 @@ impl Surface for OrderingStack {
                 call.body(BTreeMap::from([("config1", "value"), ("config2", "true")].map(|(n, v)| (n.to_owned(), v.to_owned()))))
             }),
             call!(get_tenant_properties(call, _) => call.sort("id").order("DESC").start(100).end(200)).asks(&filter[..4]),
-            call!(upsert_tenant_property_1(call, _) => call.body_map(|body| {
+            call!(upsert_tenant_property_in_body(call, _) => call.body_map(|body| {
                 body.property("string").value("string").is_private(true).is_obfuscate(true)
             })),
             call!(get_tenant_properties_schema),
@@ -126,7 +126,7 @@ impl Surface for OrderingStack {
             .asks(of_modules()),
             call!(create_module(call, _) => call.body_map(|body| body.id("kiosk-1").type_("KIOSK").production(false))),
             // Any value will do: the list of module types is open.
-            call!(get_module_common_config_1(call, kind) => call.type_(kind)),
+            call!(get_module_common_config_of_type(call, kind) => call.type_(kind)),
             call!(set_module_common_config(call, kind) => {
                 call.type_(kind).body(BTreeMap::from(["property1", "property2"].map(|name| (name.to_owned(), "string".to_owned()))))
             }),
@@ -146,7 +146,7 @@ impl Surface for OrderingStack {
                 call.sort("id").order("DESC").start(100).end(200).id("ö 1&2").type_("KIOSK").venue("v/1")
             })
             .asks(of_modules()),
-            call!(get_module_1(call, id) => call.id(id)).at("kiosk-1"),
+            call!(get_catalog_module(call, id) => call.id(id)).at("kiosk-1"),
             call!(revoke_roles_globally(call, _) => call.body(vec!["string".to_owned()])),
             call!(grant_role_by_logins(call, _) => call.body_map(|body| {
                 body.venue("string").role("string").logins(vec!["string".to_owned()])
