@@ -2,9 +2,10 @@
 
 use super::{
     budget::Counted,
-    core::{Core, LOOK, PermitStage, SAVES, Seen, TOMBSTONES},
+    core::{Core, LOOK, PermitStage, SAVES, TOMBSTONES},
     operation::{Event, Note, Out, Purpose, StoreOp, VendorOp},
     run::{Run, Stage},
+    seen::Seen,
     token::{Moment, Token},
     wishes::failed,
 };

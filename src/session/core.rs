@@ -12,11 +12,12 @@ use super::{
     budget::Ledger,
     cooldown::Cooldown,
     decide::Reason,
-    dialogue::{Conversation, Question},
-    operation::{Ask, Note, Operation, Out, StoreOp, VendorOp},
+    dialogue::{Ask, Conversation, Question},
+    operation::{Note, Operation, Out, StoreOp, VendorOp},
     profile::{Profile, SignOut},
     rules::Rules,
-    run::{Failure, Outcome, Pending, Run, SigningOut, Stage, Telling, Ticket, Word},
+    run::{Failure, Outcome, Pending, Revocation, Run, SigningOut, Stage, Telling, Ticket, Word},
+    seen::Seen,
     token::{Mark, Moment, Origin, Token},
 };
 use crate::{
@@ -144,31 +145,6 @@ pub(crate) struct Memory {
     /// The question that stays open, for whoever comes.
     pub(super) open: Option<(u64, Question, Conversation)>,
     pub(super) answered: Vec<u64>,
-}
-
-/// What the store was seen to hold.
-#[derive(Debug, Clone)]
-#[cfg_attr(test, derive(PartialEq, Eq, Hash))]
-pub(crate) struct Seen {
-    pub(super) record: Option<Record>,
-    pub(super) token: Option<Arc<Token>>,
-    /// It began with another credential than ours.
-    pub(super) foreign: bool,
-    /// Seen under the lock, or without one because the store cannot lock: a look before the lock decides about nothing.
-    pub(super) firm: bool,
-    /// The store has answered.
-    pub(super) read: bool,
-    /// Why the store cannot be relied on: it has not answered, or it cannot lock.
-    pub(super) trouble: Option<StoreError>,
-}
-
-/// A token that the vendor is to be told of, because it ends.
-#[derive(Debug, Clone)]
-#[cfg_attr(test, derive(PartialEq, Eq, Hash))]
-pub(crate) struct Revocation {
-    pub(crate) token: Arc<Token>,
-    /// The sign-out that waits for it.
-    pub(crate) sign_out: Option<u64>,
 }
 
 /// Leave to send that an issuer has asked for.
@@ -380,17 +356,5 @@ impl Memory {
         if self.signed_out.len() > BURIED {
             self.signed_out.remove(0);
         }
-    }
-}
-
-impl Seen {
-    pub(super) fn nothing(trouble: Option<StoreError>) -> Self {
-        Self { record: None, token: None, foreign: false, firm: true, read: trouble.is_none(), trouble }
-    }
-
-    /// A credential that is itself a refresh token begins one session: what the store has had from it, if only a tombstone,
-    /// says that it is used up.
-    pub(super) fn says_seed_is_used(&self) -> bool {
-        !self.foreign && self.record.as_ref().is_some_and(|record| record.seed.is_some())
     }
 }

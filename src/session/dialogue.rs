@@ -216,3 +216,11 @@ impl Why {
         }
     }
 }
+
+/// What a person, or a policy in place of one, is asked.
+#[derive(Debug, Clone)]
+#[cfg_attr(test, derive(PartialEq, Eq, Hash))]
+pub(crate) struct Ask {
+    pub(crate) question: Question,
+    pub(crate) policy: bool,
+}

@@ -5,30 +5,27 @@
 //! Nothing of a user's (clock, store, issuer, responder, subscriber, the drop of a lock) runs while the state is locked.
 
 use super::{
+    attempt::Attempt,
     capabilities::Placement,
     core::Core,
-    evict::Evict,
-    issuer::DynIssuer,
     lease::CurrentToken,
     log::Log,
     operation::{Event, Note, Operation, StoreOp},
+    outside::{Outside, Stored},
     report::Report,
-    responder::DynResponder,
     rules::Rules,
-    task::Task,
-    timer::{Time, TimerTask, keep_time},
+    timer::{Time, Timed, TimerTask, keep_time},
     token::Moment,
 };
 use crate::{
     Error, Secret,
-    chance::Chance,
     clock::{Clock, Now},
-    store::{DynStore, Fingerprint, StoreLock},
+    store::{Fingerprint, StoreError, StoreLock},
 };
 use arc_swap::ArcSwapOption;
 use http::HeaderMap;
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, atomic::AtomicU64},
     time::{Duration, SystemTime},
 };
 use tokio::{
@@ -46,25 +43,18 @@ tokio::task_local! {
 /// Leave to send, with the attempt that was counted for it; or why not.
 type Leave = Result<Option<SystemTime>, Error>;
 
-/// What users bring: where sessions are kept, the time, and whoever stands in for a person.
-pub(super) type Parts = (Arc<dyn DynStore>, Arc<dyn Clock>, Option<Arc<dyn DynResponder>>);
-
 /// Everything one session is and may do.
 pub(super) struct Engine {
     pub(super) rules: Arc<Rules>,
-    pub(super) issuer: Arc<dyn DynIssuer>,
     pub(super) log: Log,
-    pub(super) store: Arc<dyn DynStore>,
+    outside: Outside,
     pub(super) clock: Arc<dyn Clock>,
     /// Whether the monotonic clock alone tells if a token is fresh.
     pub(super) one_clock: bool,
     /// When (monotonic milliseconds) the other clock was looked at as well.
     pub(super) wall_seen: AtomicU64,
-    pub(super) responder: Option<Arc<dyn DynResponder>>,
-    pub(super) evict: Evict,
     /// Sent with every token, such as the tenant's header.
     pub(super) constant: HeaderMap,
-    pub(super) chance: Chance,
     /// Which endpoints have taken a token.
     pub(super) worked: super::worked::Worked,
     /// What the hot path serves: the current token unless it was rejected.
@@ -108,15 +98,8 @@ struct Work {
 }
 
 impl Engine {
-    pub(super) fn new(
-        rules: Arc<Rules>,
-        issuer: Arc<dyn DynIssuer>,
-        parts: Parts,
-        evict: Evict,
-        constant: HeaderMap,
-        chance: Chance,
-    ) -> Self {
-        let (store, clock, responder) = parts;
+    pub(super) fn new(outside: Outside, clock: Arc<dyn Clock>, constant: HeaderMap) -> Self {
+        let rules = outside.rules.clone();
         let state = State {
             core: Core::new(rules.clone()),
             report: Report::default(),
@@ -131,15 +114,11 @@ impl Engine {
         Self {
             log: Log::new(rules.clone()),
             rules,
-            issuer,
-            store,
+            outside,
             one_clock: clock.counts_sleep(),
             clock,
             wall_seen: AtomicU64::new(0),
-            responder,
-            evict,
             constant,
-            chance,
             worked: super::worked::Worked::default(),
             current: ArcSwapOption::empty(),
             changed: Notify::new(),
@@ -176,12 +155,12 @@ impl Engine {
 
     /// Tells the core what has happened, and does what it wants done next.
     pub(super) fn change<T>(self: &Arc<Self>, happened: impl FnOnce(&mut State, Moment) -> T) -> T {
-        let at = Moment { now: self.now(), dice: self.chance.next() };
+        let at = Moment { now: self.now(), dice: self.outside.chance.next() };
         let (outcome, work) = {
             let mut state = self.state();
             let outcome = happened(&mut state, at);
             let mut work = Work::default();
-            while let Some(operation) = state.core.next(Moment { dice: self.chance.next(), ..at }) {
+            while let Some(operation) = state.core.next(Moment { dice: self.outside.chance.next(), ..at }) {
                 work.operations.push(operation);
             }
             state.settle(self, at.now, &mut work);
@@ -193,7 +172,7 @@ impl Engine {
 
     /// The same where nothing can be done any more, because the runtime ends: the next caller goes on.
     pub(super) fn lost(self: &Arc<Self>, happened: impl FnOnce(&mut State, Moment)) {
-        let at = Moment { now: self.now(), dice: self.chance.next() };
+        let at = Moment { now: self.now(), dice: self.outside.chance.next() };
         let work = {
             let mut state = self.state();
             happened(&mut state, at);
@@ -225,7 +204,7 @@ impl Engine {
                 }
                 for (time, arms) in Time::BOTH.into_iter().zip(arms) {
                     match arms {
-                        Some(true) => drop(runtime.spawn(keep_time(TimerTask::of(self, time, &runtime)))),
+                        Some(true) => drop(runtime.spawn(keep_time(self.timer(time, &runtime)))),
                         Some(false) => self.timers[time as usize].notify_one(),
                         None => {}
                     }
@@ -240,23 +219,24 @@ impl Engine {
 
     fn start(self: &Arc<Self>, runtime: &Handle, operation: Operation, unlocks: &mut Option<StoreLock>) {
         let Some(id) = operation.id() else { return };
-        let task = Task::of(self.clone(), id);
-        let span = self.log.span();
-        let handle = match operation {
-            Operation::Store(_, StoreOp::Unlock) => {
-                let lock = unlocks.take();
-                runtime.spawn(async move { task.unlock(lock).await }.instrument(span))
-            }
-            Operation::Store(_, what) => runtime.spawn(async move { task.store(what).await }.instrument(span)),
-            Operation::Vendor(_, what) => runtime.spawn(async move { task.vendor(what).await }.instrument(span)),
-            Operation::Revoke(_, what) => runtime.spawn(async move { task.revoke(what).await }.instrument(span)),
-            Operation::Person(_, what) => runtime.spawn(async move { task.person(what).await }.instrument(span)),
-            Operation::Permit(..) | Operation::Abort(_) => return,
+        let lock = match &operation {
+            Operation::Store(_, StoreOp::Unlock) => unlocks.take(),
+            Operation::Store(_, StoreOp::Extend(_)) => self.state().lock.as_ref().map(StoreLock::share),
+            _ => None,
         };
+        let task = Task { engine: self.clone(), id, answered: false };
+        let handle = runtime.spawn(task.perform(operation, lock).instrument(self.log.span()));
         let mut state = self.state();
         state.tasks.retain(|(_, task)| !task.is_finished());
         state.tasks.push((id, handle.abort_handle()));
         state.runtime = Some(runtime.id());
+    }
+
+    fn timer(self: &Arc<Self>, time: Time, runtime: &Handle) -> TimerTask {
+        self.state().runtime = Some(runtime.id());
+        let engine: Weak<Self> = Arc::downgrade(self);
+        let (signal, clock) = (self.timers[time as usize].clone(), self.clock.clone());
+        TimerTask { time, engine, signal, clock, done: false }
     }
 
     /// Whether what is out was started on another runtime, which nobody may drive any more.
@@ -377,6 +357,92 @@ impl Operation {
         match self {
             Self::Store(id, _) | Self::Vendor(id, _) | Self::Revoke(id, _) | Self::Person(id, _) => Some(*id),
             Self::Permit(..) | Self::Abort(_) => None,
+        }
+    }
+}
+
+impl Timed for Engine {
+    fn pause(&self, time: Time) -> Option<Duration> {
+        let now = self.now().monotonic;
+        let mut state = self.state();
+        let wakes = state.wakes(time);
+        state.armed[time as usize] = wakes;
+        wakes.map(|wakes| wakes.saturating_sub(now))
+    }
+
+    fn tick(self: Arc<Self>) {
+        self.change(|state, at| state.core.tick(false, at));
+    }
+
+    fn abandoned(self: Arc<Self>, time: Time) {
+        self.lost(|state, _| {
+            state.armed[time as usize] = None;
+            state.core.abandoned();
+        });
+    }
+}
+
+/// One operation under way, as a task of its own: so that one that blocks or hangs can be given up. Its drop tells when it
+/// ends without an answer.
+struct Task {
+    engine: Arc<Engine>,
+    id: u64,
+    answered: bool,
+}
+
+impl Task {
+    async fn perform(self, operation: Operation, lock: Option<StoreLock>) {
+        let engine = self.engine.clone();
+        let outside = &engine.outside;
+        let event = match operation {
+            Operation::Store(_, what) => match engine.calling_back(".store(..)", outside.store(what, lock)).await {
+                Stored::Event(event) => event,
+                Stored::Lock(lock) => return self.locked(lock),
+            },
+            Operation::Vendor(_, what) => {
+                let conversation = what.conversation();
+                let attempt = Attempt::new(engine.clone(), self.id, conversation);
+                engine.calling_back(".issuer(..)", outside.vendor(what, &attempt)).await
+            }
+            Operation::Revoke(_, what) => engine.calling_back(".issuer(..)", outside.revoke(what)).await,
+            Operation::Person(_, what) => engine.calling_back(".responder(..)", outside.person(what)).await,
+            Operation::Permit(..) | Operation::Abort(_) => return,
+        };
+        self.answer(event);
+    }
+
+    fn answer(mut self, event: Event) {
+        self.answered = true;
+        let id = self.id;
+        self.engine.change(|state, at| state.core.on(id, event, at));
+    }
+
+    /// A lock that is not wanted any more is left at once.
+    fn locked(mut self, lock: Result<StoreLock, StoreError>) {
+        self.answered = true;
+        let id = self.id;
+        let unwanted = self.engine.change(|state, at| match lock {
+            Err(error) => {
+                state.core.on(id, Event::Locked(Err(error)), at);
+                None
+            }
+            Ok(lock) if state.core.on(id, Event::Locked(Ok(())), at) => state.lock.replace(lock),
+            Ok(lock) => Some(lock),
+        });
+        drop(unwanted);
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        if self.answered {
+            return;
+        }
+        let id = self.id;
+        if std::thread::panicking() {
+            self.engine.change(|state, at| state.core.on(id, Event::Panicked, at));
+        } else {
+            self.engine.lost(|state, at| _ = state.core.on(id, Event::Lost, at));
         }
     }
 }

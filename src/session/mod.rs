@@ -3,9 +3,9 @@
 //! | room | what is in it |
 //! |---|---|
 //! | `core`, `asks`, `wishes`, `running`, `answers`, `vendor`, `people`, `ending` | the pure core: its state; what users ask; the rules, of what is owed and of the run under way; what came of what was asked, of the store, the vendor and people; how a run ends |
-//! | `run`, `operation`, `token`, `rules` | its plain data |
+//! | `run`, `operation`, `seen`, `token`, `rules` | its plain data |
 //! | `plan`, `decide`, `rejection`, `budget`, `cooldown`, `windows` | the decisions it calls, pure as well |
-//! | `driver`, `task`, `timer`, `log`, `gatekeeper` | performs operations, each as a task; keeps the time; tells what happened; lets issuers ask before they send |
+//! | `driver`, `outside`, `timer`, `log`, `gatekeeper` | performs operations, each as a task; talks to the store, the vendor and people; keeps the time; tells what happened; lets issuers ask before they send |
 //! | `session`, `waiting`, `lease`, `resume`, `attempt`, `profile`, `report`, `errors`, `telemetry` | what users and issuers see |
 //! | `issuer`, `issued`, `capabilities`, `responder`, `evict`, `dialogue`, `tokens` | the port: what vendors and people are asked, and say |
 
@@ -33,6 +33,7 @@ mod log;
 #[allow(clippy::print_stderr, reason = "how much was explored is worth reading")]
 mod model;
 mod operation;
+mod outside;
 mod people;
 mod per_core;
 pub(crate) mod plan;
@@ -44,9 +45,9 @@ mod resume;
 mod rules;
 mod run;
 mod running;
+mod seen;
 #[allow(clippy::module_inception, reason = "the room is named after its public type, too")]
 mod session;
-mod task;
 #[cfg(feature = "metrics")]
 pub mod telemetry;
 #[cfg(not(feature = "metrics"))]

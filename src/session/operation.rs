@@ -1,13 +1,12 @@
 //! What the core wants done, and what it has to tell.
 
 use super::{
-    core::Revocation,
     decide::Reason,
-    dialogue::{Answer, Conversation, Question},
+    dialogue::{Answer, Ask, Conversation},
     issued::{Issued, Polled},
     profile::SignOut,
     report::What,
-    run::Run,
+    run::{Revocation, Run},
     token::Token,
     tokens::Expiry,
 };
@@ -91,14 +90,6 @@ pub(crate) enum VendorOp {
     Poll(DeviceCode),
 }
 
-/// What a person, or a policy in place of one, is asked.
-#[derive(Debug, Clone)]
-#[cfg_attr(test, derive(PartialEq, Eq, Hash))]
-pub(crate) struct Ask {
-    pub(crate) question: Question,
-    pub(crate) policy: bool,
-}
-
 /// What came of an operation.
 #[derive(Debug, Clone)]
 #[allow(clippy::large_enum_variant, reason = "there are a few of them per sign-in, and none is kept in numbers")]
@@ -173,6 +164,16 @@ impl Note {
             took: now.monotonic.saturating_sub(run.started.monotonic),
             sent: run.sent,
             outcome,
+        }
+    }
+}
+
+impl VendorOp {
+    /// What people have answered so far.
+    pub(super) fn conversation(&self) -> Conversation {
+        match self {
+            Self::SignIn(conversation) => conversation.clone(),
+            Self::Renew(_) | Self::Poll(_) => Conversation::default(),
         }
     }
 }

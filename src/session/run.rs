@@ -1,14 +1,12 @@
 //! What is under way and what is owed, as plain data.
 
 use super::{
-    core::Seen,
     decide::Reason,
-    dialogue::{About, Conversation, Question},
-    operation::Ask,
-    plan::Stored,
+    dialogue::{About, Ask, Conversation, Question},
     profile::Profile,
     rules::Rules,
-    token::{Mark, Token},
+    seen::Seen,
+    token::Token,
 };
 use crate::{
     Error, ErrorKind,
@@ -397,24 +395,6 @@ pub(crate) struct Word {
     pub(crate) tries: u32,
 }
 
-impl Seen {
-    /// As the plan sees it.
-    pub(crate) fn stored(&self, now: Now, used: Option<Mark>, salt: u64) -> Option<Stored> {
-        let record = self.record.as_ref()?;
-        let generation = record.generation();
-        Some(match &self.token {
-            Some(_) if self.foreign => Stored::Foreign(generation),
-            Some(token) => Stored::Session(token.known(token.freshness(now), used, salt)),
-            None if record.is_tombstone() => Stored::Tombstone(generation),
-            None => Stored::Nothing(generation),
-        })
-    }
-
-    pub(crate) fn generation(&self) -> Option<Generation> {
-        self.record.as_ref().map(Record::generation)
-    }
-}
-
 impl Word {
     /// This record, with the word in it.
     pub(crate) fn on(&self, record: Record, now: SystemTime) -> Record {
@@ -440,4 +420,13 @@ impl Word {
         };
         Some((Error::left_word(kind).with_retry_after(Some(wait)), failures, wait))
     }
+}
+
+/// A token that the vendor is to be told of, because it ends.
+#[derive(Debug, Clone)]
+#[cfg_attr(test, derive(PartialEq, Eq, Hash))]
+pub(crate) struct Revocation {
+    pub(crate) token: Arc<Token>,
+    /// The sign-out that waits for it.
+    pub(crate) sign_out: Option<u64>,
 }

@@ -3,12 +3,13 @@
 #[cfg(test)]
 use super::rules::Broken;
 use super::{
-    core::{Core, KEEP, LOOK, LOOKS, Revocation, SAVES, SHORTEST, Seen, Wish},
+    core::{Core, KEEP, LOOK, LOOKS, SAVES, SHORTEST, Wish},
     decide::Reason,
     operation::{Note, Operation, Purpose, StoreOp, VendorOp},
     plan::{Conflict, Freshness, Plan, Snapshot, Source, Stored, Unsaved, is_one_too_many, plan, resolve},
     report::What,
-    run::Word,
+    run::{Revocation, Word},
+    seen::Seen,
     token::{Moment, Token},
 };
 use crate::{

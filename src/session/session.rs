@@ -8,6 +8,7 @@ use super::{
     evict::Evict,
     issuer::DynIssuer,
     lease::Lease,
+    outside::Outside,
     profile::{Profile, SignOut},
     report::Report,
     responder::DynResponder,
@@ -106,7 +107,8 @@ impl Session {
             #[cfg(test)]
             broken: None,
         };
-        Self(Arc::new(Engine::new(Arc::new(rules), issuer, (store, clock, responder), evict, constant, chance)))
+        let outside = Outside { rules: Arc::new(rules), store, issuer, responder, evict, chance };
+        Self(Arc::new(Engine::new(outside, clock, constant)))
     }
 
     /// A token that can be used now. Signs in or renews if it must.

@@ -1,6 +1,5 @@
 //! The two tasks that keep the time while anything is out or owed. They have the only timers, however many wait.
 
-use super::driver::Engine;
 use crate::{
     clock::Clock,
     select::{First, first},
@@ -9,7 +8,7 @@ use std::{
     sync::{Arc, Weak},
     time::Duration,
 };
-use tokio::{runtime::Handle, sync::Notify};
+use tokio::sync::Notify;
 
 /// What is waited for by the clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,46 +21,40 @@ impl Time {
     pub(super) const BOTH: [Self; 2] = [Self::Deadline, Self::Due];
 }
 
-/// A task that keeps the time. It holds no session: when the last client is gone, it ends.
-pub(super) struct TimerTask {
-    time: Time,
-    engine: Weak<Engine>,
-    signal: Arc<Notify>,
-    clock: Arc<dyn Clock>,
-    /// It has come to its end, and another one may have begun.
-    done: bool,
+/// Whose time is kept.
+pub(super) trait Timed: Send + Sync {
+    /// How long nothing is to be done. `None`: for ever.
+    fn pause(&self, time: Time) -> Option<Duration>;
+    /// Something is due, or late.
+    fn tick(self: Arc<Self>);
+    /// The runtime has ended: nobody keeps that time any more.
+    fn abandoned(self: Arc<Self>, time: Time);
 }
 
-impl TimerTask {
-    pub(super) fn of(engine: &Arc<Engine>, time: Time, runtime: &Handle) -> Self {
-        engine.state().runtime = Some(runtime.id());
-        let (signal, clock) = (engine.timers[time as usize].clone(), engine.clock.clone());
-        Self { time, engine: Arc::downgrade(engine), signal, clock, done: false }
-    }
-
-    /// How long nothing is to be done. `None`: for ever, or there is no session any more.
-    fn pause(&self) -> Option<Duration> {
-        let engine = self.engine.upgrade()?;
-        let now = engine.now().monotonic;
-        let mut state = engine.state();
-        let wakes = state.wakes(self.time);
-        state.armed[self.time as usize] = wakes;
-        wakes.map(|wakes| wakes.saturating_sub(now))
-    }
+/// A task that keeps the time. It holds no session: when the last client is gone, it ends.
+pub(super) struct TimerTask {
+    pub(super) time: Time,
+    pub(super) engine: Weak<dyn Timed>,
+    pub(super) signal: Arc<Notify>,
+    pub(super) clock: Arc<dyn Clock>,
+    /// It has come to its end, and another one may have begun.
+    pub(super) done: bool,
 }
 
 pub(super) async fn keep_time(mut task: TimerTask) {
-    while let Some(pause) = task.pause() {
+    while let Some(engine) = task.engine.upgrade()
+        && let Some(pause) = engine.pause(task.time)
+    {
         if pause.is_zero() {
-            let Some(engine) = task.engine.upgrade() else { return };
-            engine.change(|state, at| state.core.tick(false, at));
+            engine.tick();
             // What is due and cannot be done now is not asked for again and again.
             tokio::task::yield_now().await;
             continue;
         }
+        drop(engine);
         if let First::Other(()) = first(task.signal.notified(), task.clock.sleep(pause)).await {
-            let Some(engine) = task.engine.upgrade() else { return };
-            engine.change(|state, at| state.core.tick(false, at));
+            let Some(engine) = task.engine.upgrade() else { break };
+            engine.tick();
         }
     }
     task.done = true;
@@ -70,10 +63,7 @@ pub(super) async fn keep_time(mut task: TimerTask) {
 impl Drop for TimerTask {
     fn drop(&mut self) {
         if let Some(engine) = self.engine.upgrade().filter(|_| !self.done) {
-            engine.lost(|state, _| {
-                state.armed[self.time as usize] = None;
-                state.core.abandoned();
-            });
+            engine.abandoned(self.time);
         }
     }
 }

@@ -3,13 +3,14 @@
 #[cfg(test)]
 use super::rules::Broken;
 use super::{
-    core::{Core, Revocation, Seen, Wish},
+    core::{Core, Wish},
     decide::Reason,
     dialogue::Question,
     issued::{Issued, Polled},
     operation::{Event, Note, Out, VendorOp},
     profile::SignOut,
-    run::{Pending, Run},
+    run::{Pending, Revocation, Run},
+    seen::Seen,
     token::{Birth, Moment, Origin, Token},
     tokens::Tokens,
 };

@@ -4,11 +4,11 @@
 use super::rules::Broken;
 use super::{
     budget::Entry,
-    core::{Core, KEEP, LOOK, Permit, PermitStage, Revocation, Wish},
-    dialogue::About,
-    operation::{Ask, Event, Note, Operation, Out, Purpose, StoreOp, VendorOp},
+    core::{Core, KEEP, LOOK, Permit, PermitStage, Wish},
+    dialogue::{About, Ask},
+    operation::{Event, Note, Operation, Out, Purpose, StoreOp, VendorOp},
     plan::{Freshness, Unsaved},
-    run::{Run, Telling},
+    run::{Revocation, Run, Telling},
     token::Moment,
 };
 use crate::{

@@ -4,8 +4,8 @@ use crate::{
     Error, ErrorKind,
     http::{
         Surface,
-        response::{Verdict, is_transient},
         facts::{Certainty, Facts, Shape, Step, TenantHeader},
+        response::{Verdict, is_transient},
     },
 };
 
