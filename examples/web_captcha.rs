@@ -56,17 +56,21 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .password(account.get("LOGIN", FakeVms::LOGIN), account.get("PASSWORD", FakeVms::PASSWORD))
         .build()?;
 
-    let pages = Router::new().route("/", get(cameras).post(answer)).route("/captcha.png", get(picture));
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", port())).await?;
     let address = listener.local_addr()?.to_string();
     println!("Open http://{address} in a browser.");
     let service = Service { vms, open: Arc::default(), form_token: form_token().into() };
-    let pages = pages.with_state(service).layer(middleware::from_fn(move |request, next| {
+    axum::serve(listener, pages(service, address)).await?;
+    Ok(())
+}
+
+/// The service's pages, for whoever comes to this address.
+fn pages(service: Service, address: String) -> Router {
+    let pages = Router::new().route("/", get(cameras).post(answer)).route("/captcha.png", get(picture));
+    pages.with_state(service).layer(middleware::from_fn(move |request, next| {
         let address = address.clone();
         async move { for_us(&address, request, next).await }
-    }));
-    axum::serve(listener, pages).await?;
-    Ok(())
+    }))
 }
 
 /// Drawn anew at every start. The keys of the standard library's hash maps are random, and no other crate is needed here; a
@@ -175,4 +179,107 @@ struct Answered {
 
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use keyway::Captcha;
+
+    /// The service on a fake that wants a captcha, and a browser that asks it.
+    struct Stage {
+        fake: FakeVms,
+        service: Service,
+        root: String,
+        browser: reqwest::Client,
+    }
+
+    impl Stage {
+        async fn set() -> Self {
+            let fake = FakeVms::builder().captcha(true).start().await;
+            let vms = vms::Client::builder(fake.uri()).password(FakeVms::LOGIN, FakeVms::PASSWORD).build();
+            let service =
+                Service { vms: vms.expect("a client"), open: Arc::default(), form_token: form_token().into() };
+            let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+            let address = listener.local_addr().expect("an address").to_string();
+            let pages = pages(service.clone(), address.clone());
+            tokio::spawn(async move { axum::serve(listener, pages).await });
+            Self { fake, service, root: format!("http://{address}/"), browser: reqwest::Client::new() }
+        }
+
+        async fn asked(self) -> Self {
+            let page = self.browser.get(&self.root).send().await.expect("a page").text().await.expect("text");
+            assert!(page.contains("captcha number 1"), "{page}");
+            self
+        }
+
+        fn answers(&self, form_token: &str) -> reqwest::RequestBuilder {
+            let form = format!("captcha=wrong&form_token={form_token}");
+            let post = self.browser.post(&self.root).body(form);
+            post.header("content-type", "application/x-www-form-urlencoded")
+        }
+
+        async fn refuses(&self, request: reqwest::RequestBuilder, status: u16) {
+            let answer = request.send().await.expect("an answer");
+            assert_eq!(answer.status(), status);
+            assert_eq!(self.fake.count("get_token"), 0, "an attempt was spent");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_form_of_another_site_spends_no_attempt() {
+        let stage = Stage::set().await.asked().await;
+        let token = stage.service.form_token.clone();
+        // Without the token, with a guess, and with the token in what a browser says is another site's.
+        stage.refuses(stage.answers(""), 403).await;
+        stage.refuses(stage.answers(&form_token()), 403).await;
+        for site in ["cross-site", "same-site", "none"] {
+            stage.refuses(stage.answers(&token).header("Sec-Fetch-Site", site), 403).await;
+        }
+        let bare = stage.browser.post(&stage.root).body("captcha=wrong");
+        stage.refuses(bare.header("content-type", "application/x-www-form-urlencoded"), 422).await;
+        let own = stage.answers(&token).header("Sec-Fetch-Site", "same-origin").send().await.expect("an answer");
+        assert!(own.text().await.expect("a page").contains("captcha number 2"));
+    }
+
+    #[tokio::test]
+    async fn a_name_of_somebody_else_that_leads_here_is_served_nothing() {
+        let stage = Stage::set().await.asked().await;
+        let port = stage.root.rsplit_once(':').expect("a port").1.trim_end_matches('/').to_owned();
+        for host in ["evil.example".to_owned(), format!("evil.example:{port}"), format!("localhost:{port}")] {
+            for path in ["", "captcha.png"] {
+                let get = stage.browser.get(format!("{}{path}", stage.root)).header("Host", &host);
+                stage.refuses(get, 421).await;
+            }
+            stage.refuses(stage.answers(&stage.service.form_token).header("Host", &host), 421).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn only_a_picture_is_served_as_one_and_no_browser_guesses() {
+        let stage = Stage::set().await.asked().await;
+        let picture = || stage.browser.get(format!("{}captcha.png", stage.root)).send();
+        let served = picture().await.expect("an answer");
+        assert_eq!(
+            (served.status().as_u16(), &served.headers()["x-content-type-options"]),
+            (200, &"nosniff".parse().expect("a value"))
+        );
+        for media_type in
+            ["text/html", "image/svg+xml", "IMAGE/SVG+XML", "image/png; charset=utf-7", "", "application/xhtml+xml"]
+        {
+            let captcha = Captcha::new(*b"<script>alert(1)</script>", media_type, "the-captcha-key");
+            stage.service.note(Some(Error::captcha_required(captcha)));
+            let served = picture().await.expect("an answer");
+            assert_eq!(served.status(), 404, "{media_type}");
+            assert!(served.text().await.expect("text").is_empty());
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_vendor_says_is_text_on_the_page() {
+        let stage = Stage::set().await;
+        let shown = ask(&stage.service, Error::invalid_credentials("<script>alert(1)</script>"));
+        let page = axum::body::to_bytes(shown.into_body(), 1 << 16).await.expect("a page");
+        assert!(!String::from_utf8_lossy(&page).contains("<script>"));
+    }
 }

@@ -69,6 +69,51 @@ fn vendor(status: u16, body: Vec<u8>) -> u16 {
 
 const MIB: u64 = 1024 * 1024;
 
+/// What is told to be larger than anything that is read is not collected; read piece by piece it costs a piece.
+#[test]
+fn an_answer_of_64_mib_costs_27_mib_at_most_and_a_piece_where_it_is_read_in_pieces() {
+    let text = format!(r#"{{"name":"{}"}}"#, "x".repeat(64 * 1024 * 1024));
+    for status in [200, 422] {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let client = client(vendor(status, text.clone().into_bytes()));
+        runtime.block_on(client.session().lease()).unwrap();
+        let id = "3f2b8f6e-9c1d-4a57-8e46-1b7c0d5a2e90";
+        let mut error = None;
+        let typed = measure(|| {
+            runtime.block_on(async {
+                error = client.api().get_user().id(id).send().await.err();
+                // What its connection holds goes when its task is run.
+                for _ in 0..100 {
+                    tokio::task::yield_now().await;
+                }
+            });
+        });
+        assert!(error.is_some(), "no type is that large");
+        assert!(typed.bytes_max <= 27 * MIB, "{status}: {} MiB at its peak", typed.bytes_max / MIB);
+        assert!(typed.bytes_current <= 128 * 1024, "{} KiB afterwards", typed.bytes_current / 1024);
+        let mut read = 0;
+        let pieces = measure(|| {
+            runtime.block_on(async {
+                let mut answer = client.http().get("/x").send().await.unwrap();
+                while let Some(piece) = answer.chunk().await.unwrap() {
+                    read += piece.len();
+                }
+            });
+        });
+        assert_eq!(read, text.len());
+        assert!(pieces.bytes_max <= MIB, "{status}: {} KiB at its peak", pieces.bytes_max / 1024);
+    }
+}
+
+fn client(port: u16) -> keyway::orderingstack::Client {
+    keyway::orderingstack::Client::builder(format!("http://127.0.0.1:{port}"))
+        .tenant(FakeOrderingStack::TENANT)
+        .client(FakeOrderingStack::CLIENT_ID, Secret::from(FakeOrderingStack::CLIENT_SECRET))
+        .client_credentials()
+        .build()
+        .unwrap()
+}
+
 /// On one thread, so that all that the call allocates is counted.
 #[test]
 fn a_failing_answer_of_8_mib_costs_no_more_than_three_times_that_and_nothing_afterwards() {
@@ -79,12 +124,7 @@ fn a_failing_answer_of_8_mib_costs_no_more_than_three_times_that_and_nothing_aft
         assert!(body.len() as u64 <= 8 * MIB && body.len() as u64 > 6 * MIB);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let port = vendor(422, body.into_bytes());
-        let client = keyway::orderingstack::Client::builder(format!("http://127.0.0.1:{port}"))
-            .tenant(FakeOrderingStack::TENANT)
-            .client(FakeOrderingStack::CLIENT_ID, Secret::from(FakeOrderingStack::CLIENT_SECRET))
-            .client_credentials()
-            .build()
-            .unwrap();
+        let client = client(port);
         runtime.block_on(client.session().lease()).unwrap();
         let id = "3f2b8f6e-9c1d-4a57-8e46-1b7c0d5a2e90";
         let mut errors = Vec::new();

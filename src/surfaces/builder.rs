@@ -202,6 +202,19 @@ fn in_one_spelling(mut url: Url) -> Url {
     url
 }
 
+/// Where reqwest has its feature `cookies`, its own method of this name is the one that is called, and takes the jar away.
+/// Where it does not, there is no jar, and this one does nothing.
+#[allow(dead_code, reason = "it depends on the other crates in the tree which of both is called")]
+trait WithoutJar {
+    fn cookie_store(self, enable: bool) -> Self;
+}
+
+impl WithoutJar for reqwest::ClientBuilder {
+    fn cookie_store(self, _: bool) -> Self {
+        self
+    }
+}
+
 /// Everything but RFC 3986's unreserved characters and what divides a path.
 const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
@@ -319,7 +332,9 @@ impl Checked {
         } else if !has_provider() {
             return Err(Error::no_provider());
         }
-        builder = last(builder.redirect(reqwest::redirect::Policy::none()).referer(false));
+        let builder = builder.redirect(reqwest::redirect::Policy::none()).referer(false);
+        // Not only where it is asked for: a neighbour in the tree may switch the feature on, and a jar knows no ports.
+        let builder = last(builder.cookie_store(false));
         builder.build().map_err(|error| Error::from(error).advice("check what .http(..) sets on the client"))
     }
 
@@ -414,7 +429,9 @@ macro_rules! shared_options {
         /// Changes the HTTP client: proxy, certificates, mTLS. Applied to the client of the calls and to that of the
         /// sign-ins; redirects stay off on both, and how long a call or a sign-in may take is said by `.timeouts(..)`.
         /// Retries that are set here count for calls alone: a sign-in that is sent twice is two attempts. Plain http to
-        /// this machine goes by no proxy. A cookie jar would carry what one origin sets to others of the same host.
+        /// this machine goes by no proxy. Cookie jars stay off, because one carries what an origin sets to every port of its
+        /// host, and past a sign-out: a call may set `Cookie` itself, and a client of your own, under
+        /// [`SessionMiddleware`](https://docs.rs/keyway/latest/keyway/struct.SessionMiddleware.html), may have a jar.
         pub fn http(
             mut self,
             configure: impl Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync + 'static,

@@ -152,6 +152,42 @@ async fn a_users_own_retries_send_no_sign_in_twice() {
     assert_eq!(vendor.count("/api/v1/token"), 1);
 }
 
+/// reqwest's feature `cookies` is on in this build, as a neighbour in the tree may switch it on.
+#[apply(hunted!)]
+async fn no_jar_carries_a_sessions_cookies_to_another_port_or_past_a_sign_out() {
+    let set = "content-type: application/json\nset-cookie: sid=the-old-cookie; Path=/";
+    let token = r#"{"access_token":"the-token"}"#;
+    let shared = std::sync::Arc::new(reqwest::cookie::Jar::default());
+    let jar = |kind| {
+        let shared = shared.clone();
+        move |builder: reqwest::ClientBuilder| match kind {
+            "none" => builder,
+            "own" => builder.cookie_store(true),
+            _ => builder.cookie_provider(shared.clone()),
+        }
+    };
+    for kind in ["none", "own", "shared"] {
+        let vendor = Raw::start(move |_| answer(200, set, token)).await;
+        let neighbour = Raw::start(move |_| answer(200, set, token)).await;
+        let client = operator(&vendor.uri()).http(jar(kind)).build().unwrap();
+        let body = |b: vms::types::builder::TokenRequest| b.login("operator").password("the-password");
+        for _ in 0..2 {
+            client.session().sign_in().await.unwrap();
+            client.http().get("/a").send().await.unwrap();
+            client.api().get_token().body_map(body).send().await.unwrap();
+            client.http().get(format!("{}/b", neighbour.uri())).send().await.unwrap();
+            client.session().sign_out().await.unwrap();
+        }
+        client.session().sign_in().await.unwrap();
+        client.http().get("/a").header("Cookie", "own=1").send().await.unwrap();
+        let carried = |raw: &Raw| -> Vec<String> {
+            let lines = raw.seen().into_iter().flat_map(|seen| seen.lines().map(str::to_lowercase).collect::<Vec<_>>());
+            lines.filter(|line| line.starts_with("cookie:")).collect()
+        };
+        assert_eq!((carried(&vendor), carried(&neighbour)), (vec!["cookie: own=1".to_owned()], vec![]), "{kind}");
+    }
+}
+
 // ---- lines that people read ----
 
 #[apply(hunted!)]

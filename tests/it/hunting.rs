@@ -319,6 +319,7 @@ const UNHUNTED: &[Unhunted] = &[
     Unhunted { file: "tests/it/hunting.rs", test: "*", why: "leaks on purpose, and holds hunts of its own" },
     Unhunted { file: "tests/allocations.rs", test: "*", why: "counts every allocation, and who listens allocates" },
     Unhunted { file: "tests/misuse/tests/misuse.rs", test: "*", why: "what does not compile does not run" },
+    Unhunted { file: "tests/no_tls/tests/no_tls.rs", test: "*", why: "a crate of its own, in which nothing is sent" },
     Unhunted {
         file: "tests/processes.rs",
         test: "child",

@@ -1,6 +1,6 @@
 //! README.md is read beside its files, on a registry's page and in the API reference: its links lead somewhere in each.
 
-use std::{fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
 #[apply(hunted!)]
 fn every_page_that_the_readme_links_to_is_there_and_is_found_from_the_reference_too() {
@@ -17,4 +17,37 @@ fn every_page_that_the_readme_links_to_is_there_and_is_found_from_the_reference_
     }
     let bare = readme.split('`').find(|code| code.ends_with(".md") && root.join(code).is_file());
     assert_eq!(bare, None, "named without a link");
+}
+
+/// The names of all functions below a folder.
+fn functions(folder: &Path, names: &mut BTreeSet<String>) {
+    for entry in fs::read_dir(folder).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            functions(&path, names);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = fs::read_to_string(&path).unwrap();
+            names.extend(text.split("fn ").skip(1).filter_map(|rest| Some(rest.split_once(['(', '<'])?.0.to_owned())));
+            // Laws are the arms of a macro too.
+            names.extend(text.lines().map(|line| line.trim().trim_end_matches(',').to_owned()));
+        }
+    }
+}
+
+#[apply(hunted!)]
+fn every_test_that_security_md_names_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut there = BTreeSet::new();
+    ["src", "tests", "examples", "build/tests"].iter().for_each(|folder| functions(&root.join(folder), &mut there));
+    let page = fs::read_to_string(root.join("SECURITY.md")).unwrap();
+    let is_test = |word: &&str| {
+        word.matches('_').count() >= 3 && word.chars().all(|c| c.is_ascii_lowercase() || c == '_' || c.is_ascii_digit())
+    };
+    let named: BTreeSet<_> = page.split('`').filter(is_test).collect();
+    assert!(named.len() > 60, "{named:?}");
+    let gone: Vec<_> = named.into_iter().filter(|name| !there.contains(*name)).collect();
+    assert!(gone.is_empty(), "SECURITY.md names tests that are not there: {gone:?}");
+    for row in page.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| **")) {
+        assert_eq!(row.matches(" |").count(), 4, "a row has an asset, an attacker, a control and a test: {row}");
+    }
 }
