@@ -203,16 +203,27 @@ fn says_success(facts: &Facts, body: &[u8]) -> bool {
     }
 }
 
+fn makes_sessions(facts: &Facts) -> bool {
+    matches!(facts.step, Step::SignIn | Step::Renew)
+}
+
+/// What a failure says. Where it decides about a credential it is read whole or not at all, unless it is very long: then its
+/// beginning is read.
+fn said(answer: &BufferedResponse, facts: &Facts) -> Option<Value> {
+    let is_long = answer.body.len() >= json::LONGEST_FAILURE;
+    if makes_sessions(facts) && !is_long { json::value(&answer.body) } else { json::failure(&answer.body) }
+}
+
 impl<'a> Verdict<'a> {
     pub(crate) fn of(answer: &'a BufferedResponse, facts: &'a Facts, now: SystemTime) -> Self {
         let succeeded = answer.status.is_success() && says_success(facts, &answer.body);
-        let body = if succeeded { None } else { json::failure(&answer.body) };
+        let body = if succeeded { None } else { said(answer, facts) };
         Self { facts, answer, status: answer.status.as_u16(), headers: &answer.headers, body, succeeded, now }
     }
 
     /// Of an answer that is a failure, whatever its status says.
     pub(crate) fn failed(answer: &'a BufferedResponse, facts: &'a Facts, now: SystemTime) -> Self {
-        let body = json::failure(&answer.body);
+        let body = said(answer, facts);
         Self { body, succeeded: false, ..Self::of(answer, facts, now) }
     }
 
@@ -293,6 +304,7 @@ impl<'a> Verdict<'a> {
 
     /// Adds what every error of an answer carries.
     pub(crate) fn with_context(&self, error: Error) -> Error {
+        let error = if self.refuses_in_pieces(error.kind()) { torn_refusal() } else { error };
         let raw = &self.answer.body;
         let shown = self.facts.step == Step::Call && raw.len() <= SHOWN;
         error
@@ -303,6 +315,14 @@ impl<'a> Verdict<'a> {
             .with_code(self.code())
             .with_detail(self.detail())
             .with_body(shown.then(|| self.shown()).flatten())
+    }
+
+    /// A credential that is refused is not presented again, by any process: an answer that broke off, or that is no object
+    /// of the vendor's at all, is not enough for that.
+    fn refuses_in_pieces(&self, kind: ErrorKind) -> bool {
+        let refuses = matches!(kind, ErrorKind::InvalidCredentials | ErrorKind::SignInRequired);
+        let is_object = self.body.as_ref().is_some_and(Value::is_object);
+        refuses && makes_sessions(self.facts) && !is_object && !self.is_empty()
     }
 
     /// What the vendor said, without the secrets that it repeats.
@@ -417,6 +437,11 @@ impl<'a> Verdict<'a> {
         let texts = items.iter().filter_map(Value::as_str).take(MESSAGES);
         texts.map(|text| self.answer.carried.masked(cut(text).into_owned())).collect()
     }
+}
+
+fn torn_refusal() -> Error {
+    Error::protocol("the answer is no whole one of the vendor's, so nobody can tell whether it refused the credentials")
+        .advice("if it stays so, see what stands between you and the vendor")
 }
 
 /// No more of a text than an error holds.

@@ -367,6 +367,38 @@ async fn a_proxy_that_is_not_there_is_named() {
     assert!(!format!("{error:?}").contains("the-proxy-password"));
 }
 
+/// Found by `fuzz answer`: what stood before the tear refused the credentials for good.
+#[apply(hunted!)]
+async fn a_refusal_that_breaks_off_refuses_nobody() {
+    for body in
+        [r#"{"error":"invalid_grant","#, r#"{"error":"invalid_grant" "x":1}"#, "{\"error\":\"invalid_grant\",B\0:true}"]
+    {
+        let error = refused(json(400, body)).await;
+        assert!(!matches!(error.kind(), ErrorKind::InvalidCredentials | ErrorKind::SignInRequired), "{body}: {error}");
+    }
+    let whole = refused(json(400, "\u{feff}{\"error\":\"invalid_grant\"}")).await;
+    assert_eq!(whole.kind(), ErrorKind::InvalidCredentials, "{whole}");
+    let torn = |request: &str| match request.contains("/static/") {
+        true => json(404, "{}"),
+        false => json(422, r#"{"errors":{"login":["is wrong"]},"#),
+    };
+    let vendor = Raw::start(torn).await;
+    let error = operator(&vendor.uri()).build().unwrap().session().lease().await.unwrap_err();
+    assert_ne!(error.kind(), ErrorKind::InvalidCredentials, "{error}");
+    for line in [r#"{"status":"InvalidSession","#, r#"{"status":"InvalidSession"}"#] {
+        let vendor = Raw::start(move |request| match request.contains("/refreshtoken/") {
+            true => json(401, line),
+            false => answer(200, "content-type: application/json\nset-cookie: vid_rt=first-refresh; Path=/", VALIDATED),
+        });
+        let vendor = vendor.await;
+        let client = vtex::Client::builder(vendor.uri()).account("store").user_token("unused-token").build().unwrap();
+        let (thread, key) = (Secret::from("the-thread"), Secret::from("the-key"));
+        let session = client.storefront().validate_access_key(&thread, "shopper@example.org", &key).await.unwrap();
+        let refused = client.storefront().refresh(&session, None).await.unwrap_err().kind();
+        assert_eq!(refused == ErrorKind::SignInRequired, line.ends_with('}'), "{line}: {refused:?}");
+    }
+}
+
 /// Needs `openssl`, and says so where there is none.
 #[apply(hunted!)]
 async fn a_certificate_of_an_unknown_authority_is_told_with_its_cure() {
