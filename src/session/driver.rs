@@ -405,7 +405,10 @@ impl Task {
                 engine.calling_back(".issuer(..)", outside.vendor(what, &attempt)).await
             }
             Operation::Revoke(_, what) => engine.calling_back(".issuer(..)", outside.revoke(what)).await,
-            Operation::Person(_, what) => engine.calling_back(".responder(..)", outside.person(what)).await,
+            Operation::Person(_, what) => {
+                let asked = if what.policy { ".session_limit(..)" } else { ".responder(..)" };
+                engine.calling_back(asked, outside.person(what)).await
+            }
             Operation::Permit(..) | Operation::Abort(_) => return,
         };
         self.answer(event);

@@ -1,13 +1,17 @@
 //! Which session ends for a new one, where the account has as many as it may have.
 
-use crate::question::{ActiveSession, SessionId, SessionLimit};
-use std::{fmt, sync::Arc};
+use crate::{
+    BoxFuture,
+    question::{ActiveSession, SessionId, SessionLimit},
+};
+use std::{fmt, future::Future, sync::Arc};
 
 /// Which session ends when the account has as many as it may have. Never the one that asks, and one at most per sign-in.
 #[derive(Clone, Default)]
 pub struct Evict(Policy);
 
 type Choose = dyn Fn(&SessionLimit) -> Option<SessionId> + Send + Sync;
+type ChooseLater = dyn Fn(SessionLimit) -> BoxFuture<'static, Option<SessionId>> + Send + Sync;
 
 #[derive(Clone, Default)]
 enum Policy {
@@ -16,6 +20,7 @@ enum Policy {
     OldestOffline,
     Oldest,
     Choose(Arc<Choose>),
+    ChooseLater(Arc<ChooseLater>),
 }
 
 #[allow(non_upper_case_globals, reason = "they read as the choices they are")]
@@ -32,16 +37,42 @@ impl Evict {
         Self(Policy::Choose(Arc::new(choose)))
     }
 
+    /// Whatever the future answers that `choose` makes, for a choice that has to ask somebody else first: a list of devices
+    /// in a database, the service that knows who is on shift. `None` declines. It may take as long as a person may
+    /// ([`Timeouts::person`](crate::Timeouts)).
+    ///
+    /// ```
+    /// # async fn is_retired(_: &keyway::SessionId) -> bool { true }
+    /// let evict = keyway::Evict::choose_async(|limit| async move {
+    ///     for session in &limit.sessions {
+    ///         if is_retired(&session.id).await {
+    ///             return Some(session.id.clone());
+    ///         }
+    ///     }
+    ///     None
+    /// });
+    /// ```
+    ///
+    /// # Cancel safety
+    /// The future is dropped when it takes too long, and when its runtime ends.
+    pub fn choose_async<F>(choose: impl Fn(SessionLimit) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Option<SessionId>> + Send + 'static,
+    {
+        Self(Policy::ChooseLater(Arc::new(move |limit| Box::pin(choose(limit)))))
+    }
+
     pub(crate) fn is_never(&self) -> bool {
         matches!(self.0, Policy::Never)
     }
 
-    pub(crate) fn pick(&self, limit: &SessionLimit) -> Option<SessionId> {
+    pub(crate) async fn pick(&self, limit: &SessionLimit) -> Option<SessionId> {
         match &self.0 {
             Policy::Never => None,
             Policy::OldestOffline => oldest(limit, |session| !session.online),
             Policy::Oldest => oldest(limit, |_| true),
             Policy::Choose(choose) => choose(limit).filter(|id| limit.may_end(id)),
+            Policy::ChooseLater(choose) => choose(limit.clone()).await.filter(|id| limit.may_end(id)),
         }
     }
 }
@@ -52,7 +83,7 @@ impl fmt::Debug for Evict {
             Policy::Never => "Never",
             Policy::OldestOffline => "OldestOffline",
             Policy::Oldest => "Oldest",
-            Policy::Choose(_) => "Choose(..)",
+            Policy::Choose(_) | Policy::ChooseLater(_) => "Choose(..)",
         })
     }
 }
@@ -87,20 +118,30 @@ mod tests {
     }
 
     #[apply(hunted!)]
-    fn policies_pick_by_age_and_never_the_session_that_asks() {
-        let pick = |policy: Evict| policy.pick(&limit()).map(|id| id.as_str().to_owned());
-        assert_eq!(pick(Evict::Never), None);
-        assert_eq!(pick(Evict::OldestOffline).as_deref(), Some("early"));
-        assert_eq!(pick(Evict::Oldest).as_deref(), Some("busy"));
-        assert_eq!(pick(Evict::choose(|limit| Some(limit.sessions[2].id.clone()))).as_deref(), Some("late"));
-        assert_eq!(pick(Evict::choose(|_| Some("me".into()))), None);
-        assert_eq!(pick(Evict::choose(|_| Some("stranger".into()))), None);
+    async fn policies_pick_by_age_and_never_the_session_that_asks() {
+        let pick = async |policy: Evict| policy.pick(&limit()).await.map(|id| id.as_str().to_owned());
+        assert_eq!(pick(Evict::Never).await, None);
+        assert_eq!(pick(Evict::OldestOffline).await.as_deref(), Some("early"));
+        assert_eq!(pick(Evict::Oldest).await.as_deref(), Some("busy"));
+        assert_eq!(pick(Evict::choose(|limit| Some(limit.sessions[2].id.clone()))).await.as_deref(), Some("late"));
+        let later = |answer: Option<&'static str>| {
+            Evict::choose_async(move |_| async move {
+                tokio::task::yield_now().await;
+                answer.map(SessionId::from)
+            })
+        };
+        assert_eq!(pick(later(Some("late"))).await.as_deref(), Some("late"));
+        assert_eq!(pick(later(None)).await, None);
+        for other in ["me", "stranger"] {
+            assert_eq!(pick(Evict::choose(move |_| Some(other.into()))).await, None);
+            assert_eq!(pick(later(Some(other))).await, None);
+        }
     }
 
     #[apply(hunted!)]
-    fn where_the_vendor_names_no_times_the_first_listed_is_the_oldest() {
+    async fn where_the_vendor_names_no_times_the_first_listed_is_the_oldest() {
         let sessions = vec![session("a", false, None), session("b", false, None)];
         let limit = SessionLimit { sessions, ..limit() };
-        assert_eq!(Evict::OldestOffline.pick(&limit), Some("a".into()));
+        assert_eq!(Evict::OldestOffline.pick(&limit).await, Some("a".into()));
     }
 }

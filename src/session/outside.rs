@@ -80,7 +80,7 @@ impl Outside {
 
     pub(super) async fn person(&self, Ask { question, policy }: Ask) -> Event {
         Event::Answered(match (question.about, &self.responder) {
-            (About::Session(limit), _) if policy => self.evict.pick(&limit).map(Answer::Session),
+            (About::Session(limit), _) if policy => self.evict.pick(&limit).await.map(Answer::Session),
             (_, None) => None,
             (About::Captcha(captcha), Some(person)) => person.captcha(captcha).await.map(Answer::Captcha),
             (About::Session(limit), Some(person)) => person.choose_session(limit).await.map(Answer::Session),

@@ -293,6 +293,42 @@ async fn who_takes_longer_than_the_captcha_lives_is_shown_another_one_and_costs_
 }
 
 #[apply(hunted!)]
+async fn a_policy_may_ask_for_as_long_as_a_person_and_no_longer() {
+    let clock = ManualClock::new();
+    let fake = FakeVms::builder().clock(clock.clone()).session_limit(1).other_sessions(1).start().await;
+    let patience = Timeouts::default().person;
+    for (takes, kind) in [(patience / 2, None), (2 * patience, Some(ErrorKind::Declined))] {
+        let its = clock.clone();
+        let policy = Evict::choose_async(move |limit| {
+            let asked = its.sleep(takes);
+            async move {
+                asked.await;
+                limit.sessions.iter().find(|session| !session.is_current).map(|session| session.id.clone())
+            }
+        });
+        let client = vms_client(&fake, &clock).session_limit(policy).build().unwrap();
+        let session = client.session().clone();
+        let waiting = tokio::spawn(async move { session.lease().await.map(drop) });
+        // The deadline of the question, and whoever the policy asks.
+        clock.until_sleeping(2).await;
+        clock.advance(takes.min(patience));
+        assert_eq!(waiting.await.unwrap().map_err(|error| error.kind()).err(), kind);
+    }
+    let itself = std::sync::Arc::new(std::sync::OnceLock::<keyway::vms::Client>::new());
+    let its = itself.clone();
+    let policy = Evict::choose_async(move |_| {
+        let client = its.get().unwrap().clone();
+        async move {
+            let error = client.session().lease().await.map(drop).unwrap_err();
+            assert!(error.to_string().contains(".session_limit(..)"), "{error}");
+            None
+        }
+    });
+    let client = itself.get_or_init(|| vms_client(&fake, &clock).session_limit(policy).build().unwrap());
+    assert_eq!(client.session().lease().await.map(drop).unwrap_err().kind(), ErrorKind::SessionLimit);
+}
+
+#[apply(hunted!)]
 async fn who_takes_longer_than_anybody_waits_has_not_answered_and_can_still_be_asked() {
     let (fake, clock, _) = captchas().await;
     let patience = Timeouts::default().person;

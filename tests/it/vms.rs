@@ -347,6 +347,9 @@ async fn each_policy_ends_the_session_it_names_or_none() {
         (|| Evict::choose(|limit| Some(limit.sessions[1].id.clone())), mixed, true),
         (|| Evict::choose(|_| None), mixed, false),
         (|| Evict::choose(|_| Some("stranger".into())), mixed, false),
+        (|| Evict::choose_async(async |limit| Some(limit.sessions[1].id.clone())), mixed, true),
+        (|| Evict::choose_async(async |_| None), mixed, false),
+        (|| Evict::choose_async(async |_| Some("stranger".into())), mixed, false),
     ] {
         let (fake, clock) = start(|b| b).await;
         let (policy, about) = (policy(), format!("{:?}", policy()));
