@@ -101,6 +101,8 @@ pub use session::{
 #[cfg(feature = "redis")]
 pub use store::RedisStore;
 pub use store::{ExpiringLock, FileStore, Generation, Key, MemoryStore, Record, Store, StoreError, StoreLock};
+#[cfg(feature = "sealed")]
+pub use store::{Sealed, SealingKey, SealingKeys};
 
 // `custom`, and each vendor that is switched on.
 pub use surfaces::*;

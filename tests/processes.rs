@@ -12,13 +12,14 @@ mod hunter;
 
 use children::{Job, PATIENCE, Process, generations, start, tell};
 use keyway::{
-    FileStore, Record, Store,
+    FileStore, Record, Sealed, SealingKey, Store,
     testing::{self, FakeOrderingStack, FakeVitaMojo, FakeVms, Fault},
 };
 use std::{
     collections::HashSet,
     env, fs,
     hash::{BuildHasher, RandomState},
+    path::{Path, PathBuf},
     thread,
     time::Duration,
 };
@@ -134,14 +135,64 @@ async fn eight_processes_share_ten_attempts_with_each_other_and_with_those_that_
     assert_eq!(fake.count("get_token"), sent + 1);
 }
 
-/// `KEYWAY_KILLS` says how many; `.ci/long.d/kills` wants more than the everyday run.
 #[apply(hunted!)]
 fn processes_that_are_killed_while_they_save_or_lock_lose_nothing_and_hold_up_nobody() {
-    let kills = env::var("KEYWAY_KILLS").map_or(40, |kills| kills.parse().unwrap());
     let folder = tempfile::tempdir().unwrap();
-    let (store, key) = (FileStore::at(folder.path()), testing::key("churn"));
+    killed_while_they_save("churn", FileStore::at(folder.path()), folder.path());
+}
+
+#[apply(hunted!)]
+fn processes_that_are_killed_while_they_save_what_is_sealed_lose_nothing_either() {
+    let home = Home::with_a_key();
+    killed_while_they_save("sealed churn", sealed(&home.folder()), &home.folder());
+}
+
+/// A folder for sessions, and beside it the key that seals them.
+struct Home(tempfile::TempDir);
+
+impl Home {
+    fn with_a_key() -> Self {
+        let home = tempfile::tempdir().unwrap();
+        SealingKey::create_file(home.path().join("key")).unwrap();
+        Self(home)
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.0.path().join("sessions")
+    }
+}
+
+fn sealed(folder: &Path) -> Sealed<FileStore> {
+    let key = SealingKey::from_file(folder.parent().unwrap().join("key")).unwrap();
+    Sealed::new(FileStore::at(folder), key)
+}
+
+#[apply(hunted!)]
+async fn eight_processes_whose_sessions_are_sealed_are_one_sign_in_and_one_renewal() {
+    let (vita, ordering) = (vita_mojo().await, ordering_stack().await);
+    for (work, uri) in [("sealed vitamojo", vita.uri()), ("sealed orderingstack", ordering.uri())] {
+        let home = Home::with_a_key();
+        let job = Job::of(work, &uri, home.folder());
+        let before = generations(&mut start(8, &job));
+        let after = generations(&mut start(8, &Job { ahead: Duration::from_secs(24 * 3600), ..job }));
+        assert_eq!((before.len(), after.len()), (1, 1), "{work}");
+        assert!(after.is_disjoint(&before));
+        // Without the key nobody gets in, and nobody begins another session over it.
+        fs::remove_file(home.0.path().join("key")).unwrap();
+        SealingKey::create_file(home.0.path().join("key")).unwrap();
+        let mut stranger = start(1, &Job::of(work, &uri, home.folder()));
+        assert_eq!(stranger[0].ask("call"), "Store");
+    }
+    assert_eq!((vita.count("auth"), vita.count("refresh_token"), vita.reuses()), (1, 1, 0));
+    assert_eq!((ordering.count("issue_token"), ordering.reuses()), (2, 0));
+}
+
+/// `KEYWAY_KILLS` says how many; `.ci/long.d/kills` wants more than the everyday run.
+fn killed_while_they_save(work: &'static str, store: impl Store, folder: &Path) {
+    let kills = env::var("KEYWAY_KILLS").map_or(40, |kills| kills.parse().unwrap());
+    let key = testing::key("churn");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let job = Job::of("churn", "", folder.path());
+    let job = Job::of(work, "", folder);
     let mut bystander = Process::start(&job);
     let (random, mut newest) = (RandomState::new(), 0);
     for kill in 0..kills {
@@ -155,7 +206,7 @@ fn processes_that_are_killed_while_they_save_or_lock_lose_nothing_and_hold_up_no
         victim.kill();
         newest = newest.max(victim.last_words().last().map_or(0, |last| last.parse().unwrap()));
         // The raw file, so that nothing can have been healed in between.
-        let text = fs::read_to_string(folder.path().join(format!("{key}.json"))).unwrap();
+        let text = fs::read_to_string(folder.join(format!("{key}.json"))).unwrap();
         let record = Record::from_json(&text).expect("a whole record");
         assert!(record.generation().counter() >= newest, "{} after {newest} was saved", record.generation());
         newest = newest.max(next_saved_after(&mut bystander, newest));
@@ -166,7 +217,7 @@ fn processes_that_are_killed_while_they_save_or_lock_lose_nothing_and_hold_up_no
         let last = store.load(&key).await.unwrap().unwrap().generation();
         assert!(store.compare_and_swap(&key, Some(last), churned(last.counter() + 1)).await.unwrap());
     });
-    let left: Vec<_> = fs::read_dir(folder.path()).unwrap().flatten().map(|file| file.file_name()).collect();
+    let left: Vec<_> = fs::read_dir(folder).unwrap().flatten().map(|file| file.file_name()).collect();
     assert_eq!(left.len(), 3, "more than the session and its two locks: {left:?}");
 }
 
@@ -196,7 +247,7 @@ async fn one_process_signs_out_while_seven_call() {
 #[cfg(unix)]
 #[apply(hunted!)]
 async fn files_are_private_whatever_the_umask() {
-    use std::{os::unix::fs::PermissionsExt, path::Path};
+    use std::os::unix::fs::PermissionsExt;
     let fake = FakeVms::start().await;
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     for umask in ["000", "022", "077"] {
@@ -227,8 +278,12 @@ fn child() {
     let Some(work) = children::work() else { return };
     children::run(async {
         match work.as_str() {
-            "churn" => churn().await,
-            surface => children::serve(surface, FileStore::at(children::place())).await,
+            "churn" => churn(FileStore::at(children::place())).await,
+            "sealed churn" => churn(sealed(Path::new(&children::place()))).await,
+            surface => match surface.strip_prefix("sealed ") {
+                Some(surface) => children::serve(surface, sealed(Path::new(&children::place()))).await,
+                None => children::serve(surface, FileStore::at(children::place())).await,
+            },
         }
     });
 }
@@ -243,8 +298,8 @@ fn churned(counter: u64) -> Record {
 }
 
 /// Saves and saves, with the lock and without, and says each time what is safe now.
-async fn churn() {
-    let (store, key) = (FileStore::at(children::place()), testing::key("churn"));
+async fn churn(store: impl Store) {
+    let key = testing::key("churn");
     for round in 0_u64.. {
         let lock = match round % 2 {
             0 => Some(store.lock(&key, PATIENCE).await.unwrap()),

@@ -260,6 +260,11 @@ impl Core {
         match loaded {
             Ok(stored) => self.see(stored, firm, unlocked, at),
             Err(error) if buries => self.not_buried(error, at),
+            // To begin another session would be to write over one that somebody else can read.
+            Err(error) if error.is_final() && self.run.as_ref().is_some_and(Run::is_working) => {
+                self.notes.push(Note::StoreFailed(error.clone()));
+                drop(self.fail(Error::store_is_not_ours(&error), at));
+            }
             Err(error) if firm && self.run.is_some() => {
                 self.notes.push(Note::StoreFailed(error.clone()));
                 self.seen = Some(Seen::nothing(Some(error)));

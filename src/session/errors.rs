@@ -60,6 +60,12 @@ impl Error {
             .local()
     }
 
+    pub(super) fn store_is_not_ours(error: &StoreError) -> Self {
+        Self::new(ErrorKind::Store, format!("the session store failed: {error}"))
+            .advice("nothing was sent, and no other session is begun over that one")
+            .local()
+    }
+
     /// A token that rotates must not be used without the store: two processes would use the same one.
     pub(super) fn not_without_store(trouble: Option<&StoreError>) -> Self {
         let what = trouble.map(ToString::to_string).unwrap_or_default();

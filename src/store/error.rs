@@ -18,6 +18,7 @@ enum Kind {
     Busy,
     Unavailable,
     Newer,
+    Sealed,
 }
 
 impl StoreError {
@@ -51,6 +52,11 @@ impl StoreError {
         Self::of(Kind::Newer, what)
     }
 
+    /// Says that what is kept there cannot be read with the keys at hand, or is not to be trusted. It is left as it is.
+    pub(crate) fn sealed(what: impl fmt::Display) -> Self {
+        Self::of(Kind::Sealed, what)
+    }
+
     pub(crate) fn too_late() -> Self {
         Self::new("it did not answer in time")
     }
@@ -75,5 +81,17 @@ impl StoreError {
     #[must_use]
     pub fn is_newer(&self) -> bool {
         self.kind == Kind::Newer
+    }
+
+    /// Whether a record is there that the keys at hand do not open, whose seal is broken, or that is not sealed and should be.
+    /// It must not be changed.
+    #[must_use]
+    pub fn is_sealed(&self) -> bool {
+        self.kind == Kind::Sealed
+    }
+
+    /// Whether a session is there that this program cannot use and must not replace.
+    pub(crate) fn is_final(&self) -> bool {
+        self.is_newer() || self.is_sealed()
     }
 }

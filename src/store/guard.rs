@@ -71,6 +71,33 @@ pub(super) fn check_file(file: &File) -> io::Result<()> {
     if is.mode() & 0o777 == 0o600 { Ok(()) } else { file.set_permissions(fs::Permissions::from_mode(0o600)) }
 }
 
+/// The whole of a file that nobody but this user can read, at most `most` bytes of it. Others' rights are not taken away: they
+/// may have read it before.
+#[cfg(feature = "sealed")]
+pub(super) fn read_private(path: &Path, most: usize) -> io::Result<secrecy::zeroize::Zeroizing<Vec<u8>>> {
+    let mut file = OpenOptions::new().read(true).itself().open(path).map_err(|error| explain(path, error))?;
+    is_private(&file)?;
+    // With room for all, so that it does not grow and leave copies behind.
+    let mut content = secrecy::zeroize::Zeroizing::new(Vec::with_capacity(most + 1));
+    let read = io::Read::read_to_end(&mut io::Read::take(&mut file, most as u64 + 1), &mut content)?;
+    if read > most { Err(io::Error::other("it is too long")) } else { Ok(content) }
+}
+
+#[cfg(all(unix, feature = "sealed"))]
+fn is_private(file: &File) -> io::Result<()> {
+    use std::os::unix::fs::MetadataExt;
+    let is = file.metadata()?;
+    if is.is_file() && is.mode() & 0o077 != 0 {
+        return Err(Unsafe::file("others can read it"));
+    }
+    check_file(file)
+}
+
+#[cfg(all(not(unix), feature = "sealed"))]
+fn is_private(_: &File) -> io::Result<()> {
+    Ok(())
+}
+
 /// Says why a file could not be opened, where that is because of what it is.
 #[cfg(unix)]
 pub(super) fn explain(path: &Path, error: io::Error) -> io::Error {

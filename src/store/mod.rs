@@ -15,6 +15,8 @@ mod port;
 mod record;
 #[cfg(feature = "redis")]
 pub(crate) mod redis;
+#[cfg(feature = "sealed")]
+mod sealed;
 
 pub use error::StoreError;
 pub use file::FileStore;
@@ -26,6 +28,8 @@ pub use memory::MemoryStore;
 pub(crate) use port::DynStore;
 pub use port::Store;
 pub use record::Record;
-pub(crate) use record::{Ends, Kept, LONGEST, NotBefore, RecordState, WaitReason};
+pub(crate) use record::{Ends, Kept, LONGEST, NotBefore, RecordState, SealedText, WaitReason};
 #[cfg(feature = "redis")]
 pub use redis::RedisStore;
+#[cfg(feature = "sealed")]
+pub use sealed::{Sealed, SealingKey, SealingKeys};

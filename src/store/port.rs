@@ -1,6 +1,12 @@
 //! What a store has to do.
 
-use super::{error::StoreError, generation::Generation, key::Key, lock::StoreLock, record::Record};
+use super::{
+    error::StoreError,
+    generation::Generation,
+    key::Key,
+    lock::StoreLock,
+    record::{Record, RecordState},
+};
 use crate::BoxFuture;
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -82,6 +88,19 @@ impl<S: Store> Store for Arc<S> {
     }
 }
 
+/// The engine reads what is not sealed; a sealed store has opened it before.
+fn unsealed(record: Option<Record>) -> Result<Option<Record>, StoreError> {
+    match record.as_ref().map(|record| &record.state) {
+        Some(RecordState::Sealed(sealed)) => {
+            let by = &sealed.by;
+            Err(StoreError::sealed(format!(
+                "the record is sealed with the key {by}; give the store to keyway::Sealed, with that key (feature `sealed`)"
+            )))
+        }
+        _ => Ok(record),
+    }
+}
+
 /// [`Store`] behind a pointer: what the engine holds.
 pub(crate) trait DynStore: Send + Sync {
     fn check(&self) -> Result<(), StoreError>;
@@ -101,7 +120,7 @@ impl<S: Store> DynStore for S {
     }
 
     fn load<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Record>, StoreError>> {
-        Box::pin(Store::load(self, key))
+        Box::pin(async move { Store::load(self, key).await.and_then(unsealed) })
     }
 
     fn compare_and_swap<'a>(

@@ -59,6 +59,20 @@ pub(crate) enum RecordState {
     SignedOut,
     /// There never was one. The record counts attempts, or holds what has been learnt in vain ones.
     Nothing,
+    /// Whatever it is, it is sealed.
+    Sealed(SealedText),
+}
+
+/// A record that a key opens, and what a store may know of it.
+#[derive(Debug, Clone)]
+#[cfg_attr(test, derive(PartialEq, Eq, Hash))]
+pub(crate) struct SealedText {
+    /// The name of the key.
+    pub(crate) by: String,
+    pub(crate) text: String,
+    pub(crate) keep: Duration,
+    pub(crate) has_session: bool,
+    pub(crate) is_tombstone: bool,
 }
 
 /// The tokens of a live session.
@@ -141,13 +155,19 @@ impl Record {
     /// Whether this marks a session that was signed out.
     #[must_use]
     pub fn is_tombstone(&self) -> bool {
-        matches!(self.state, RecordState::SignedOut)
+        match &self.state {
+            RecordState::Sealed(sealed) => sealed.is_tombstone,
+            state => matches!(state, RecordState::SignedOut),
+        }
     }
 
     /// Whether this holds the tokens of a session. A record of attempts does not, nor does a tombstone.
     #[must_use]
     pub fn has_session(&self) -> bool {
-        self.kept().is_some()
+        match &self.state {
+            RecordState::Sealed(sealed) => sealed.has_session,
+            _ => self.kept().is_some(),
+        }
     }
 
     /// Whether it was made for `key`, as far as it says.
@@ -157,7 +177,7 @@ impl Record {
     }
 
     /// When its access token ends, by the clock of the machine that received it. `None` without a session, and where the end
-    /// is not known or never comes.
+    /// is not known, never comes, or is sealed.
     #[must_use]
     pub fn expires_at(&self) -> Option<SystemTime> {
         let kept = self.kept()?;
@@ -172,6 +192,7 @@ impl Record {
             RecordState::Live(kept) => kept,
             RecordState::SignedOut => return SIGNED_OUT,
             RecordState::Nothing => return LEARNT,
+            RecordState::Sealed(sealed) => return sealed.keep,
         };
         let further = if kept.refresh.is_some() { RENEWABLE } else { ENDED };
         kept.life().map_or(ENDLESS, |life| life + further)
@@ -180,7 +201,7 @@ impl Record {
     pub(crate) fn kept(&self) -> Option<&Kept> {
         match &self.state {
             RecordState::Live(kept) => Some(kept),
-            RecordState::SignedOut | RecordState::Nothing => None,
+            RecordState::SignedOut | RecordState::Nothing | RecordState::Sealed(_) => None,
         }
     }
 
@@ -220,6 +241,7 @@ impl Record {
     /// | `attempts_ms` | when sign-ins were tried |
     /// | `not_before` | until when no process asks the vendor: `until_ms`, `since_ms`, `reason` (`"throttled"`, `"outage"`, `"refused"`, `"evicted"`) and `failures` (in a row) |
     /// | `refused` | a digest of the credential that the vendor refused; none after a sign-out |
+    /// | `sealed` | only in a record of a `Sealed` store, which has none of the others but `schema`, `key`, `lineage`, `counter` and `signed_out`: `by` (the name of the key), `text` (the record, AES-256-GCM with its nonce before it, in base64), `keep_s` (how long it is worth keeping, in seconds) and `has_session` |
     ///
     /// All times are milliseconds since 1970; `issued_ms` and `ends` are by the vendor's clock.
     ///
@@ -231,7 +253,7 @@ impl Record {
     }
 
     /// Whether writing it takes work that should hold up nobody.
-    #[cfg(any(feature = "redis", test))]
+    #[cfg(any(feature = "redis", feature = "sealed", test))]
     pub(crate) fn is_slow_to_write(&self) -> bool {
         let digests = [&self.seed, &self.refused];
         !self.is_tombstone() && digests.into_iter().flatten().any(Fingerprint::is_slow_to_write)
@@ -358,12 +380,14 @@ mod tests {
             }
         }
         let mut found = Vec::new();
-        for record in [record(Ends::Never), record(Ends::Never).tombstone()] {
+        let sealed = SealedText { by: "k".into(), text: "t".into(), keep: DAY, has_session: true, is_tombstone: true };
+        let sealed = Record { state: RecordState::Sealed(sealed), ..record(Ends::Never) };
+        for record in [record(Ends::Never), record(Ends::Never).tombstone(), sealed] {
             names(&serde_json::from_str(record.to_json().expose()).expect("JSON"), &mut found);
         }
         found.sort();
         found.dedup();
-        assert_eq!(found.len(), 22);
+        assert_eq!(found.len(), 27);
         let documentation: String = include_str!("record.rs").lines().filter(|line| line.contains("///")).collect();
         for name in found {
             assert!(documentation.contains(&format!("`{name}`")), "{name}");
@@ -412,9 +436,28 @@ mod tests {
             let counts = format!(r#"{{"schema":{schema},"lineage":3,"counter":2,"attempts_ms":[1]}}"#);
             assert!(!Record::from_json(&counts).expect("old").is_tombstone());
         }
-        let newer = Record::from_json(r#"{"schema":4,"anything":["else"]}"#).expect_err("newer");
+        let newer = Record::from_json(r#"{"schema":5,"anything":["else"]}"#).expect_err("newer");
         assert!(newer.is_newer(), "{newer}");
         assert!(!Record::from_json(r#"{"schema":0}"#).expect_err("too old").is_newer());
+    }
+
+    #[apply(hunted!)]
+    fn a_sealed_record_is_of_its_own_layout_and_holds_nothing_else() {
+        let sealed = r#"{"schema":4,"key":"vms-1","lineage":3,"counter":2,"sealed":{"by":"k","text":"t","keep_s":60,"has_session":true}}"#;
+        let read = Record::from_json(sealed).expect("sealed");
+        assert_eq!((read.has_session(), read.is_tombstone(), read.expires_at()), (true, false, None));
+        assert_eq!((read.time_to_live(), read.to_json().expose()), (Duration::from_secs(60), sealed));
+        // An earlier version would take one for a record without a session, and begin another.
+        for changed in [
+            sealed.replace("\"schema\":4", "\"schema\":3"),
+            sealed.replace("\"sealed\":", "\"other\":"),
+            sealed.replace(
+                "\"sealed\":",
+                "\"session\":{\"access\":\"a\",\"issued_ms\":1,\"ends\":\"never\"},\"sealed\":",
+            ),
+        ] {
+            assert!(!Record::from_json(&changed).expect_err("neither").is_newer(), "{changed}");
+        }
     }
 
     #[apply(hunted!)]

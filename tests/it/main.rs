@@ -43,6 +43,7 @@ mod races;
 mod raw;
 mod readme;
 mod scale;
+mod sealed;
 mod shared;
 mod shopmonkey;
 mod spec_readme;

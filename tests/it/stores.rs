@@ -1,7 +1,7 @@
 //! The stores that need nothing but this machine keep to what every store keeps to.
 
 use keyway::{
-    FileStore, MemoryStore,
+    FileStore, MemoryStore, Sealed, SealingKey,
     testing::{__store_law_names, StoreFactory, store_law},
 };
 
@@ -33,6 +33,22 @@ impl StoreFactory for Folder {
     }
 }
 
+/// A key that is drawn anew for each place.
+struct Under<P>(P, SealingKey);
+
+impl<P: StoreFactory> StoreFactory for Under<P> {
+    type Store = Sealed<P::Store>;
+
+    async fn open() -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        Some(Self(P::open().await?, SealingKey::create_file(folder.path().join("key")).unwrap()))
+    }
+
+    fn store(&self) -> Self::Store {
+        Sealed::new(self.0.store(), self.1.clone())
+    }
+}
+
 /// As `store_laws!` does, with the leak check around each.
 macro_rules! leak_checked_laws {
     ($factory:ty, $($law:ident)*) => {$(
@@ -52,4 +68,14 @@ mod memory {
 mod file {
     use super::*;
     __store_law_names!(leak_checked_laws, Folder);
+}
+
+mod sealed_memory {
+    use super::*;
+    __store_law_names!(leak_checked_laws, Under<Memory>);
+}
+
+mod sealed_file {
+    use super::*;
+    __store_law_names!(leak_checked_laws, Under<Folder>);
 }

@@ -1,6 +1,6 @@
 //! How a record is written down: the layout of files and of what stands in Redis.
 
-use super::{Ends, Kept, LONGEST, NotBefore, Record, RecordState, WaitReason};
+use super::{Ends, Kept, LONGEST, NotBefore, Record, RecordState, SealedText, WaitReason};
 use crate::{
     Secret,
     secret::writing,
@@ -9,7 +9,11 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, SystemTime};
 
-/// The layout this version writes. It leaves newer ones alone.
+/// The newest layout that this version reads. It leaves newer ones alone.
+const NEWEST: u32 = SEALED;
+/// The layout of sealed records.
+const SEALED: u32 = 4;
+/// The layout of all others.
 const SCHEMA: u32 = 3;
 /// The first layout, which this version still reads.
 const FIRST: u32 = 1;
@@ -46,7 +50,7 @@ pub(super) fn read(json: &str) -> Result<Record, StoreError> {
     }
     let Header { schema } = serde_json::from_str(json).map_err(|_| damaged())?;
     match schema {
-        newer if newer > SCHEMA => Err(StoreError::newer()),
+        newer if newer > NEWEST => Err(StoreError::newer()),
         old if old < FIRST => Err(StoreError::new("the record was written by a version too old to be read")),
         _ => serde_json::from_str::<Written>(json).ok().and_then(Written::record).ok_or_else(damaged),
     }
@@ -71,6 +75,16 @@ struct Written {
     not_before: Option<WrittenWait>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     refused: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sealed: Option<WrittenSealed>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WrittenSealed {
+    by: String,
+    text: String,
+    keep_s: u64,
+    has_session: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -119,9 +133,13 @@ impl From<&Record> for Written {
     fn from(record: &Record) -> Self {
         let signed_out = record.is_tombstone();
         // A sign-out leaves nothing behind from which a password could be guessed.
+        let sealed = match &record.state {
+            RecordState::Sealed(sealed) => Some(sealed),
+            _ => None,
+        };
         let digest = |digest: &Option<Fingerprint>| digest.as_ref().filter(|_| !signed_out).map(Fingerprint::to_text);
         Self {
-            schema: SCHEMA,
+            schema: if sealed.is_some() { SEALED } else { SCHEMA },
             key: record.key.clone(),
             lineage: record.generation.lineage,
             counter: record.generation.counter,
@@ -131,7 +149,14 @@ impl From<&Record> for Written {
             attempts_ms: record.attempts.iter().copied().map(millis).collect(),
             not_before: record.not_before.as_ref().map(WrittenWait::from),
             refused: digest(&record.refused),
+            sealed: sealed.map(WrittenSealed::from),
         }
+    }
+}
+
+impl From<&SealedText> for WrittenSealed {
+    fn from(SealedText { by, text, keep, has_session, .. }: &SealedText) -> Self {
+        Self { by: by.clone(), text: text.clone(), keep_s: keep.as_secs(), has_session: *has_session }
     }
 }
 
@@ -180,8 +205,11 @@ impl Written {
     fn record(self) -> Option<Record> {
         let has_learnt = !self.attempts_ms.is_empty();
         let state = match self.session {
+            _ if (self.schema == SEALED) != self.sealed.is_some() => return None,
+            Some(_) if self.sealed.is_some() => return None,
             Some(_) if self.signed_out => return None,
             Some(session) => RecordState::Live(session.kept()?),
+            None if self.sealed.is_some() => RecordState::Sealed(self.sealed?.sealed(self.signed_out)),
             None if self.signed_out => RecordState::SignedOut,
             None if self.schema < SAYS_SIGNED_OUT && !has_learnt => RecordState::SignedOut,
             None => RecordState::Nothing,
@@ -198,6 +226,13 @@ impl Written {
             },
             refused: self.refused.map(Fingerprint::written),
         })
+    }
+}
+
+impl WrittenSealed {
+    fn sealed(self, is_tombstone: bool) -> SealedText {
+        let Self { by, text, keep_s, has_session } = self;
+        SealedText { by, text, keep: Duration::from_secs(keep_s), has_session, is_tombstone }
     }
 }
 

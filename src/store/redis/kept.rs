@@ -83,7 +83,7 @@ mod tests {
             assert_eq!(why.to_string(), what);
         }
         assert!(matches!(read(&key(), vec![0xff, b'\n']), Ok(Found::Damaged(_))));
-        let newer = whole.expose().replace("\"schema\":3", "\"schema\":4");
+        let newer = whole.expose().replace("\"schema\":3", "\"schema\":5");
         assert!(read(&key(), newer.into()).is_err_and(|error| error.is_newer()));
     }
 }
