@@ -5,7 +5,7 @@ mod kind;
 
 use crate::{
     line::{clean, is_plain},
-    question::{AccessKey, Captcha, DeviceCode, Question, SessionLimit},
+    question::{AccessKey, Captcha, DeviceCode, Question, SecondFactor, SessionLimit},
 };
 pub(crate) use cause::Cause;
 pub use kind::ErrorKind;
@@ -157,6 +157,12 @@ impl Error {
     pub fn access_key(&self) -> Option<&AccessKey> {
         if let Some(Question::AccessKey(question)) = &self.0.question { Some(question) } else { None }
     }
+
+    /// The second factor that is wanted.
+    #[must_use]
+    pub fn second_factor(&self) -> Option<&SecondFactor> {
+        if let Some(Question::SecondFactor(question)) = &self.0.question { Some(question) } else { None }
+    }
 }
 
 /// For an [`Issuer`](crate::custom::Issuer) of your own. The texts are shown to people, so they must hold no secret.
@@ -195,6 +201,12 @@ impl Error {
     #[must_use]
     pub fn access_key_required(key: AccessKey) -> Self {
         Self::asks(Question::AccessKey(key))
+    }
+
+    /// The vendor wants a second factor before it signs anybody in.
+    #[must_use]
+    pub fn second_factor_required(factor: SecondFactor) -> Self {
+        Self::asks(Question::SecondFactor(factor))
     }
 
     /// The vendor, or the person asked, said no.

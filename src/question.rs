@@ -4,12 +4,14 @@
 mod access_key;
 mod captcha;
 mod device_code;
+mod second_factor;
 mod session_limit;
 
 use crate::error::ErrorKind;
 pub use access_key::AccessKey;
 pub use captcha::Captcha;
 pub use device_code::DeviceCode;
+pub use second_factor::SecondFactor;
 pub use session_limit::{ActiveSession, SessionId, SessionLimit};
 
 /// What a sign-in stops with.
@@ -20,6 +22,7 @@ pub(crate) enum Question {
     Session(SessionLimit),
     Device(DeviceCode),
     AccessKey(AccessKey),
+    SecondFactor(SecondFactor),
 }
 
 impl Question {
@@ -30,6 +33,7 @@ impl Question {
             Self::Session(_) => ErrorKind::SessionLimit,
             Self::Device(_) => ErrorKind::DeviceCode,
             Self::AccessKey(_) => ErrorKind::AccessKey,
+            Self::SecondFactor(_) => ErrorKind::SecondFactorRequired,
         }
     }
 
@@ -40,6 +44,7 @@ impl Question {
             Self::Session(_) => "the account has as many sessions as it may have",
             Self::Device(_) => "a person has to enter a code to let this device in",
             Self::AccessKey(_) => "the vendor has sent a key to a person and wants to have it back",
+            Self::SecondFactor(_) => "the vendor wants a second factor before it signs in",
         }
     }
 }

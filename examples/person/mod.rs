@@ -4,7 +4,8 @@
 
 use indicatif::{ProgressBar, ProgressStyle};
 use keyway::{
-    AccessKey, ActiveSession, Captcha, Clock, DeviceCode, Responder, Secret, SessionId, SessionLimit, SystemClock,
+    AccessKey, ActiveSession, Captcha, Clock, DeviceCode, Responder, SecondFactor, Secret, SessionId, SessionLimit,
+    SystemClock,
 };
 use qrcode::{EcLevel, QrCode, render::unicode::Dense1x2};
 use std::{
@@ -89,6 +90,11 @@ impl Responder for Person {
     async fn access_key(&self, key: AccessKey) -> Option<Secret> {
         println!("\n{}A key was sent to {}.", if key.attempt() > 1 { "That was not it. " } else { "" }, key.sent_to());
         self.ask("The key (nothing: give up) ", |known| known()).await.map(Secret::from)
+    }
+
+    async fn second_factor(&self, factor: SecondFactor) -> Option<Secret> {
+        println!("\n{}The vendor wants a second factor.", if factor.attempt() > 1 { "That was not it. " } else { "" });
+        self.ask("The code (nothing: give up) ", |known| known()).await.map(Secret::from)
     }
 }
 

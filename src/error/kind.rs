@@ -20,6 +20,8 @@ pub enum ErrorKind {
     DeviceCode,
     /// The vendor has sent a key to a person. Hand it in through [`Error::resume`].
     AccessKey,
+    /// The vendor wants a second factor. Hand its code in through [`Error::resume`].
+    SecondFactorRequired,
     /// The responder was asked and declined, or did not answer within [`Timeouts::person`](crate::Timeouts::person).
     Declined,
     /// The vendor answered 401 even with a fresh token. Renewing does not help; the account may lack the right.
@@ -58,6 +60,7 @@ impl ErrorKind {
             Self::SessionLimit => "session_limit",
             Self::DeviceCode => "device_code",
             Self::AccessKey => "access_key",
+            Self::SecondFactorRequired => "second_factor_required",
             Self::Declined => "declined",
             Self::Unauthorized => "unauthorized",
             Self::Forbidden => "forbidden",
@@ -89,6 +92,7 @@ mod tests {
             SessionLimit,
             DeviceCode,
             AccessKey,
+            SecondFactorRequired,
             Declined,
             Unauthorized,
             Forbidden,
@@ -103,7 +107,7 @@ mod tests {
         ];
         let known = |kind| match kind {
             InvalidCredentials | SignInRequired | SignedOut | CaptchaRequired | SessionLimit | DeviceCode
-            | AccessKey => (),
+            | AccessKey | SecondFactorRequired => (),
             Declined | Unauthorized | Forbidden | Validation | Throttled | Api | Outage | Timeout | Protocol => (),
             Store | Config => (),
         };

@@ -317,6 +317,12 @@ impl AuthResponse {
         self.answer.status.as_u16()
     }
 
+    /// Whether these words stand in the body, in small letters or capitals.
+    #[cfg_attr(not(feature = "vtex"), allow(dead_code, reason = "the other vendors answer in data"))]
+    pub(crate) fn says(&self, words: &str) -> bool {
+        Verdict::failed(&self.answer, self.facts, self.now).says(words)
+    }
+
     /// The vendor's clock when it answered.
     pub(crate) fn date(&self) -> Option<SystemTime> {
         date(&self.answer.headers)

@@ -9,7 +9,7 @@ use crate::{
     clock::{Clock, Now},
     credential::Credential,
     error::{Error, ErrorKind},
-    question::{AccessKey, SessionId},
+    question::{AccessKey, SecondFactor, SessionId},
     secret::Secret,
     select::{First, first},
     store::Key,
@@ -66,6 +66,12 @@ impl Attempt {
     #[must_use]
     pub fn access_key(&self) -> Option<(&AccessKey, &Secret)> {
         self.conversation.access_key()
+    }
+
+    /// The code of the second factor that was asked for, with what ties the sign-in together.
+    #[must_use]
+    pub fn second_factor(&self) -> Option<(&SecondFactor, &Secret)> {
+        self.conversation.second_factor()
     }
 
     /// Both clocks, for what an answer says about time.

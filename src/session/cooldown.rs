@@ -90,7 +90,7 @@ impl Cooldown {
             // The same question for everybody, until it is answered or nobody takes the answer any more.
             _ if error.captcha().is_some() => until(error.captcha()?.expires_in().min(OPEN_QUESTION)),
             _ if error.device_code().is_some() => until(error.device_code()?.expires_in().min(OPEN_QUESTION)),
-            _ if error.session_limit().is_some() || error.access_key().is_some() => until(OPEN_QUESTION),
+            _ if error.asked().is_some() => until(OPEN_QUESTION),
             // A vendor that asks for less than our own schedule does not shorten it.
             _ => until(self.next_wait(chance).max(error.retry_after().unwrap_or_default()).min(LONGEST_BELIEVED)),
         }
@@ -106,7 +106,7 @@ impl Cooldown {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::question::{AccessKey, Captcha, DeviceCode, SessionLimit};
+    use crate::question::{AccessKey, Captcha, DeviceCode, SecondFactor, SessionLimit};
     use std::time::SystemTime;
 
     fn at(seconds: u64) -> Now {
@@ -206,6 +206,7 @@ mod tests {
             (device(long), 300),
             (Error::session_limit_reached(limit), 300),
             (Error::access_key_required(AccessKey::new("me@example.org", "t")), 300),
+            (Error::second_factor_required(SecondFactor::new("t")), 300),
         ] {
             let mut cooldown = Cooldown::default();
             cooldown.failed(&question, at(0), 0.0, true);

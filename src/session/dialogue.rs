@@ -5,7 +5,7 @@ pub(crate) use crate::question::Question as About;
 use crate::{
     clock::Now,
     error::{Error, ErrorKind},
-    question::{AccessKey, Captcha, SessionId},
+    question::{AccessKey, Captcha, SecondFactor, SessionId},
     secret::Secret,
 };
 use std::time::Duration;
@@ -22,6 +22,8 @@ pub enum Answer {
     DeviceCode,
     /// The key that the vendor has sent to a person.
     AccessKey(Secret),
+    /// The code of the second factor.
+    SecondFactor(Secret),
 }
 
 /// What stopped a sign-in.
@@ -39,6 +41,9 @@ impl Question {
         let about = match error.asked()?.clone() {
             About::Captcha(captcha) => About::Captcha(Captcha { attempt: so_far.captchas + 1, ..captcha }),
             About::AccessKey(key) => About::AccessKey(AccessKey { attempt: so_far.access_keys + 1, ..key }),
+            About::SecondFactor(factor) => {
+                About::SecondFactor(SecondFactor { attempt: so_far.second_factors + 1, ..factor })
+            }
             other => other,
         };
         Some(Self { about, asked: now.monotonic })
@@ -49,7 +54,7 @@ impl Question {
         let expires_in = match &self.about {
             About::Captcha(captcha) => captcha.expires_in,
             About::Device(device) => device.expires_in,
-            About::Session(_) | About::AccessKey(_) => return None,
+            About::Session(_) | About::AccessKey(_) | About::SecondFactor(_) => return None,
         };
         Some(self.asked.saturating_add(expires_in))
     }
@@ -61,6 +66,7 @@ impl Question {
             About::Session(_) => "which session may end",
             About::Device(_) => "a device code",
             About::AccessKey(_) => "an access key",
+            About::SecondFactor(_) => "a second factor",
         }
     }
 
@@ -78,6 +84,7 @@ impl Question {
             }
             About::Device(_) => "show error.device_code() to a person and hand Answer::DeviceCode to error.resume()",
             About::AccessKey(_) => "ask the person for the key they were sent and hand it to error.resume()",
+            About::SecondFactor(_) => "ask the person for the code of the second factor and hand it to error.resume()",
         }
     }
 }
@@ -93,6 +100,9 @@ pub(crate) struct Conversation {
     access_key: Option<(AccessKey, Secret)>,
     /// How many times an access key has been asked for.
     pub(crate) access_keys: u32,
+    second_factor: Option<(SecondFactor, Secret)>,
+    /// How many times a second factor has been asked for.
+    pub(crate) second_factors: u32,
     /// A device code that is being shown.
     pub(crate) shown: Option<Question>,
     /// What a shown device code has led to, and the lineage of that session.
@@ -137,6 +147,10 @@ impl Conversation {
         self.access_key.as_ref().map(|(asked, key)| (asked, key))
     }
 
+    pub(crate) fn second_factor(&self) -> Option<(&SecondFactor, &Secret)> {
+        self.second_factor.as_ref().map(|(asked, code)| (asked, code))
+    }
+
     /// The session that was chosen is none that can be ended any more.
     pub(crate) fn choose_again(&mut self) {
         self.end_session = None;
@@ -155,8 +169,13 @@ impl Conversation {
                 }
             }
             About::AccessKey(_) => {
-                self.access_key = None;
+                // What went before begins anew.
+                (self.access_key, self.second_factor) = (None, None);
                 self.access_keys += 1;
+            }
+            About::SecondFactor(_) => {
+                self.second_factor = None;
+                self.second_factors += 1;
             }
             About::Device(_) => {}
         }
@@ -172,6 +191,9 @@ impl Conversation {
             (About::Session(limit), Answer::Session(id)) if limit.may_end(&id) => self.end_session = Some(id),
             (About::Device(_), Answer::DeviceCode) => self.shown = Some(question.clone()),
             (About::AccessKey(asked), Answer::AccessKey(key)) => self.access_key = Some((asked.clone(), key)),
+            (About::SecondFactor(asked), Answer::SecondFactor(code)) => {
+                self.second_factor = Some((asked.clone(), code));
+            }
             (About::Session(_), Answer::Session(_)) => {
                 return Err(Error::config("the chosen session is not one that may end")
                     .advice("answer with the id of a listed session whose `is_current` is false"));
@@ -180,6 +202,9 @@ impl Conversation {
             (About::Session(_), _) => return Err(Error::config("this question is answered with Answer::Session")),
             (About::Device(_), _) => return Err(Error::config("this question is answered with Answer::DeviceCode")),
             (About::AccessKey(_), _) => return Err(Error::config("this question is answered with Answer::AccessKey")),
+            (About::SecondFactor(_), _) => {
+                return Err(Error::config("this question is answered with Answer::SecondFactor"));
+            }
         }
         Ok(self)
     }

@@ -32,6 +32,7 @@ impl Core {
         let open = match &question.about {
             About::Captcha(_) if run.conversation.captchas > MOST_ANSWERS => Some(Why::TooOften),
             About::AccessKey(_) if run.conversation.access_keys > MOST_ANSWERS => Some(Why::TooOften),
+            About::SecondFactor(_) if run.conversation.second_factors > MOST_ANSWERS => Some(Why::TooOften),
             // One session at most ends per sign-in, and two fleets must not end each other's for ever.
             About::Session(_) if chosen => Some(Why::Unattended),
             About::Session(_) if evicts => None,

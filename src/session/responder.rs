@@ -2,7 +2,7 @@
 
 use crate::{
     BoxFuture, Secret,
-    question::{AccessKey, Captcha, DeviceCode, SessionId, SessionLimit},
+    question::{AccessKey, Captcha, DeviceCode, SecondFactor, SessionId, SessionLimit},
 };
 
 /// Who answers when a sign-in needs a person. Every question may be declined with `None`; that is the default.
@@ -53,6 +53,12 @@ pub trait Responder: Send + Sync + 'static {
         let _ = key;
         async { None }
     }
+
+    /// Returns the code of the second factor, from an app or a message; `None` declines.
+    fn second_factor(&self, factor: SecondFactor) -> impl Future<Output = Option<Secret>> + Send {
+        let _ = factor;
+        async { None }
+    }
 }
 
 /// [`Responder`] behind a pointer.
@@ -61,6 +67,7 @@ pub(crate) trait DynResponder: Send + Sync {
     fn choose_session(&self, limit: SessionLimit) -> BoxFuture<'_, Option<SessionId>>;
     fn device_code(&self, device: DeviceCode) -> BoxFuture<'_, Option<()>>;
     fn access_key(&self, key: AccessKey) -> BoxFuture<'_, Option<Secret>>;
+    fn second_factor(&self, factor: SecondFactor) -> BoxFuture<'_, Option<Secret>>;
 }
 
 impl<R: Responder> DynResponder for R {
@@ -78,5 +85,9 @@ impl<R: Responder> DynResponder for R {
 
     fn access_key(&self, key: AccessKey) -> BoxFuture<'_, Option<Secret>> {
         Box::pin(Responder::access_key(self, key))
+    }
+
+    fn second_factor(&self, factor: SecondFactor) -> BoxFuture<'_, Option<Secret>> {
+        Box::pin(Responder::second_factor(self, factor))
     }
 }

@@ -27,6 +27,7 @@ mod vtex_password;
 mod vtex_refusals;
 #[cfg(feature = "vtex")]
 pub(crate) mod vtex_shopper;
+mod vtex_shopper_password;
 #[cfg(feature = "vtex")]
 mod vtex_storefront;
 
@@ -61,6 +62,7 @@ mod tests {
             vtex::oauth_capabilities(),
             vtex::user_capabilities(),
             vtex_shopper::capabilities(),
+            vtex_shopper_password::capabilities(),
         ]
     }
 

@@ -5,6 +5,7 @@ use super::{
     builder::{Checked, Grant, Options, only, shared_options, surface_client},
     vtex_refusals::classify,
     vtex_shopper::{self as shopper, Shopper},
+    vtex_shopper_password as by_password,
 };
 use crate::{
     CredentialSource, Error, ErrorKind, Secret,
@@ -24,7 +25,10 @@ use crate::{
 use http::{HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 pub use super::{
     vtex_password::Authenticator,
@@ -147,6 +151,19 @@ impl ClientBuilder {
         self.grant(shopper::METHOD, email.into(), Credential::Nothing)
     }
 
+    /// A shopper's session that begins with a password. An account that refuses the older routes is signed in to at the
+    /// authenticator's, where `login` may be a user name too. Where a second factor is wanted a person is asked
+    /// ([`Responder::second_factor`](crate::Responder::second_factor)). Needs the account's name, and is renewed, as
+    /// [`storefront`](Self::storefront) is.
+    pub fn storefront_password(self, login: impl Into<String>, password: impl Into<Secret>) -> Self {
+        self.grant(by_password::METHOD, login.into(), Credential::Given(password.into()))
+    }
+
+    /// As [`storefront_password`](Self::storefront_password), with a password that is asked for at every sign-in.
+    pub fn storefront_password_from(self, login: impl Into<String>, source: impl CredentialSource) -> Self {
+        self.grant(by_password::METHOD, login.into(), Credential::from_source(source))
+    }
+
     fn grant(mut self, method: &'static str, principal: String, credential: Credential) -> Self {
         self.grants.push(Grant { method, principal, credential });
         self
@@ -159,7 +176,8 @@ impl ClientBuilder {
     /// # Errors
     /// `Config`, naming the builder method whose value cannot work.
     pub fn build(self) -> Result<Client, Error> {
-        let offered = ".app_key(..), .app_key_headers(..), .oauth_exchange(..), .user_token(..) or .storefront(..)";
+        let offered = ".app_key(..), .app_key_headers(..), .oauth_exchange(..), .user_token(..), .storefront(..) \
+                       or .storefront_password(..)";
         let grant = only(self.grants, offered)?;
         let account = self.account.map(account_name).transpose()?;
         let minutes = self.duration.map(minutes).transpose()?;
@@ -167,11 +185,18 @@ impl ClientBuilder {
             return Err(Error::config(".exchanged_for(..) is for .oauth_exchange(..)"));
         }
         let checked = self.options.check(&SURFACE)?.with_account(account.as_deref());
-        if grant.method == shopper::METHOD {
+        if [shopper::METHOD, by_password::METHOD].contains(&grant.method) {
             let account = account.ok_or_else(|| {
-                Error::config(".storefront(..) signs in to an account").advice("say which one with .account(..)")
+                let what = format!("{} signs in to an account", grant.method);
+                Error::config(what).advice("say which one with .account(..)")
             })?;
-            let issuer = Shopper { auth: checked.auth_client(&SURFACE)?, account, email: grant.principal.clone() };
+            let issuer = Shopper {
+                auth: checked.auth_client(&SURFACE)?,
+                account,
+                login: grant.principal.clone(),
+                password: (grant.method == by_password::METHOD).then(|| grant.credential.clone()),
+                is_newer: AtomicBool::new(false),
+            };
             let core = checked.assemble(&SURFACE, Role::User, Arc::new(issuer), &grant)?;
             return Ok(Client::from_core(core));
         }

@@ -19,15 +19,14 @@ impl Storefront {
     /// # Cancel safety
     /// Nothing is lost.
     pub async fn start_login(&self, account: &str, email: &str) -> Result<Secret, Error> {
-        let form = [("accountName", account), ("scope", account), ("user", email)];
-        opened(&self.auth.ask(self.auth.call("start_login")?.multipart(&form)?).await?)
+        opened(&self.auth.ask(legacy_start(&self.auth, account, email)?).await?)
     }
 
     /// Signs the shopper in with a password, in the sign-in that [`start_login`](Self::start_login) opened.
     ///
     /// # Errors
-    /// `InvalidCredentials` for a wrong password; `SignInRequired` with the code `RequiresMFA` where a second factor is
-    /// wanted: hand it to [`validate_second_factor`](Self::validate_second_factor); `Throttled` for a user who is blocked;
+    /// `InvalidCredentials` for a wrong password; `SecondFactorRequired` where a second factor is wanted: hand its code
+    /// to [`validate_second_factor`](Self::validate_second_factor); `Throttled` for a user who is blocked;
     /// `Api` where the account refuses this route ("legacy routes"): see [`authenticator`](Self::authenticator).
     ///
     /// # Cancel safety
@@ -172,8 +171,8 @@ impl Authenticator {
     /// # Cancel safety
     /// Nothing is lost.
     pub async fn start(&self, user: &str) -> Result<Secret, Error> {
-        let form = [("user", user), ("scope", &self.account), ("accountName", &self.account), ("returnUrl", "/")];
-        opened(&self.auth.ask(self.call("start_authenticator")?.multipart(&form)?).await?)
+        let call = authenticator_start(self.call("start_authenticator")?, &self.account, user)?;
+        opened(&self.auth.ask(call).await?)
     }
 
     /// Signs in with a password.
@@ -254,7 +253,20 @@ impl std::fmt::Debug for Authenticator {
     }
 }
 
-fn password_login(call: AuthCall, authentication: &Secret, user: &str, password: &Secret) -> Result<AuthCall, Error> {
+pub(super) fn legacy_start(auth: &AuthClient, account: &str, email: &str) -> Result<AuthCall, Error> {
+    auth.call("start_login")?.multipart(&[("accountName", account), ("scope", account), ("user", email)])
+}
+
+pub(super) fn authenticator_start(call: AuthCall, account: &str, user: &str) -> Result<AuthCall, Error> {
+    call.multipart(&[("user", user), ("scope", account), ("accountName", account), ("returnUrl", "/")])
+}
+
+pub(super) fn password_login(
+    call: AuthCall,
+    authentication: &Secret,
+    user: &str,
+    password: &Secret,
+) -> Result<AuthCall, Error> {
     let call = call.cookies(&[(AUTHENTICATION, authentication)])?;
     Ok(call.form(&[("login", user), ("password", password.expose())]))
 }
@@ -291,7 +303,7 @@ pub(super) fn left(reply: &AuthResponse) -> Result<(), Error> {
 }
 
 /// The authentication token of a sign-in that was opened, which comes as a cookie.
-fn opened(reply: &AuthResponse) -> Result<Secret, Error> {
+pub(super) fn opened(reply: &AuthResponse) -> Result<Secret, Error> {
     let cookies = reply.checked()?.cookies();
     cookies.get(AUTHENTICATION).map(|cookie| cookie.value.clone()).ok_or_else(|| {
         Error::protocol("the vendor opened a sign-in and sent no authentication token").with_status(reply.status())

@@ -46,7 +46,7 @@ pub(super) fn classify(verdict: &Verdict<'_>) -> Option<Error> {
 fn in_words(verdict: &Verdict<'_>) -> Option<Error> {
     let is_sign_in = verdict.facts.operation.starts_with("validate_");
     match verdict.status {
-        400 if verdict.says("legacy routes") => {
+        400 if verdict.says(LEGACY_ROUTES) => {
             let error = Error::new(ErrorKind::Api, "this account refuses the older sign-in routes")
                 .advice("sign in by client.storefront().authenticator(account), from its start(..) on");
             Some(verdict.with_context(error))
@@ -63,9 +63,11 @@ fn blocked(verdict: &Verdict<'_>) -> Error {
     error.with_retry_after(Some(wait))
 }
 
-/// A question for a person that a session cannot put yet.
+/// A session puts it to a person; whoever signs in by `storefront()` goes on by themselves.
 pub(super) fn second_factor() -> Error {
-    Error::new(ErrorKind::SignInRequired, "the vendor wants a second factor").advice(
-        "sign in by client.storefront() and its validate_second_factor(..), and give .user_token(..) what comes of it",
-    )
+    Error::new(ErrorKind::SecondFactorRequired, "the vendor wants a second factor before it signs in")
+        .advice("ask the person for its code and hand it to validate_second_factor(..), in the same authentication")
 }
+
+/// How an account with *Login with Alternative Keys* refuses the older routes, as clients saw it.
+pub(super) const LEGACY_ROUTES: &str = "legacy routes";

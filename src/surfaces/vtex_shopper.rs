@@ -1,12 +1,14 @@
-//! A shopper's session at a VTEX store: begun by an access key that is mailed, renewed by cookies.
+//! A shopper's session at a VTEX store: begun by an access key that is mailed or by a password, renewed by cookies.
 
 use super::{
     Capabilities, Issued, Issuer, Placement, Prose, Renewal, vtex_password,
+    vtex_shopper_password::capabilities as by_password,
     vtex_storefront::{self as wire, Opened, REFRESH, SESSION, StorefrontSession},
 };
 use crate::{
     Error, ErrorKind, Secret,
     clock::Now,
+    credential::Credential,
     http::{
         json,
         transport::{AuthClient, AuthResponse},
@@ -18,7 +20,7 @@ use crate::{
     },
 };
 use http::HeaderName;
-use std::time::Duration;
+use std::{sync::atomic::AtomicBool, time::Duration};
 
 pub(super) const METHOD: &str = ".storefront(..)";
 
@@ -50,25 +52,30 @@ pub(super) fn capabilities() -> Capabilities {
 pub(super) struct Shopper {
     pub(super) auth: AuthClient,
     pub(super) account: String,
-    pub(super) email: String,
+    /// An e-mail address; with a password, a user name too where the account has them.
+    pub(super) login: String,
+    /// Without one, a key is mailed.
+    pub(super) password: Option<Credential>,
+    /// The account refuses the older routes: found out once.
+    pub(super) is_newer: AtomicBool,
 }
 
 impl Shopper {
     /// Opens a sign-in and has a key mailed: the question that stops it.
-    async fn ask_for_key(&self, attempt: &Attempt) -> Result<Error, Error> {
-        let address = Secret::from(self.email.as_str());
+    pub(super) async fn ask_for_key(&self, attempt: &Attempt) -> Result<Error, Error> {
+        let address = Secret::from(self.login.as_str());
         // An address that the vendor has refused is not tried again.
         attempt.present(&address)?;
         let authentication = wire::started(&self.auth.ask(wire::start(&self.auth, &self.account)?).await?)?;
-        let mail = wire::mail_key(&self.auth, &authentication, &self.email)?;
+        let mail = wire::mail_key(&self.auth, &authentication, &self.login)?;
         wire::mailed(&self.auth.spend(attempt, mail).await?).map_err(refused_address)?;
-        Ok(Error::access_key_required(AccessKey::new(&self.email, authentication)).at("send_access_key"))
+        Ok(Error::access_key_required(AccessKey::new(&self.login, authentication)).at("send_access_key"))
     }
 
     async fn sign_in_with(&self, attempt: &Attempt, asked: &AccessKey, key: &Secret) -> Result<Issued, Error> {
-        let call = wire::validate_key(&self.auth, asked.thread(), &self.email, key)?;
+        let call = wire::validate_key(&self.auth, asked.thread(), &self.login, key)?;
         let reply = self.auth.spend(attempt, call).await?;
-        match validated(&reply, &self.account, attempt.now()) {
+        match self.completed(&reply, asked.thread(), attempt) {
             Ok(issued) => Ok(issued),
             Err(error) => Err(self.after_refusal(attempt, asked, &reply, error).await?),
         }
@@ -191,13 +198,21 @@ fn refused_address(error: Error) -> Error {
 
 impl Issuer for Shopper {
     fn describe(&self) -> Capabilities {
-        capabilities()
+        if self.password.is_some() { by_password() } else { capabilities() }
+    }
+
+    fn seed(&self) -> Option<&Secret> {
+        self.password.as_ref()?.given()
     }
 
     async fn sign_in(&self, attempt: &Attempt) -> Result<Issued, Error> {
-        match attempt.access_key() {
-            Some((asked, key)) => self.sign_in_with(attempt, asked, key).await,
-            None => Err(self.ask_for_key(attempt).await?),
+        if let Some((asked, code)) = attempt.second_factor() {
+            return self.sign_in_with_code(attempt, asked, code).await;
+        }
+        match (&self.password, attempt.access_key()) {
+            (Some(password), _) => self.sign_in_by_password(attempt, password).await,
+            (None, Some((asked, key))) => self.sign_in_with(attempt, asked, key).await,
+            (None, None) => Err(self.ask_for_key(attempt).await?),
         }
     }
 

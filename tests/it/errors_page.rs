@@ -29,6 +29,7 @@ async fn said() -> Vec<(ErrorKind, Vec<Error>)> {
         (ErrorKind::SessionLimit, vec![vms_sign_in(FakeVms::builder().session_limit(2).other_sessions(2)).await]),
         (ErrorKind::DeviceCode, vec![device_code().await]),
         (ErrorKind::AccessKey, vec![access_key().await]),
+        (ErrorKind::SecondFactorRequired, vec![second_factor().await]),
         (ErrorKind::Declined, vec![declined().await]),
         (ErrorKind::Unauthorized, unauthorized().await),
         (
@@ -121,6 +122,13 @@ async fn access_key() -> Error {
     let fake = FakeVtex::start().await;
     let builder = vtex::Client::builder(fake.uri()).account(FakeVtex::ACCOUNT).storefront(FakeVtex::EMAIL);
     builder.build().unwrap().session().lease().await.unwrap_err()
+}
+
+async fn second_factor() -> Error {
+    let fake = FakeVtex::builder().second_factor(FakeVtex::EMAIL, "417263-second-factor").start().await;
+    let builder = vtex::Client::builder(fake.uri()).account(FakeVtex::ACCOUNT);
+    let client = builder.storefront_password(FakeVtex::EMAIL, FakeVtex::PASSWORD).build().unwrap();
+    client.session().lease().await.unwrap_err()
 }
 
 async fn declined() -> Error {

@@ -2,12 +2,15 @@
 
 use crate::wire::bare;
 use keyway::{
-    Error, ErrorKind, Secret, SignOut,
+    Answer, Error, ErrorKind, MemoryStore, Responder, SecondFactor, Secret, SignOut,
     testing::{FakeVtex, FakeVtexBuilder, Fault, ManualClock},
-    vtex::{Client, StorefrontSession},
+    vtex::{Client, ClientBuilder, StorefrontSession},
 };
 use serde_json::json;
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 const CODE: &str = "second-factor-code-417263";
 const LATER: &str = "Eleven-Red-Lamps-7";
@@ -70,8 +73,8 @@ async fn a_block_told_in_plain_words_is_a_block() {
 async fn a_second_factor_is_asked_for_by_its_code_and_completes_the_sign_in() {
     let (fake, client) = start(|b| b.second_factor(FakeVtex::EMAIL, CODE)).await;
     let (thread, error) = by_password(&client, FakeVtex::PASSWORD).await.unwrap_err();
-    assert_eq!((error.kind(), error.code()), (ErrorKind::SignInRequired, Some("RequiresMFA")), "{error}");
-    assert!(error.to_string().contains("second factor"), "{error}");
+    assert_eq!((error.kind(), error.code()), (ErrorKind::SecondFactorRequired, Some("RequiresMFA")), "{error}");
+    assert!(error.to_string().contains("validate_second_factor(..)"), "{error}");
     let store = client.storefront();
     store.resend_second_factor(&thread).await.unwrap();
     store.register_phone(&thread, "+55 11 99999 9999").await.unwrap();
@@ -100,15 +103,144 @@ async fn a_session_may_stand_in_the_cookies_alone() {
     assert_eq!(cookies, [("VtexIdclientAutCookie_a", "v")]);
 }
 
-/// A session cannot put this question to a person yet: it says so with the vendor's own word, and tries nothing again.
+/// A client whose session begins with the password.
+fn with_password(fake: &FakeVtex, password: &str) -> ClientBuilder {
+    Client::builder(fake.uri()).account(FakeVtex::ACCOUNT).storefront_password(FakeVtex::EMAIL, password)
+}
+
+/// Types these codes, one after the other.
+struct Phone(Mutex<Vec<&'static str>>, Arc<Mutex<Vec<u32>>>);
+
+impl Responder for Phone {
+    async fn second_factor(&self, factor: SecondFactor) -> Option<Secret> {
+        self.1.lock().unwrap().push(factor.attempt());
+        let mut codes = self.0.lock().unwrap();
+        (!codes.is_empty()).then(|| codes.remove(0).into())
+    }
+}
+
+fn phone(codes: &[&'static str]) -> (Phone, Arc<Mutex<Vec<u32>>>) {
+    let asked = Arc::default();
+    (Phone(Mutex::new(codes.to_vec()), Arc::clone(&asked)), asked)
+}
+
+/// Sign-ins opened, passwords, codes.
+fn steps(fake: &FakeVtex) -> [usize; 3] {
+    ["start_login", "validate_password", "validate_mfa"].map(|operation| fake.count(operation))
+}
+
 #[apply(hunted!)]
-async fn a_session_that_needs_a_second_factor_says_so_by_the_vendors_code() {
-    let (fake, client) = start(|b| b).await;
-    fake.next("validate_access_key", Fault::Json(200, json!({ "authStatus": "RequiresMFA", "promptMFA": true })));
+async fn a_session_begins_with_a_password_renews_by_cookies_and_comes_back() {
+    let (clock, store) = (ManualClock::new(), MemoryStore::new());
+    let fake = FakeVtex::builder().clock(clock.clone()).start().await;
+    let client = || {
+        let builder = with_password(&fake, FakeVtex::PASSWORD).clock(clock.clone()).store(store.clone());
+        builder.build().unwrap()
+    };
+    let first = client();
+    assert_eq!(first.http().get("/api/oms/pvt/orders").send().await.unwrap().status(), 200);
+    assert_eq!(client().http().get("/api/oms/pvt/orders").send().await.unwrap().status(), 200);
+    clock.advance(Duration::from_secs(25 * 3600));
+    assert_eq!(first.http().get("/api/oms/pvt/orders").send().await.unwrap().status(), 200);
+    assert_eq!((steps(&fake), fake.count("refresh_storefront_token")), ([1, 1, 0], 1));
+    let error = Client::builder(fake.uri()).storefront_password("a", "b").build().unwrap_err();
+    assert!(error.to_string().contains(".storefront_password(..) signs in to an account"), "{error}");
+}
+
+#[apply(hunted!)]
+async fn a_wrong_password_of_a_session_is_presented_once() {
+    let fake = FakeVtex::start().await;
+    let client = with_password(&fake, "wrong-Password-1").build().unwrap();
+    for _ in 0..3 {
+        let error = client.session().lease().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidCredentials, "{error}");
+    }
+    assert_eq!(fake.count("validate_password"), 1);
+}
+
+#[apply(hunted!)]
+async fn a_session_finds_the_routes_that_the_account_has_and_remembers_them() {
+    let fake = FakeVtex::builder().refuses_legacy_routes(true).password("jane_21", "Forty-Blue-Cups-9").start().await;
+    let builder = Client::builder(fake.uri()).account(FakeVtex::ACCOUNT);
+    let client = builder.storefront_password("jane_21", "Forty-Blue-Cups-9").build().unwrap();
+    for _ in 0..2 {
+        client.session().sign_in().await.unwrap();
+        client.session().sign_out().await.unwrap();
+    }
+    let newer = ["start_authenticator", "validate_authenticator_password"].map(|operation| fake.count(operation));
+    assert_eq!((steps(&fake), newer), ([1, 1, 0], [2, 2]));
+}
+
+#[apply(hunted!)]
+async fn a_second_factor_is_a_question_that_is_answered_in_the_same_sign_in() {
+    let fake = FakeVtex::builder().second_factor(FakeVtex::EMAIL, CODE).start().await;
+    let client = with_password(&fake, FakeVtex::PASSWORD).build().unwrap();
     let question = client.session().lease().await.unwrap_err();
-    question.resume().unwrap().answer(keyway::Answer::AccessKey(fake.access_key().into())).await.unwrap_err();
+    assert_eq!((question.kind(), question.code()), (ErrorKind::SecondFactorRequired, Some("RequiresMFA")));
+    let asked = question.second_factor().unwrap();
+    assert_eq!(asked.attempt(), 1);
+    // Until it is answered nobody is asked again, and the person may have the code sent once more.
+    assert_eq!(client.session().lease().await.unwrap_err().kind(), ErrorKind::SecondFactorRequired);
+    client.storefront().resend_second_factor(asked.thread()).await.unwrap();
+    let resume = question.resume().unwrap();
+    assert_eq!(resume.answer(Answer::Captcha("x".into())).await.unwrap_err().kind(), ErrorKind::Config);
+
+    let again = resume.answer(Answer::SecondFactor("000000".into())).await.unwrap_err();
+    assert_eq!((again.kind(), again.second_factor().unwrap().attempt()), (ErrorKind::SecondFactorRequired, 2));
+    assert!(again.to_string().contains("was wrong"), "{again}");
+    again.resume().unwrap().answer(Answer::SecondFactor(CODE.into())).await.unwrap();
+    assert_eq!(client.http().get("/api/oms/pvt/orders").send().await.unwrap().status(), 200);
+    assert_eq!(steps(&fake), [1, 1, 2]);
+}
+
+#[apply(hunted!)]
+async fn a_responder_is_asked_for_the_second_factor_at_most_three_times() {
+    let fake = FakeVtex::builder().second_factor(FakeVtex::EMAIL, CODE).start().await;
+    let (person, asked) = phone(&["1", "2", CODE]);
+    let client = with_password(&fake, FakeVtex::PASSWORD).responder(person).build().unwrap();
+    client.session().lease().await.unwrap();
+    assert_eq!((asked.lock().unwrap().clone(), steps(&fake)), (vec![1, 2, 3], [1, 1, 3]));
+
+    let (person, asked) = phone(&["1", "2", "3", "4"]);
+    let client = with_password(&fake, FakeVtex::PASSWORD).responder(person).build().unwrap();
     let error = client.session().lease().await.unwrap_err();
-    assert_eq!((error.kind(), error.code()), (ErrorKind::SignInRequired, Some("RequiresMFA")), "{error}");
+    assert_eq!(error.kind(), ErrorKind::SecondFactorRequired, "{error}");
+    assert_eq!(asked.lock().unwrap().clone(), [1, 2, 3]);
+    let (person, _) = phone(&[]);
+    let client = with_password(&fake, FakeVtex::PASSWORD).responder(person).build().unwrap();
+    assert_eq!(client.session().lease().await.unwrap_err().kind(), ErrorKind::Declined);
+}
+
+#[apply(hunted!)]
+async fn a_code_that_comes_too_late_begins_the_sign_in_anew() {
+    let clock = ManualClock::new();
+    let fake = FakeVtex::builder().clock(clock.clone()).second_factor(FakeVtex::EMAIL, CODE).start().await;
+    let client = with_password(&fake, FakeVtex::PASSWORD).clock(clock.clone()).build().unwrap();
+    let question = client.session().lease().await.unwrap_err();
+    clock.advance(Duration::from_secs(25 * 3600));
+    let anew = question.resume().unwrap().answer(Answer::SecondFactor(CODE.into())).await.unwrap_err();
+    assert_eq!(anew.kind(), ErrorKind::SecondFactorRequired, "{anew}");
+    assert!(anew.to_string().contains("too late"), "{anew}");
+    anew.resume().unwrap().answer(Answer::SecondFactor(CODE.into())).await.unwrap();
+    assert_eq!(steps(&fake), [2, 2, 2]);
+}
+
+/// Nobody has shown whether a mailed key can lead to it; the vendor's form has the member.
+#[apply(hunted!)]
+async fn a_second_factor_after_a_mailed_key_is_the_same_question() {
+    for form in [
+        json!({ "authStatus": "RequiresMFA", "promptMFA": true }),
+        json!({ "authStatus": "Success", "promptMFA": true }),
+    ] {
+        let (fake, client) = start(|b| b).await;
+        fake.next("validate_access_key", Fault::Json(200, form));
+        let question = client.session().lease().await.unwrap_err();
+        let thread = question.access_key().unwrap().thread().expose().to_owned();
+        let key = Answer::AccessKey(fake.access_key().into());
+        let factor = question.resume().unwrap().answer(key).await.unwrap_err();
+        assert_eq!(factor.kind(), ErrorKind::SecondFactorRequired, "{factor}");
+        assert_eq!(factor.second_factor().unwrap().thread().expose(), thread, "the same sign-in");
+    }
 }
 
 #[apply(hunted!)]
@@ -168,7 +300,7 @@ async fn signing_out_tells_the_vendor_and_claims_no_more() {
     assert_eq!(fake.count("logout"), 1);
 
     let question = client.session().lease().await.unwrap_err();
-    question.resume().unwrap().answer(keyway::Answer::AccessKey(fake.access_key().into())).await.unwrap();
+    question.resume().unwrap().answer(Answer::AccessKey(fake.access_key().into())).await.unwrap();
     assert_eq!(client.session().sign_out().await.unwrap(), SignOut::LocalOnly);
     assert_eq!(fake.count("logout"), 2);
 }

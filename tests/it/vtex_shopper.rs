@@ -350,16 +350,6 @@ async fn an_address_the_vendor_refuses_is_tried_once_until_somebody_asks_for_it(
 }
 
 #[apply(hunted!)]
-async fn a_second_factor_is_said_to_be_out_of_reach() {
-    let (fake, clock) = start(|b| b).await;
-    fake.next("validate_access_key", Fault::Json(200, json!({ "authStatus": "Success", "promptMFA": true })));
-    let client = builder(&fake, &clock).responder(reader(&fake)).build().unwrap();
-    let error = orders(&client).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::SignInRequired, "{error}");
-    assert!(error.to_string().contains("second factor") && error.to_string().contains(".user_token(..)"), "{error}");
-}
-
-#[apply(hunted!)]
 async fn the_end_is_the_tokens_own_else_the_answers_else_the_cookies_else_a_day() {
     let (fake, clock) = start(|b| b.storefront_life(2 * HOUR)).await;
     let now = || clock.wall().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();

@@ -191,6 +191,7 @@ impl World {
             About::Session(limit) => Answer::Session(limit.sessions[0].id.clone()),
             About::Device(_) => Answer::DeviceCode,
             About::AccessKey(_) => Answer::AccessKey("key".into()),
+            About::SecondFactor(_) => Answer::SecondFactor("code".into()),
         };
         let conversation = conversation.answered(&question, answer).expect("the right answer");
         let at = self.at(p, 98);

@@ -5,7 +5,7 @@ fn temporary(kind: ErrorKind) -> bool {
         ErrorKind::Outage | ErrorKind::Timeout | ErrorKind::Throttled | ErrorKind::Store => true,
         ErrorKind::InvalidCredentials | ErrorKind::SignInRequired | ErrorKind::SignedOut => false,
         ErrorKind::CaptchaRequired | ErrorKind::SessionLimit | ErrorKind::DeviceCode => false,
-        ErrorKind::AccessKey | ErrorKind::Declined | ErrorKind::Unauthorized | ErrorKind::Forbidden => false,
+        ErrorKind::AccessKey | ErrorKind::SecondFactorRequired | ErrorKind::Declined | ErrorKind::Unauthorized | ErrorKind::Forbidden => false,
         ErrorKind::Validation | ErrorKind::Api | ErrorKind::Protocol | ErrorKind::Config => false,
     }
 }
