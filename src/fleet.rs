@@ -4,7 +4,7 @@
 //! `docs/fleet.md` holds its figures, between two marks; this holds them together. `KEYWAY_BLESS=1` writes them anew.
 
 use crate::{
-    Error, Session,
+    Error, Secret, Session,
     chance::Chance,
     clock::{Clock, PausedClock},
     custom::{Attempt, Capabilities, Issued, Issuer, Renewal, Tokens},
@@ -36,6 +36,10 @@ struct Vendor {
 
 #[derive(Default)]
 struct Ledger {
+    /// It answers 503 to everything, after a while.
+    down: bool,
+    /// It refuses the password.
+    refuses: bool,
     issued: u64,
     /// The refresh token that is good now.
     good: Option<String>,
@@ -46,6 +50,17 @@ struct Ledger {
 }
 
 impl Ledger {
+    fn sign_in(&mut self) -> Result<Issued, Error> {
+        self.sign_ins += 1;
+        if self.down {
+            return Err(Error::unexpected_status(503));
+        }
+        if self.refuses {
+            return Err(Error::invalid_credentials("the password is wrong"));
+        }
+        Ok(self.issue())
+    }
+
     fn issue(&mut self) -> Issued {
         self.issued += 1;
         let refresh = format!("refresh-{}", self.issued);
@@ -55,6 +70,9 @@ impl Ledger {
 
     fn renew(&mut self, refresh: &str) -> Result<Issued, Error> {
         self.renewals += 1;
+        if self.down {
+            return Err(Error::unexpected_status(503));
+        }
         if self.good.as_deref() == Some(refresh) {
             self.spent.insert(refresh.to_owned());
             return Ok(self.issue());
@@ -81,26 +99,30 @@ impl Vendor {
     }
 }
 
-struct Member(Arc<Vendor>);
+struct Member {
+    vendor: Arc<Vendor>,
+    password: Secret,
+}
 
 impl Issuer for Member {
     fn describe(&self) -> Capabilities {
         Capabilities::new("simulated", ".password(..)").renewal(Renewal::RefreshToken { rotates: true })
     }
 
+    fn seed(&self) -> Option<&Secret> {
+        Some(&self.password)
+    }
+
     async fn sign_in(&self, attempt: &Attempt) -> Result<Issued, Error> {
+        attempt.present(&self.password)?;
         let _permit = attempt.acquire().await?;
-        let signed_in = |ledger: &mut Ledger| {
-            ledger.sign_ins += 1;
-            ledger.issue()
-        };
-        Ok(self.0.ask(signed_in).await)
+        self.vendor.ask(Ledger::sign_in).await
     }
 
     async fn renew(&self, attempt: &Attempt, tokens: &Tokens) -> Result<Issued, Error> {
         let refresh = tokens.refresh_to_spend()?.expose().to_owned();
         let _permit = attempt.acquire().await?;
-        self.0.ask(|ledger| ledger.renew(&refresh)).await
+        self.vendor.ask(|ledger| ledger.renew(&refresh)).await
     }
 }
 
@@ -138,7 +160,10 @@ impl Fleet {
             Session::new(Settings {
                 key: key.clone(),
                 ledger: Key::new("simulated", &[("attempts", "")]),
-                issuer: Arc::new(Member(vendor.clone())),
+                issuer: Arc::new(Member {
+                    vendor: vendor.clone(),
+                    password: Secret::from("correct horse battery staple"),
+                }),
                 store: Arc::new(store),
                 shared: true,
                 clock: Arc::new(clock),
@@ -257,6 +282,128 @@ async fn mishaps() -> Vec<(&'static str, Figures)> {
     ]
 }
 
+/// Calls one after the other, of every process, until `end`; the first failure after the vendor works again would count.
+struct Caller {
+    session: Session,
+    clock: PausedClock,
+    pause: Duration,
+}
+
+/// What callers saw.
+#[derive(Debug, Default, Clone, Copy)]
+struct Seen {
+    served: u64,
+    failed: u64,
+    /// When the last of the processes was served again, after the vendor worked again.
+    back: Duration,
+}
+
+impl Caller {
+    /// A call each `pause` for so long. `works`: when the vendor works again.
+    async fn call(self, first: Duration, lasts: Duration, works: Duration) -> Seen {
+        let (began, mut seen) = (self.clock.monotonic(), Seen::default());
+        self.clock.sleep(first).await;
+        while self.clock.monotonic() - began < lasts {
+            let served = self.session.lease().await.is_ok();
+            let since = (self.clock.monotonic() - began).saturating_sub(works);
+            (seen.served, seen.failed) = (seen.served + u64::from(served), seen.failed + u64::from(!served));
+            if served && seen.back.is_zero() {
+                seen.back = since;
+            }
+            self.clock.sleep(self.pause).await;
+        }
+        seen
+    }
+
+    /// Every other call goes to an endpoint that answers 401 to whatever token, as the replay of calls sees it.
+    async fn call_refused_endpoint(self, first: Duration, lasts: Duration) -> Seen {
+        const GOOD: u64 = 1;
+        const REFUSED: u64 = 2;
+        let (began, mut seen) = (self.clock.monotonic(), Seen::default());
+        self.clock.sleep(first).await;
+        while self.clock.monotonic() - began < lasts {
+            match self.session.lease().await {
+                Ok(lease) if self.session.reject(lease.generation(), REFUSED) => {
+                    // The call is sent again, once, with a new token.
+                    if let Ok(lease) = self.session.lease().await {
+                        let _ = self.session.reject(lease.generation(), REFUSED);
+                    }
+                }
+                Ok(_) | Err(_) => {}
+            }
+            self.clock.sleep(self.pause / 2).await;
+            let served = self.session.lease().await.is_ok();
+            if served {
+                self.session.worked(GOOD);
+            }
+            (seen.served, seen.failed) = (seen.served + u64::from(served), seen.failed + u64::from(!served));
+            self.clock.sleep(self.pause / 2).await;
+        }
+        seen
+    }
+}
+
+impl Fleet {
+    fn callers(&self, pause: Duration) -> Vec<(Caller, Duration)> {
+        let caller = |session: &Session| Caller { session: session.clone(), clock: self.clock, pause };
+        self.processes.iter().map(|session| (caller(session), pause.mul_f64(self.dice.share()))).collect()
+    }
+
+    /// What all of them saw, and what was asked of the vendor meanwhile: sign-ins and renewals.
+    async fn all(&self, tasks: Vec<tokio::task::JoinHandle<Seen>>) -> (Seen, u64, u64) {
+        let before = self.counted();
+        let mut all = Seen::default();
+        for task in tasks {
+            let seen = task.await.expect("a process");
+            all.served += seen.served;
+            all.failed += seen.failed;
+            all.back = all.back.max(seen.back);
+        }
+        let after = self.counted();
+        (all, after[0] - before[0], after[1] - before[1])
+    }
+
+    /// The vendor is down for ten minutes when all start, and each of them calls every five seconds, for twenty minutes.
+    async fn outage(&self) -> (Seen, u64, u64) {
+        const DOWN: Duration = Duration::from_secs(600);
+        self.vendor.ledger().down = true;
+        let works = async {
+            self.clock.sleep(DOWN).await;
+            self.vendor.ledger().down = false;
+        };
+        let calls = self.callers(SECOND * 5).into_iter();
+        let tasks = calls.map(|(caller, first)| tokio::spawn(caller.call(first, DOWN * 2, DOWN))).collect();
+        tokio::join!(self.all(tasks), works).0
+    }
+
+    /// All have a wrong password, and each of them calls every ten seconds for an hour.
+    async fn wrong_password(&self) -> (Seen, u64, u64) {
+        self.vendor.ledger().refuses = true;
+        let calls = self.callers(SECOND * 10).into_iter();
+        let hour = SECOND * 3600;
+        self.all(calls.map(|(caller, first)| tokio::spawn(caller.call(first, hour, hour))).collect()).await
+    }
+
+    /// One endpoint always answers 401; each process calls it, and a good one, every ten seconds for half an hour.
+    async fn refused_endpoint(&self) -> (Seen, u64, u64) {
+        let calls = self.callers(SECOND * 10).into_iter();
+        let tasks = calls.map(|(caller, first)| tokio::spawn(caller.call_refused_endpoint(first, SECOND * 1800)));
+        self.all(tasks.collect()).await
+    }
+}
+
+/// What goes wrong at the vendor's, or with what callers give: as one process, so a hundred.
+async fn faults(size: u64) -> Vec<(String, Seen, u64, u64)> {
+    let of = if size == 1 { "1 process" } else { &format!("{size} processes") };
+    let (down, sign_ins, renewals) = Fleet::of(size).outage().await;
+    let mut rows = vec![(format!("the vendor is down for ten minutes: {of}"), down, sign_ins, renewals)];
+    let (refused, sign_ins, renewals) = Fleet::of(size).wrong_password().await;
+    rows.push((format!("a wrong password, for an hour: {of}"), refused, sign_ins, renewals));
+    let (endpoint, sign_ins, renewals) = Fleet::of(size).refused_endpoint().await;
+    rows.push((format!("an endpoint that always answers 401, for half an hour: {of}"), endpoint, sign_ins, renewals));
+    rows
+}
+
 fn paused() -> Runtime {
     Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime")
 }
@@ -331,4 +478,28 @@ fn mishaps_cost_a_fleet_no_more_than_is_written() {
     assert_eq!((down.sign_ins, down.renewals, down.reuses), (0, 1, 0), "{down:?}");
     assert_eq!((lost.sign_ins, lost.renewals, lost.reuses), (1, 1, 1), "{lost:?}");
     compare("mishaps", &table(&rows.into_iter().map(|(what, figures)| (what.to_owned(), figures)).collect::<Vec<_>>()));
+}
+
+/// What a fault costs a fleet is what it costs one process.
+#[apply(hunted!)]
+fn a_fault_is_asked_about_by_one_process_however_many_there_are() {
+    let mut table = String::from(
+        "| | sign-ins | renewals | calls served | calls that failed | the last process is served again after |\n|---|---|---|---|---|---|\n",
+    );
+    let rows: Vec<_> = [1, 10, 100].into_iter().map(|size| paused().block_on(faults(size))).collect();
+    for [(what, _, down, _), (_, _, refused, _), (_, endpoint, signed_in, renewed)] in
+        rows.iter().map(|rows| <&[_; 3]>::try_from(rows.as_slice()).expect("three faults"))
+    {
+        let (_, _, alone, _) = &rows[0][0];
+        assert!(*down <= alone + alone / 4, "{what}: {down} sign-ins, and {alone} of one process");
+        assert_eq!((*refused, *signed_in, endpoint.failed), (1, 1, 0), "{what}");
+        assert!(*renewed <= rows[0][2].3, "{what}: {renewed} renewals");
+    }
+    for row in (0..3).flat_map(|fault| rows.iter().map(move |rows| &rows[fault])) {
+        let (what, Seen { served, failed, back }, sign_ins, renewals) = row;
+        let (served, failed) = (thousands(*served), thousands(*failed));
+        let back = if back.is_zero() { "–".to_owned() } else { format!("{:.0} s", back.as_secs_f64()) };
+        let _ = writeln!(table, "| {what} | {sign_ins} | {renewals} | {served} | {failed} | {back} |");
+    }
+    compare("faults", &table);
 }
