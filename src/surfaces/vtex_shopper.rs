@@ -124,7 +124,12 @@ pub(crate) fn validated(reply: &AuthResponse, account: &str, now: Now) -> Result
 
 /// The session that goes on with what a renewal answered.
 pub(crate) fn renewed(reply: &AuthResponse, old: Cookies, account: &str, now: Now) -> Result<Issued, Error> {
-    Ok(issued(old.renewed(wire::renewed(reply)?), account, reply, now))
+    let session = old.renewed(wire::renewed(reply)?);
+    let taken = session.refresh.is_none().then(|| written(None, &session.cookies));
+    let mut issued = issued(session, account, reply, now);
+    // What the vendor has taken away is no refresh token that still stands: the next renewal says so, and sends nothing.
+    issued.tokens.refresh = issued.tokens.refresh.or(taken);
+    Ok(issued)
 }
 
 /// The session of a shopper at this account; `reply` arrived at `now`.
@@ -134,7 +139,7 @@ fn issued(session: StorefrontSession, account: &str, reply: &AuthResponse, now: 
     let told = jwt_expiry(&access)
         .or(|| expires_in.map_or(Told::Nothing, |life| Told::Seconds(life.as_secs().try_into().unwrap_or(i64::MAX))));
     let life = Life::ingest(told, Some(LIFE), now, reply.date());
-    let refresh = refresh.map(|refresh| Cookies { refresh, session: cookies }.written());
+    let refresh = refresh.map(|refresh| written(Some(&refresh), &cookies));
     Issued { tokens: Tokens { access, refresh, life, date: reply.date() }, profile: None }
 }
 
@@ -151,19 +156,23 @@ pub(crate) struct Cookies {
     session: Vec<(String, Secret)>,
 }
 
-impl Cookies {
-    fn written(&self) -> Secret {
-        let cookies = self.borrowed().into_iter().map(|(name, value)| format!("{name}={}", value.expose()));
-        cookies.collect::<Vec<_>>().join("; ").into()
-    }
+/// As one refresh token.
+fn written(refresh: Option<&Secret>, session: &[(String, Secret)]) -> Secret {
+    let session = session.iter().map(|(name, value)| (name.as_str(), value));
+    let cookies = refresh.map(|refresh| (REFRESH, refresh)).into_iter().chain(session);
+    cookies.map(|(name, value)| format!("{name}={}", value.expose())).collect::<Vec<_>>().join("; ").into()
+}
 
+impl Cookies {
     pub(crate) fn read(line: &Secret) -> Result<Self, Error> {
         let pairs = line.expose().split("; ").filter_map(|cookie| cookie.split_once('='));
         let pairs = pairs.map(|(name, value)| (name.to_owned(), Secret::from(value)));
         let (refresh, session): (Vec<_>, Vec<_>) = pairs.partition(|(name, _)| name == REFRESH);
         match refresh.into_iter().next() {
             Some((_, refresh)) => Ok(Self { refresh, session }),
-            None => Err(Error::refresh_refused("the stored session cannot be renewed: it is damaged")),
+            None => Err(Error::refresh_refused(
+                "the session has no refresh token any more: the vendor took it away, or what was stored is damaged",
+            )),
         }
     }
 
@@ -263,9 +272,10 @@ mod tests {
     #[apply(hunted!)]
     fn what_a_renewal_needs_survives_in_one_refresh_token() {
         let session = vec![("VtexIdclientAutCookie_a".to_owned(), Secret::from("x=y==")), ("b".to_owned(), "z".into())];
-        let line = Cookies { refresh: "r=t".into(), session }.written();
+        let line = written(Some(&"r=t".into()), &session);
         assert_eq!(line.expose(), "vid_rt=r=t; VtexIdclientAutCookie_a=x=y==; b=z");
-        assert_eq!(Cookies::read(&line).expect("its own writing").written().expose(), line.expose());
+        let read = Cookies::read(&line).expect("its own writing");
+        assert_eq!(written(Some(&read.refresh), &read.session).expose(), line.expose());
         for damaged in ["", "vid_rt", "a=b"] {
             let error = Cookies::read(&Secret::from(damaged)).err().expect("damaged");
             assert_eq!(error.kind(), ErrorKind::SignInRequired);

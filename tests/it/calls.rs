@@ -236,3 +236,19 @@ async fn a_caller_who_brings_credentials_keeps_them() {
     assert_eq!((answer.status().as_u16(), fake.count("get_token")), (401, 0));
     assert_eq!(fake.saw()[0].bearer.as_deref(), Some("unknown"));
 }
+
+/// What the document asks no credentials for carries none, whatever session there is: an ended one would be refused.
+#[apply(hunted!)]
+async fn a_typed_call_without_security_carries_no_session() {
+    let fake = FakeVms::start().await;
+    let client = vms_client(&fake, &ManualClock::new()).build().unwrap();
+    client.session().lease().await.unwrap();
+    client.api().get_basic_static().send().await.unwrap();
+    client.api().list_sessions().send().await.unwrap();
+    let carried = |operation: &str| {
+        let seen = fake.saw();
+        let call = seen.iter().find(|call| call.operation == operation).unwrap();
+        call.header("authorization").is_some()
+    };
+    assert_eq!((carried("get_basic_static"), carried("list_sessions")), (false, true));
+}

@@ -269,6 +269,49 @@ async fn a_blocked_shopper_is_left_alone_for_half_an_hour() {
     assert_eq!((orders(&client).await.unwrap(), counts(&fake)), (200, [2, 2, 2, 0]));
 }
 
+/// Programs that start one after the other, such as a crash loop, know of the block from what they share.
+#[apply(hunted!)]
+async fn a_block_is_waited_for_by_the_programs_that_start_meanwhile_too() {
+    let (fake, clock) = start(|b| b).await;
+    fake.next("validate_access_key", Fault::Json(401, json!({ "authStatus": "BlockedUser" })));
+    let store = MemoryStore::new();
+    let program = || builder(&fake, &clock).responder(reader(&fake)).store(store.clone()).build().unwrap();
+    for _ in 0..5 {
+        assert_eq!(program().session().lease().await.unwrap_err().kind(), ErrorKind::Throttled);
+        clock.advance(Duration::from_secs(60));
+    }
+    assert_eq!(counts(&fake), [1, 1, 1, 0]);
+    clock.advance(HOUR / 2);
+    assert_eq!((orders(&program()).await.unwrap(), counts(&fake)), (200, [2, 2, 2, 0]));
+}
+
+/// The key is good for one try, and it would be spent for nobody.
+#[apply(hunted!)]
+async fn a_key_that_comes_when_nobody_waits_is_not_handed_in() {
+    struct Slow(crate::puppet::Hold, Arc<FakeVtex>);
+    impl Responder for Slow {
+        async fn access_key(&self, _: AccessKey) -> Option<Secret> {
+            self.0.pass().await;
+            Some(Secret::from(self.1.access_key()))
+        }
+    }
+    let (fake, clock) = start(|b| b).await;
+    let answer = crate::puppet::Hold::new();
+    let client = builder(&fake, &clock).responder(Slow(answer.clone(), fake.clone())).build().unwrap();
+    let session = client.session().clone();
+    let waiting = tokio::spawn(async move { session.lease().await.map(drop) });
+    answer.arrived().await;
+    waiting.abort();
+    let _ = waiting.await;
+    answer.release();
+    client.session().close().await.unwrap();
+    assert_eq!(counts(&fake), [1, 1, 0, 0]);
+    // Whoever comes next can still answer it.
+    let error = client.session().lease().await.unwrap_err();
+    error.resume().unwrap().answer(newest_key(&fake)).await.unwrap();
+    assert_eq!(counts(&fake), [1, 1, 1, 0]);
+}
+
 #[apply(hunted!)]
 async fn a_shopper_who_declines_can_still_hand_the_key_in() {
     let (fake, clock) = start(|b| b).await;

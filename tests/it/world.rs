@@ -78,6 +78,33 @@ async fn the_last_cookie_of_a_name_is_the_sessions_whatever_came_before() {
     }
 }
 
+/// A renewal that takes the refresh token away leaves none: the old one is spent, and is not sent again.
+#[apply(hunted!)]
+async fn a_refresh_token_that_was_taken_away_is_not_sent_again() {
+    let vendor = Raw::start(|request| match request.lines().next().unwrap() {
+        line if line.contains("/refreshtoken/") => answer(
+            200,
+            "content-type: application/json\nset-cookie: VtexIdclientAutCookie_store=second-token; Max-Age=60\n\
+             set-cookie: vid_rt=; Max-Age=0",
+            r#"{"status":"Success"}"#,
+        ),
+        line if line.contains("/accesskey/send") => json(200, "{}"),
+        line if line.contains("/start") => json(200, r#"{"authenticationToken":"the-thread"}"#),
+        _ => answer(200, "content-type: application/json\nset-cookie: vid_rt=first-refresh; Path=/", VALIDATED),
+    })
+    .await;
+    let (clock, store) = (ManualClock::new(), MemoryStore::new());
+    let builder = vtex::Client::builder(vendor.uri()).account("store").storefront("shopper@example.org");
+    let client = builder.clock(clock.clone()).store(store).build().unwrap();
+    let question = client.session().lease().await.unwrap_err();
+    question.resume().unwrap().answer(Answer::AccessKey(Secret::from("the-key"))).await.unwrap();
+    client.session().renew().await.unwrap();
+    clock.advance(Duration::from_secs(3600));
+    let error = client.session().lease().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AccessKey, "{error}");
+    assert_eq!(vendor.count("/refreshtoken/"), 1);
+}
+
 #[apply(hunted!)]
 async fn a_renewal_without_the_sessions_cookies_is_none() {
     for lines in [
