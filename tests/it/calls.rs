@@ -248,7 +248,7 @@ async fn a_typed_call_without_security_carries_no_session() {
     let carried = |operation: &str| {
         let seen = fake.saw();
         let call = seen.iter().find(|call| call.operation == operation).unwrap();
-        call.header("authorization").is_some()
+        call.bearer.is_some()
     };
     assert_eq!((carried("get_basic_static"), carried("list_sessions")), (false, true));
 }
