@@ -356,7 +356,7 @@ impl Error {
 
     /// The error that asks this.
     pub(crate) fn asks(question: Question) -> Self {
-        Self::new(question.kind(), question.message()).with(|inner| inner.question = Some(question))
+        Self::new(question.kind(), question.message()).with(|inner| inner.question = Some(question.fit_to_show()))
     }
 
     pub(crate) fn asked(&self) -> Option<&Question> {

@@ -7,7 +7,7 @@ mod device_code;
 mod second_factor;
 mod session_limit;
 
-use crate::error::ErrorKind;
+use crate::{error::ErrorKind, line::clean};
 pub use access_key::AccessKey;
 pub use captcha::Captcha;
 pub use device_code::DeviceCode;
@@ -45,6 +45,59 @@ impl Question {
             Self::Device(_) => "a person has to enter a code to let this device in",
             Self::AccessKey(_) => "the vendor has sent a key to a person and wants to have it back",
             Self::SecondFactor(_) => "the vendor wants a second factor before it signs in",
+        }
+    }
+
+    /// Made fit to be shown, in a terminal as like as not: whatever issuer asks it, its texts come from outside.
+    pub(crate) fn fit_to_show(mut self) -> Self {
+        let fit = |text: &mut String| *text = clean(text).into_owned();
+        match &mut self {
+            Self::Captcha(captcha) => fit(&mut captcha.media_type),
+            Self::Session(limit) => {
+                let texts = limit.sessions.iter_mut().flat_map(|s| [&mut s.client, &mut s.user_agent, &mut s.ip]);
+                texts.flatten().for_each(fit);
+            }
+            Self::Device(device) => {
+                fit(&mut device.user_code);
+                fit(&mut device.verification_uri);
+                device.verification_uri_complete.iter_mut().for_each(fit);
+            }
+            Self::AccessKey(key) => fit(&mut key.sent_to),
+        }
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[apply(hunted!)]
+    fn what_is_shown_of_a_question_moves_no_cursor_whoever_asks_it() {
+        const ESC: &str = "\u{1b}[2Jx\r\n\u{202e}";
+        let mut session = ActiveSession::new("1");
+        (session.client, session.user_agent, session.ip) = (Some(ESC.into()), Some(ESC.into()), Some(ESC.into()));
+        let device = DeviceCode::new("secret", ESC, ESC, Duration::from_secs(600)).with_complete_uri(ESC);
+        for question in [
+            Question::Captcha(Captcha::new(b"", ESC, "key")),
+            Question::Session(SessionLimit::new(vec![session])),
+            Question::Device(device),
+            Question::AccessKey(AccessKey::new(ESC, "thread")),
+        ] {
+            let texts = match question.fit_to_show() {
+                Question::Captcha(captcha) => vec![captcha.media_type],
+                Question::Session(limit) => {
+                    let session = limit.sessions.into_iter().next().expect("one");
+                    [session.client, session.user_agent, session.ip].into_iter().flatten().collect()
+                }
+                Question::Device(device) => {
+                    let complete = device.verification_uri_complete.into_iter();
+                    [device.user_code, device.verification_uri].into_iter().chain(complete).collect()
+                }
+                Question::AccessKey(key) => vec![key.sent_to],
+            };
+            assert!(texts.iter().all(|text| text == "[2Jx  "), "{texts:?}");
         }
     }
 }

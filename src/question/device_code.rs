@@ -91,10 +91,9 @@ impl DeviceCode {
 }
 
 impl fmt::Debug for DeviceCode {
-    /// Not the codes: whoever enters the user code decides for whom the device is let in.
+    /// Neither the codes nor an address that may hold one: whoever enters the user code decides for whom the device is let in.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DeviceCode")
-            .field("verification_uri", &self.verification_uri)
             .field("expires_in", &self.expires_in)
             .field("interval", &self.interval)
             .finish_non_exhaustive()
@@ -108,9 +107,9 @@ mod tests {
     #[apply(hunted!)]
     fn a_device_code_shows_neither_of_its_codes() {
         let device =
-            DeviceCode::new("dev-secret", "WDJB-MJHT", "https://vendor.example/device", Duration::from_secs(600));
+            DeviceCode::new("dev-secret", "WDJB-MJHT", "https://vendor.example/?c=WDJB-MJHT", Duration::from_secs(600));
         let shown = format!("{device:?}");
-        assert!(!shown.contains("secret") && !shown.contains("WDJB"), "{shown}");
+        assert!(!shown.contains("secret") && !shown.contains("WDJB") && !shown.contains("vendor"), "{shown}");
     }
 
     #[apply(hunted!)]

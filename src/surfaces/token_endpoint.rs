@@ -5,7 +5,6 @@ use crate::{
     Error, ErrorKind, Secret,
     clock::Now,
     http::{response::is_transient, transport::AuthResponse},
-    line::clean,
     question::DeviceCode,
     session::{
         Profile,
@@ -97,12 +96,9 @@ impl DeviceAnswer {
             return Err(Error::protocol("the answer holds no code that a person could enter"));
         }
         let life = seconds(&self.expires_in).unwrap_or(DEVICE_LIFE);
-        // They are shown to a person, in a terminal as like as not.
-        let shown = |text: &str| clean(text).into_owned();
-        let code = DeviceCode::new(self.device_code, shown(&self.user_code), shown(&self.verification_uri), life);
+        let code = DeviceCode::new(self.device_code, self.user_code, self.verification_uri, life);
         let code = code.with_interval(seconds(&self.interval).unwrap_or_default());
-        let complete = self.verification_uri_complete.as_deref().map(shown);
-        Ok(complete.into_iter().fold(code, DeviceCode::with_complete_uri))
+        Ok(self.verification_uri_complete.into_iter().fold(code, DeviceCode::with_complete_uri))
     }
 }
 

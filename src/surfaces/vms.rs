@@ -15,7 +15,6 @@ use crate::{
         response::Verdict,
         transport::{AuthClient, AuthResponse},
     },
-    line::clean,
     question::{ActiveSession, Captcha, SessionLimit},
     session::{
         Attempt, Profile, SignOut,
@@ -287,7 +286,7 @@ fn data_uri(text: &str) -> Option<(String, Vec<u8>)> {
     let (media_type, data) = text.strip_prefix("data:")?.split_once(";base64,")?;
     // Encoders of mails break their lines, and some leave out what fills up the last group.
     let data: String = data.chars().filter(|c| !c.is_ascii_whitespace()).collect();
-    Some((clean(media_type).into_owned(), ANY_BASE64.decode(data).ok()?))
+    Some((media_type.to_owned(), ANY_BASE64.decode(data).ok()?))
 }
 
 /// Whether a 422 names one of these fields, and so means what was sent in it.
@@ -342,8 +341,7 @@ fn session_limit(body: &Value) -> Option<SessionLimit> {
 }
 
 fn active_session(session: &Value) -> Option<ActiveSession> {
-    // They are shown to people, who choose by them.
-    let text = |name: &str| session.get(name).and_then(json::text).map(|text| clean(&text).into_owned());
+    let text = |name: &str| session.get(name).and_then(json::text);
     let yes = |name: &str| session.get(name).and_then(json::truth).unwrap_or(false);
     Some(ActiveSession {
         id: session.get("id").and_then(json::text)?.into(),
