@@ -248,6 +248,7 @@ impl Core {
 
     fn loaded(&mut self, loaded: Result<Option<(Record, bool)>, StoreError>, at: Moment) {
         let run = self.run.as_mut().filter(|run| run.is_working());
+        let works = run.is_some();
         let unlocked = run.as_ref().and_then(|run| run.unlocked.clone());
         let firm = self.locked || unlocked.is_some();
         if firm && let Some(run) = run {
@@ -261,11 +262,11 @@ impl Core {
             Ok(stored) => self.see(stored, firm, unlocked, at),
             Err(error) if buries => self.not_buried(error, at),
             // To begin another session would be to write over one that somebody else can read.
-            Err(error) if error.is_final() && self.run.as_ref().is_some_and(Run::is_working) => {
+            Err(error) if error.is_final() && works => {
                 self.notes.push(Note::StoreFailed(error.clone()));
                 drop(self.fail(Error::store_is_not_ours(&error), at));
             }
-            Err(error) if firm && self.run.is_some() => {
+            Err(error) if firm && works => {
                 self.notes.push(Note::StoreFailed(error.clone()));
                 self.seen = Some(Seen::nothing(Some(error)));
             }
@@ -273,7 +274,7 @@ impl Core {
                 self.notes.push(Note::StoreFailed(error));
                 self.word = None;
             }
-            Err(error) if self.run.is_none() => self.postpone(error, at.now),
+            Err(error) if !works => self.postpone(error, at.now),
             // A look before the lock that fails is none.
             Err(error) => {
                 self.run.iter_mut().for_each(|run| run.blind = Some(error.clone()));

@@ -76,6 +76,8 @@ struct Left {
 enum Wants {
     Nothing,
     Captcha,
+    /// The same, and a person is at hand who answers.
+    Person,
     /// One session at most, and a policy says which one ends.
     OneSession,
     DeviceCode,
@@ -267,7 +269,7 @@ impl Scene {
             given: true,
             shared: true,
             evicts: self.wants == Wants::OneSession,
-            attended: false,
+            attended: self.wants == Wants::Person,
             broken: self.broken,
         });
         World {

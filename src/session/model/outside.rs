@@ -140,7 +140,7 @@ impl World {
             self.breaks(BUDGET);
         }
         match self.scene.wants {
-            Wants::Captcha if conversation.captcha(at.now).is_none() => {
+            Wants::Captcha | Wants::Person if conversation.captcha(at.now).is_none() => {
                 let captcha = Captcha::new(*b"png", "image/png", "hunter2").valid_for(1000 * SECOND);
                 return Err(Error::captcha_required(captcha));
             }
@@ -159,7 +159,7 @@ impl World {
                     (None, _) => {}
                 }
             }
-            Wants::Captcha | Wants::Nothing => {}
+            Wants::Captcha | Wants::Person | Wants::Nothing => {}
         }
         // Nothing tells the others of a sign-in that was signed out before it was saved.
         let core = &self.processes[p].core;

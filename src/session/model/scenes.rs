@@ -94,6 +94,11 @@ fn scenes() -> Vec<(&'static str, Scene, Scene)> {
             asks(Wants::Captcha, Left { resumes: 2, misfortunes: 1, waits: 1, days: 1, ..out }),
         ),
         scene(
+            "a person at hand",
+            asks(Wants::Person, Left { calls: 2, rejects: 1, sign_outs: 1, misfortunes: 1, ..NONE }),
+            asks(Wants::Person, Left { calls: 2, rejects: 1, resumes: 1, misfortunes: 2, waits: 1, ..out }),
+        ),
+        scene(
             "a device code",
             asks(Wants::DeviceCode, Left { calls: 1, resumes: 2, waits: 2, sign_outs: 1, ..NONE }),
             asks(Wants::DeviceCode, Left { resumes: 2, misfortunes: 1, waits: 2, ..out }),

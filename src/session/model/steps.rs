@@ -24,8 +24,12 @@ impl World {
             }
             Side::Person => {
                 let out = core.person.clone()?;
-                let About::Session(limit) = &out.what.question.about else { return None };
-                let answer = (fate == Fate::Works).then(|| Answer::Session(limit.sessions[0].id.clone()));
+                let answer = match &out.what.question.about {
+                    About::Session(limit) => Answer::Session(limit.sessions[0].id.clone()),
+                    About::Captcha(_) => Answer::Captcha("read".into()),
+                    _ => return None,
+                };
+                let answer = (fate == Fate::Works).then_some(answer);
                 (out.id, Event::Answered(answer))
             }
             Side::Vendor => return self.vendor_acts(p, fate),

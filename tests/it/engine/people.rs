@@ -164,6 +164,32 @@ async fn an_answer_that_nobody_waits_for_spends_neither_an_attempt_nor_a_session
     }
 }
 
+/// What is owed to a store that fails is offered at its pace, also while a person is asked something.
+#[apply(hunted!)]
+async fn a_store_that_fails_is_not_asked_again_and_again_while_a_person_thinks() {
+    let (clock, store) = (ManualClock::new(), Puppet::default());
+    let fake = Arc::new(FakeVms::builder().clock(clock.clone()).captcha_after(1).start().await);
+    let answer = crate::puppet::Hold::new();
+    let responder = Slow { answer: answer.clone(), fake: fake.clone() };
+    let client = vms_client(&fake, &clock).store(store.clone()).responder(responder).build().unwrap();
+    store.fill();
+    client.session().lease().await.unwrap();
+    fake.revoke_all();
+    let http = client.http();
+    let waiting = tokio::spawn(async move { http.get("/api/v1/cameras").send().await.map(|answer| answer.status()) });
+    answer.arrived().await;
+    store.fail_loads(10_000);
+    let before = store.loads();
+    for _ in 0..10 {
+        clock.advance(SECOND);
+        settle().await;
+    }
+    let asked = store.loads() - before;
+    assert!((1..=10).contains(&asked), "it was asked {asked} times in ten seconds");
+    waiting.abort();
+    answer.release();
+}
+
 /// One of two callers goes: the answer is for the other one.
 #[apply(hunted!)]
 async fn an_answer_that_somebody_still_waits_for_counts() {
