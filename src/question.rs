@@ -63,6 +63,8 @@ impl Question {
                 device.verification_uri_complete.iter_mut().for_each(fit);
             }
             Self::AccessKey(key) => fit(&mut key.sent_to),
+            // It holds no text.
+            Self::SecondFactor(_) => {}
         }
         self
     }
@@ -96,6 +98,7 @@ mod tests {
                     [device.user_code, device.verification_uri].into_iter().chain(complete).collect()
                 }
                 Question::AccessKey(key) => vec![key.sent_to],
+                Question::SecondFactor(_) => Vec::new(),
             };
             assert!(texts.iter().all(|text| text == "[2Jx  "), "{texts:?}");
         }
