@@ -9,7 +9,7 @@
 #![allow(clippy::print_stdout, reason = "it is there to be read")]
 
 use keyway::{
-    Error, Evict, telemetry,
+    Error, EvictionPolicy, telemetry,
     testing::{FakeVitaMojo, FakeVms, Fault},
     vitamojo, vms,
 };
@@ -37,7 +37,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let cameras = FakeVms::builder().session_limit(2).other_sessions(2).start().await;
     let video = vms::Client::builder(cameras.uri())
         .password(FakeVms::LOGIN, FakeVms::PASSWORD)
-        .session_limit(Evict::Oldest)
+        .session_limit(EvictionPolicy::Oldest)
         .build()?;
 
     let mut load = JoinSet::new();

@@ -16,7 +16,7 @@
 mod person;
 
 use keyway::{
-    Captcha, Error, Evict, Expiry, Lease, Responder, Secret, orderingstack, shopmonkey,
+    Captcha, Error, EvictionPolicy, Expiry, Lease, Responder, Secret, orderingstack, shopmonkey,
     testing::{Fake, FakeOrderingStack, FakeShopmonkey, FakeVitaMojo, FakeVms, FakeVtex, ManualClock},
     vitamojo, vms, vtex,
 };
@@ -209,7 +209,7 @@ async fn fake_vms() -> Result<Row, Error> {
     let client = vms::Client::builder(fake.uri())
         .password(FakeVms::LOGIN, FakeVms::PASSWORD)
         .responder(ReadsTheCaptcha(fake.clone()))
-        .session_limit(Evict::OldestOffline)
+        .session_limit(EvictionPolicy::OldestOffline)
         .clock(clock.clone())
         .build()?;
 

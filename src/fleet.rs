@@ -9,7 +9,7 @@ use crate::{
     clock::{Clock, PausedClock},
     custom::{Attempt, Capabilities, Issued, Issuer, Renewal, Tokens},
     retry::Timeouts,
-    session::{Patience, Settings, evict::Evict, tokens::Expiry, windows::Windows},
+    session::{Patience, Settings, eviction::EvictionPolicy, tokens::Expiry, windows::Windows},
     store::{Key, RedisStore, Store, redis::model::Model},
 };
 use http::HeaderMap;
@@ -168,7 +168,7 @@ impl Fleet {
                 shared: true,
                 clock: Arc::new(clock),
                 responder: None,
-                evict: Evict::Never,
+                evict: EvictionPolicy::Never,
                 windows: Windows::default(),
                 timeouts: Patience::from(Timeouts::default()),
                 constant: HeaderMap::new(),

@@ -92,7 +92,7 @@ pub use session::{
     Lease, Profile, Resume, Session, SignOut,
     decide::Reason,
     dialogue::Answer,
-    evict::Evict,
+    eviction::EvictionPolicy,
     report::{Report, ReportEvent, ReportLine},
     responder::Responder,
     tokens::Expiry,

@@ -30,9 +30,9 @@ impl Question {
     pub(crate) fn kind(&self) -> ErrorKind {
         match self {
             Self::Captcha(_) => ErrorKind::CaptchaRequired,
-            Self::Session(_) => ErrorKind::SessionLimit,
-            Self::Device(_) => ErrorKind::DeviceCode,
-            Self::AccessKey(_) => ErrorKind::AccessKey,
+            Self::Session(_) => ErrorKind::SessionLimitReached,
+            Self::Device(_) => ErrorKind::DeviceCodeRequired,
+            Self::AccessKey(_) => ErrorKind::AccessKeyRequired,
             Self::SecondFactor(_) => ErrorKind::SecondFactorRequired,
         }
     }

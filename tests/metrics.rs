@@ -8,7 +8,7 @@ extern crate macro_rules_attribute;
 mod hunter;
 
 use keyway::{
-    ErrorKind, Evict, FileStore, Secret, telemetry,
+    ErrorKind, EvictionPolicy, FileStore, Secret, telemetry,
     testing::{FakeOrderingStack, FakeVitaMojo, FakeVms, Fault, ManualClock},
     vitamojo, vms,
 };
@@ -200,7 +200,7 @@ fn an_eviction_is_counted_with_the_question_it_answered() {
     counted(async |numbers| {
         let clock = ManualClock::new();
         let fake = FakeVms::builder().session_limit(2).other_sessions(2).start().await;
-        let client = vms_client(&fake, &clock).session_limit(Evict::Oldest).build().unwrap();
+        let client = vms_client(&fake, &clock).session_limit(EvictionPolicy::Oldest).build().unwrap();
         client.session().lease().await.unwrap();
         numbers.are(&[
             ("sign_ins_total{surface=vms,reason=no_session,outcome=session_limit}", 1),

@@ -204,7 +204,8 @@ fn is_documented(error: &Error) {
         page.contains(&format!("## `{kind:?}`")) || page.contains(&format!("## {kind:?}")),
         "{kind:?} is not documented"
     );
-    let impossible = [ErrorKind::Config, ErrorKind::Validation, ErrorKind::CaptchaRequired, ErrorKind::DeviceCode];
+    let impossible =
+        [ErrorKind::Config, ErrorKind::Validation, ErrorKind::CaptchaRequired, ErrorKind::DeviceCodeRequired];
     assert!(!impossible.contains(&kind), "{error}");
 }
 
@@ -323,7 +324,7 @@ async fn everybody(clock: &ManualClock) -> (Vec<Vendor>, Vec<Actor>) {
     for (user, password) in [(FakeVms::LOGIN, FakeVms::PASSWORD), (OTHER, SECOND)] {
         let builder = || {
             let builder = keyway::vms::Client::builder(vms.uri()).password(user, password);
-            builder.session_limit(keyway::Evict::Oldest)
+            builder.session_limit(keyway::EvictionPolicy::Oldest)
         };
         client!(actors, clock, store, user, ("/api/v1/users/self", "/login"), false, builder());
     }

@@ -14,12 +14,12 @@ pub enum ErrorKind {
     /// The vendor wants a captcha answered and no responder did. Answer through [`Error::resume`].
     CaptchaRequired,
     /// The account has as many sessions as it may have. Choose one to end through [`Error::resume`], or set a policy.
-    SessionLimit,
+    SessionLimitReached,
     /// A person must enter a code on a device of their own to let this one in. Show [`Error::device_code`] and go on
     /// through [`Error::resume`].
-    DeviceCode,
+    DeviceCodeRequired,
     /// The vendor has sent a key to a person. Hand it in through [`Error::resume`].
-    AccessKey,
+    AccessKeyRequired,
     /// The vendor wants a second factor. Hand its code in through [`Error::resume`].
     SecondFactorRequired,
     /// The responder was asked and declined, or did not answer within [`Timeouts::person`](crate::Timeouts::person).
@@ -57,9 +57,9 @@ impl ErrorKind {
             Self::SignInRequired => "sign_in_required",
             Self::SignedOut => "signed_out",
             Self::CaptchaRequired => "captcha_required",
-            Self::SessionLimit => "session_limit",
-            Self::DeviceCode => "device_code",
-            Self::AccessKey => "access_key",
+            Self::SessionLimitReached => "session_limit_reached",
+            Self::DeviceCodeRequired => "device_code_required",
+            Self::AccessKeyRequired => "access_key_required",
             Self::SecondFactorRequired => "second_factor_required",
             Self::Declined => "declined",
             Self::Unauthorized => "unauthorized",
@@ -89,9 +89,9 @@ mod tests {
             SignInRequired,
             SignedOut,
             CaptchaRequired,
-            SessionLimit,
-            DeviceCode,
-            AccessKey,
+            SessionLimitReached,
+            DeviceCodeRequired,
+            AccessKeyRequired,
             SecondFactorRequired,
             Declined,
             Unauthorized,
@@ -106,8 +106,8 @@ mod tests {
             Config,
         ];
         let known = |kind| match kind {
-            InvalidCredentials | SignInRequired | SignedOut | CaptchaRequired | SessionLimit | DeviceCode
-            | AccessKey | SecondFactorRequired => (),
+            InvalidCredentials | SignInRequired | SignedOut | CaptchaRequired | SessionLimitReached | DeviceCodeRequired
+            | AccessKeyRequired | SecondFactorRequired => (),
             Declined | Unauthorized | Forbidden | Validation | Throttled | Api | Outage | Timeout | Protocol => (),
             Store | Config => (),
         };

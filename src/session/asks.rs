@@ -207,7 +207,7 @@ impl Core {
     /// that ends a session, until the user asks for it.
     fn back_off_after_eviction(&mut self, now: Now) {
         let error = Error::new(
-            ErrorKind::SessionLimit,
+            ErrorKind::SessionLimitReached,
             "a session was ended for this one, and this one was lost again within ten minutes: others use the account",
         )
         .advice("free a session, or call sign_in() to end one all the same")

@@ -7,7 +7,7 @@
 //! | `plan`, `decide`, `rejection`, `budget`, `cooldown`, `windows` | the decisions it calls, pure as well |
 //! | `driver`, `outside`, `timer`, `log`, `gatekeeper` | performs operations, each as a task; talks to the store, the vendor and people; keeps the time; tells what happened; lets issuers ask before they send |
 //! | `session`, `waiting`, `lease`, `resume`, `attempt`, `profile`, `report`, `errors`, `telemetry` | what users and issuers see |
-//! | `issuer`, `issued`, `capabilities`, `responder`, `evict`, `dialogue`, `tokens` | the port: what vendors and people are asked, and say |
+//! | `issuer`, `issued`, `capabilities`, `responder`, `eviction`, `dialogue`, `tokens` | the port: what vendors and people are asked, and say |
 
 mod answers;
 mod asks;
@@ -23,7 +23,7 @@ pub(crate) mod dialogue;
 mod driver;
 mod ending;
 mod errors;
-pub(crate) mod evict;
+pub(crate) mod eviction;
 mod gatekeeper;
 pub(crate) mod issued;
 pub(crate) mod issuer;

@@ -3,7 +3,7 @@
 use super::{
     attempt::Attempt,
     dialogue::{About, Answer, Ask},
-    evict::Evict,
+    eviction::EvictionPolicy,
     issuer::DynIssuer,
     operation::{Event, Purpose, StoreOp, VendorOp},
     responder::DynResponder,
@@ -21,7 +21,7 @@ pub(super) struct Outside {
     pub(super) store: Arc<dyn DynStore>,
     pub(super) issuer: Arc<dyn DynIssuer>,
     pub(super) responder: Option<Arc<dyn DynResponder>>,
-    pub(super) evict: Evict,
+    pub(super) evict: EvictionPolicy,
     pub(super) chance: Chance,
 }
 

@@ -33,7 +33,7 @@ pub trait Responder: Send + Sync + 'static {
     }
 
     /// Returns which session is to end so that a new one can begin; `None` declines. Asked only where the policy is
-    /// [`Evict::Never`](crate::Evict::Never).
+    /// [`EvictionPolicy::Never`](crate::EvictionPolicy::Never).
     fn choose_session(&self, limit: SessionLimit) -> impl Future<Output = Option<SessionId>> + Send {
         let _ = limit;
         async { None }

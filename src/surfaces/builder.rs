@@ -16,7 +16,7 @@ use crate::{
         transport::AuthClient,
     },
     retry::{Retry, Timeouts},
-    session::{Patience, Settings, evict::Evict, responder::DynResponder, windows::Windows},
+    session::{Patience, Settings, eviction::EvictionPolicy, responder::DynResponder, windows::Windows},
     store::{DynStore, Key, MemoryStore},
     tls::has_provider,
 };
@@ -41,7 +41,7 @@ pub(crate) struct Options {
     pub(crate) also: Vec<String>,
     pub(crate) allow_http: bool,
     pub(crate) profile: Option<String>,
-    pub(crate) evict: Evict,
+    pub(crate) evict: EvictionPolicy,
     /// Other paths for operations.
     pub(crate) paths: Vec<(String, String)>,
 }
@@ -60,7 +60,7 @@ impl Options {
             also: Vec::new(),
             allow_http: false,
             profile: None,
-            evict: Evict::Never,
+            evict: EvictionPolicy::Never,
             paths: Vec::new(),
         }
     }

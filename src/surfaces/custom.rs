@@ -117,8 +117,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Which session ends when the account has as many as it may have. Default: [`Evict::Never`](crate::Evict::Never).
-    pub fn session_limit(mut self, evict: crate::Evict) -> Self {
+    /// Which session ends when the account has as many as it may have. Default: [`EvictionPolicy::Never`](crate::EvictionPolicy::Never).
+    pub fn session_limit(mut self, evict: crate::EvictionPolicy) -> Self {
         self.options.evict = evict;
         self
     }

@@ -5,7 +5,7 @@ use super::{
     builder::{Grant, Options, only, shared_options, surface_client},
 };
 use crate::{
-    CredentialSource, Error, ErrorKind, Evict, Secret,
+    CredentialSource, Error, ErrorKind, EvictionPolicy, Secret,
     credential::Credential,
     generated::vms::{FACTS, SERVER_PATH},
     http::{
@@ -37,11 +37,11 @@ surface_client! {
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), keyway::Error> {
-    /// use keyway::{Evict, Secret, vms};
+    /// use keyway::{EvictionPolicy, Secret, vms};
     ///
     /// let vms = vms::Client::builder("https://vms.example")
     ///     .password("operator@example.org", Secret::from("…"))
-    ///     .session_limit(Evict::OldestOffline)
+    ///     .session_limit(EvictionPolicy::OldestOffline)
     ///     .build()?;
     /// let cameras = vms.http().get("/api/v1/cameras").send().await?;
     /// let sessions = vms.api().list_sessions().send().await?;
@@ -87,8 +87,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Which session ends when the account has as many as it may have. Default: [`Evict::Never`].
-    pub fn session_limit(mut self, evict: Evict) -> Self {
+    /// Which session ends when the account has as many as it may have. Default: [`EvictionPolicy::Never`].
+    pub fn session_limit(mut self, evict: EvictionPolicy) -> Self {
         self.options.evict = evict;
         self
     }

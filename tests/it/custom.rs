@@ -3,8 +3,8 @@
 use crate::laws::Written;
 use crate::puppet::Puppet;
 use keyway::{
-    ActiveSession, Answer, Captcha, DeviceCode, Error, ErrorKind, Evict, MemoryStore, Responder, Secret, SessionId,
-    SessionLimit, SignOut,
+    ActiveSession, Answer, Captcha, DeviceCode, Error, ErrorKind, EvictionPolicy, MemoryStore, Responder, Secret,
+    SessionId, SessionLimit, SignOut,
     custom::{Attempt, Capabilities, Client, ClientBuilder, Issued, Issuer, Placement, Polled, Renewal, Tokens},
     testing::ManualClock,
 };
@@ -382,9 +382,9 @@ async fn a_session_limit_follows_the_policy_or_the_person_or_is_an_error() {
     };
     let left = |server: &Server| server.platform.lock().unwrap().access.clone();
     for (policy, ended) in [
-        (Evict::Oldest, "theirs-1"),
-        (Evict::OldestOffline, "theirs-1"),
-        (Evict::choose(|limit| Some(limit.sessions[1].id.clone())), "theirs-2"),
+        (EvictionPolicy::Oldest, "theirs-1"),
+        (EvictionPolicy::OldestOffline, "theirs-1"),
+        (EvictionPolicy::choose(|limit| Some(limit.sessions[1].id.clone())), "theirs-2"),
     ] {
         let server = Server::start(full).await;
         let client = server.builder(server.issuer(capabilities())).session_limit(policy).build().unwrap();
@@ -398,7 +398,7 @@ async fn a_session_limit_follows_the_policy_or_the_person_or_is_an_error() {
     let server = Server::start(full).await;
     let client = server.client(capabilities());
     let error = things(&client).await.unwrap_err();
-    assert_eq!((error.kind(), error.session_limit().unwrap().sessions.len()), (ErrorKind::SessionLimit, 2));
+    assert_eq!((error.kind(), error.session_limit().unwrap().sessions.len()), (ErrorKind::SessionLimitReached, 2));
     assert_eq!((left(&server).len(), server.count("/login")), (2, 1));
     error.resume().unwrap().answer(Answer::Session("theirs-1".into())).await.unwrap();
     assert_eq!((things(&client).await.unwrap(), server.count("/login")), (200, 2));
@@ -410,7 +410,7 @@ async fn a_device_code_is_polled_at_the_vendors_pace_through_every_answer() {
     let issuer = Acme { device: true, seeded: false, ..server.issuer(capabilities().attended()) };
     let client = server.builder(issuer).build().unwrap();
     let error = things(&client).await.unwrap_err();
-    assert_eq!((error.kind(), error.device_code().unwrap().user_code()), (ErrorKind::DeviceCode, "WDJB"));
+    assert_eq!((error.kind(), error.device_code().unwrap().user_code()), (ErrorKind::DeviceCodeRequired, "WDJB"));
     assert_eq!(server.count("/poll"), 0);
     let began = keyway::Clock::monotonic(&server.clock);
     let resume = error.resume().unwrap();

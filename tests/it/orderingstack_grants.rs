@@ -94,7 +94,7 @@ async fn a_device_is_asked_for_at_the_vendors_interval_until_a_person_lets_it_in
     let client = kiosk(&fake, &clock);
     let error = client.session().lease().await.unwrap_err();
     let device = error.device_code().expect("a code");
-    assert_eq!((error.kind(), error.operation()), (ErrorKind::DeviceCode, Some("start_device")));
+    assert_eq!((error.kind(), error.operation()), (ErrorKind::DeviceCodeRequired, Some("start_device")));
     assert_eq!(device.user_code(), fake.user_code());
     assert_eq!(device.verification_uri_complete().unwrap(), {
         format!("{}?code={}", device.verification_uri(), device.user_code())
@@ -235,7 +235,7 @@ async fn whoever_is_turned_away_is_told_so_and_the_next_call_asks_for_another_co
         let remembered = client.session().lease().await.unwrap_err();
         assert!(remembered.is_local() && counts(&fake) == (1, 1), "{word}: {remembered}");
         clock.advance(remembered.retry_after().unwrap());
-        assert_eq!(client.session().lease().await.unwrap_err().kind(), ErrorKind::DeviceCode, "{word}");
+        assert_eq!(client.session().lease().await.unwrap_err().kind(), ErrorKind::DeviceCodeRequired, "{word}");
         assert_eq!(counts(&fake), (2, 1), "{word}");
     }
     let (fake, clock) = start(|b| b).await;
@@ -295,7 +295,7 @@ async fn a_sign_out_stops_the_asking() {
     assert_eq!(waiting.await.unwrap().unwrap_err().kind(), ErrorKind::SignedOut);
     assert_eq!(counts(&fake), (1, 0));
     assert_eq!(client.session().lease().await.unwrap_err().kind(), ErrorKind::SignedOut);
-    assert_eq!(client.session().sign_in().await.unwrap_err().kind(), ErrorKind::DeviceCode);
+    assert_eq!(client.session().sign_in().await.unwrap_err().kind(), ErrorKind::DeviceCodeRequired);
     assert_eq!(counts(&fake), (2, 0));
 }
 

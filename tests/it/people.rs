@@ -2,8 +2,8 @@
 
 use crate::vms_client;
 use keyway::{
-    AccessKey, Answer, Captcha, Clock, DeviceCode, ErrorKind, Evict, Generation, Key, MemoryStore, Record, Responder,
-    Secret, Session, SessionId, SessionLimit, Store, StoreError, StoreLock, Timeouts, orderingstack,
+    AccessKey, Answer, Captcha, Clock, DeviceCode, ErrorKind, EvictionPolicy, Generation, Key, MemoryStore, Record,
+    Responder, Secret, Session, SessionId, SessionLimit, Store, StoreError, StoreLock, Timeouts, orderingstack,
     testing::{Fake, FakeOrderingStack, FakeVms, FakeVtex, ManualClock},
     vms, vtex,
 };
@@ -299,7 +299,7 @@ async fn a_policy_may_ask_for_as_long_as_a_person_and_no_longer() {
     let patience = Timeouts::default().person;
     for (takes, kind) in [(patience / 2, None), (2 * patience, Some(ErrorKind::Declined))] {
         let its = clock.clone();
-        let policy = Evict::choose_async(move |limit| {
+        let policy = EvictionPolicy::choose_async(move |limit| {
             let asked = its.sleep(takes);
             async move {
                 asked.await;
@@ -316,7 +316,7 @@ async fn a_policy_may_ask_for_as_long_as_a_person_and_no_longer() {
     }
     let itself = std::sync::Arc::new(std::sync::OnceLock::<keyway::vms::Client>::new());
     let its = itself.clone();
-    let policy = Evict::choose_async(move |_| {
+    let policy = EvictionPolicy::choose_async(move |_| {
         let client = its.get().unwrap().clone();
         async move {
             let error = client.session().lease().await.map(drop).unwrap_err();
@@ -325,7 +325,7 @@ async fn a_policy_may_ask_for_as_long_as_a_person_and_no_longer() {
         }
     });
     let client = itself.get_or_init(|| vms_client(&fake, &clock).session_limit(policy).build().unwrap());
-    assert_eq!(client.session().lease().await.map(drop).unwrap_err().kind(), ErrorKind::SessionLimit);
+    assert_eq!(client.session().lease().await.map(drop).unwrap_err().kind(), ErrorKind::SessionLimitReached);
 }
 
 #[apply(hunted!)]
@@ -333,7 +333,7 @@ async fn who_takes_longer_than_anybody_waits_has_not_answered_and_can_still_be_a
     let (fake, clock, _) = captchas().await;
     let patience = Timeouts::default().person;
     let person = Slow { fake: fake.clone(), clock: clock.clone(), takes: 10 * patience };
-    let client = vms_client(&fake, &clock).responder(person).session_limit(Evict::Oldest).build().unwrap();
+    let client = vms_client(&fake, &clock).responder(person).session_limit(EvictionPolicy::Oldest).build().unwrap();
     let session = client.session().clone();
     let waiting = tokio::spawn(async move { session.lease().await.map(drop) });
     clock.until_sleeping(2).await;

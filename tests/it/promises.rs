@@ -43,7 +43,7 @@ const _: () = {
     cloned::<DeviceCode>();
     cloned::<AccessKey>();
     cloned::<SessionLimit>();
-    cloned::<Evict>();
+    cloned::<EvictionPolicy>();
     cloned::<Secret>();
     cloned::<Expiry>();
     cloned::<Generation>();

@@ -2,7 +2,7 @@
 
 use crate::vms_client;
 use keyway::{
-    Answer, Captcha, ErrorKind, Evict, Expiry, Responder, Secret, SessionId, SessionLimit, SignOut,
+    Answer, Captcha, ErrorKind, EvictionPolicy, Expiry, Responder, Secret, SessionId, SessionLimit, SignOut,
     testing::{FakeVms, FakeVmsBuilder, Fault, ManualClock},
     vms,
 };
@@ -260,7 +260,7 @@ async fn a_419_with_sessions_is_the_session_limit() {
     let (fake, clock) = start(|b| b.session_limit(3).other_sessions(3)).await;
     let client = vms_client(&fake, &clock).build().unwrap();
     let error = client.session().lease().await.unwrap_err();
-    assert_eq!((error.kind(), error.status()), (ErrorKind::SessionLimit, Some(419)));
+    assert_eq!((error.kind(), error.status()), (ErrorKind::SessionLimitReached, Some(419)));
     assert!(error.detail::<vms::types::SessionLimit>().is_some());
     let limit = error.session_limit().unwrap();
     assert_eq!((limit.sessions.len(), limit.limit, limit.count, limit.captcha_valid_for), (3, Some(3), Some(3), None));
@@ -295,7 +295,7 @@ async fn a_policy_ends_one_session_and_the_captcha_is_used_again_inside_its_leas
     let (fake, clock) = start(|b| b.captcha(true).session_limit(4).other_sessions(4)).await;
     let person = reads(&fake);
     let captchas = person.captchas.clone();
-    let builder = vms_client(&fake, &clock).responder(person).session_limit(Evict::OldestOffline);
+    let builder = vms_client(&fake, &clock).responder(person).session_limit(EvictionPolicy::OldestOffline);
     let client = builder.build().unwrap();
     client.session().lease().await.unwrap();
     assert_eq!((captchas.load(Ordering::SeqCst), fake.count("get_captcha"), fake.count("get_token")), (1, 1, 2));
@@ -322,16 +322,16 @@ async fn a_limit_that_stays_exceeded_ends_in_an_error_and_not_in_a_loop() {
     let (fake, clock) = start(|b| b).await;
     let sessions = json!({ "sessions": [{ "id": "s1", "is_current": false, "online": false }], "sessions_limit": 1 });
     fake.always("get_token", Fault::Json(419, sessions));
-    let client = vms_client(&fake, &clock).session_limit(Evict::Oldest).build().unwrap();
+    let client = vms_client(&fake, &clock).session_limit(EvictionPolicy::Oldest).build().unwrap();
     let error = client.session().lease().await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::SessionLimit);
+    assert_eq!(error.kind(), ErrorKind::SessionLimitReached);
     assert_eq!(fake.count("get_token"), 2);
 }
 
 #[apply(hunted!)]
 async fn each_policy_ends_the_session_it_names_or_none() {
     // As they are listed: in use, out of use for long, out of use for longer.
-    type Choice = fn() -> Evict;
+    type Choice = fn() -> EvictionPolicy;
     let listed = |online: [bool; 3]| {
         let sessions = ["busy", "recent", "old"].into_iter().zip(online).zip([9, 5, 1]);
         let sessions = sessions
@@ -340,16 +340,16 @@ async fn each_policy_ends_the_session_it_names_or_none() {
     };
     let mixed = [true, false, false];
     for (policy, online, ends) in [
-        ((|| Evict::Never) as Choice, mixed, false),
-        (|| Evict::OldestOffline, mixed, true),
-        (|| Evict::OldestOffline, [true; 3], false),
-        (|| Evict::Oldest, [true; 3], true),
-        (|| Evict::choose(|limit| Some(limit.sessions[1].id.clone())), mixed, true),
-        (|| Evict::choose(|_| None), mixed, false),
-        (|| Evict::choose(|_| Some("stranger".into())), mixed, false),
-        (|| Evict::choose_async(async |limit| Some(limit.sessions[1].id.clone())), mixed, true),
-        (|| Evict::choose_async(async |_| None), mixed, false),
-        (|| Evict::choose_async(async |_| Some("stranger".into())), mixed, false),
+        ((|| EvictionPolicy::Never) as Choice, mixed, false),
+        (|| EvictionPolicy::OldestOffline, mixed, true),
+        (|| EvictionPolicy::OldestOffline, [true; 3], false),
+        (|| EvictionPolicy::Oldest, [true; 3], true),
+        (|| EvictionPolicy::choose(|limit| Some(limit.sessions[1].id.clone())), mixed, true),
+        (|| EvictionPolicy::choose(|_| None), mixed, false),
+        (|| EvictionPolicy::choose(|_| Some("stranger".into())), mixed, false),
+        (|| EvictionPolicy::choose_async(async |limit| Some(limit.sessions[1].id.clone())), mixed, true),
+        (|| EvictionPolicy::choose_async(async |_| None), mixed, false),
+        (|| EvictionPolicy::choose_async(async |_| Some("stranger".into())), mixed, false),
     ] {
         let (fake, clock) = start(|b| b).await;
         let (policy, about) = (policy(), format!("{:?}", policy()));
@@ -360,11 +360,11 @@ async fn each_policy_ends_the_session_it_names_or_none() {
             Ok(_) => assert!(ends && fake.count("get_token") == 3, "{about}"),
             Err(error) => {
                 assert!(
-                    !ends && error.kind() == ErrorKind::SessionLimit && error.resume().is_some(),
+                    !ends && error.kind() == ErrorKind::SessionLimitReached && error.resume().is_some(),
                     "{about}: {error}"
                 );
                 assert_eq!((error.session_limit().unwrap().sessions.len(), fake.count("get_token")), (3, 1), "{about}");
-                assert_eq!(client.session().lease().await.unwrap_err().kind(), ErrorKind::SessionLimit);
+                assert_eq!(client.session().lease().await.unwrap_err().kind(), ErrorKind::SessionLimitReached);
                 assert_eq!(fake.count("get_token"), 1, "{about}");
             }
         }
@@ -373,7 +373,7 @@ async fn each_policy_ends_the_session_it_names_or_none() {
 
 #[apply(hunted!)]
 async fn which_session_a_policy_ends_is_seen_at_the_vendor() {
-    for (policy, ended) in [(Evict::OldestOffline, 1), (Evict::Oldest, 0)] {
+    for (policy, ended) in [(EvictionPolicy::OldestOffline, 1), (EvictionPolicy::Oldest, 0)] {
         let (fake, clock) = start(|b| b.session_limit(3)).await;
         // Three others, begun one after the other; the first is in use all the time.
         let others: Vec<_> = (0..3).map(|_| vms_client(&fake, &clock).build().unwrap()).collect();
@@ -414,7 +414,7 @@ async fn a_chosen_session_that_has_vanished_ends_nobody_elses() {
             Ok(_) => assert!(place_is_free && fake.count("get_token") == 3),
             Err(error) => {
                 // One session at most is ended per sign-in: who asks again may choose again.
-                assert!(!place_is_free && error.kind() == ErrorKind::SessionLimit, "{error}");
+                assert!(!place_is_free && error.kind() == ErrorKind::SessionLimitReached, "{error}");
                 assert_eq!((error.session_limit().unwrap().sessions.len(), fake.count("get_token")), (2, 4));
                 let next = error.session_limit().unwrap().sessions[0].id.clone();
                 error.resume().unwrap().answer(Answer::Session(next)).await.unwrap();
@@ -430,7 +430,7 @@ async fn a_429_with_sessions_is_the_session_limit_and_without_a_throttle() {
     let sessions = json!({ "sessions": [{ "id": "s1", "is_current": false, "online": true }] });
     fake.next("get_token", Fault::Json(429, sessions));
     let client = vms_client(&fake, &clock).build().unwrap();
-    assert_eq!(client.session().lease().await.unwrap_err().kind(), ErrorKind::SessionLimit);
+    assert_eq!(client.session().lease().await.unwrap_err().kind(), ErrorKind::SessionLimitReached);
 
     let client = vms_client(&fake, &clock).build().unwrap();
     fake.next("get_token", Fault::TooManyRequests { retry_after: Some("7".into()) });
@@ -455,7 +455,7 @@ async fn an_empty_429_is_a_throttle_of_ten_minutes() {
 #[apply(hunted!)]
 async fn a_419_without_sessions_is_a_broken_contract() {
     let (fake, clock) = start(|b| b).await;
-    let client = vms_client(&fake, &clock).session_limit(Evict::Oldest).build().unwrap();
+    let client = vms_client(&fake, &clock).session_limit(EvictionPolicy::Oldest).build().unwrap();
     for fault in [Fault::Html(419), Fault::Empty(419), Fault::Json(419, json!({ "message": "CSRF token mismatch." }))] {
         fake.next("get_token", fault);
         let error = client.session().lease().await.unwrap_err();
@@ -572,13 +572,13 @@ fn lose_to_another(fake: &FakeVms) {
 #[apply(hunted!)]
 async fn a_session_lost_soon_after_it_took_anothers_place_is_not_taken_back() {
     let (fake, clock) = contested().await;
-    let client = vms_client(&fake, &clock).session_limit(Evict::Oldest).build().unwrap();
+    let client = vms_client(&fake, &clock).session_limit(EvictionPolicy::Oldest).build().unwrap();
     assert_eq!((cameras(&client).await.unwrap(), fake.count("get_token")), (200, 2));
     clock.advance(10 * MINUTE - Duration::from_secs(1));
     lose_to_another(&fake);
     for second in 0..600 {
         let error = cameras(&client).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::SessionLimit, "{error}");
+        assert_eq!(error.kind(), ErrorKind::SessionLimitReached, "{error}");
         assert_eq!(error.retry_after(), Some(Duration::from_secs(600 - second)));
         clock.advance(Duration::from_secs(1));
     }
@@ -590,15 +590,15 @@ async fn a_session_lost_soon_after_it_took_anothers_place_is_not_taken_back() {
 #[apply(hunted!)]
 async fn after_the_peace_a_sign_in_ends_no_session_until_somebody_asks_for_it() {
     let (fake, clock) = contested().await;
-    let rival = vms_client(&fake, &clock).session_limit(Evict::Oldest).build().unwrap();
-    let client = vms_client(&fake, &clock).session_limit(Evict::Oldest).build().unwrap();
+    let rival = vms_client(&fake, &clock).session_limit(EvictionPolicy::Oldest).build().unwrap();
+    let client = vms_client(&fake, &clock).session_limit(EvictionPolicy::Oldest).build().unwrap();
     assert_eq!((cameras(&client).await.unwrap(), cameras(&rival).await.unwrap()), (200, 200));
-    assert_eq!(cameras(&client).await.unwrap_err().kind(), ErrorKind::SessionLimit);
+    assert_eq!(cameras(&client).await.unwrap_err().kind(), ErrorKind::SessionLimitReached);
     assert_eq!(fake.count("get_token"), 4);
     clock.advance(10 * MINUTE);
     for _ in 0..5 {
         let error = cameras(&client).await.unwrap_err();
-        assert_eq!((error.kind(), error.status()), (ErrorKind::SessionLimit, Some(419)), "{error}");
+        assert_eq!((error.kind(), error.status()), (ErrorKind::SessionLimitReached, Some(419)), "{error}");
         assert!(error.session_limit().is_some() && error.resume().is_some());
     }
     assert_eq!((cameras(&rival).await.unwrap(), fake.count("get_token")), (200, 5));
@@ -611,7 +611,7 @@ async fn after_the_peace_a_sign_in_ends_no_session_until_somebody_asks_for_it() 
 #[apply(hunted!)]
 async fn a_session_lost_later_than_that_is_made_anew() {
     let (fake, clock) = contested().await;
-    let client = vms_client(&fake, &clock).session_limit(Evict::Oldest).build().unwrap();
+    let client = vms_client(&fake, &clock).session_limit(EvictionPolicy::Oldest).build().unwrap();
     for round in 0..5 {
         assert_eq!((cameras(&client).await.unwrap(), fake.count("get_token")), (200, 2 + round));
         clock.advance(10 * MINUTE);
@@ -622,7 +622,7 @@ async fn a_session_lost_later_than_that_is_made_anew() {
 #[apply(hunted!)]
 async fn one_that_took_nobodys_place_is_made_anew_however_soon_it_is_lost() {
     let (fake, clock) = start(|b| b).await;
-    let client = vms_client(&fake, &clock).session_limit(Evict::Oldest).build().unwrap();
+    let client = vms_client(&fake, &clock).session_limit(EvictionPolicy::Oldest).build().unwrap();
     for round in 1..=3 {
         assert_eq!((cameras(&client).await.unwrap(), fake.count("get_token")), (200, round));
         clock.advance(MINUTE);
@@ -634,16 +634,17 @@ async fn one_that_took_nobodys_place_is_made_anew_however_soon_it_is_lost() {
 async fn who_adopts_such_a_session_from_a_store_keeps_the_peace_too() {
     let (fake, clock) = contested().await;
     let store = crate::laws::Written::default();
-    let client = || vms_client(&fake, &clock).session_limit(Evict::Oldest).store(store.clone()).build().unwrap();
+    let client =
+        || vms_client(&fake, &clock).session_limit(EvictionPolicy::Oldest).store(store.clone()).build().unwrap();
     assert_eq!((cameras(&client()).await.unwrap(), fake.count("get_token")), (200, 2));
     clock.advance(5 * MINUTE);
     let heir = client();
     assert_eq!((cameras(&heir).await.unwrap(), fake.count("get_token")), (200, 2));
     clock.advance(4 * MINUTE);
     lose_to_another(&fake);
-    assert_eq!(cameras(&heir).await.unwrap_err().kind(), ErrorKind::SessionLimit);
+    assert_eq!(cameras(&heir).await.unwrap_err().kind(), ErrorKind::SessionLimitReached);
     clock.advance(9 * MINUTE);
-    assert_eq!(cameras(&heir).await.unwrap_err().kind(), ErrorKind::SessionLimit);
+    assert_eq!(cameras(&heir).await.unwrap_err().kind(), ErrorKind::SessionLimitReached);
     assert_eq!(fake.count("get_token"), 2);
     clock.advance(MINUTE);
     assert_eq!((cameras(&heir).await.unwrap(), fake.count("get_token")), (200, 3));
@@ -652,14 +653,14 @@ async fn who_adopts_such_a_session_from_a_store_keeps_the_peace_too() {
 #[apply(hunted!)]
 async fn two_fleets_at_one_account_do_not_end_each_others_sessions_for_ever() {
     let (fake, clock) = start(|b| b.session_limit(1)).await;
-    let fleet = || vms_client(&fake, &clock).session_limit(Evict::Oldest).build().unwrap();
+    let fleet = || vms_client(&fake, &clock).session_limit(EvictionPolicy::Oldest).build().unwrap();
     let (one, two) = (fleet(), fleet());
     let mut served = [0, 0];
     for _ in 0..120 {
         for (fleet, served) in [&one, &two].into_iter().zip(&mut served) {
             match cameras(fleet).await {
                 Ok(status) => *served += usize::from(status == 200),
-                Err(error) => assert_eq!(error.kind(), ErrorKind::SessionLimit, "{error}"),
+                Err(error) => assert_eq!(error.kind(), ErrorKind::SessionLimitReached, "{error}"),
             }
         }
         clock.advance(MINUTE);
@@ -713,10 +714,10 @@ async fn clients_clones_and_restarts_that_share_a_store_share_ten_attempts_in_te
 #[apply(hunted!)]
 async fn the_report_says_whether_a_person_was_asked_or_the_policy() {
     for (captcha, evict, expected) in [
-        (false, Evict::Never, "asked: which session may end"),
-        (false, Evict::OldestOffline, "the policy was asked: which session may end"),
-        (true, Evict::Never, "asked: captcha"),
-        (true, Evict::OldestOffline, "asked: captcha"),
+        (false, EvictionPolicy::Never, "asked: which session may end"),
+        (false, EvictionPolicy::OldestOffline, "the policy was asked: which session may end"),
+        (true, EvictionPolicy::Never, "asked: captcha"),
+        (true, EvictionPolicy::OldestOffline, "asked: captcha"),
     ] {
         let (fake, clock) = start(|b| b.captcha(captcha).session_limit(1).other_sessions(1)).await;
         let client = vms_client(&fake, &clock).session_limit(evict).build().unwrap();

@@ -125,7 +125,7 @@ async fn a_200_that_is_not_empty_has_sent_no_mail() {
         let client = Client::builder(server.uri()).account("a").storefront("jane@mail.com");
         let client = client.build().unwrap();
         let error = client.session().sign_in().await.unwrap_err();
-        assert_eq!(error.kind() == ErrorKind::AccessKey, is_sent, "{body}: {error}");
+        assert_eq!(error.kind() == ErrorKind::AccessKeyRequired, is_sent, "{body}: {error}");
         let sent = client.storefront().send_access_key(&"t".into(), "jane@mail.com").await;
         assert_eq!(sent.is_ok(), is_sent, "{body}");
         if !is_sent {
@@ -192,7 +192,7 @@ async fn a_refused_renewal_asks_a_person_again_and_presents_the_dead_token_to_no
     clock.advance(DAY + HOUR);
     for _ in 0..10 {
         let error = orders(&client).await.unwrap_err();
-        assert_eq!((error.kind(), error.access_key().unwrap().attempt()), (ErrorKind::AccessKey, 1));
+        assert_eq!((error.kind(), error.access_key().unwrap().attempt()), (ErrorKind::AccessKeyRequired, 1));
     }
     assert_eq!(counts(&fake), [2, 2, 1, 1]);
     let question = orders(&client).await.unwrap_err();
@@ -231,7 +231,11 @@ async fn a_wrong_key_is_asked_for_again_at_most_three_times_and_no_other_mail_is
     let asked = wrong.asked.clone();
     let client = builder(&fake, &clock).responder(wrong).build().unwrap();
     let error = orders(&client).await.unwrap_err();
-    assert_eq!((error.kind(), error.operation()), (ErrorKind::AccessKey, Some("validate_access_key")), "{error}");
+    assert_eq!(
+        (error.kind(), error.operation()),
+        (ErrorKind::AccessKeyRequired, Some("validate_access_key")),
+        "{error}"
+    );
     assert_eq!((asked.lock().unwrap().clone(), counts(&fake)), (vec![1, 2, 3], [1, 1, 3, 0]));
     error.resume().unwrap().answer(newest_key(&fake)).await.unwrap();
     assert_eq!((orders(&client).await.unwrap(), counts(&fake)), (200, [1, 1, 4, 0]));
@@ -329,7 +333,7 @@ async fn without_a_responder_the_key_is_handed_in_from_another_task_and_the_seco
     let (fake, clock) = start(|b| b).await;
     let client = builder(&fake, &clock).build().unwrap();
     let error = orders(&client).await.unwrap_err();
-    assert_eq!((error.kind(), error.operation()), (ErrorKind::AccessKey, Some("send_access_key")));
+    assert_eq!((error.kind(), error.operation()), (ErrorKind::AccessKeyRequired, Some("send_access_key")));
     let question = error.access_key().unwrap();
     assert_eq!((question.sent_to(), question.attempt()), (FakeVtex::EMAIL, 1));
     let shown = format!("{error} {error:?} {question:?} {:?}", error.resume());
@@ -355,9 +359,12 @@ async fn a_key_that_comes_too_late_is_told_and_replaced_by_another_mail() {
     let late = newest_key(&fake);
     clock.advance(DAY + HOUR);
     let error = first.resume().unwrap().answer(late).await.unwrap_err();
-    assert!(error.kind() == ErrorKind::AccessKey && error.to_string().contains("too late"), "{error}");
+    assert!(error.kind() == ErrorKind::AccessKeyRequired && error.to_string().contains("too late"), "{error}");
     assert_eq!(counts(&fake), [2, 2, 1, 0]);
-    assert_eq!((orders(&client).await.unwrap_err().kind(), counts(&fake)), (ErrorKind::AccessKey, [2, 2, 1, 0]));
+    assert_eq!(
+        (orders(&client).await.unwrap_err().kind(), counts(&fake)),
+        (ErrorKind::AccessKeyRequired, [2, 2, 1, 0])
+    );
     error.resume().unwrap().answer(newest_key(&fake)).await.unwrap();
     assert_eq!((orders(&client).await.unwrap(), counts(&fake)), (200, [2, 2, 2, 0]));
 }
@@ -368,7 +375,7 @@ async fn a_key_that_never_comes_is_one_mail_in_five_minutes_and_only_if_somebody
     let client = builder(&fake, &clock).build().unwrap();
     for mails in 1..=3 {
         for _ in 0..5 {
-            assert_eq!(orders(&client).await.unwrap_err().kind(), ErrorKind::AccessKey);
+            assert_eq!(orders(&client).await.unwrap_err().kind(), ErrorKind::AccessKeyRequired);
             clock.advance(OPEN / 5);
         }
         assert_eq!(counts(&fake), [mails, mails, 0, 0]);

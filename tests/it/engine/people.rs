@@ -3,8 +3,8 @@
 use super::{SECOND, Vendor, at_once, lease, pass, settle};
 use crate::{puppet::Puppet, vms_client};
 use keyway::{
-    Answer, Captcha, Error, ErrorKind, Evict, Generation, Key, MemoryStore, Record, Responder, Secret, Session,
-    SessionId, SessionLimit, Store, StoreError, StoreLock,
+    Answer, Captcha, Error, ErrorKind, EvictionPolicy, Generation, Key, MemoryStore, Record, Responder, Secret,
+    Session, SessionId, SessionLimit, Store, StoreError, StoreLock,
     custom::{Attempt, Capabilities, Client, Issued, Issuer, Renewal, Tokens},
     testing::{FakeOrderingStack, FakeVms, FakeVtex, Fault, ManualClock},
     vms, vtex,
@@ -65,7 +65,7 @@ async fn thirty_vtex_clients_whose_question_nobody_answers_are_gone_when_dropped
         let builder = vtex::Client::builder(fake.uri()).account(FakeVtex::ACCOUNT).storefront(FakeVtex::EMAIL);
         let client = builder.clock(clock.clone()).profile("me").store(store).build().unwrap();
         let error = client.session().lease().await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::AccessKey, "{error}");
+        assert_eq!(error.kind(), ErrorKind::AccessKeyRequired, "{error}");
         // Asked again, it is answered from memory.
         drop((client.session().lease().await.unwrap_err(), error));
     }
@@ -79,7 +79,7 @@ async fn clients_with_any_question_open_are_gone_when_dropped() {
     let full = FakeVms::builder().clock(clock.clone()).session_limit(1).other_sessions(1).start().await;
     let device = FakeOrderingStack::builder().clock(clock.clone()).start().await;
     let mut signs = Vec::new();
-    for (fake, kind) in [(&captcha, ErrorKind::CaptchaRequired), (&full, ErrorKind::SessionLimit)] {
+    for (fake, kind) in [(&captcha, ErrorKind::CaptchaRequired), (&full, ErrorKind::SessionLimitReached)] {
         let (store, sign) = Sign::new();
         signs.push(sign);
         let client = vms_client(fake, &clock).store(store).build().unwrap();
@@ -95,7 +95,7 @@ async fn clients_with_any_question_open_are_gone_when_dropped() {
     let builder = keyway::orderingstack::Client::builder(device.uri()).tenant(FakeOrderingStack::TENANT);
     let builder = builder.client(FakeOrderingStack::CLIENT_ID, FakeOrderingStack::CLIENT_SECRET);
     let client = builder.device(FakeOrderingStack::MODULE).clock(clock.clone()).store(store).build().unwrap();
-    assert_eq!(client.session().lease().await.unwrap_err().kind(), ErrorKind::DeviceCode);
+    assert_eq!(client.session().lease().await.unwrap_err().kind(), ErrorKind::DeviceCodeRequired);
     drop(client);
     are_gone(signs).await;
 }
@@ -264,11 +264,11 @@ async fn a_choice_that_was_refused_blocks_no_credentials() {
     let errors = json!({ "session_id": ["The selected session id is invalid."] });
     fake.next("get_token", Fault::Json(422, json!({ "message": "x", "errors": errors })));
     let error = error.resume().unwrap().answer(Answer::Session(id)).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::SessionLimit, "another one is to be chosen: {error}");
+    assert_eq!(error.kind(), ErrorKind::SessionLimitReached, "another one is to be chosen: {error}");
     let id = error.session_limit().unwrap().sessions[0].id.clone();
     error.resume().unwrap().answer(Answer::Session(id)).await.unwrap();
     let full = FakeVms::builder().clock(clock.clone()).session_limit(1).other_sessions(1).start().await;
-    let client = vms_client(&full, &clock).session_limit(Evict::Oldest).build().unwrap();
+    let client = vms_client(&full, &clock).session_limit(EvictionPolicy::Oldest).build().unwrap();
     let gate = full.hold("get_token");
     let waiting = lease(client.session());
     gate.arrived(1).await;

@@ -3,7 +3,7 @@
 use super::SECOND;
 use crate::vms_client;
 use keyway::{
-    ErrorKind, Evict, MemoryStore,
+    ErrorKind, EvictionPolicy, MemoryStore,
     testing::{FakeVitaMojo, FakeVms, FakeVmsBuilder, Fault, ManualClock},
     vms,
 };
@@ -75,7 +75,7 @@ async fn an_endpoint_that_always_answers_401_costs_a_crash_loop_no_more_than_one
 }
 
 fn evicting(fake: &FakeVms, clock: &ManualClock) -> vms::Client {
-    vms_client(fake, clock).session_limit(Evict::Oldest).build().unwrap()
+    vms_client(fake, clock).session_limit(EvictionPolicy::Oldest).build().unwrap()
 }
 
 #[apply(hunted!)]
@@ -104,9 +104,9 @@ async fn a_session_that_evicted_and_is_ended_in_its_turn_waits_ten_minutes() {
     assert_eq!(works(&client).await, Ok(200));
     clock.advance(MINUTE);
     fake.revoke_all();
-    assert_eq!(works(&client).await, Err(ErrorKind::SessionLimit));
+    assert_eq!(works(&client).await, Err(ErrorKind::SessionLimitReached));
     clock.advance(Duration::from_secs(599));
-    assert_eq!(works(&client).await, Err(ErrorKind::SessionLimit));
+    assert_eq!(works(&client).await, Err(ErrorKind::SessionLimitReached));
     clock.advance(SECOND);
     assert_eq!(works(&client).await, Ok(200));
 }

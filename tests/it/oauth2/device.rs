@@ -43,7 +43,7 @@ async fn a_device_that_a_person_turns_away_is_declined() {
     let (fake, clock) = stage().await;
     let client = told(&fake, &clock).device().build().unwrap();
     let question = client.session().lease().await.unwrap_err();
-    assert_eq!(question.kind(), ErrorKind::DeviceCode, "{question}");
+    assert_eq!(question.kind(), ErrorKind::DeviceCodeRequired, "{question}");
     assert!(fake.deny_device());
     let resume = question.resume().unwrap();
     let waiting = tokio::spawn(async move { resume.answer(Answer::DeviceCode).await.map(|_| ()) });

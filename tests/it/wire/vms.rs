@@ -6,7 +6,7 @@ use super::{
     statuses,
 };
 use keyway::{
-    ErrorKind, Evict, Retry, SignOut,
+    ErrorKind, EvictionPolicy, Retry, SignOut,
     vms::{Client, types},
 };
 use serde_json::{Value, json};
@@ -65,7 +65,7 @@ impl Surface for Vms {
     }
 
     fn means(operation: &str, status: u16, _body: &Value) -> Option<ErrorKind> {
-        (operation == "get_token" && status == 419).then_some(ErrorKind::SessionLimit)
+        (operation == "get_token" && status == 419).then_some(ErrorKind::SessionLimitReached)
     }
 
     fn telling(_operation: &str, status: u16) -> &'static [&'static str] {
@@ -126,9 +126,9 @@ async fn the_notation_for_no_session_is_never_sent() {
     let limit = json!({ "sessions": [{ "id": "session_id", "is_current": false, "online": true }] });
     let route = Route { method: "POST", path: "/api/v1/token", status: 419, body: limit };
     let server = stage::server(with(route)).await;
-    let builder = Client::builder(server.uri()).password("operator", "hunter2").session_limit(Evict::Oldest);
+    let builder = Client::builder(server.uri()).password("operator", "hunter2").session_limit(EvictionPolicy::Oldest);
     let error = builder.build().unwrap().session().lease().await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::SessionLimit);
+    assert_eq!(error.kind(), ErrorKind::SessionLimitReached);
     let sent = stage::sent(&server, "/api/v1/token").await;
     let sessions: Vec<_> = sent.iter().map(|body| body.get("session_id").and_then(Value::as_str)).collect();
     assert_eq!(sessions, [None, Some("session_id")]);

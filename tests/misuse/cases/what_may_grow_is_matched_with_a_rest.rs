@@ -4,8 +4,8 @@ fn temporary(kind: ErrorKind) -> bool {
     match kind {
         ErrorKind::Outage | ErrorKind::Timeout | ErrorKind::Throttled | ErrorKind::Store => true,
         ErrorKind::InvalidCredentials | ErrorKind::SignInRequired | ErrorKind::SignedOut => false,
-        ErrorKind::CaptchaRequired | ErrorKind::SessionLimit | ErrorKind::DeviceCode => false,
-        ErrorKind::AccessKey | ErrorKind::SecondFactorRequired | ErrorKind::Declined | ErrorKind::Unauthorized | ErrorKind::Forbidden => false,
+        ErrorKind::CaptchaRequired | ErrorKind::SessionLimitReached | ErrorKind::DeviceCodeRequired => false,
+        ErrorKind::AccessKeyRequired | ErrorKind::SecondFactorRequired | ErrorKind::Declined | ErrorKind::Unauthorized | ErrorKind::Forbidden => false,
         ErrorKind::Validation | ErrorKind::Api | ErrorKind::Protocol | ErrorKind::Config => false,
     }
 }

@@ -7,34 +7,43 @@ use crate::{
 use std::{fmt, future::Future, sync::Arc};
 
 /// Which session ends when the account has as many as it may have. Never the one that asks, and one at most per sign-in.
+///
+/// ```
+/// # #[cfg(feature = "vms")]
+/// # fn example() {
+/// use keyway::{EvictionPolicy, vms};
+///
+/// let builder = vms::Client::builder("https://vms.example").session_limit(EvictionPolicy::OldestOffline);
+/// // Or: the one with the least to lose, as you see it.
+/// let web_first = EvictionPolicy::choose(|limit| {
+///     limit.sessions.iter().find(|session| session.client.as_deref() == Some("web")).map(|session| session.id.clone())
+/// });
+/// # let _ = builder.session_limit(web_first);
+/// # }
+/// ```
+#[non_exhaustive]
 #[derive(Clone, Default)]
-pub struct Evict(Policy);
-
-type Choose = dyn Fn(&SessionLimit) -> Option<SessionId> + Send + Sync;
-type ChooseLater = dyn Fn(SessionLimit) -> BoxFuture<'static, Option<SessionId>> + Send + Sync;
-
-#[derive(Clone, Default)]
-enum Policy {
+pub enum EvictionPolicy {
+    /// None: the responder is asked, or the sign-in fails with `ErrorKind::SessionLimitReached`. The default.
     #[default]
     Never,
+    /// The one that was used longest ago, of those nobody is using now.
     OldestOffline,
+    /// The one that was used longest ago, even if somebody is using it.
     Oldest,
+    /// The one that this function picks: [`choose`](Self::choose) makes it.
     Choose(Arc<Choose>),
-    ChooseLater(Arc<ChooseLater>),
+    /// The one that this future picks: [`choose_async`](Self::choose_async) makes it.
+    ChooseAsync(Arc<ChooseAsync>),
 }
 
-#[allow(non_upper_case_globals, reason = "they read as the choices they are")]
-impl Evict {
-    /// None: the responder is asked, or the sign-in fails with `ErrorKind::SessionLimit`. The default.
-    pub const Never: Self = Self(Policy::Never);
-    /// The one that was used longest ago, of those nobody is using now.
-    pub const OldestOffline: Self = Self(Policy::OldestOffline);
-    /// The one that was used longest ago, even if somebody is using it.
-    pub const Oldest: Self = Self(Policy::Oldest);
+type Choose = dyn Fn(&SessionLimit) -> Option<SessionId> + Send + Sync;
+type ChooseAsync = dyn Fn(SessionLimit) -> BoxFuture<'static, Option<SessionId>> + Send + Sync;
 
-    /// Whatever `choose` answers; `None` declines.
+impl EvictionPolicy {
+    /// Whichever session `choose` picks; `None` declines.
     pub fn choose(choose: impl Fn(&SessionLimit) -> Option<SessionId> + Send + Sync + 'static) -> Self {
-        Self(Policy::Choose(Arc::new(choose)))
+        Self::Choose(Arc::new(choose))
     }
 
     /// Whatever the future answers that `choose` makes, for a choice that has to ask somebody else first: a list of devices
@@ -43,7 +52,7 @@ impl Evict {
     ///
     /// ```
     /// # async fn is_retired(_: &keyway::SessionId) -> bool { true }
-    /// let evict = keyway::Evict::choose_async(|limit| async move {
+    /// let evict = keyway::EvictionPolicy::choose_async(|limit| async move {
     ///     for session in &limit.sessions {
     ///         if is_retired(&session.id).await {
     ///             return Some(session.id.clone());
@@ -59,31 +68,31 @@ impl Evict {
     where
         F: Future<Output = Option<SessionId>> + Send + 'static,
     {
-        Self(Policy::ChooseLater(Arc::new(move |limit| Box::pin(choose(limit)))))
+        Self::ChooseAsync(Arc::new(move |limit| Box::pin(choose(limit))))
     }
 
     pub(crate) fn is_never(&self) -> bool {
-        matches!(self.0, Policy::Never)
+        matches!(self, Self::Never)
     }
 
     pub(crate) async fn pick(&self, limit: &SessionLimit) -> Option<SessionId> {
-        match &self.0 {
-            Policy::Never => None,
-            Policy::OldestOffline => oldest(limit, |session| !session.online),
-            Policy::Oldest => oldest(limit, |_| true),
-            Policy::Choose(choose) => choose(limit).filter(|id| limit.may_end(id)),
-            Policy::ChooseLater(choose) => choose(limit.clone()).await.filter(|id| limit.may_end(id)),
+        match self {
+            Self::Never => None,
+            Self::OldestOffline => oldest(limit, |session| !session.online),
+            Self::Oldest => oldest(limit, |_| true),
+            Self::Choose(choose) => choose(limit).filter(|id| limit.may_end(id)),
+            Self::ChooseAsync(choose) => choose(limit.clone()).await.filter(|id| limit.may_end(id)),
         }
     }
 }
 
-impl fmt::Debug for Evict {
+impl fmt::Debug for EvictionPolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.0 {
-            Policy::Never => "Never",
-            Policy::OldestOffline => "OldestOffline",
-            Policy::Oldest => "Oldest",
-            Policy::Choose(_) | Policy::ChooseLater(_) => "Choose(..)",
+        f.write_str(match self {
+            Self::Never => "Never",
+            Self::OldestOffline => "OldestOffline",
+            Self::Oldest => "Oldest",
+            Self::Choose(_) | Self::ChooseAsync(_) => "Choose(..)",
         })
     }
 }
@@ -119,13 +128,13 @@ mod tests {
 
     #[apply(hunted!)]
     async fn policies_pick_by_age_and_never_the_session_that_asks() {
-        let pick = async |policy: Evict| policy.pick(&limit()).await.map(|id| id.as_str().to_owned());
-        assert_eq!(pick(Evict::Never).await, None);
-        assert_eq!(pick(Evict::OldestOffline).await.as_deref(), Some("early"));
-        assert_eq!(pick(Evict::Oldest).await.as_deref(), Some("busy"));
-        assert_eq!(pick(Evict::choose(|limit| Some(limit.sessions[2].id.clone()))).await.as_deref(), Some("late"));
+        let pick = async |policy: EvictionPolicy| policy.pick(&limit()).await.map(|id| id.as_str().to_owned());
+        assert_eq!(pick(EvictionPolicy::Never).await, None);
+        assert_eq!(pick(EvictionPolicy::OldestOffline).await.as_deref(), Some("early"));
+        assert_eq!(pick(EvictionPolicy::Oldest).await.as_deref(), Some("busy"));
+        assert_eq!(pick(EvictionPolicy::choose(|limit| Some(limit.sessions[2].id.clone()))).await.as_deref(), Some("late"));
         let later = |answer: Option<&'static str>| {
-            Evict::choose_async(move |_| async move {
+            EvictionPolicy::choose_async(move |_| async move {
                 tokio::task::yield_now().await;
                 answer.map(SessionId::from)
             })
@@ -133,7 +142,7 @@ mod tests {
         assert_eq!(pick(later(Some("late"))).await.as_deref(), Some("late"));
         assert_eq!(pick(later(None)).await, None);
         for other in ["me", "stranger"] {
-            assert_eq!(pick(Evict::choose(move |_| Some(other.into()))).await, None);
+            assert_eq!(pick(EvictionPolicy::choose(move |_| Some(other.into()))).await, None);
             assert_eq!(pick(later(Some(other))).await, None);
         }
     }
@@ -142,6 +151,6 @@ mod tests {
     async fn where_the_vendor_names_no_times_the_first_listed_is_the_oldest() {
         let sessions = vec![session("a", false, None), session("b", false, None)];
         let limit = SessionLimit { sessions, ..limit() };
-        assert_eq!(Evict::OldestOffline.pick(&limit).await, Some("a".into()));
+        assert_eq!(EvictionPolicy::OldestOffline.pick(&limit).await, Some("a".into()));
     }
 }
