@@ -9,7 +9,7 @@ use crate::{
     clock::{Clock, PausedClock},
     custom::{Attempt, Capabilities, Issued, Issuer, Renewal, Tokens},
     retry::Timeouts,
-    session::{Patience, Settings, eviction::EvictionPolicy, tokens::Expiry, windows::Windows},
+    session::{Settings, eviction::EvictionPolicy, tokens::Expiry, windows::Windows},
     store::{Key, RedisStore, Store, redis::model::Model},
 };
 use http::HeaderMap;
@@ -170,7 +170,7 @@ impl Fleet {
                 responder: None,
                 evict: EvictionPolicy::Never,
                 windows: Windows::default(),
-                timeouts: Patience::from(Timeouts::default()),
+                timeouts: Timeouts::default(),
                 constant: HeaderMap::new(),
                 chance: Chance::seeded(2 * number + 1),
             })

@@ -20,9 +20,9 @@ use crate::{
         cooldown::{Cooldown, LONGEST_BELIEVED},
         decide::Deadlines,
         plan::Freshness,
-        tokens::{Expiry, Life, Told, jwt_expiry},
+        tokens::{Expiry, Lifetime, VendorExpiry, jwt_expiry},
     },
-    store::{Ends, Fingerprint, Kept, NotBefore, RecordState, WaitReason},
+    store::{Fingerprint, Kept, NotBefore, RecordState, StoredExpiry, WaitReason},
     surfaces::{Issued, orderingstack, orderingstack_grants, shopmonkey, vitamojo, vms, vtex, vtex_shopper},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -221,15 +221,20 @@ pub fn no_token_ends_before_or_after_what_was_told(data: &[u8]) {
     let claims = URL_SAFE_NO_PAD.encode(first);
     let of_claims = jwt_expiry(&Secret::from(format!("e30.{claims}.c2ln")));
     if let Some(exp) = value.get("exp").and_then(Value::as_i64).filter(|exp| exp.unsigned_abs() < 1 << 53) {
-        assert_eq!(of_claims, Told::Epoch(exp));
+        assert_eq!(of_claims, VendorExpiry::Epoch(exp));
     }
     if let Some(seconds) = value.as_i64().filter(|seconds| seconds.unsigned_abs() < 1 << 53) {
-        assert_eq!(Told::seconds(&value), Told::Seconds(seconds));
-        assert_eq!(Told::seconds(&json!(seconds.to_string())), Told::Seconds(seconds));
+        assert_eq!(VendorExpiry::seconds(&value), VendorExpiry::Seconds(seconds));
+        assert_eq!(VendorExpiry::seconds(&json!(seconds.to_string())), VendorExpiry::Seconds(seconds));
     }
-    for told in [Told::seconds(&value), Told::epoch_or_seconds(&value), of_claims, jwt_expiry(&Secret::from(first))] {
+    for told in [
+        VendorExpiry::seconds(&value),
+        VendorExpiry::epoch_or_seconds(&value),
+        of_claims,
+        jwt_expiry(&Secret::from(first)),
+    ] {
         for default in [None, Some(Duration::from_secs(600))] {
-            let life = Life::ingest(told, default, now(), date);
+            let life = Lifetime::ingest(told, default, now(), date);
             assert_eq!(life, as_told(told, default, date), "{told:?} {default:?} {date:?}");
             is_sane(life);
         }
@@ -237,16 +242,16 @@ pub fn no_token_ends_before_or_after_what_was_told(data: &[u8]) {
 }
 
 /// How long a token lives, in the words of the documentation.
-fn as_told(told: Told, default: Option<Duration>, date: Option<SystemTime>) -> Life {
-    let nothing = || default.map_or(Life::Unknown, Life::For);
+fn as_told(told: VendorExpiry, default: Option<Duration>, date: Option<SystemTime>) -> Lifetime {
+    let nothing = || default.map_or(Lifetime::Unknown, Lifetime::For);
     let of_seconds = |seconds: i128| match u64::try_from(seconds.max(0)).map(Duration::from_secs) {
-        Ok(life) if life <= TEN_YEARS => Life::For(life),
-        _ => Life::Never,
+        Ok(life) if life <= TEN_YEARS => Lifetime::For(life),
+        _ => Lifetime::Never,
     };
     match told {
-        Told::Nothing => nothing(),
-        Told::Seconds(seconds) => of_seconds(seconds.into()),
-        Told::Epoch(end) => {
+        VendorExpiry::Nothing => nothing(),
+        VendorExpiry::Seconds(seconds) => of_seconds(seconds.into()),
+        VendorExpiry::Epoch(end) => {
             let began = date.unwrap_or(now().wall).duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
             match i128::from(end.max(0)) - i128::from(began.as_secs()) {
                 past if past < 0 && date.is_none() => nothing(),
@@ -257,9 +262,9 @@ fn as_told(told: Told, default: Option<Duration>, date: Option<SystemTime>) -> L
 }
 
 /// Whatever a token's life is, it begins when the token arrives and is over at its end.
-fn is_sane(life: Life) {
+fn is_sane(life: Lifetime) {
     let deadlines = Deadlines::new(life, now(), &Windows::default(), 0.5, Duration::ZERO);
-    let Life::For(lives) = life else {
+    let Lifetime::For(lives) = life else {
         assert_eq!(deadlines.freshness(now()), Freshness::Fresh);
         return;
     };
@@ -369,9 +374,9 @@ impl Raw<'_> {
             issued: self.time(),
             received: self.time(),
             ends: match self.byte() % 3 {
-                0 => Ends::Never,
-                1 => Ends::Unknown,
-                _ => Ends::At(self.time()),
+                0 => StoredExpiry::Never,
+                1 => StoredExpiry::Unknown,
+                _ => StoredExpiry::At(self.time()),
             },
             evicted: self.byte() % 2 == 1,
             rejections: u32::from(self.byte()),

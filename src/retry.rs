@@ -111,6 +111,11 @@ impl Default for Timeouts {
 }
 
 impl Timeouts {
+    /// How long one operation of a store may take.
+    pub(crate) fn store(&self) -> Duration {
+        self.store_lock.min(self.renewal)
+    }
+
     /// Waits so long for a connection.
     #[must_use]
     pub fn with_connect(self, connect: Duration) -> Self {

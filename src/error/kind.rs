@@ -106,8 +106,8 @@ mod tests {
             Config,
         ];
         let known = |kind| match kind {
-            InvalidCredentials | SignInRequired | SignedOut | CaptchaRequired | SessionLimitReached | DeviceCodeRequired
-            | AccessKeyRequired | SecondFactorRequired => (),
+            InvalidCredentials | SignInRequired | SignedOut | CaptchaRequired | SessionLimitReached
+            | DeviceCodeRequired | AccessKeyRequired | SecondFactorRequired => (),
             Declined | Unauthorized | Forbidden | Validation | Throttled | Api | Outage | Timeout | Protocol => (),
             Store | Config => (),
         };

@@ -111,30 +111,30 @@ fn documented(facts: &'static Facts, status: u16) -> Option<&'static Shape> {
 }
 
 /// What came instead of what was expected.
-struct Found {
+struct Envelope {
     what: &'static str,
     names: Option<Vec<String>>,
 }
 
-fn another_envelope(shape: &Shape, answer: &BufferedResponse) -> Option<Found> {
+fn another_envelope(shape: &Shape, answer: &BufferedResponse) -> Option<Envelope> {
     if matches!(shape, Shape::Anything) || answer.body.len() > LOOKED_INTO || begins_as_documented(shape, &answer.body)
     {
         return None;
     }
     if answer.is_empty() {
         // A failure is told by its status, with a body or without one.
-        return answer.status.is_success().then_some(Found { what: "nothing", names: None });
+        return answer.status.is_success().then_some(Envelope { what: "nothing", names: None });
     }
     match (shape, outermost(&answer.body)) {
         (Shape::Members(known), Outermost::Object(names)) => {
             let is_known = names.is_empty() || names.iter().any(|name| member(known, name).is_some());
-            (!is_known).then_some(Found { what: "another object", names: Some(names) })
+            (!is_known).then_some(Envelope { what: "another object", names: Some(names) })
         }
         (Shape::List(_), Outermost::List) => None,
-        (_, Outermost::Object(names)) => Some(Found { what: "an object", names: Some(names) }),
-        (_, Outermost::List) => Some(Found { what: "a list", names: None }),
-        (_, Outermost::Value) => Some(Found { what: "a single value", names: None }),
-        (_, Outermost::NoJson) => Some(Found { what: "something that is no JSON", names: None }),
+        (_, Outermost::Object(names)) => Some(Envelope { what: "an object", names: Some(names) }),
+        (_, Outermost::List) => Some(Envelope { what: "a list", names: None }),
+        (_, Outermost::Value) => Some(Envelope { what: "a single value", names: None }),
+        (_, Outermost::NoJson) => Some(Envelope { what: "something that is no JSON", names: None }),
     }
 }
 

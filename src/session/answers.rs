@@ -80,9 +80,10 @@ impl Core {
         let pending = self.pending.as_ref().filter(|_| !works);
         let again = pending.filter(|_| self.locking.is_none()).and_then(|pending| pending.again_at);
         let keep = pending.filter(|pending| pending.keeps_lock && self.locked).map(|pending| pending.keep_at);
-        let buries = self.signing_out.as_ref().filter(|names| !names.is_given_up()).map(|names| names.again_at);
+        let writes_tombstone =
+            self.signing_out.as_ref().filter(|names| !names.is_given_up()).map(|names| names.again_at);
         let looks = self.run.as_ref().filter(|_| works && self.locking.is_some()).map(|run| run.next_look);
-        [polls, again, keep, buries, looks].into_iter().flatten().min()
+        [polls, again, keep, writes_tombstone, looks].into_iter().flatten().min()
     }
 
     /// Whichever comes first.
@@ -240,7 +241,7 @@ impl Core {
         let PermitStage::Extending(made) = permit.stage else { return };
         let asks = permit.asks;
         if let Some(made) = made {
-            self.ledger.refund(made);
+            self.ledger.release(made);
         }
         self.run.iter_mut().for_each(|run| run.lost_lock = true);
         self.answer_permit(asks, Err(Error::lock_lost()));
@@ -254,13 +255,13 @@ impl Core {
         if firm && let Some(run) = run {
             run.looks += 1;
         }
-        let buries = self.signing_out.as_ref().is_some_and(|names| names.again_at <= at.now.monotonic);
+        let writes_tombstone = self.signing_out.as_ref().is_some_and(|names| names.again_at <= at.now.monotonic);
         if loaded.is_ok() {
             self.run.iter_mut().for_each(|run| run.blind = None);
         }
         match loaded {
             Ok(stored) => self.see(stored, firm, unlocked, at),
-            Err(error) if buries => self.not_buried(error, at),
+            Err(error) if writes_tombstone => self.tombstone_not_written(error, at),
             // To begin another session would be to write over one that somebody else can read.
             Err(error) if error.is_final() && works => {
                 self.notes.push(Note::StoreFailed(error.clone()));
@@ -298,7 +299,7 @@ impl Core {
         }
         if record.is_tombstone() {
             // Also for a store that forgets it.
-            self.memory.bury(record.generation().lineage);
+            self.memory.remember_signed_out(record.generation().lineage);
         }
         let token = Token::kept(&self.rules, &record, at).map(Arc::new);
         self.seen = Some(Seen { record: Some(record), token, foreign: !ours, firm, read: true, trouble });
@@ -333,13 +334,13 @@ impl Core {
             }
             // Another process saved a newer token of it in between: that one is to be buried.
             Ok(false) if names.tries < TOMBSTONES => names.tries += 1,
-            Ok(false) => self.not_buried(StoreError::new("others keep saving newer tokens"), at),
-            Err(error) => self.not_buried(error, at),
+            Ok(false) => self.tombstone_not_written(StoreError::new("others keep saving newer tokens"), at),
+            Err(error) => self.tombstone_not_written(error, at),
         }
     }
 
     /// The user hears of it now, and it stays owed.
-    fn not_buried(&mut self, error: StoreError, at: Moment) {
+    fn tombstone_not_written(&mut self, error: StoreError, at: Moment) {
         let closing = self.closing;
         self.signing_out.iter_mut().for_each(|names| names.postpone(at.now, closing));
         self.sign_out_is_stored(Err(Error::sign_out_not_stored(&error)));

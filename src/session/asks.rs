@@ -4,14 +4,14 @@
 use super::rules::Broken;
 use super::{
     capabilities::Renewal,
-    core::{Core, LOOK, Look, Permit, PermitStage, REMEMBERED, Resumed, STATIC, Step},
+    core::{Core, LOOK, Permit, PermitStage, REMEMBERED, Resumed, STATIC, Step, WaiterState},
     decide::{Decision, Reason, Refusal, View, decide},
     dialogue::Conversation,
     operation::{Note, Out, VendorOp},
     profile::SignOut,
     rejection::{EVICTION_BACKOFF, Rejection, judge},
     report::What,
-    run::{Failure, Outcome, Pending, SigningOut, Ticket},
+    run::{Failure, Outcome, PendingSave, SigningOut, Ticket},
     token::{Mark, Moment, Origin},
 };
 use crate::{
@@ -29,7 +29,7 @@ impl Core {
         let now = at.now;
         let needed = if self.may_last(needed) { needed } else { Duration::ZERO };
         #[cfg(test)]
-        if self.rules.lacks(Broken::Ends) && self.current.is_some() {
+        if self.rules.lacks(Broken::StoredExpiry) && self.current.is_some() {
             return Ok(Step::Serve);
         }
         let decision = decide(&View {
@@ -79,23 +79,23 @@ impl Core {
     }
 
     /// What the caller who has this ticket finds.
-    pub(crate) fn look(&self, ticket: &Ticket, now: Now) -> Look {
+    pub(crate) fn look(&self, ticket: &Ticket, now: Now) -> WaiterState {
         if self.sign_outs != ticket.sign_outs {
-            return Look::Failed(Failure::from(Error::signed_out()));
+            return WaiterState::Failed(Failure::from(Error::signed_out()));
         }
         let good = self.usable(now).is_some();
         if self.run.as_ref().is_some_and(|run| run.id == ticket.run) {
             let patient = ticket.serve_from.is_none_or(|from| now.monotonic < from);
-            return if !patient && good { Look::Serve } else { Look::Waiting };
+            return if !patient && good { WaiterState::Serve } else { WaiterState::Waiting };
         }
         match &self.ended {
             Some((id, outcome)) if *id == ticket.run => match outcome {
-                Outcome::Served if good && (ticket.explicit || !self.is_from_the_store()) => Look::Serve,
-                Outcome::Failed(_) if good && ticket.serve_from.is_some() => Look::Serve,
-                Outcome::Failed(failure) => Look::Failed(failure.clone()),
-                Outcome::Served | Outcome::Lost => Look::Again,
+                Outcome::Served if good && (ticket.explicit || !self.is_from_the_store()) => WaiterState::Serve,
+                Outcome::Failed(_) if good && ticket.serve_from.is_some() => WaiterState::Serve,
+                Outcome::Failed(failure) => WaiterState::Failed(failure.clone()),
+                Outcome::Served | Outcome::Lost => WaiterState::Again,
             },
-            _ => Look::Again,
+            _ => WaiterState::Again,
         }
     }
 
@@ -121,13 +121,13 @@ impl Core {
     }
 
     /// What an explicit sign-in forgets.
-    pub(crate) fn forgive(&mut self, now: Now) {
+    pub(crate) fn reset_failures(&mut self, now: Now) {
         let memory = &mut self.memory;
         self.signed_out = false;
         memory.insists = memory.cooldown.last().is_some_and(|error| error.kind() != ErrorKind::Throttled);
         memory.refused = None;
         memory.lost_evicted = false;
-        memory.cooldown.forgive();
+        memory.cooldown.reset_failures();
         // A refresh token whose renewal failed, for whatever reason, must not stand in the way of another way in.
         let another_way = memory.renewal_failed && !self.rules.capabilities.spent_by_sign_in;
         self.memory.skip_refresh = another_way && self.usable(now).is_none();
@@ -226,7 +226,7 @@ impl Core {
         let mut names = SigningOut::new(self.sign_outs, tell, self.current.is_none(), at.now.wall);
         names.inherit(self.signing_out.take());
         // Also a save that was given up may arrive yet.
-        names.uncertain = self.pending.as_ref().filter(|pending| !pending.ours_alone).map(Pending::generation);
+        names.uncertain = self.pending.as_ref().filter(|pending| !pending.ours_alone).map(PendingSave::generation);
         #[cfg(test)]
         (names.uncertain.take_if(|_| self.rules.lacks(Broken::Uncertain)));
         let pending = self.pending.take().map(|pending| pending.token);
@@ -237,14 +237,14 @@ impl Core {
             names.lineages.push(token.generation.lineage);
         }
         for lineage in &names.lineages {
-            self.memory.bury(*lineage);
+            self.memory.remember_signed_out(*lineage);
         }
         #[cfg(test)]
         (self.current = kept);
         self.signing_out = Some(names);
         (self.rejected, self.profile, self.memory.open) = (false, None, None);
         if let Some(mut run) = self.run.take() {
-            self.give_back_granted(&mut run, at);
+            self.owe_revocation_of_granted(&mut run, at);
             self.ended = Some((run.id, Outcome::Failed(Failure::from(Error::signed_out()))));
             self.notes.push(Note::ended(&run, self.sign_outs, Err(Error::signed_out()), at.now));
         }
@@ -316,7 +316,7 @@ impl Core {
 
     /// What was granted never reached the vendor.
     pub(crate) fn release(&mut self, made: std::time::SystemTime) {
-        self.ledger.refund(made);
+        self.ledger.release(made);
     }
 
     /// This credential is about to be presented. `refused_elsewhere`: another process has seen the vendor refuse it.

@@ -1,15 +1,13 @@
 //! One try to get a token: what an issuer needs to know, and whom it asks before it sends.
 
-use super::{
-    dialogue::{Conversation, SolvedCaptcha},
-    rules::Patience,
-};
+use super::dialogue::{Conversation, SolvedCaptcha};
 use crate::{
     BoxFuture,
     clock::{Clock, Now},
     credential::Credential,
     error::{Error, ErrorKind},
     question::{AccessKey, SecondFactor, SessionId},
+    retry::Timeouts,
     secret::Secret,
     select::{First, first},
     store::Key,
@@ -24,7 +22,7 @@ pub(super) trait Gatekeeper: Send + Sync {
     /// Which session it is about, for logs.
     fn key(&self) -> &Key;
     fn clock(&self) -> &dyn Clock;
-    fn timeouts(&self) -> &Patience;
+    fn timeouts(&self) -> &Timeouts;
     /// Gives the operation of this number so much time from now on.
     fn extend(&self, id: u64, wait: Duration);
     /// This credential is about to be presented.
@@ -92,7 +90,7 @@ impl Attempt {
 
     /// The same for a secret that is presented beside the one that a refusal is about.
     pub(crate) async fn secret_of(&self, credential: &Credential) -> Result<Secret, Error> {
-        let Patience { person: wait, renewal, .. } = *self.engine.timeouts();
+        let Timeouts { person: wait, renewal, .. } = *self.engine.timeouts();
         self.extend(wait.saturating_add(renewal));
         let secret = first(self.engine.ask(credential), self.engine.clock().sleep(wait)).await;
         self.extend(renewal);

@@ -24,7 +24,7 @@ enum Job {
     /// An attempt is about to be made.
     Count,
     /// An attempt never reached the vendor.
-    Refund(SystemTime),
+    Release(SystemTime),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -33,7 +33,7 @@ enum Stage {
     /// `outcome`: what the caller hears once this is written.
     Save {
         job: Job,
-        over: Option<Generation>,
+        expected: Option<Generation>,
         outcome: Option<Counted>,
     },
 }
@@ -44,7 +44,7 @@ pub(crate) enum Entry {
     Load,
     /// Keep these attempts in the place of what has this generation.
     Save {
-        over: Option<Generation>,
+        expected: Option<Generation>,
         attempts: Vec<SystemTime>,
     },
 }
@@ -57,7 +57,7 @@ pub(crate) struct Ledger {
     stage: Option<Stage>,
     tries: u32,
     /// Attempts that were not made and are still written down.
-    refunds: Vec<SystemTime>,
+    releases: Vec<SystemTime>,
 }
 
 impl Ledger {
@@ -67,25 +67,25 @@ impl Ledger {
     }
 
     /// This attempt never reached the vendor. If the store does not answer it stays counted there, which is the safe side.
-    pub(crate) fn refund(&mut self, made: SystemTime) {
-        self.known.refund(made);
-        self.refunds.push(made);
+    pub(crate) fn release(&mut self, made: SystemTime) {
+        self.known.release(made);
+        self.releases.push(made);
     }
 
     pub(crate) fn next(&mut self) -> Option<Entry> {
         if self.stage.is_none() {
-            (self.stage, self.tries) = (Some(Stage::Load(Job::Refund(self.refunds.pop()?))), 0);
+            (self.stage, self.tries) = (Some(Stage::Load(Job::Release(self.releases.pop()?))), 0);
         }
         Some(match self.stage? {
             Stage::Load(_) => Entry::Load,
-            Stage::Save { over, .. } => Entry::Save { over, attempts: self.known.times() },
+            Stage::Save { expected, .. } => Entry::Save { expected, attempts: self.known.times() },
         })
     }
 
     /// The entry that was being made is given up; an attempt that was counted for it is not.
     pub(crate) fn give_up(&mut self) {
         if let Some(Stage::Save { outcome: Some(Ok(made)), .. }) = self.stage.take() {
-            self.known.refund(made);
+            self.known.release(made);
         }
     }
 
@@ -98,19 +98,19 @@ impl Ledger {
     ) -> Option<Counted> {
         let Some(Stage::Load(job)) = self.stage.take() else { return None };
         let answers = stored.is_some();
-        let (over, times) = stored.unwrap_or_default();
+        let (expected, times) = stored.unwrap_or_default();
         let corrected = self.known.learn(times, budget, now);
         let outcome = match job {
             Job::Count => Some(self.known.spend(budget, now)),
-            Job::Refund(made) => {
-                self.known.refund(made);
+            Job::Release(made) => {
+                self.known.release(made);
                 None
             }
         };
         // A refusal writes nothing, unless a time that was wrong is to be put right for everybody.
         let writes = answers && (!matches!(outcome, Some(Err(_))) || corrected);
         if writes {
-            self.stage = Some(Stage::Save { job, over, outcome });
+            self.stage = Some(Stage::Save { job, expected, outcome });
             return None;
         }
         outcome
@@ -124,7 +124,7 @@ impl Ledger {
         }
         // Another process counted one in between: look again.
         if let Some(Ok(made)) = outcome {
-            self.known.refund(made);
+            self.known.release(made);
         }
         self.tries += 1;
         if self.tries < TRIES {
@@ -197,7 +197,7 @@ impl Attempts {
     }
 
     /// This attempt never reached the vendor.
-    pub(crate) fn refund(&mut self, made: SystemTime) {
+    pub(crate) fn release(&mut self, made: SystemTime) {
         self.0.retain(|known| known.made != made);
     }
 
@@ -237,7 +237,7 @@ mod tests {
         }
         assert_eq!(attempts.spend(TEN, at(10)), Err(Duration::from_secs(590)));
         let made = attempts.spend(TEN, at(600)).expect("the first one has ended");
-        attempts.refund(made);
+        attempts.release(made);
         assert!(attempts.spend(TEN, at(600)).is_ok());
         assert_eq!(attempts.spend(TEN, at(600)), Err(Duration::from_secs(1)));
     }

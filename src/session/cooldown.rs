@@ -51,7 +51,7 @@ impl Cooldown {
     }
 
     /// The user wants another attempt. What the vendor asked us to wait for is waited for all the same.
-    pub(crate) fn forgive(&mut self) {
+    pub(crate) fn reset_failures(&mut self) {
         if self.last.as_ref().is_some_and(|(error, _)| error.kind() != ErrorKind::Throttled) {
             *self = Self::default();
         }
@@ -157,12 +157,12 @@ mod tests {
     fn a_wish_shortens_every_wait_but_the_vendors_own() {
         let mut cooldown = Cooldown::default();
         cooldown.failed(&Error::throttled(Some(Duration::from_secs(30))), at(0), 0.0, true);
-        cooldown.forgive();
+        cooldown.reset_failures();
         assert!(cooldown.is_throttled(at(29)) && !cooldown.is_throttled(at(30)));
         cooldown.failed(&Error::new(ErrorKind::Outage, "down"), at(30), 0.0, true);
         assert!(!cooldown.is_throttled(at(30)));
         assert!(cooldown.failure(at(30)).is_some());
-        cooldown.forgive();
+        cooldown.reset_failures();
         assert!(cooldown.failure(at(30)).is_none());
         assert_eq!(cooldown.cooling(), None);
     }

@@ -16,7 +16,7 @@ use super::{
     operation::{Note, Operation, Out, StoreOp, VendorOp},
     profile::{Profile, SignOut},
     rules::Rules,
-    run::{Failure, Outcome, Pending, Revocation, Run, SigningOut, Stage, Telling, Ticket, Word},
+    run::{Failure, Outcome, PendingSave, Revocation, Run, SigningOut, Stage, Telling, Ticket, Word},
     seen::Seen,
     token::{Mark, Moment, Origin, Token},
 };
@@ -52,7 +52,7 @@ pub(super) const REMEMBERED: usize = 16;
 
 /// How many signed-out lineages are remembered. A store that did not hear of a sign-out may hold its session for long, and
 /// another process may go on with it.
-pub(super) const BURIED: usize = 1024;
+pub(super) const MOST_SIGNED_OUT: usize = 1024;
 
 /// A session's whole state.
 #[derive(Debug, Clone)]
@@ -77,7 +77,7 @@ pub(crate) struct Core {
     pub(super) waiting: u32,
 
     // What is owed.
-    pub(super) pending: Option<Pending>,
+    pub(super) pending: Option<PendingSave>,
     pub(super) signing_out: Option<SigningOut>,
     pub(super) telling: Option<Telling>,
     pub(super) sign_out_ended: Option<(u64, Result<SignOut, Error>)>,
@@ -195,7 +195,7 @@ pub(crate) enum Resumed {
 
 /// What somebody who waits finds.
 #[derive(Debug, Clone)]
-pub(crate) enum Look {
+pub(crate) enum WaiterState {
     Waiting,
     Serve,
     /// The run is gone without an answer for this caller: decide anew.
@@ -350,10 +350,10 @@ impl Core {
 
 impl Memory {
     /// This lineage was signed out.
-    pub(super) fn bury(&mut self, lineage: u64) {
+    pub(super) fn remember_signed_out(&mut self, lineage: u64) {
         self.signed_out.retain(|other| *other != lineage);
         self.signed_out.push(lineage);
-        if self.signed_out.len() > BURIED {
+        if self.signed_out.len() > MOST_SIGNED_OUT {
             self.signed_out.remove(0);
         }
     }

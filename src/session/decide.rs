@@ -1,6 +1,6 @@
 //! The decision: serve, renew or refuse. Pure: everything it depends on is an argument.
 
-use super::{plan::Freshness, tokens::Life, windows::Windows};
+use super::{plan::Freshness, tokens::Lifetime, windows::Windows};
 use crate::clock::Now;
 use std::time::{Duration, SystemTime};
 
@@ -40,8 +40,8 @@ const FAR: Duration = Duration::from_secs(200 * 365 * 24 * 3600);
 impl Deadlines {
     /// Of a token of this life that was received at `received`. `chance` (0 to 1) is the jitter's, `took` how long it took to
     /// get a token.
-    pub(crate) fn new(life: Life, received: Now, windows: &Windows, chance: f64, took: Duration) -> Self {
-        let Life::For(life) = life else {
+    pub(crate) fn new(life: Lifetime, received: Now, windows: &Windows, chance: f64, took: Duration) -> Self {
+        let Lifetime::For(life) = life else {
             let far = Moment::after(received, FAR);
             return Self { fresh: far, early: far, end: far };
         };
@@ -54,8 +54,8 @@ impl Deadlines {
     }
 
     /// Of a token that is used to its end, because its successor costs more than a request.
-    pub(crate) fn without_windows(life: Life, received: Now) -> Self {
-        let end = Moment::after(received, if let Life::For(life) = life { life } else { FAR });
+    pub(crate) fn without_windows(life: Lifetime, received: Now) -> Self {
+        let end = Moment::after(received, if let Lifetime::For(life) = life { life } else { FAR });
         Self { fresh: end, early: end, end }
     }
 
@@ -223,7 +223,7 @@ mod tests {
     }
 
     fn ten_minutes() -> Deadlines {
-        Deadlines::new(Life::For(LIFE), at(0), &Windows::default(), 0.0, Duration::ZERO)
+        Deadlines::new(Lifetime::For(LIFE), at(0), &Windows::default(), 0.0, Duration::ZERO)
     }
 
     fn view(held: Option<&Deadlines>, now: Now) -> View<'_> {
@@ -314,7 +314,7 @@ mod tests {
 
     #[apply(hunted!)]
     fn a_rejected_token_is_never_served_and_an_unknown_expiry_is_served_until_then() {
-        let held = Deadlines::new(Life::Unknown, at(0), &Windows::default(), 0.0, Duration::ZERO);
+        let held = Deadlines::new(Lifetime::Unknown, at(0), &Windows::default(), 0.0, Duration::ZERO);
         let later = at(5 * 365 * 24 * 3600);
         assert_eq!(decide(&view(Some(&held), later)), Decision::Serve);
         assert_eq!(decide(&View { rejected: true, ..view(Some(&held), at(1)) }), Decision::Wait(Reason::Rejected));
@@ -342,13 +342,13 @@ mod tests {
 
         const YEAR: u64 = 365 * 24 * 3600;
 
-        fn lives() -> impl Strategy<Value = Life> {
+        fn lives() -> impl Strategy<Value = Lifetime> {
             prop_oneof![
-                Just(Life::Never),
-                Just(Life::Unknown),
-                Just(Life::For(Duration::ZERO)),
-                (0_u64..600_000).prop_map(|ms| Life::For(Duration::from_millis(ms))),
-                (0..10 * YEAR).prop_map(|s| Life::For(Duration::from_secs(s))),
+                Just(Lifetime::Never),
+                Just(Lifetime::Unknown),
+                Just(Lifetime::For(Duration::ZERO)),
+                (0_u64..600_000).prop_map(|ms| Lifetime::For(Duration::from_millis(ms))),
+                (0..10 * YEAR).prop_map(|s| Lifetime::For(Duration::from_secs(s))),
             ]
         }
 
@@ -394,7 +394,7 @@ mod tests {
                 let decision = decide(&View { now, held: Some(&held), rejected, signed_out, cooling, needed });
                 if matches!(decision, Decision::Serve | Decision::ServeAndRenewBehind) {
                     prop_assert!(!rejected && !signed_out);
-                    if let Life::For(life) = life {
+                    if let Lifetime::For(life) = life {
                         prop_assert!(now.monotonic < life && now.wall < at(0).wall + life);
                         prop_assert!(held.left(now) >= needed);
                     }
@@ -437,7 +437,7 @@ mod tests {
 
             #[apply(hunted!)]
             fn a_fresh_token_is_used_before_it_is_renewed(life in 1_u64..10 * YEAR, windows in windows(), chance in 0.0..1.0) {
-                let held = Deadlines::new(Life::For(Duration::from_secs(life)), at(0), &windows, chance, Duration::ZERO);
+                let held = Deadlines::new(Lifetime::For(Duration::from_secs(life)), at(0), &windows, chance, Duration::ZERO);
                 prop_assert_eq!(decide(&view(Some(&held), at(0))), Decision::Serve);
                 prop_assert!(held.fresh.monotonic >= Duration::from_secs(life) * 3 / 4);
                 prop_assert!(held.early.monotonic >= held.fresh.monotonic && held.end.monotonic >= held.early.monotonic);

@@ -41,7 +41,7 @@ tokio::task_local! {
 }
 
 /// Leave to send, with the attempt that was counted for it; or why not.
-type Leave = Result<Option<SystemTime>, Error>;
+type Permission = Result<Option<SystemTime>, Error>;
 
 /// Everything one session is and may do.
 pub(super) struct Engine {
@@ -75,7 +75,7 @@ pub(super) struct State {
     pub(super) held: Option<Arc<CurrentToken>>,
     pub(super) lock: Option<StoreLock>,
     tasks: Vec<(u64, AbortHandle)>,
-    permits: Vec<(u64, oneshot::Sender<Leave>)>,
+    permits: Vec<(u64, oneshot::Sender<Permission>)>,
     /// Until when (monotonic) the tasks that keep the time sleep.
     pub(super) armed: [Option<Duration>; 2],
     /// Where it, and what is out, runs.
@@ -92,7 +92,7 @@ struct Work {
     dropped: Option<StoreLock>,
     notes: Vec<Note>,
     aborts: Vec<AbortHandle>,
-    permits: Vec<(oneshot::Sender<Leave>, Leave)>,
+    permits: Vec<(oneshot::Sender<Permission>, Permission)>,
     arms: [Option<bool>; 2],
     tells: bool,
 }

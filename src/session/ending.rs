@@ -30,7 +30,7 @@ impl Core {
 
     pub(super) fn end(&mut self, outcome: Result<(), Failure>, at: Moment) -> Wish {
         let Some(mut run) = self.run.take() else { return Wish::Moved };
-        self.give_back_granted(&mut run, at);
+        self.owe_revocation_of_granted(&mut run, at);
         self.give_up_person();
         let outcome = match outcome {
             Ok(()) => {
@@ -110,7 +110,7 @@ impl Core {
     /// Its task is gone without an outcome: those who wait start another one.
     pub(super) fn lose_run(&mut self, at: Moment) {
         let Some(mut run) = self.run.take() else { return };
-        self.give_back_granted(&mut run, at);
+        self.owe_revocation_of_granted(&mut run, at);
         self.pending.iter_mut().for_each(|pending| (pending.run, pending.again_at) = (None, None));
         self.give_up_person();
         // Nobody has heard what came of the answer.

@@ -62,7 +62,7 @@ impl Error {
 
     pub(super) fn store_is_not_ours(error: &StoreError) -> Self {
         Self::new(ErrorKind::Store, format!("the session store failed: {error}"))
-            .advice("nothing was sent, and no other session is begun over that one")
+            .advice("nothing was sent, and no other session is begun expected that one")
             .local()
     }
 

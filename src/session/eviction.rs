@@ -132,7 +132,10 @@ mod tests {
         assert_eq!(pick(EvictionPolicy::Never).await, None);
         assert_eq!(pick(EvictionPolicy::OldestOffline).await.as_deref(), Some("early"));
         assert_eq!(pick(EvictionPolicy::Oldest).await.as_deref(), Some("busy"));
-        assert_eq!(pick(EvictionPolicy::choose(|limit| Some(limit.sessions[2].id.clone()))).await.as_deref(), Some("late"));
+        assert_eq!(
+            pick(EvictionPolicy::choose(|limit| Some(limit.sessions[2].id.clone()))).await.as_deref(),
+            Some("late")
+        );
         let later = |answer: Option<&'static str>| {
             EvictionPolicy::choose_async(move |_| async move {
                 tokio::task::yield_now().await;

@@ -1,7 +1,9 @@
 //! The engine as issuers see it: who asks before something is sent that counts.
 
-use super::{attempt::Gatekeeper, driver::Engine, rules::Patience};
-use crate::{BoxFuture, clock::Clock, credential::Credential, error::Error, secret::Secret, store::Key};
+use super::{attempt::Gatekeeper, driver::Engine};
+use crate::{
+    BoxFuture, clock::Clock, credential::Credential, error::Error, retry::Timeouts, secret::Secret, store::Key,
+};
 use std::{
     sync::Arc,
     time::{Duration, SystemTime},
@@ -16,7 +18,7 @@ impl Gatekeeper for Arc<Engine> {
         &*self.clock
     }
 
-    fn timeouts(&self) -> &Patience {
+    fn timeouts(&self) -> &Timeouts {
         &self.rules.timeouts
     }
 

@@ -2,7 +2,7 @@
 
 use super::{
     profile::Profile,
-    tokens::{Life, Tokens, jwt_expiry, present},
+    tokens::{Lifetime, Tokens, jwt_expiry, present},
 };
 use crate::{clock::Now, secret::Secret};
 use std::time::Duration;
@@ -19,13 +19,16 @@ impl Issued {
     /// This access token, of unknown life.
     #[must_use]
     pub fn new(access: impl Into<Secret>) -> Self {
-        Self { tokens: Tokens { access: access.into(), refresh: None, life: Life::Unknown, date: None }, profile: None }
+        Self {
+            tokens: Tokens { access: access.into(), refresh: None, life: Lifetime::Unknown, date: None },
+            profile: None,
+        }
     }
 
     /// A session of which both tokens were given: nothing is sent for it.
     #[allow(dead_code, reason = "not every surface takes one")]
     pub(crate) fn given(access: &Secret, refresh: &Secret, default: Option<Duration>, now: Now) -> Self {
-        let life = Life::ingest(jwt_expiry(access), default, now, None);
+        let life = Lifetime::ingest(jwt_expiry(access), default, now, None);
         let tokens = Tokens { access: access.clone(), refresh: Some(refresh.clone()), life, date: None };
         Self { tokens, profile: None }
     }
@@ -40,14 +43,14 @@ impl Issued {
     /// It lives for so long from now on.
     #[must_use]
     pub fn lives_for(mut self, life: Duration) -> Self {
-        self.tokens.life = Life::For(life).sensible();
+        self.tokens.life = Lifetime::For(life).sensible();
         self
     }
 
     /// It does not end by itself.
     #[must_use]
     pub fn never_ends(mut self) -> Self {
-        self.tokens.life = Life::Never;
+        self.tokens.life = Lifetime::Never;
         self
     }
 

@@ -66,4 +66,4 @@ pub use lease::Lease;
 pub use profile::{Profile, SignOut};
 pub use resume::Resume;
 pub use session::Session;
-pub(crate) use {rules::Patience, session::Settings};
+pub(crate) use session::Settings;

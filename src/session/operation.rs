@@ -58,13 +58,13 @@ pub(crate) enum StoreOp {
     Unlock,
     Load,
     Save {
-        over: Option<Generation>,
+        expected: Option<Generation>,
         record: Record,
         purpose: Purpose,
     },
     LoadAttempts,
     SaveAttempts {
-        over: Option<Generation>,
+        expected: Option<Generation>,
         attempts: Vec<SystemTime>,
     },
 }

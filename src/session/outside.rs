@@ -45,14 +45,14 @@ impl Outside {
             StoreOp::Unlock => self.unlock(lock).await,
             StoreOp::Load => Event::Loaded(self.load(key).await),
             StoreOp::LoadAttempts => Event::Loaded(self.load(ledger).await),
-            StoreOp::Save { over, record, purpose } => {
+            StoreOp::Save { expected, record, purpose } => {
                 let record = self.with_seed(record, purpose);
-                Event::Saved(self.store.compare_and_swap(key, over, record).await)
+                Event::Saved(self.store.compare_and_swap(key, expected, record).await)
             }
-            StoreOp::SaveAttempts { over, attempts } => {
-                let generation = over.map_or_else(|| Generation::first(self.chance.next()), Generation::next);
+            StoreOp::SaveAttempts { expected, attempts } => {
+                let generation = expected.map_or_else(|| Generation::first(self.chance.next()), Generation::next);
                 let record = Record { attempts, ..Record::new(ledger, generation, RecordState::Nothing) };
-                Event::Saved(self.store.compare_and_swap(ledger, over, record).await)
+                Event::Saved(self.store.compare_and_swap(ledger, expected, record).await)
             }
         })
     }

@@ -47,15 +47,15 @@ impl Stored {
 
 /// A token that the store has not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Unsaved {
+pub(crate) struct PendingToken {
     pub(crate) known: Known,
     /// What stood there when it was to be saved. Two lineages cannot be ordered, but this one it was made to replace.
-    pub(crate) over: Option<Generation>,
+    pub(crate) expected: Option<Generation>,
     /// The store has certainly not written it, so no other process can have it.
     pub(crate) ours_alone: bool,
 }
 
-impl Unsaved {
+impl PendingToken {
     /// Whether it is newer than what is stored now: that is what it was to replace, or an older token of its lineage.
     /// What was signed out stays so.
     pub(crate) fn succeeds(&self, stored: Option<Stored>) -> bool {
@@ -64,7 +64,7 @@ impl Unsaved {
         match stored {
             Stored::Tombstone(_) => there.lineage != ours.lineage,
             Stored::Nothing(_) => true,
-            _ => self.over == Some(there) || ours.is_after(there),
+            _ => self.expected == Some(there) || ours.is_after(there),
         }
     }
 }
@@ -75,7 +75,7 @@ pub(crate) struct Snapshot<'a> {
     /// `None`: nothing is stored, or the store cannot be read.
     pub(crate) stored: Option<Stored>,
     pub(crate) held: Option<Known>,
-    pub(crate) unsaved: Option<Unsaved>,
+    pub(crate) unsaved: Option<PendingToken>,
     /// The lineages that were signed out, as far as this client knows.
     pub(crate) signed_out: &'a [u64],
     /// The user asked for another token than the one there is.
@@ -108,7 +108,7 @@ pub(crate) enum Plan {
 /// Whose refresh token is spent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Source {
-    Unsaved,
+    PendingToken,
     Held,
     Stored,
 }
@@ -119,7 +119,7 @@ pub(crate) fn plan(snapshot: &Snapshot<'_>) -> Plan {
     if unsaved.is_none() && snapshot.finds_better() {
         return Plan::Adopt;
     }
-    if let Some(Unsaved { known, .. }) = unsaved
+    if let Some(PendingToken { known, .. }) = unsaved
         && known.token != Freshness::Ended
         && snapshot.held.map(|held| held.generation) != Some(known.generation)
     {
@@ -128,7 +128,7 @@ pub(crate) fn plan(snapshot: &Snapshot<'_>) -> Plan {
     match snapshot.newest(unsaved) {
         Some((with, known)) if snapshot.may_refresh && known.refresh => match snapshot.may_spend(with) {
             true => Plan::Renew { with, next: known.generation.next() },
-            false if with == Source::Unsaved && snapshot.may_begin => Plan::SignIn,
+            false if with == Source::PendingToken && snapshot.may_begin => Plan::SignIn,
             false => Plan::Refuse,
         },
         _ if snapshot.sign_in_spends && !snapshot.may_spend => Plan::Refuse,
@@ -139,7 +139,7 @@ pub(crate) fn plan(snapshot: &Snapshot<'_>) -> Plan {
 impl Snapshot<'_> {
     /// A token that no other process can have is spent by nobody else.
     fn may_spend(&self, source: Source) -> bool {
-        self.may_spend || (source == Source::Unsaved && self.unsaved.is_some_and(|unsaved| unsaved.ours_alone))
+        self.may_spend || (source == Source::PendingToken && self.unsaved.is_some_and(|unsaved| unsaved.ours_alone))
     }
 
     /// Whether what is stored is another process' and better than what is held.
@@ -158,9 +158,9 @@ impl Snapshot<'_> {
     }
 
     /// The newest token of the session that is to go on, if one is.
-    fn newest(&self, unsaved: Option<Unsaved>) -> Option<(Source, Known)> {
+    fn newest(&self, unsaved: Option<PendingToken>) -> Option<(Source, Known)> {
         if let Some(unsaved) = unsaved {
-            return Some((Source::Unsaved, unsaved.known));
+            return Some((Source::PendingToken, unsaved.known));
         }
         let newest = match (self.stored, self.held) {
             (Some(Stored::Session(stored)), Some(held)) if held.generation.is_after(stored.generation) => {
@@ -225,8 +225,8 @@ mod tests {
         Some(Stored::Session(known(generation, token)))
     }
 
-    fn unsaved(generation: Generation, over: Option<Generation>) -> Unsaved {
-        Unsaved { known: known(generation, Freshness::Ended), over, ours_alone: false }
+    fn unsaved(generation: Generation, expected: Option<Generation>) -> PendingToken {
+        PendingToken { known: known(generation, Freshness::Ended), expected, ours_alone: false }
     }
 
     fn snapshot() -> Snapshot<'static> {
@@ -245,7 +245,7 @@ mod tests {
 
     #[apply(hunted!)]
     fn only_what_it_was_to_replace_and_older_tokens_of_its_lineage_give_way() {
-        let is_replaced = |unsaved: Unsaved, there| unsaved.succeeds(Some(Stored::Foreign(there)));
+        let is_replaced = |unsaved: PendingToken, there| unsaved.succeeds(Some(Stored::Foreign(there)));
         assert!(unsaved(ONE, None).succeeds(None));
         assert!(is_replaced(unsaved(ONE.next(), Some(ONE)), ONE));
         assert!(is_replaced(unsaved(ONE.next().next(), None), ONE));
@@ -303,14 +303,15 @@ mod tests {
         let mine = Some(unsaved(OTHER, Some(ONE)));
         let held = Some(known(OTHER, Freshness::Ended));
         let before = Snapshot { stored: stored(ONE, Freshness::Fresh), unsaved: mine, held, ..snapshot() };
-        assert_eq!(plan(&before), Plan::Renew { with: Source::Unsaved, next: OTHER.next() });
+        assert_eq!(plan(&before), Plan::Renew { with: Source::PendingToken, next: OTHER.next() });
         let since = Snapshot { stored: stored(ONE.next(), Freshness::Ended), ..before };
         assert_eq!(plan(&since), Plan::Renew { with: Source::Stored, next: ONE.next().next() });
     }
 
     #[apply(hunted!)]
     fn what_was_obtained_and_never_served_is_salvaged_while_it_can_be_used() {
-        let mine = |token| Some(Unsaved { known: known(ONE.next(), token), over: Some(ONE), ours_alone: false });
+        let mine =
+            |token| Some(PendingToken { known: known(ONE.next(), token), expected: Some(ONE), ours_alone: false });
         let lost = Snapshot {
             stored: stored(ONE, Freshness::Ended),
             held: Some(known(ONE, Freshness::Ended)),
@@ -319,7 +320,7 @@ mod tests {
         };
         assert_eq!(plan(&lost), Plan::Recover);
         let late = Snapshot { unsaved: mine(Freshness::Ended), ..lost };
-        assert_eq!(plan(&late), Plan::Renew { with: Source::Unsaved, next: ONE.next().next() });
+        assert_eq!(plan(&late), Plan::Renew { with: Source::PendingToken, next: ONE.next().next() });
     }
 
     #[apply(hunted!)]

@@ -53,7 +53,7 @@ fn permission(token: &Token, worked: bool) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::{token::tests::token, tokens::Life};
+    use crate::session::{token::tests::token, tokens::Lifetime};
     use std::time::SystemTime;
 
     fn at(seconds: u64) -> Now {
@@ -62,7 +62,7 @@ mod tests {
     }
 
     fn born_of(rejections: u32) -> Token {
-        Token { rejections, ..token(Life::Unknown, at(0)) }
+        Token { rejections, ..token(Lifetime::Unknown, at(0)) }
     }
 
     #[apply(hunted!)]
@@ -87,7 +87,7 @@ mod tests {
 
     #[apply(hunted!)]
     fn near_its_end_a_401_is_about_the_end() {
-        let short = |seconds| Token { rejections: 9, ..token(Life::For(Duration::from_secs(seconds)), at(0)) };
+        let short = |seconds| Token { rejections: 9, ..token(Lifetime::For(Duration::from_secs(seconds)), at(0)) };
         assert_eq!(judge(&short(20), false, at(9)), Rejection::Permission);
         assert_eq!(judge(&short(20), false, at(10)), Rejection::Token { in_a_row: 10 });
     }

@@ -3,7 +3,7 @@
 use super::{
     capabilities::{Capabilities, Renewal},
     decide::Deadlines,
-    tokens::{Life, Tokens},
+    tokens::{Lifetime, Tokens},
     windows::Windows,
 };
 use crate::{clock::Now, retry::Timeouts, store::Key};
@@ -16,7 +16,7 @@ pub(crate) struct Rules {
     pub(crate) ledger: Key,
     pub(crate) capabilities: Capabilities,
     pub(crate) windows: Windows,
-    pub(crate) timeouts: Patience,
+    pub(crate) timeouts: Timeouts,
     /// Salts what is remembered of secrets.
     pub(crate) salt: u64,
     /// The credential never changes.
@@ -49,7 +49,7 @@ pub(crate) enum Broken {
     /// A sign-out leaves the token where it is.
     LettingGo,
     /// A token that has ended is served.
-    Ends,
+    StoredExpiry,
     /// What was signed out is forgotten.
     Grave,
     /// A save that was given up is not reckoned with.
@@ -70,31 +70,6 @@ pub(crate) enum Broken {
 impl Rules {
     pub(crate) fn lacks(&self, what: Broken) -> bool {
         self.broken == Some(what)
-    }
-}
-
-/// How long the engine waits for whom.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Patience {
-    /// With the vendor, for one request of a sign-in or renewal.
-    pub(crate) request: Duration,
-    /// With the vendor, for a sign-in or renewal.
-    pub(crate) renewal: Duration,
-    pub(crate) store_lock: Duration,
-    pub(crate) person: Duration,
-}
-
-impl From<Timeouts> for Patience {
-    fn from(timeouts: Timeouts) -> Self {
-        let Timeouts { sign_in: request, renewal, store_lock, person, .. } = timeouts;
-        Self { request, renewal, store_lock, person }
-    }
-}
-
-impl Patience {
-    /// How long one operation of the store may take.
-    pub(crate) fn store(&self) -> Duration {
-        self.store_lock.min(self.renewal)
     }
 }
 
@@ -127,6 +102,6 @@ impl Rules {
 
     /// Whether a renewal could make a token that lives longer than this one.
     pub(crate) fn may_lengthen(&self, tokens: &Tokens) -> bool {
-        matches!(tokens.life, Life::For(_)) && self.renews_quietly(tokens)
+        matches!(tokens.life, Lifetime::For(_)) && self.renews_quietly(tokens)
     }
 }

@@ -189,13 +189,13 @@ impl From<Error> for Failure {
 /// A token that the store has not taken.
 #[derive(Debug, Clone)]
 #[cfg_attr(test, derive(PartialEq, Eq, Hash))]
-pub(crate) struct Pending {
+pub(crate) struct PendingSave {
     pub(crate) token: Arc<Token>,
     pub(crate) profile: Option<Profile>,
     /// It continues a session. If not, it began one.
     pub(crate) renewed: bool,
     /// What stood in the store when it was to be saved: that gives way to it.
-    pub(crate) over: Option<Generation>,
+    pub(crate) expected: Option<Generation>,
     /// What was held when it was asked for.
     pub(crate) replaces: Option<Generation>,
     /// The run that saves it. `None`: it is served already, and offered to the store from time to time.
@@ -221,13 +221,13 @@ const LONGEST: Duration = Duration::from_secs(60);
 /// How often it is offered before that is left to the next run: about a quarter of an hour in all.
 const OFFERS: u32 = 20;
 
-impl Pending {
-    pub(crate) fn new(token: Arc<Token>, renewed: bool, over: Option<Generation>, run: u64) -> Self {
+impl PendingSave {
+    pub(crate) fn new(token: Arc<Token>, renewed: bool, expected: Option<Generation>, run: u64) -> Self {
         Self {
             token,
             profile: None,
             renewed,
-            over,
+            expected,
             replaces: None,
             run: Some(run),
             conflict: false,
@@ -337,8 +337,8 @@ impl SigningOut {
         if let Some(token) = &seen.token {
             let named = self.lineages.contains(&token.generation.lineage);
             let ends = named || (self.any && token.began <= self.since);
-            let over = token.generation;
-            return ends.then(|| (Some(over), self.record(over.next(), seen, rules)));
+            let expected = token.generation;
+            return ends.then(|| (Some(expected), self.record(expected.next(), seen, rules)));
         }
         // It may be on its way into the store: a tombstone keeps it out.
         let late = self.uncertain?;

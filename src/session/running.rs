@@ -6,7 +6,7 @@ use super::{
     core::{Core, KEEP, LOOK, LOOKS, SAVES, SHORTEST, Wish},
     decide::Reason,
     operation::{Note, Operation, Purpose, StoreOp, VendorOp},
-    plan::{Conflict, Freshness, Plan, Snapshot, Source, Stored, Unsaved, is_one_too_many, plan, resolve},
+    plan::{Conflict, Freshness, PendingToken, Plan, Snapshot, Source, Stored, is_one_too_many, plan, resolve},
     report::What,
     run::{Revocation, Word},
     seen::Seen,
@@ -114,7 +114,7 @@ impl Core {
             let (id, current) = (run.id, self.current.as_ref().map(|token| token.generation));
             let pending = self.pending.as_mut()?;
             (pending.run, pending.replaces, pending.tries) = (Some(id), current, 0);
-            pending.over = self.seen.as_ref().and_then(Seen::generation);
+            pending.expected = self.seen.as_ref().and_then(Seen::generation);
             return Some(Wish::Moved);
         }
         if let Some((issued, lineage)) = run.conversation.granted.take() {
@@ -147,7 +147,7 @@ impl Core {
         match with {
             Source::Held => self.current.clone(),
             Source::Stored => self.seen.as_ref()?.token.clone(),
-            Source::Unsaved => self.pending.as_ref().map(|pending| pending.token.clone()),
+            Source::PendingToken => self.pending.as_ref().map(|pending| pending.token.clone()),
         }
     }
 
@@ -184,8 +184,8 @@ impl Core {
         let there = self.seen.as_ref().and_then(|seen| self.there(seen, at.now));
         let pending = self.pending.as_mut()?;
         if !pending.conflict {
-            let (over, record) = (pending.over, pending.token.record(&self.rules));
-            return Some(Wish::Store(StoreOp::Save { over, record, purpose: Purpose::Token }));
+            let (expected, record) = (pending.expected, pending.token.record(&self.rules));
+            return Some(Wish::Store(StoreOp::Save { expected, record, purpose: Purpose::Token }));
         }
         let Some(seen) = &self.seen else { return Some(Wish::Store(StoreOp::Load)) };
         if let Some(trouble) = seen.trouble.clone() {
@@ -193,8 +193,8 @@ impl Core {
         }
         let (ours, renewed) = (pending.generation(), pending.renewed);
         match resolve(ours, pending.replaces, there) {
-            Conflict::SaveOver(over) if pending.tries < SAVES => {
-                (pending.over, pending.conflict) = (over, false);
+            Conflict::SaveOver(expected) if pending.tries < SAVES => {
+                (pending.expected, pending.conflict) = (expected, false);
                 Some(Wish::Moved)
             }
             Conflict::SaveOver(_) | Conflict::Keep => Some(self.commit(Err(StoreError::others_keep_changing()), at)),
@@ -205,7 +205,7 @@ impl Core {
             }
             Conflict::Revoke => {
                 self.drop_pending(true);
-                self.memory.bury(ours.lineage);
+                self.memory.remember_signed_out(ours.lineage);
                 Some(Wish::Moved)
             }
         }
@@ -242,9 +242,9 @@ impl Core {
                 .current
                 .as_ref()
                 .map(|token| known(token, if self.rejected { Freshness::Ended } else { token.freshness(now) })),
-            unsaved: self.pending.as_ref().map(|pending| Unsaved {
+            unsaved: self.pending.as_ref().map(|pending| PendingToken {
                 known: known(&pending.token, pending.token.freshness(now)),
-                over: pending.over,
+                expected: pending.expected,
                 ours_alone: pending.ours_alone,
             }),
             signed_out: grave,
@@ -270,7 +270,7 @@ impl Core {
         }
         let granted = self.run.as_mut().and_then(|run| run.conversation.granted.take());
         if let Some((issued, lineage)) = granted {
-            self.give_back(issued.tokens, Generation::first(lineage), at);
+            self.owe_revocation(issued.tokens, Generation::first(lineage), at);
         }
         self.memory.stored = Some(token.generation.lineage);
         self.notes.push(Note::Happened(What::Adopted { generation: token.generation }));

@@ -2,7 +2,7 @@
 
 use super::{
     capabilities::{Placement, Renewal},
-    core::{Look, Resumed, Step},
+    core::{Resumed, Step, WaiterState},
     dialogue::Conversation,
     driver::Engine,
     eviction::EvictionPolicy,
@@ -13,7 +13,7 @@ use super::{
     report::Report,
     responder::DynResponder,
     resume::{Resumable, Resume},
-    rules::{Patience, Rules},
+    rules::Rules,
     run::{Failure, Ticket},
     tokens::Expiry,
     waiting::{GRACE, Waiting, until},
@@ -23,6 +23,7 @@ use crate::{
     BoxFuture, Error, ErrorKind,
     chance::Chance,
     clock::{Clock, Now},
+    retry::Timeouts,
     select::first,
     store::{DynStore, Generation, Key},
 };
@@ -63,7 +64,7 @@ pub(crate) struct Settings {
     pub(crate) responder: Option<Arc<dyn DynResponder>>,
     pub(crate) evict: EvictionPolicy,
     pub(crate) windows: Windows,
-    pub(crate) timeouts: Patience,
+    pub(crate) timeouts: Timeouts,
     pub(crate) constant: HeaderMap,
     pub(crate) chance: Chance,
 }
@@ -165,7 +166,7 @@ impl Session {
     pub async fn sign_in(&self) -> Result<Lease, Error> {
         self.0.is_not_called_back()?;
         for _ in 0..SIGN_INS {
-            self.0.change(|state, at| state.core.forgive(at.now));
+            self.0.change(|state, at| state.core.reset_failures(at.now));
             let outcome = self.lease().await;
             match &outcome {
                 // A renewal was under way, or was tried first, and has failed: what was asked for is a sign-in.
@@ -416,7 +417,7 @@ impl Session {
                 let elsewhere = self.0.runs_elsewhere(&state);
                 let ends = state.core.wakes_at().filter(|_| elsewhere).map(|at| at.saturating_add(GRACE));
                 let look = state.core.look(&ticket, now);
-                if let Look::Serve = look {
+                if let WaiterState::Serve = look {
                     return state.held.clone().map(|held| Ok(Lease::of(held)));
                 }
                 let late = ends.is_some_and(|ends| ends <= now.monotonic);
@@ -425,13 +426,13 @@ impl Session {
                 (look, serves.into_iter().chain(ends).min(), late)
             };
             match look {
-                Look::Failed(failure) => return Some(Err(self.error(failure))),
-                Look::Again | Look::Serve => return None,
-                Look::Waiting if late => {
+                WaiterState::Failed(failure) => return Some(Err(self.error(failure))),
+                WaiterState::Again | WaiterState::Serve => return None,
+                WaiterState::Waiting if late => {
                     // Nobody drives the runtime that it runs on.
                     self.0.change(|state, at| state.core.tick(true, at));
                 }
-                Look::Waiting => match wake {
+                WaiterState::Waiting => match wake {
                     Some(wake) => {
                         let pause = wake.saturating_sub(now.monotonic);
                         first(changed, self.0.clock.sleep(pause)).await;

@@ -4,12 +4,12 @@ use super::{
     decide::Deadlines,
     plan::{Freshness, Known},
     rules::Rules,
-    tokens::{Expiry, Life, Tokens},
+    tokens::{Expiry, Lifetime, Tokens},
 };
 use crate::{
     Error, Secret,
     clock::Now,
-    store::{Ends, Generation, Kept, Record, RecordState},
+    store::{Generation, Kept, Record, RecordState, StoredExpiry},
 };
 use http::HeaderValue;
 use std::{
@@ -83,10 +83,10 @@ impl Birth {
 impl Token {
     /// A token that the vendor has just issued.
     pub(crate) fn issued(rules: &Rules, mut tokens: Tokens, birth: Birth, at: Moment) -> Result<Self, Error> {
-        if tokens.life == Life::Unknown
+        if tokens.life == Lifetime::Unknown
             && let Some(life) = rules.capabilities.default_life
         {
-            tokens.life = Life::For(life);
+            tokens.life = Lifetime::For(life);
         }
         let Birth { generation, origin, rejections, evicted, began, took } = birth;
         let began = began.unwrap_or(at.now.wall);
@@ -103,9 +103,9 @@ impl Token {
         let age = now.wall.duration_since(kept.received).unwrap_or_default();
         let received = Now { wall: now.wall - age, monotonic: now.monotonic.saturating_sub(age) };
         let life = match kept.ends {
-            Ends::At(end) => Life::For(end.duration_since(kept.issued).unwrap_or_default()),
-            Ends::Never => Life::Never,
-            Ends::Unknown => Life::Unknown,
+            StoredExpiry::At(end) => Lifetime::For(end.duration_since(kept.issued).unwrap_or_default()),
+            StoredExpiry::Never => Lifetime::Never,
+            StoredExpiry::Unknown => Lifetime::Unknown,
         };
         let (access, refresh) = (kept.access.clone(), kept.refresh.clone());
         let tokens = Tokens { access, refresh, life, date: Some(kept.issued) };
@@ -126,9 +126,9 @@ impl Token {
     pub(crate) fn record(&self, rules: &Rules) -> Record {
         let issued = self.tokens.date.unwrap_or(self.received.wall);
         let ends = match self.tokens.life {
-            Life::For(life) => Ends::At(issued + life),
-            Life::Never => Ends::Never,
-            Life::Unknown => Ends::Unknown,
+            Lifetime::For(life) => StoredExpiry::At(issued + life),
+            Lifetime::Never => StoredExpiry::Never,
+            Lifetime::Unknown => StoredExpiry::Unknown,
         };
         let (access, refresh) = (self.tokens.access.clone(), self.tokens.refresh.clone());
         let (received, evicted) = (self.received.wall, self.evicted);
@@ -196,7 +196,7 @@ pub(super) mod tests {
     use super::*;
 
     /// Of this life, received at `now`.
-    pub(in crate::session) fn token(life: Life, now: Now) -> Token {
+    pub(in crate::session) fn token(life: Lifetime, now: Now) -> Token {
         Token {
             generation: Generation::first(1),
             tokens: Tokens { access: Secret::from("access-7f3a"), refresh: None, life, date: None },

@@ -26,7 +26,7 @@ pub struct Tokens {
     pub(crate) access: Secret,
     /// Never an empty one.
     pub(crate) refresh: Option<Secret>,
-    pub(crate) life: Life,
+    pub(crate) life: Lifetime,
     /// The vendor's clock when it answered, if the answer had a `Date`.
     pub(crate) date: Option<SystemTime>,
 }
@@ -66,7 +66,7 @@ pub(crate) fn present(secret: Option<Secret>) -> Option<Secret> {
 /// How long a token lives from the moment its answer arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(test, derive(Hash))]
-pub(crate) enum Life {
+pub(crate) enum Lifetime {
     For(Duration),
     Never,
     Unknown,
@@ -74,7 +74,7 @@ pub(crate) enum Life {
 
 /// How a vendor tells the end of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Told {
+pub(crate) enum VendorExpiry {
     /// Seconds from now.
     Seconds(i64),
     /// The end as seconds since 1970.
@@ -87,7 +87,7 @@ const FIRST_EPOCH: f64 = 1e9;
 /// An epoch that is larger counts milliseconds.
 const FIRST_MILLISECONDS: f64 = 1e11;
 
-impl Told {
+impl VendorExpiry {
     /// A number of seconds, or a text that holds one.
     pub(crate) fn seconds(value: &Value) -> Self {
         number(value).map_or(Self::Nothing, |seconds| Self::Seconds(seconds as i64))
@@ -121,14 +121,19 @@ fn number(value: &Value) -> Option<f64> {
 /// No token is believed to live longer than this; a larger figure is a unit we misread.
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
-impl Life {
+impl Lifetime {
     /// `received` is when the answer arrived, `date` the vendor's own clock in that answer. Without that, an end that is past
     /// already tells of two clocks that differ, and of nothing else: no vendor hands out what has ended.
-    pub(crate) fn ingest(told: Told, default: Option<Duration>, received: Now, date: Option<SystemTime>) -> Self {
+    pub(crate) fn ingest(
+        told: VendorExpiry,
+        default: Option<Duration>,
+        received: Now,
+        date: Option<SystemTime>,
+    ) -> Self {
         let default = || default.map_or(Self::Unknown, Self::For);
         match told {
-            Told::Seconds(seconds) => Self::For(seconds_of(seconds)),
-            Told::Epoch(end) => match SystemTime::UNIX_EPOCH.checked_add(seconds_of(end)) {
+            VendorExpiry::Seconds(seconds) => Self::For(seconds_of(seconds)),
+            VendorExpiry::Epoch(end) => match SystemTime::UNIX_EPOCH.checked_add(seconds_of(end)) {
                 Some(end) => match (end.duration_since(date.unwrap_or(received.wall)), date) {
                     (Ok(life), _) => Self::For(life),
                     (Err(_), Some(_)) => Self::For(Duration::ZERO),
@@ -136,7 +141,7 @@ impl Life {
                 },
                 None => Self::Never,
             },
-            Told::Nothing => default(),
+            VendorExpiry::Nothing => default(),
         }
         .sensible()
     }
@@ -162,19 +167,19 @@ fn seconds_of(seconds: i64) -> Duration {
 }
 
 /// The `exp` of a token that happens to be a JWT. Nothing is verified: the vendor verifies, we only look at the clock.
-pub(crate) fn jwt_expiry(token: &Secret) -> Told {
+pub(crate) fn jwt_expiry(token: &Secret) -> VendorExpiry {
     #[derive(Deserialize)]
     struct Claims {
         exp: f64,
     }
     let mut parts = token.expose().split('.');
     let (Some(_), Some(claims), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
-        return Told::Nothing;
+        return VendorExpiry::Nothing;
     };
-    let Ok(claims) = URL_SAFE_NO_PAD.decode(claims.trim_end_matches('=')) else { return Told::Nothing };
+    let Ok(claims) = URL_SAFE_NO_PAD.decode(claims.trim_end_matches('=')) else { return VendorExpiry::Nothing };
     match serde_json::from_slice::<Claims>(&claims) {
-        Ok(Claims { exp }) if exp.is_finite() => Told::Epoch(exp as i64),
-        _ => Told::Nothing,
+        Ok(Claims { exp }) if exp.is_finite() => VendorExpiry::Epoch(exp as i64),
+        _ => VendorExpiry::Nothing,
     }
 }
 
@@ -188,69 +193,76 @@ mod tests {
         Now { wall: SystemTime::UNIX_EPOCH + Duration::from_secs(T), monotonic: Duration::from_secs(5) }
     }
 
-    fn ingest(told: Told) -> Life {
-        Life::ingest(told, Some(Duration::from_secs(600)), received(), None)
+    fn ingest(told: VendorExpiry) -> Lifetime {
+        Lifetime::ingest(told, Some(Duration::from_secs(600)), received(), None)
     }
 
     #[apply(hunted!)]
     fn every_dialect_becomes_a_life() {
-        let seconds = |n| Life::For(Duration::from_secs(n));
+        let seconds = |n| Lifetime::For(Duration::from_secs(n));
         for (told, life) in [
-            (Told::Nothing, seconds(600)),
-            (Told::Seconds(21_600), seconds(21_600)),
-            (Told::Seconds(0), seconds(0)),
-            (Told::Seconds(-5), seconds(0)),
-            (Told::Seconds(i64::MAX), Life::Never),
-            (Told::Epoch(T as i64 + 60), seconds(60)),
-            (Told::Epoch(T as i64), seconds(0)),
+            (VendorExpiry::Nothing, seconds(600)),
+            (VendorExpiry::Seconds(21_600), seconds(21_600)),
+            (VendorExpiry::Seconds(0), seconds(0)),
+            (VendorExpiry::Seconds(-5), seconds(0)),
+            (VendorExpiry::Seconds(i64::MAX), Lifetime::Never),
+            (VendorExpiry::Epoch(T as i64 + 60), seconds(60)),
+            (VendorExpiry::Epoch(T as i64), seconds(0)),
         ] {
             assert_eq!(ingest(told), life, "{told:?}");
         }
-        assert_eq!(Life::ingest(Told::Nothing, None, received(), None), Life::Unknown);
+        assert_eq!(Lifetime::ingest(VendorExpiry::Nothing, None, received(), None), Lifetime::Unknown);
     }
 
     #[apply(hunted!)]
     fn numbers_and_texts_are_read_by_their_size() {
         use serde_json::json;
         for (value, seconds, epoch) in [
-            (json!(3600), Told::Seconds(3600), Told::Seconds(3600)),
-            (json!("3600"), Told::Seconds(3600), Told::Seconds(3600)),
-            (json!(" 86399 "), Told::Seconds(86_399), Told::Seconds(86_399)),
-            (json!(1.5), Told::Seconds(1), Told::Seconds(1)),
-            (json!(-1), Told::Seconds(-1), Told::Seconds(-1)),
-            (json!(1_669_770_737), Told::Seconds(1_669_770_737), Told::Epoch(1_669_770_737)),
-            (json!(1_669_770_737_000_i64), Told::Seconds(1_669_770_737_000), Told::Epoch(1_669_770_737)),
-            (json!("soon"), Told::Nothing, Told::Nothing),
-            (json!(null), Told::Nothing, Told::Nothing),
-            (json!({}), Told::Nothing, Told::Nothing),
+            (json!(3600), VendorExpiry::Seconds(3600), VendorExpiry::Seconds(3600)),
+            (json!("3600"), VendorExpiry::Seconds(3600), VendorExpiry::Seconds(3600)),
+            (json!(" 86399 "), VendorExpiry::Seconds(86_399), VendorExpiry::Seconds(86_399)),
+            (json!(1.5), VendorExpiry::Seconds(1), VendorExpiry::Seconds(1)),
+            (json!(-1), VendorExpiry::Seconds(-1), VendorExpiry::Seconds(-1)),
+            (json!(1_669_770_737), VendorExpiry::Seconds(1_669_770_737), VendorExpiry::Epoch(1_669_770_737)),
+            (
+                json!(1_669_770_737_000_i64),
+                VendorExpiry::Seconds(1_669_770_737_000),
+                VendorExpiry::Epoch(1_669_770_737),
+            ),
+            (json!("soon"), VendorExpiry::Nothing, VendorExpiry::Nothing),
+            (json!(null), VendorExpiry::Nothing, VendorExpiry::Nothing),
+            (json!({}), VendorExpiry::Nothing, VendorExpiry::Nothing),
         ] {
-            assert_eq!(Told::seconds(&value), seconds, "{value}");
-            assert_eq!(Told::epoch_or_seconds(&value), epoch, "{value}");
+            assert_eq!(VendorExpiry::seconds(&value), seconds, "{value}");
+            assert_eq!(VendorExpiry::epoch_or_seconds(&value), epoch, "{value}");
         }
     }
 
     #[apply(hunted!)]
     fn an_epoch_is_measured_by_the_vendors_own_clock() {
         let a_day_behind = SystemTime::UNIX_EPOCH + Duration::from_secs(T - 86_400);
-        let told = Told::Epoch(T as i64 - 86_400 + 600);
-        assert_eq!(Life::ingest(told, None, received(), Some(a_day_behind)), Life::For(Duration::from_secs(600)));
+        let told = VendorExpiry::Epoch(T as i64 - 86_400 + 600);
+        assert_eq!(
+            Lifetime::ingest(told, None, received(), Some(a_day_behind)),
+            Lifetime::For(Duration::from_secs(600))
+        );
     }
 
     #[apply(hunted!)]
     fn without_that_clock_an_end_that_is_past_tells_nothing() {
-        let past = Told::Epoch(T as i64 - 1);
-        assert_eq!(ingest(past), Life::For(Duration::from_secs(600)));
-        assert_eq!(Life::ingest(past, None, received(), None), Life::Unknown);
+        let past = VendorExpiry::Epoch(T as i64 - 1);
+        assert_eq!(ingest(past), Lifetime::For(Duration::from_secs(600)));
+        assert_eq!(Lifetime::ingest(past, None, received(), None), Lifetime::Unknown);
         let (default, ours) = (Some(Duration::from_secs(600)), Some(received().wall));
-        assert_eq!(Life::ingest(past, default, received(), ours), Life::For(Duration::ZERO));
+        assert_eq!(Lifetime::ingest(past, default, received(), ours), Lifetime::For(Duration::ZERO));
     }
 
     #[apply(hunted!)]
     fn a_jwt_tells_its_own_end_and_an_opaque_token_tells_nothing() {
         let claims = URL_SAFE_NO_PAD.encode(r#"{"exp":1700000600,"user":{"uuid":"u"}}"#);
-        assert_eq!(jwt_expiry(&Secret::from(format!("e30.{claims}.sig"))), Told::Epoch(1_700_000_600));
+        assert_eq!(jwt_expiry(&Secret::from(format!("e30.{claims}.sig"))), VendorExpiry::Epoch(1_700_000_600));
         for opaque in ["", "abc", "a.b", "a.b.c", "a.b.c.d", "..", "e30.e30.x"] {
-            assert_eq!(jwt_expiry(&Secret::from(opaque)), Told::Nothing, "{opaque}");
+            assert_eq!(jwt_expiry(&Secret::from(opaque)), VendorExpiry::Nothing, "{opaque}");
         }
     }
 }

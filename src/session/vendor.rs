@@ -9,7 +9,7 @@ use super::{
     issued::{Issued, Polled},
     operation::{Event, Note, Out, VendorOp},
     profile::SignOut,
-    run::{Pending, Revocation, Run},
+    run::{PendingSave, Revocation, Run},
     seen::Seen,
     token::{Birth, Moment, Origin, Token},
     tokens::Tokens,
@@ -27,7 +27,7 @@ impl Core {
         match event {
             Event::Issued(asked, Ok(issued)) if !ours => self.came_too_late(&asked, issued, at),
             Event::Polled(Ok(Polled::Issued(issued))) if !ours => {
-                self.give_back(issued.tokens, Generation::first(at.dice), at);
+                self.owe_revocation(issued.tokens, Generation::first(at.dice), at);
             }
             Event::Issued(VendorOp::Renew(token), outcome) if ours => {
                 let took = at.now.monotonic.saturating_sub(out.since);
@@ -63,12 +63,12 @@ impl Core {
         }
         let VendorOp::Renew(old) = asked else {
             self.memory.seed_used = true;
-            return self.give_back(issued.tokens, Generation::first(at.dice), at);
+            return self.owe_revocation(issued.tokens, Generation::first(at.dice), at);
         };
         let generation = old.generation.next();
         let holds = self.current.as_ref().is_some_and(|token| token.generation == old.generation);
         if self.memory.signed_out.contains(&generation.lineage) {
-            return self.give_back(issued.tokens, generation, at);
+            return self.owe_revocation(issued.tokens, generation, at);
         }
         if !holds || self.pending.is_some() {
             return;
@@ -76,21 +76,21 @@ impl Core {
         let tokens = issued.tokens.keeping(old.tokens.refresh());
         let birth = Birth { began: Some(old.began), ..Birth::of(generation) };
         if let Ok(token) = Token::issued(&self.rules, tokens, birth, at) {
-            let mut pending = Pending::new(Arc::new(token), true, Some(old.generation), 0);
+            let mut pending = PendingSave::new(Arc::new(token), true, Some(old.generation), 0);
             (pending.run, pending.again_at) = (None, Some(at.now.monotonic));
             self.pending = Some(pending);
         }
     }
 
     /// What a person's code has led to, and its run has not come to keep.
-    pub(super) fn give_back_granted(&mut self, run: &mut Run, at: Moment) {
+    pub(super) fn owe_revocation_of_granted(&mut self, run: &mut Run, at: Moment) {
         if let Some((issued, lineage)) = run.conversation.granted.take() {
-            self.give_back(issued.tokens, Generation::first(lineage), at);
+            self.owe_revocation(issued.tokens, Generation::first(lineage), at);
         }
     }
 
     /// The vendor is told of a token that nobody will use, so that no session is left behind.
-    pub(super) fn give_back(&mut self, tokens: Tokens, generation: Generation, at: Moment) {
+    pub(super) fn owe_revocation(&mut self, tokens: Tokens, generation: Generation, at: Moment) {
         if let Ok(token) = Token::issued(&self.rules, tokens, Birth::of(generation), at) {
             self.revocations.push_back(Revocation { token: Arc::new(token), sign_out: None });
         }
@@ -192,15 +192,16 @@ impl Core {
             Ok(token) => Arc::new(token),
             Err(error) => return self.fail(error, at),
         };
-        let over = self.seen.as_ref().and_then(Seen::generation);
+        let expected = self.seen.as_ref().and_then(Seen::generation);
         let replaces = self.current.as_ref().map(|token| token.generation);
-        let pending = Pending { profile: issued.profile, replaces, ..Pending::new(token, old.is_some(), over, id) };
+        let pending =
+            PendingSave { profile: issued.profile, replaces, ..PendingSave::new(token, old.is_some(), expected, id) };
         self.replace_pending(pending);
         Wish::Moved
     }
 
     /// If that leaves a session that nobody has used, it is ended.
-    fn replace_pending(&mut self, pending: Pending) {
+    fn replace_pending(&mut self, pending: PendingSave) {
         let generation = pending.generation();
         let Some(before) = self.pending.replace(pending) else { return };
         let served = self.current.as_ref().is_some_and(|token| token.generation == before.generation());

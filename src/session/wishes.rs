@@ -7,7 +7,7 @@ use super::{
     core::{Core, KEEP, LOOK, Permit, PermitStage, Wish},
     dialogue::{About, Ask},
     operation::{Event, Note, Operation, Out, Purpose, StoreOp, VendorOp},
-    plan::{Freshness, Unsaved},
+    plan::{Freshness, PendingToken},
     run::{Revocation, Run, Telling},
     token::Moment,
 };
@@ -94,15 +94,15 @@ impl Core {
         let Some(seen) = self.seen.as_ref().filter(|seen| seen.read) else {
             return Some(Wish::Store(StoreOp::Load));
         };
-        let Some((over, record)) = names.tombstone(seen, &self.rules) else {
+        let Some((expected, record)) = names.tombstone(seen, &self.rules) else {
             self.sign_out_is_stored(Ok(()));
             return Some(Wish::Moved);
         };
         if let Some(token) = seen.token.clone() {
-            self.memory.bury(token.generation.lineage);
+            self.memory.remember_signed_out(token.generation.lineage);
             names.name(token);
         }
-        Some(Wish::Store(StoreOp::Save { over, record, purpose: Purpose::Tombstone }))
+        Some(Wish::Store(StoreOp::Save { expected, record, purpose: Purpose::Tombstone }))
     }
 
     /// The store has heard of the sign-out, or has failed: now the vendor is told.
@@ -128,13 +128,13 @@ impl Core {
         if let Err(error) = self.may_send(asks) {
             self.ledger.give_up();
             if let PermitStage::Extending(Some(made)) = stage {
-                self.ledger.refund(made);
+                self.ledger.release(made);
             }
             return Some(self.answer_permit(asks, Err(error)));
         }
         match stage {
             PermitStage::Counting => self.ledger.next().map(|entry| Wish::Store(entry.into())),
-            PermitStage::Extending(_) if self.locked => Some(Wish::Store(StoreOp::Extend(self.rules.timeouts.request))),
+            PermitStage::Extending(_) if self.locked => Some(Wish::Store(StoreOp::Extend(self.rules.timeouts.sign_in))),
             PermitStage::Extending(made) => {
                 self.clear_to_send(asks, at.now);
                 Some(self.answer_permit(asks, Ok(made)))
@@ -187,21 +187,21 @@ impl Core {
             return Some(Wish::Store(StoreOp::Load));
         };
         let known = pending.token.known(Freshness::Ended, None, 0);
-        let offer = Unsaved { known, over: pending.over, ours_alone: false };
+        let offer = PendingToken { known, expected: pending.expected, ours_alone: false };
         if !offer.succeeds(there) {
             self.pending = None;
             self.notes.push(Note::SavedLate(false));
             return Some(Wish::Moved);
         }
-        let (over, record) = (seen.generation(), pending.token.record(&self.rules));
-        Some(Wish::Store(StoreOp::Save { over, record, purpose: Purpose::Token }))
+        let (expected, record) = (seen.generation(), pending.token.record(&self.rules));
+        Some(Wish::Store(StoreOp::Save { expected, record, purpose: Purpose::Token }))
     }
 
     /// Other processes shall know what this one has learnt.
     pub(super) fn wish_of_word(&mut self, at: Moment) -> Option<Wish> {
         if let Some(record) = self.correction.take() {
-            let over = Some(record.generation());
-            return Some(Wish::Store(StoreOp::Save { over, record, purpose: Purpose::Times }));
+            let expected = Some(record.generation());
+            return Some(Wish::Store(StoreOp::Save { expected, record, purpose: Purpose::Times }));
         }
         let word = self.word.as_ref()?;
         let Some(seen) = &self.seen else { return Some(Wish::Store(StoreOp::Load)) };
@@ -213,7 +213,7 @@ impl Core {
         let record =
             record.unwrap_or_else(|| Record::new(&self.rules.key, Generation::first(at.dice), RecordState::Nothing));
         let record = word.on(record, at.now.wall);
-        Some(Wish::Store(StoreOp::Save { over: seen.generation(), record, purpose: Purpose::Word }))
+        Some(Wish::Store(StoreOp::Save { expected: seen.generation(), record, purpose: Purpose::Word }))
     }
 
     pub(super) fn wish_of_ledger(&mut self) -> Option<Wish> {
@@ -227,8 +227,8 @@ impl Core {
         let asks = self.rules.lacks(Broken::Leaving) || asks && !self.rules.lacks(Broken::LockWhileAsking);
         let works = self.run.as_ref().is_some_and(|run| run.is_working());
         let saves = self.pending.as_ref().is_some_and(|pending| pending.keeps_lock || pending.is_due(now));
-        let buries = self.signing_out.as_ref().is_some_and(|names| !names.is_given_up());
-        let needed = asks || works || saves || buries || self.word.is_some();
+        let writes_tombstone = self.signing_out.as_ref().is_some_and(|names| !names.is_given_up());
+        let needed = asks || works || saves || writes_tombstone || self.word.is_some();
         (self.locked && !needed).then_some(Wish::Store(StoreOp::Unlock))
     }
 
@@ -250,7 +250,7 @@ impl From<Entry> for StoreOp {
     fn from(entry: Entry) -> Self {
         match entry {
             Entry::Load => Self::LoadAttempts,
-            Entry::Save { over, attempts } => Self::SaveAttempts { over, attempts },
+            Entry::Save { expected, attempts } => Self::SaveAttempts { expected, attempts },
         }
     }
 }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{Error, chance::Chance};
 use etcetera::BaseStrategy;
-use folder::{Folder, Found, Held, Offer, give_back, look_at};
+use folder::{FileContent, Folder, FolderLock, Offer, look_at, withdraw_offer};
 use std::{
     fmt,
     path::PathBuf,
@@ -149,17 +149,17 @@ impl FileStore {
 
     /// Tries once to take the lock of `key`. It is handed over from hand to hand: a runtime that nobody drives would
     /// otherwise be given it and keep it from everybody else.
-    async fn try_lock(&self, key: &Key) -> Result<Option<Held>, StoreError> {
+    async fn try_lock(&self, key: &Key) -> Result<Option<FolderLock>, StoreError> {
         let (folder, key) = (self.0.clone(), key.clone());
         let (offer, offered) = oneshot::channel();
         let (fetched, is_fetched) = mpsc::channel::<()>();
         // A waiter that is dropped drops `fetched` and the offer, and the lock with it.
         runtime()?.spawn_blocking(move || match folder.try_hold(&key, "lock") {
             Ok(Some(held)) => {
-                let counter = Arc::new(Mutex::new(Offer::Held(held)));
+                let counter = Arc::new(Mutex::new(Offer::Lock(held)));
                 let offered = offer.send(Ok(Some(counter.clone()))).is_ok();
                 if offered && is_fetched.recv_timeout(FETCH) == Err(RecvTimeoutError::Timeout) {
-                    give_back(&counter);
+                    withdraw_offer(&counter);
                 }
             }
             Ok(None) => drop(offer.send(Ok(None))),
@@ -169,7 +169,7 @@ impl FileStore {
         let offer = std::mem::replace(&mut *look_at(&counter), Offer::Gone);
         drop(fetched);
         match offer {
-            Offer::Held(held) => Ok(Some(held)),
+            Offer::Lock(held) => Ok(Some(held)),
             // This task comes late, because its thread is busy, and would come late for the next offer too. What may wait
             // for the disk has been done: the file is open.
             Offer::GivenBack(file) => self.0.hold(file),
@@ -189,10 +189,10 @@ impl Store for FileStore {
         // Without a lock: a rename shows the old file or the new one.
         let (folder, its_key) = (self.0.clone(), key.clone());
         match off_the_workers(move || folder.read(&its_key)).await? {
-            Found::Nothing => Ok(None),
-            Found::Record(record) => Ok(Some(*record)),
+            FileContent::Nothing => Ok(None),
+            FileContent::Record(record) => Ok(Some(*record)),
             // Looked at again where nobody can have put a whole one in its place.
-            Found::Damaged(_) => self.alone(key, Folder::current).await,
+            FileContent::Damaged(_) => self.alone(key, Folder::current).await,
         }
     }
 

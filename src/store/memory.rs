@@ -34,11 +34,11 @@ struct KeyLock {
 }
 
 impl KeyLock {
-    fn try_hold(self: &Arc<Self>) -> Option<Held> {
-        (!self.held.swap(true, Ordering::AcqRel)).then(|| Held(self.clone()))
+    fn try_hold(self: &Arc<Self>) -> Option<MemoryLock> {
+        (!self.held.swap(true, Ordering::AcqRel)).then(|| MemoryLock(self.clone()))
     }
 
-    async fn hold(self: Arc<Self>) -> Held {
+    async fn hold(self: Arc<Self>) -> MemoryLock {
         loop {
             let mut freed = pin!(self.freed.notified());
             // Enrolled before looking, so that a lock that is left in between is heard of.
@@ -52,9 +52,9 @@ impl KeyLock {
 }
 
 /// The key is held for as long as this lives.
-struct Held(Arc<KeyLock>);
+struct MemoryLock(Arc<KeyLock>);
 
-impl Drop for Held {
+impl Drop for MemoryLock {
     fn drop(&mut self) {
         self.0.held.store(false, Ordering::Release);
         self.0.freed.notify_waiters();

@@ -28,7 +28,7 @@ pub use memory::MemoryStore;
 pub(crate) use port::DynStore;
 pub use port::Store;
 pub use record::Record;
-pub(crate) use record::{Ends, Kept, LONGEST, NotBefore, RecordState, SealedText, WaitReason};
+pub(crate) use record::{Kept, LONGEST, NotBefore, RecordState, SealedText, StoredExpiry, WaitReason};
 #[cfg(feature = "redis")]
 pub use redis::RedisStore;
 #[cfg(feature = "sealed")]

@@ -85,7 +85,7 @@ pub(crate) struct Kept {
     pub(crate) issued: SystemTime,
     /// When it was received, by the wall clock of the process that received it.
     pub(crate) received: SystemTime,
-    pub(crate) ends: Ends,
+    pub(crate) ends: StoredExpiry,
     /// Whether another session was ended so that this one could begin.
     pub(crate) evicted: bool,
     /// How many tokens in a row, this one included, were obtained because the vendor had refused the one before.
@@ -97,7 +97,7 @@ pub(crate) struct Kept {
 /// The end of a kept token, by the vendor's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(test, derive(Hash))]
-pub(crate) enum Ends {
+pub(crate) enum StoredExpiry {
     At(SystemTime),
     Never,
     Unknown,
@@ -297,8 +297,8 @@ impl Kept {
     /// How long the token lives in all, if that is known.
     fn life(&self) -> Option<Duration> {
         match self.ends {
-            Ends::At(end) => Some(end.duration_since(self.issued).unwrap_or_default()),
-            Ends::Never | Ends::Unknown => None,
+            StoredExpiry::At(end) => Some(end.duration_since(self.issued).unwrap_or_default()),
+            StoredExpiry::Never | StoredExpiry::Unknown => None,
         }
     }
 }
@@ -326,7 +326,7 @@ mod tests {
         SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
     }
 
-    fn kept(ends: Ends) -> Kept {
+    fn kept(ends: StoredExpiry) -> Kept {
         Kept {
             access: "ac\"cess".into(),
             refresh: Some("refresh".into()),
@@ -339,7 +339,7 @@ mod tests {
         }
     }
 
-    fn record(ends: Ends) -> Record {
+    fn record(ends: StoredExpiry) -> Record {
         let wait = NotBefore { until: at(90), since: at(60), reason: WaitReason::Throttled, failures: 2 };
         Record {
             key: Some("vms-1".into()),
@@ -358,7 +358,7 @@ mod tests {
 
     #[apply(hunted!)]
     fn what_is_written_is_read_again_whole() {
-        for ends in [Ends::At(at(4600)), Ends::Never, Ends::Unknown] {
+        for ends in [StoredExpiry::At(at(4600)), StoredExpiry::Never, StoredExpiry::Unknown] {
             let (written, read) = (record(ends), read(&record(ends)));
             assert_eq!(read.generation, written.generation);
             assert_eq!((&read.key, &read.seed, &read.refused), (&written.key, &written.seed, &written.refused));
@@ -381,8 +381,8 @@ mod tests {
         }
         let mut found = Vec::new();
         let sealed = SealedText { by: "k".into(), text: "t".into(), keep: DAY, has_session: true, is_tombstone: true };
-        let sealed = Record { state: RecordState::Sealed(sealed), ..record(Ends::Never) };
-        for record in [record(Ends::Never), record(Ends::Never).tombstone(), sealed] {
+        let sealed = Record { state: RecordState::Sealed(sealed), ..record(StoredExpiry::Never) };
+        for record in [record(StoredExpiry::Never), record(StoredExpiry::Never).tombstone(), sealed] {
             names(&serde_json::from_str(record.to_json().expose()).expect("JSON"), &mut found);
         }
         found.sort();
@@ -396,12 +396,12 @@ mod tests {
 
     #[apply(hunted!)]
     fn a_tombstone_stays_one_and_holds_no_digest_of_a_credential() {
-        let tombstone = record(Ends::Never).tombstone();
+        let tombstone = record(StoredExpiry::Never).tombstone();
         let again = read(&tombstone);
         assert!(again.is_tombstone() && !again.has_session());
         assert_eq!((again.generation.counter, again.not_before), (8, tombstone.not_before));
         // Not even one that somebody put there.
-        let signed_out = Record { state: RecordState::SignedOut, ..record(Ends::Never) };
+        let signed_out = Record { state: RecordState::SignedOut, ..record(StoredExpiry::Never) };
         for record in [tombstone, signed_out] {
             let json = record.to_json();
             assert!(!json.expose().contains("digest") && !json.expose().contains("refused"), "{}", json.expose());
@@ -410,7 +410,7 @@ mod tests {
 
     #[apply(hunted!)]
     fn what_was_only_learnt_is_no_tombstone() {
-        let nothing = Record { state: RecordState::Nothing, ..record(Ends::Never) };
+        let nothing = Record { state: RecordState::Nothing, ..record(StoredExpiry::Never) };
         let again = read(&nothing);
         assert!(!again.is_tombstone() && !again.has_session());
         assert_eq!((&again.refused, &again.seed), (&nothing.refused, &nothing.seed));
@@ -469,17 +469,17 @@ mod tests {
             ("evicted", WaitReason::Evicted),
             ("of a later version", WaitReason::Outage),
         ] {
-            let json = record(Ends::Never).to_json().expose().replace("throttled", word);
+            let json = record(StoredExpiry::Never).to_json().expose().replace("throttled", word);
             let wait = Record::from_json(&json).expect("whole").not_before.expect("a wait");
             assert_eq!(wait.reason, reason);
-            let again = Record { not_before: Some(wait), ..record(Ends::Never) };
+            let again = Record { not_before: Some(wait), ..record(StoredExpiry::Never) };
             assert_eq!(read(&again).not_before, Some(wait));
         }
     }
 
     #[apply(hunted!)]
     fn damage_is_told_without_what_was_in_it() {
-        let whole = record(Ends::Never).to_json();
+        let whole = record(StoredExpiry::Never).to_json();
         let of_both = whole.expose().replace("\"attempts_ms\"", "\"signed_out\":true,\"attempts_ms\"");
         assert_ne!(of_both, whole.expose());
         let too_long = whole.expose().replace("refresh", &"r".repeat(LONGEST));
@@ -504,15 +504,15 @@ mod tests {
     fn a_vendor_in_the_year_9999_costs_no_session() {
         let hour = Duration::from_secs(3600);
         for issued in [at(253_402_300_798), at(253_402_300_799), at(300_000_000_000), at(4_000_000_000_000)] {
-            let kept = Kept { issued, ..kept(Ends::At(issued + hour)) };
-            let again = read(&Record { state: RecordState::Live(kept), ..record(Ends::Never) });
+            let kept = Kept { issued, ..kept(StoredExpiry::At(issued + hour)) };
+            let again = read(&Record { state: RecordState::Live(kept), ..record(StoredExpiry::Never) });
             assert_eq!(again.expires_at(), Some(at(1010) + hour), "{issued:?}");
         }
         let far = at(4_000_000_000_000);
         let wait = NotBefore { until: far, since: far, reason: WaitReason::Outage, failures: 1 };
-        let kept = Kept { received: far, began: far, ..kept(Ends::Never) };
+        let kept = Kept { received: far, began: far, ..kept(StoredExpiry::Never) };
         let state = RecordState::Live(kept);
-        read(&Record { state, attempts: vec![far], not_before: Some(wait), ..record(Ends::Never) });
+        read(&Record { state, attempts: vec![far], not_before: Some(wait), ..record(StoredExpiry::Never) });
     }
 
     #[apply(hunted!)]
@@ -525,10 +525,10 @@ mod tests {
             failures: 10,
         };
         let ahead = Record {
-            state: RecordState::Live(Kept { received: tomorrow, began: tomorrow, ..kept(Ends::At(at(4600))) }),
+            state: RecordState::Live(Kept { received: tomorrow, began: tomorrow, ..kept(StoredExpiry::At(at(4600))) }),
             attempts: vec![at(5), tomorrow],
             not_before: Some(wait),
-            ..record(Ends::Never)
+            ..record(StoredExpiry::Never)
         };
         assert!(ahead.is_ahead_of(now) && !ahead.is_ahead_of(tomorrow));
         let back = ahead.brought_back_to(now);
@@ -547,10 +547,10 @@ mod tests {
     fn each_single_time_to_come_is_noticed() {
         let (now, later) = (at(1_000_000), at(1_000_001));
         let with = |received, began, attempt, since, until| {
-            let kept = Kept { received, began, ..kept(Ends::Never) };
+            let kept = Kept { received, began, ..kept(StoredExpiry::Never) };
             let wait = NotBefore { since, until, reason: WaitReason::Outage, failures: 1 };
             let (state, attempts) = (RecordState::Live(kept), vec![attempt]);
-            Record { state, attempts, not_before: Some(wait), ..record(Ends::Never) }
+            Record { state, attempts, not_before: Some(wait), ..record(StoredExpiry::Never) }
         };
         assert!(!with(now, now, now, now, later).is_ahead_of(now), "a wait ends in the future");
         for ahead in [
@@ -568,7 +568,7 @@ mod tests {
     #[apply(hunted!)]
     fn it_tells_its_end_and_how_long_it_is_worth_keeping() {
         let life = Duration::from_secs(3600);
-        let hour = Ends::At(at(1000) + life);
+        let hour = StoredExpiry::At(at(1000) + life);
         let without_refresh = |ends| {
             let kept = Kept { refresh: None, ..kept(ends) };
             Record { state: RecordState::Live(kept), ..record(ends) }
@@ -577,8 +577,8 @@ mod tests {
         assert_eq!(record(hour).expires_at(), Some(at(1010) + life));
         assert_eq!(without_refresh(hour).time_to_live(), life + DAY);
         assert_eq!(record(hour).time_to_live(), life + DAY * 90);
-        assert_eq!(record(Ends::At(at(0))).time_to_live(), DAY * 90);
-        for endless in [Ends::Never, Ends::Unknown] {
+        assert_eq!(record(StoredExpiry::At(at(0))).time_to_live(), DAY * 90);
+        for endless in [StoredExpiry::Never, StoredExpiry::Unknown] {
             assert_eq!(without_refresh(endless).time_to_live(), DAY * 365);
             assert_eq!(record(endless).expires_at(), None);
         }
@@ -591,7 +591,7 @@ mod tests {
     #[apply(hunted!)]
     fn a_digest_that_is_written_is_slow_and_only_the_first_time() {
         let pin = Secret::from("271828");
-        let began = Record { seed: Some(Fingerprint::of(&pin)), ..record(Ends::Never) };
+        let began = Record { seed: Some(Fingerprint::of(&pin)), ..record(StoredExpiry::Never) };
         assert!(began.is_slow_to_write());
         let written = began.to_json();
         assert!(written.expose().contains("\"seed\":\"argon2id-"), "{}", written.expose());
@@ -605,7 +605,7 @@ mod tests {
 
     #[apply(hunted!)]
     fn debug_shows_neither_tokens_nor_digests() {
-        let shown = format!("{:?}", record(Ends::Never));
+        let shown = format!("{:?}", record(StoredExpiry::Never));
         assert!(shown.contains("access: Secret(***)") && shown.contains("Throttled"), "{shown}");
         assert!(!shown.contains("digest") && !shown.contains("\"refused\""), "{shown}");
     }

@@ -16,7 +16,7 @@ use crate::{
         transport::AuthClient,
     },
     retry::{Retry, Timeouts},
-    session::{Patience, Settings, eviction::EvictionPolicy, responder::DynResponder, windows::Windows},
+    session::{Settings, eviction::EvictionPolicy, responder::DynResponder, windows::Windows},
     store::{DynStore, Key, MemoryStore},
     tls::has_provider,
 };
@@ -383,7 +383,7 @@ impl Checked {
             responder,
             evict,
             windows,
-            timeouts: Patience::from(timeouts),
+            timeouts,
             constant,
             chance: Chance::new(),
         });

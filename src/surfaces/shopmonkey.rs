@@ -18,7 +18,7 @@ use crate::{
     },
     session::{
         Attempt, Profile, SignOut,
-        tokens::{Life, Tokens, jwt_expiry},
+        tokens::{Lifetime, Tokens, jwt_expiry},
     },
 };
 use serde::{Deserialize, Serialize};
@@ -257,7 +257,7 @@ pub(crate) fn issued(reply: &AuthResponse, now: Now) -> Result<Issued, Error> {
 }
 
 fn lent(access: Secret, profile: Option<Profile>, date: Option<SystemTime>, now: Now) -> Issued {
-    let life = Life::ingest(jwt_expiry(&access), None, now, date);
+    let life = Lifetime::ingest(jwt_expiry(&access), None, now, date);
     Issued { tokens: Tokens { access, refresh: None, life, date }, profile }
 }
 

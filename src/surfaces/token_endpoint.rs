@@ -8,7 +8,7 @@ use crate::{
     question::DeviceCode,
     session::{
         Profile,
-        tokens::{Life, Tokens, Told, jwt_expiry, present},
+        tokens::{Lifetime, Tokens, VendorExpiry, jwt_expiry, present},
     },
 };
 use serde::Deserialize;
@@ -34,8 +34,8 @@ pub(super) fn issued(reply: &AuthResponse, now: Now, about: &[&'static str]) -> 
     let answer: TokenAnswer = reply.json()?;
     let date = reply.date();
     let access = reply.token(answer.access_token)?;
-    let told = Told::seconds(&answer.expires_in).or(|| jwt_expiry(&access));
-    let life = Life::ingest(told, None, now, date);
+    let told = VendorExpiry::seconds(&answer.expires_in).or(|| jwt_expiry(&access));
+    let life = Lifetime::ingest(told, None, now, date);
     let refresh = present(answer.refresh_token.as_str().map(Secret::from));
     let profile = Some(Profile::of(&reply.value(), about));
     Ok(Issued { tokens: Tokens { access, refresh, life, date }, profile })
@@ -104,8 +104,10 @@ impl DeviceAnswer {
 
 /// A positive number of seconds; anything else counts as not told.
 fn seconds(value: &Value) -> Option<Duration> {
-    match Told::seconds(value) {
-        Told::Seconds(seconds) => u64::try_from(seconds).ok().filter(|seconds| *seconds > 0).map(Duration::from_secs),
+    match VendorExpiry::seconds(value) {
+        VendorExpiry::Seconds(seconds) => {
+            u64::try_from(seconds).ok().filter(|seconds| *seconds > 0).map(Duration::from_secs)
+        }
         _ => None,
     }
 }

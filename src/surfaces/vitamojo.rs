@@ -17,7 +17,7 @@ use crate::{
     },
     session::{
         Attempt, Profile,
-        tokens::{Life, Tokens, jwt_expiry, present},
+        tokens::{Lifetime, Tokens, jwt_expiry, present},
     },
 };
 use http::Method;
@@ -262,7 +262,7 @@ pub(crate) fn issued(reply: &AuthResponse, now: Now) -> Result<Issued, Error> {
     let SignedIn { payload } = reply.json()?;
     let date = reply.date();
     let access = reply.token(payload.token.value)?;
-    let life = Life::ingest(jwt_expiry(&access), Some(LIFE), now, date);
+    let life = Lifetime::ingest(jwt_expiry(&access), Some(LIFE), now, date);
     let refresh = payload.token.refresh.as_str().map(Secret::from);
     let profile = payload.user.is_object().then(|| Profile::new(payload.user));
     Ok(Issued { tokens: Tokens { access, refresh: present(refresh), life, date }, profile })

@@ -19,7 +19,7 @@ use crate::{
     session::{
         Attempt, Profile, SignOut,
         budget::Budget,
-        tokens::{Life, Tokens},
+        tokens::{Lifetime, Tokens},
     },
 };
 use base64::{
@@ -248,7 +248,7 @@ impl Issuer for Vms {
 pub(crate) fn issued(reply: &AuthResponse) -> Result<Issued, Error> {
     let SignedIn { access_token, user } = reply.json()?;
     let access = reply.token(bare(access_token))?;
-    let tokens = Tokens { access, refresh: None, life: Life::Unknown, date: reply.date() };
+    let tokens = Tokens { access, refresh: None, life: Lifetime::Unknown, date: reply.date() };
     Ok(Issued { tokens, profile: user.is_object().then(|| Profile::new(user)) })
 }
 

@@ -19,7 +19,7 @@ use crate::{
     },
     session::{
         Attempt,
-        tokens::{Life, Tokens, Told, jwt_expiry},
+        tokens::{Lifetime, Tokens, VendorExpiry, jwt_expiry},
     },
 };
 use http::{HeaderName, HeaderValue};
@@ -375,7 +375,7 @@ impl Vtex {
         match self.capabilities.credential {
             EXCHANGED => self.exchange(attempt, secret).await,
             OAUTH => self.oauth_exchange(attempt, secret).await,
-            HEADERS => Ok(issued(secret, Life::Never, None)),
+            HEADERS => Ok(issued(secret, Lifetime::Never, None)),
             _ => self.user_token(attempt, secret),
         }
     }
@@ -399,8 +399,8 @@ impl Vtex {
     fn user_token(&self, attempt: &Attempt, token: Secret) -> Result<Issued, Error> {
         // It was handed out some time ago, so our own clock has to do.
         let now = attempt.now();
-        match Life::ingest(jwt_expiry(&token), None, now, Some(now.wall)) {
-            Life::For(Duration::ZERO) => Err(Error::new(ErrorKind::SignInRequired, "the user's token has ended")
+        match Lifetime::ingest(jwt_expiry(&token), None, now, Some(now.wall)) {
+            Lifetime::For(Duration::ZERO) => Err(Error::new(ErrorKind::SignInRequired, "the user's token has ended")
                 .advice("give .user_token(..) a new one")),
             life => Ok(issued(token, life, None)),
         }
@@ -411,8 +411,8 @@ impl Vtex {
 pub(crate) fn exchanged(reply: &AuthResponse, now: Now) -> Result<Issued, Error> {
     let Exchanged { token, expires } = reply.json()?;
     let token = reply.token(token)?;
-    let told = Told::epoch_or_seconds(&expires).or(|| jwt_expiry(&token));
-    let life = Life::ingest(told, None, now, reply.date());
+    let told = VendorExpiry::epoch_or_seconds(&expires).or(|| jwt_expiry(&token));
+    let life = Lifetime::ingest(told, None, now, reply.date());
     Ok(issued(token, life, reply.date()))
 }
 
@@ -421,11 +421,11 @@ pub(crate) fn oauth_exchanged(reply: &AuthResponse, asked: Option<Duration>, now
     let OauthExchanged { auth_token } = reply.json()?;
     let auth_token = reply.token(auth_token)?;
     let told = jwt_expiry(&auth_token);
-    let life = Life::ingest(told, asked, now, reply.date());
+    let life = Lifetime::ingest(told, asked, now, reply.date());
     Ok(issued(auth_token, life, reply.date()))
 }
 
-fn issued(access: Secret, life: Life, date: Option<std::time::SystemTime>) -> Issued {
+fn issued(access: Secret, life: Lifetime, date: Option<std::time::SystemTime>) -> Issued {
     Issued { tokens: Tokens { access, refresh: None, life, date }, profile: None }
 }
 

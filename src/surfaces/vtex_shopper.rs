@@ -16,7 +16,7 @@ use crate::{
     question::AccessKey,
     session::{
         Attempt, SignOut,
-        tokens::{Life, Tokens, Told, jwt_expiry},
+        tokens::{Lifetime, Tokens, VendorExpiry, jwt_expiry},
     },
 };
 use http::HeaderName;
@@ -136,9 +136,11 @@ pub(crate) fn renewed(reply: &AuthResponse, old: Cookies, account: &str, now: No
 fn issued(session: StorefrontSession, account: &str, reply: &AuthResponse, now: Now) -> Issued {
     let StorefrontSession { cookies, refresh, expires_in, .. } = session;
     let access = token(&cookies, account);
-    let told = jwt_expiry(&access)
-        .or(|| expires_in.map_or(Told::Nothing, |life| Told::Seconds(life.as_secs().try_into().unwrap_or(i64::MAX))));
-    let life = Life::ingest(told, Some(LIFE), now, reply.date());
+    let told = jwt_expiry(&access).or(|| {
+        expires_in
+            .map_or(VendorExpiry::Nothing, |life| VendorExpiry::Seconds(life.as_secs().try_into().unwrap_or(i64::MAX)))
+    });
+    let life = Lifetime::ingest(told, Some(LIFE), now, reply.date());
     let refresh = refresh.map(|refresh| written(Some(&refresh), &cookies));
     Issued { tokens: Tokens { access, refresh, life, date: reply.date() }, profile: None }
 }

@@ -26,7 +26,10 @@ async fn said() -> Vec<(ErrorKind, Vec<Error>)> {
         (ErrorKind::SignInRequired, sign_in_required().await),
         (ErrorKind::SignedOut, signed_out().await),
         (ErrorKind::CaptchaRequired, vec![vms_sign_in(FakeVms::builder().captcha(true)).await]),
-        (ErrorKind::SessionLimitReached, vec![vms_sign_in(FakeVms::builder().session_limit(2).other_sessions(2)).await]),
+        (
+            ErrorKind::SessionLimitReached,
+            vec![vms_sign_in(FakeVms::builder().session_limit(2).other_sessions(2)).await],
+        ),
         (ErrorKind::DeviceCodeRequired, vec![device_code().await]),
         (ErrorKind::AccessKeyRequired, vec![access_key().await]),
         (ErrorKind::SecondFactorRequired, vec![second_factor().await]),

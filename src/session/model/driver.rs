@@ -70,8 +70,8 @@ impl World {
             self.loses(&issued);
         }
         match before {
-            Some(Out { id: saves, what: StoreOp::Save { over, record, purpose }, .. }) if *saves == id => {
-                self.ghosts.push((*over, self.with_seed(p, record, *purpose)));
+            Some(Out { id: saves, what: StoreOp::Save { expected, record, purpose }, .. }) if *saves == id => {
+                self.ghosts.push((*expected, self.with_seed(p, record, *purpose)));
             }
             _ => {}
         }
@@ -114,13 +114,13 @@ impl World {
         }
         let core = &self.processes[p].core;
         let looks = self.processes[p].callers.iter().map(|caller| core.look(&caller.ticket, at.now));
-        let found = looks.enumerate().find(|(_, look)| !matches!(look, Look::Waiting));
+        let found = looks.enumerate().find(|(_, look)| !matches!(look, WaiterState::Waiting));
         let Some((n, look)) = found else { return };
         let caller = self.process(p).callers.remove(n);
         self.process(p).core.leaves();
         match look {
-            Look::Serve => self.serves(p, caller.ended),
-            Look::Failed(failure) => self.fails(p, failure, caller.insists),
+            WaiterState::Serve => self.serves(p, caller.ended),
+            WaiterState::Failed(failure) => self.fails(p, failure, caller.insists),
             _ if caller.renews => self.renew(p),
             _ => match caller.answers {
                 Some(id) => {
@@ -158,7 +158,7 @@ impl World {
 
     pub(super) fn sign_in(&mut self, p: usize, insists: u8) {
         let at = self.at(p, 98);
-        self.process(p).core.forgive(at.now);
+        self.process(p).core.reset_failures(at.now);
         self.call(p, insists);
     }
 

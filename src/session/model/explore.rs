@@ -38,9 +38,9 @@ impl World {
             let known = stored == Some(n) || self.processes.iter().any(|process| held(process, n));
             !(session.revoked || session.orphan || known || session.used && !session.ended)
         };
-        let buries = self.processes.iter().any(|process| process.core.signing_out.is_some());
+        let writes_tombstone = self.processes.iter().any(|process| process.core.signing_out.is_some());
         let back = |n: usize| {
-            !(buries || self.forgot) && self.processes.iter().any(|process| process.ended & (1_u32 << n) != 0)
+            !(writes_tombstone || self.forgot) && self.processes.iter().any(|process| process.ended & (1_u32 << n) != 0)
         };
         match () {
             () if self.processes.iter().any(waits) => Some(WAITS),

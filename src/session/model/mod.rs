@@ -14,12 +14,12 @@ mod without;
 use super::{
     budget::Budget,
     capabilities::{Capabilities, Renewal},
-    core::{Core, Look, Resumed, Step as Came},
+    core::{Core, Resumed, Step as Came, WaiterState},
     dialogue::{About, Answer, Conversation, Question},
     issued::{Issued, Polled},
     operation::{Event, Operation, Out, Purpose, StoreOp, VendorOp},
     profile::SignOut,
-    rules::{Broken, Patience, Rules},
+    rules::{Broken, Rules},
     run::{Failure, Ticket},
     token::{Mark, Moment, Token},
     windows::Windows,
@@ -28,6 +28,7 @@ use crate::{
     Error, ErrorKind, Secret,
     clock::Now,
     question::{ActiveSession, Captcha, DeviceCode, SessionLimit},
+    retry::Timeouts,
     store::{Fingerprint, Generation, Key, Record, RecordState, StoreError},
 };
 use std::{
@@ -259,11 +260,12 @@ impl Scene {
             ledger: Key::new("model", &[("ledger", "1")]),
             capabilities: Capabilities { budget, ..capabilities },
             windows: Windows { jitter: 0.0, ..Windows::default() },
-            timeouts: Patience {
-                request: 10 * SECOND,
+            timeouts: Timeouts {
+                sign_in: 10 * SECOND,
                 renewal: 40 * SECOND,
                 store_lock: 30 * SECOND,
                 person: 40 * SECOND,
+                ..Timeouts::default()
             },
             salt: 0,
             given: true,

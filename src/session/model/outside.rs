@@ -11,8 +11,8 @@ impl World {
         record
     }
 
-    pub(super) fn swap(&mut self, over: Option<Generation>, record: Record) -> bool {
-        let gives_way = self.stored.as_ref().map(Record::generation) == over;
+    pub(super) fn swap(&mut self, expected: Option<Generation>, record: Record) -> bool {
+        let gives_way = self.stored.as_ref().map(Record::generation) == expected;
         if gives_way {
             if let Some(kept) = record.kept() {
                 self.sessions[named(&kept.access).0].used = true;
@@ -57,19 +57,19 @@ impl World {
                 let loaded = record.map(|record| (record.clone(), record.seed.is_none_or(|seed| seed == own)));
                 answered(Event::Loaded(Ok(loaded)), Event::Loaded(Err(broken_store())))
             }
-            StoreOp::Save { over, record, purpose } => {
+            StoreOp::Save { expected, record, purpose } => {
                 let record = self.with_seed(p, record, *purpose);
-                let saved = effect && self.swap(*over, record);
+                let saved = effect && self.swap(*expected, record);
                 answered(Event::Saved(Ok(saved)), Event::Saved(Err(broken_store())))
             }
             StoreOp::LoadAttempts => {
                 let loaded = self.ledger.clone().map(|record| (record, true));
                 answered(Event::Loaded(Ok(loaded)), Event::Loaded(Err(broken_store())))
             }
-            StoreOp::SaveAttempts { over, attempts } => {
-                let generation = over.map_or(Generation::first(1), Generation::next);
+            StoreOp::SaveAttempts { expected, attempts } => {
+                let generation = expected.map_or(Generation::first(1), Generation::next);
                 let record = Record::new(&self.rules.ledger, generation, RecordState::Nothing);
-                let gives_way = self.ledger.as_ref().map(Record::generation) == *over;
+                let gives_way = self.ledger.as_ref().map(Record::generation) == *expected;
                 if effect && gives_way {
                     self.ledger = Some(Record { attempts: attempts.clone(), ..record });
                 }

@@ -228,12 +228,12 @@ impl World {
             Step::Vanish(p) => self.vanish(p),
             Step::Skew(p) => self.process(p).skew = 1,
             Step::Ghost(happens) => {
-                let (over, record) = self.ghosts.pop()?;
+                let (expected, record) = self.ghosts.pop()?;
                 // A tombstone keeps it out, but for where another session stands: nothing is written over that.
                 let others = self.stored.as_ref().is_some_and(|there| {
                     there.has_session() && there.generation().lineage != record.generation().lineage
                 });
-                let _ = happens && !others && self.swap(over, record);
+                let _ = happens && !others && self.swap(expected, record);
             }
             Step::LeaseEnds => match self.lock? {
                 GONE => self.lock = None,

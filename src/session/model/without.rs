@@ -57,7 +57,7 @@ fn letting_go_what_was_signed_out_is_served() {
 
 #[apply(hunted!)]
 fn a_look_at_the_clock_what_has_ended_is_served() {
-    breaks(Broken::Ends, SERVED, Scene { left: Left { calls: 2, days: 1, ..NONE }, ..ONE });
+    breaks(Broken::StoredExpiry, SERVED, Scene { left: Left { calls: 2, days: 1, ..NONE }, ..ONE });
 }
 
 #[apply(hunted!)]

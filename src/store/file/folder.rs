@@ -35,7 +35,7 @@ pub(super) struct Folder {
 }
 
 /// What stands under a key.
-pub(super) enum Found {
+pub(super) enum FileContent {
     Nothing,
     Record(Box<Record>),
     /// With what is wrong with it.
@@ -53,7 +53,7 @@ impl Folder {
         }
     }
 
-    pub(super) fn try_hold(&self, key: &Key, lock: &str) -> Result<Option<Held>, StoreError> {
+    pub(super) fn try_hold(&self, key: &Key, lock: &str) -> Result<Option<FolderLock>, StoreError> {
         self.prepare()?;
         let path = self.file(key, lock);
         let file = self
@@ -63,9 +63,9 @@ impl Folder {
     }
 
     /// Takes the lock of an open file if it is free.
-    pub(super) fn hold(&self, file: Arc<File>) -> Result<Option<Held>, StoreError> {
+    pub(super) fn hold(&self, file: Arc<File>) -> Result<Option<FolderLock>, StoreError> {
         match self.disk.try_lock(&file) {
-            Ok(free) => Ok(free.then(|| Held(file))),
+            Ok(free) => Ok(free.then(|| FolderLock(file))),
             Err(error) => {
                 let folder = self.path.display();
                 let what = format!("files cannot be locked in `{folder}`: {error}; choose a folder on a local disk");
@@ -102,33 +102,33 @@ impl Folder {
         Ok(true)
     }
 
-    pub(super) fn read(&self, key: &Key) -> Result<Found, StoreError> {
+    pub(super) fn read(&self, key: &Key) -> Result<FileContent, StoreError> {
         if !self.is_there()? {
-            return Ok(Found::Nothing);
+            return Ok(FileContent::Nothing);
         }
         let file = self.file(key, "json");
         let content = match self.patiently(|disk| disk.read(&file)) {
             Ok(content) => content,
-            Err(missing) if missing.kind() == ErrorKind::NotFound => return Ok(Found::Nothing),
+            Err(missing) if missing.kind() == ErrorKind::NotFound => return Ok(FileContent::Nothing),
             Err(error) => return Err(self.trouble("a session cannot be read from", &error)),
         };
         let Ok(text) = String::from_utf8(content).map(Secret::from) else {
-            return Ok(Found::Damaged(StoreError::new("it is no text")));
+            return Ok(FileContent::Damaged(StoreError::new("it is no text")));
         };
         match Record::from_json(text.expose()) {
-            Ok(record) if record.belongs_to(key) => Ok(Found::Record(Box::new(record))),
-            Ok(_) => Ok(Found::Damaged(StoreError::new("it belongs to another session"))),
+            Ok(record) if record.belongs_to(key) => Ok(FileContent::Record(Box::new(record))),
+            Ok(_) => Ok(FileContent::Damaged(StoreError::new("it belongs to another session"))),
             Err(newer) if newer.is_newer() => Err(newer),
-            Err(damage) => Ok(Found::Damaged(damage)),
+            Err(damage) => Ok(FileContent::Damaged(damage)),
         }
     }
 
     /// What stands there, after a damaged file was moved out of the way. Called alone.
     pub(super) fn current(&self, key: &Key) -> Result<Option<Record>, StoreError> {
         match self.read(key)? {
-            Found::Nothing => Ok(None),
-            Found::Record(record) => Ok(Some(*record)),
-            Found::Damaged(why) => self.quarantine(key, &why).map(|()| None),
+            FileContent::Nothing => Ok(None),
+            FileContent::Record(record) => Ok(Some(*record)),
+            FileContent::Damaged(why) => self.quarantine(key, &why).map(|()| None),
         }
     }
 
@@ -257,9 +257,9 @@ impl Folder {
 }
 
 /// An open file whose lock is held for as long as this lives.
-pub(super) struct Held(Arc<File>);
+pub(super) struct FolderLock(Arc<File>);
 
-impl Drop for Held {
+impl Drop for FolderLock {
     fn drop(&mut self) {
         // Said, not left to closing: a process that is being forked this moment has the file open as well.
         let _ = fs4::FileExt::unlock(&*self.0);
@@ -268,15 +268,15 @@ impl Drop for Held {
 
 /// A lock on its way to the task that wants it.
 pub(super) enum Offer {
-    Held(Held),
+    Lock(FolderLock),
     /// It was not fetched in time, and is free again.
     GivenBack(Arc<File>),
     Gone,
 }
 
-pub(super) fn give_back(offer: &Mutex<Offer>) {
+pub(super) fn withdraw_offer(offer: &Mutex<Offer>) {
     let mut offer = look_at(offer);
-    if let Offer::Held(held) = &*offer {
+    if let Offer::Lock(held) = &*offer {
         let file = held.0.clone();
         // Frees the lock: the file alone does not hold it.
         *offer = Offer::GivenBack(file);

@@ -2,7 +2,7 @@ use super::{
     folder::{MOST_DAMAGED, SCANS_OF_OTHERS},
     *,
 };
-use crate::store::{Ends, Kept, LONGEST, RecordState, disk::is_open_to_others};
+use crate::store::{Kept, LONGEST, RecordState, StoredExpiry, disk::is_open_to_others};
 use std::{
     fs::{self, File},
     io::{self, ErrorKind},
@@ -463,7 +463,7 @@ async fn what_is_too_long_to_be_read_again_is_not_saved() {
             refresh: None,
             issued: at,
             received: at,
-            ends: Ends::Never,
+            ends: StoredExpiry::Never,
             evicted: false,
             rejections: 0,
             began: at,

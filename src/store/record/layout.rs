@@ -1,6 +1,6 @@
 //! How a record is written down: the layout of files and of what stands in Redis.
 
-use super::{Ends, Kept, LONGEST, NotBefore, Record, RecordState, SealedText, WaitReason};
+use super::{Kept, LONGEST, NotBefore, Record, RecordState, SealedText, StoredExpiry, WaitReason};
 use crate::{
     Secret,
     secret::writing,
@@ -163,12 +163,12 @@ impl From<&SealedText> for WrittenSealed {
 impl From<&Kept> for WrittenSession {
     fn from(kept: &Kept) -> Self {
         let (issued_ms, ends) = match kept.ends {
-            Ends::At(end) => {
+            StoredExpiry::At(end) => {
                 let (issued, end) = life(kept.issued, end);
                 (issued, WrittenEnd::AtMs(end))
             }
-            Ends::Never => (millis(kept.issued), WrittenEnd::Endless(Endless::Never)),
-            Ends::Unknown => (millis(kept.issued), WrittenEnd::Endless(Endless::Unknown)),
+            StoredExpiry::Never => (millis(kept.issued), WrittenEnd::Endless(Endless::Never)),
+            StoredExpiry::Unknown => (millis(kept.issued), WrittenEnd::Endless(Endless::Unknown)),
         };
         Self {
             access: kept.access.clone(),
@@ -239,9 +239,9 @@ impl WrittenSealed {
 impl WrittenSession {
     fn kept(self) -> Option<Kept> {
         let ends = match self.ends {
-            WrittenEnd::AtMs(ms) => Ends::At(time(ms)?),
-            WrittenEnd::Endless(Endless::Never) => Ends::Never,
-            WrittenEnd::Endless(Endless::Unknown) => Ends::Unknown,
+            WrittenEnd::AtMs(ms) => StoredExpiry::At(time(ms)?),
+            WrittenEnd::Endless(Endless::Never) => StoredExpiry::Never,
+            WrittenEnd::Endless(Endless::Unknown) => StoredExpiry::Unknown,
         };
         let received_ms = self.received_ms.unwrap_or(self.issued_ms);
         Some(Kept {

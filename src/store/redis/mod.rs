@@ -1,7 +1,7 @@
 //! Sessions in Redis or Valkey, shared by processes on many machines.
 
 mod command;
-mod kept;
+mod content;
 mod link;
 mod lock;
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The store: what is asked of it becomes commands.
 
 use super::{
-    kept::{self, Found},
+    content::{self, RedisContent},
     link::{Link, Way},
     lock::RedisLock,
     wire::Wire,
@@ -225,9 +225,9 @@ impl RedisStore {
     async fn read(&self, key: &Key, name: &str) -> Result<Option<(Record, Vec<u8>)>, StoreError> {
         for _ in 0..TRIES {
             let Some(content) = self.wire.get(name).await? else { return Ok(None) };
-            let why = match kept::read(key, content.clone())? {
-                Found::Record(record) => return Ok(Some((*record, content))),
-                Found::Damaged(why) => why,
+            let why = match content::read(key, content.clone())? {
+                RedisContent::Record(record) => return Ok(Some((*record, content))),
+                RedisContent::Damaged(why) => why,
             };
             // Unless somebody has put a whole one in its place meanwhile.
             if self.wire.forget(name, &content).await? {
@@ -269,8 +269,8 @@ impl Store for RedisStore {
         self.may_speak()?;
         let (number, keep) = (self.chance.next(), record.time_to_live());
         let written = match record.is_slow_to_write() {
-            true => off_the_workers(move || kept::write(&record, number)).await?,
-            false => kept::write(&record, number)?,
+            true => off_the_workers(move || content::write(&record, number)).await?,
+            false => content::write(&record, number)?,
         };
         self.wire.swap(&self.name(key, "session"), expected, &written, keep).await
     }

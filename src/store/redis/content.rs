@@ -13,15 +13,15 @@ pub(super) fn write(record: &Record, number: u64) -> Result<Secret, StoreError> 
 }
 
 /// What was found under a key.
-pub(super) enum Found {
+pub(super) enum RedisContent {
     Record(Box<Record>),
     /// With what is wrong with it.
     Damaged(StoreError),
 }
 
 /// Reads what [`write`] wrote. One that a newer version wrote is an error: it is not ours to mend.
-pub(super) fn read(key: &Key, content: Vec<u8>) -> Result<Found, StoreError> {
-    let damaged = |what| Ok(Found::Damaged(StoreError::new(what)));
+pub(super) fn read(key: &Key, content: Vec<u8>) -> Result<RedisContent, StoreError> {
+    let damaged = |what| Ok(RedisContent::Damaged(StoreError::new(what)));
     let Ok(text) = String::from_utf8(content).map(Secret::from) else { return damaged("it is no text") };
     let Some((head, json)) = text.expose().split_once('\n') else { return damaged("it is no record") };
     match Record::from_json(json) {
@@ -29,16 +29,16 @@ pub(super) fn read(key: &Key, content: Vec<u8>) -> Result<Found, StoreError> {
         Ok(record) if head.split(' ').next() != Some(&*record.generation.to_text()) => {
             damaged("its two lines tell of different tokens")
         }
-        Ok(record) => Ok(Found::Record(Box::new(record))),
+        Ok(record) => Ok(RedisContent::Record(Box::new(record))),
         Err(newer) if newer.is_newer() => Err(newer),
-        Err(damage) => Ok(Found::Damaged(damage)),
+        Err(damage) => Ok(RedisContent::Damaged(damage)),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{Ends, Generation, Kept, RecordState};
+    use crate::store::{Generation, Kept, RecordState, StoredExpiry};
 
     fn record() -> Record {
         let at = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1000);
@@ -47,7 +47,7 @@ mod tests {
             refresh: Some("refresh".into()),
             issued: at,
             received: at,
-            ends: Ends::Never,
+            ends: StoredExpiry::Never,
             evicted: false,
             rejections: 0,
             began: at,
@@ -65,7 +65,9 @@ mod tests {
         let written = write(&record, 5).expect("short");
         assert!(written.expose().starts_with("ffffffffffffffff.7 0000000000000005\n{"));
         assert_ne!(written.expose(), write(&record, 6).expect("short").expose());
-        let Ok(Found::Record(read)) = read(&key(), written.expose().as_bytes().to_vec()) else { panic!("damaged") };
+        let Ok(RedisContent::Record(read)) = read(&key(), written.expose().as_bytes().to_vec()) else {
+            panic!("damaged")
+        };
         assert_eq!(read.to_json().expose(), record.to_json().expose());
     }
 
@@ -79,10 +81,10 @@ mod tests {
             (whole.expose().replace("{\"schema", "[\"schema"), "the record is damaged"),
             (whole.expose().replace("\"key\":\"vms", "\"key\":\"vtex"), "it belongs to another session"),
         ] {
-            let Ok(Found::Damaged(why)) = read(&key(), text.clone().into()) else { panic!("{text}") };
+            let Ok(RedisContent::Damaged(why)) = read(&key(), text.clone().into()) else { panic!("{text}") };
             assert_eq!(why.to_string(), what);
         }
-        assert!(matches!(read(&key(), vec![0xff, b'\n']), Ok(Found::Damaged(_))));
+        assert!(matches!(read(&key(), vec![0xff, b'\n']), Ok(RedisContent::Damaged(_))));
         let newer = whole.expose().replace("\"schema\":3", "\"schema\":5");
         assert!(read(&key(), newer.into()).is_err_and(|error| error.is_newer()));
     }
