@@ -101,7 +101,7 @@ async fn a_refresh_token_that_was_taken_away_is_not_sent_again() {
     client.session().renew().await.unwrap();
     clock.advance(Duration::from_secs(3600));
     let error = client.session().lease().await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::AccessKey, "{error}");
+    assert_eq!(error.kind(), ErrorKind::AccessKeyRequired, "{error}");
     assert_eq!(vendor.count("/refreshtoken/"), 1);
 }
 
