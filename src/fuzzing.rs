@@ -23,7 +23,7 @@ use crate::{
         tokens::{Expiry, Lifetime, VendorExpiry, jwt_expiry},
     },
     store::{Fingerprint, Kept, NotBefore, RecordState, StoredExpiry, WaitReason},
-    surfaces::{Issued, orderingstack, orderingstack_grants, shopmonkey, vitamojo, vms, vtex, vtex_shopper},
+    surfaces::{Issued, orderingstack, orderingstack_grants, shopmonkey, vitamojo, vms, vtex, vtex_shopper_session},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{
@@ -526,11 +526,11 @@ impl Exchange {
             ("shopmonkey", "login") => shopmonkey::issued(&reply, now).map(Came::Session),
             ("vtex", "generate_authentication_token") => vtex::exchanged(&reply, now).map(Came::Session),
             ("vtex", "exchange_oauth_access_token") => vtex::oauth_exchanged(&reply, None, now).map(Came::Session),
-            ("vtex", "validate_access_key") => vtex_shopper::validated(&reply, "store", now).map(Came::Session),
+            ("vtex", "validate_access_key") => vtex_shopper_session::validated(&reply, "store", now).map(Came::Session),
             ("vtex", "refresh_storefront_token") => {
                 let old = Secret::from("vid_rt=old; VtexIdclientAutCookie_store=older");
-                let old = vtex_shopper::Cookies::read(&old)?;
-                vtex_shopper::renewed(&reply, old, "store", now).map(Came::Session)
+                let old = vtex_shopper_session::Cookies::read(&old)?;
+                vtex_shopper_session::renewed(&reply, old, "store", now).map(Came::Session)
             }
             _ => self.answer.classified(self.surface.classify, self.facts, &Still).map(|_| Came::Nothing),
         }

@@ -26,8 +26,11 @@ mod vtex_password;
 #[cfg(feature = "vtex")]
 mod vtex_refusals;
 #[cfg(feature = "vtex")]
-pub(crate) mod vtex_shopper;
+mod vtex_shopper;
+#[cfg(feature = "vtex")]
 mod vtex_shopper_password;
+#[cfg(feature = "vtex")]
+pub(crate) mod vtex_shopper_session;
 #[cfg(feature = "vtex")]
 mod vtex_storefront;
 
@@ -61,7 +64,7 @@ mod tests {
             vtex::header_capabilities(),
             vtex::oauth_capabilities(),
             vtex::user_capabilities(),
-            vtex_shopper::capabilities(),
+            vtex_shopper_session::capabilities(),
             vtex_shopper_password::capabilities(),
         ]
     }

@@ -4,8 +4,8 @@ use super::{
     Capabilities, Issued, Issuer, Placement, Prose, Renewal,
     builder::{Checked, Grant, Options, only, shared_options, surface_client},
     vtex_refusals::classify,
-    vtex_shopper::{self as shopper, Shopper},
     vtex_shopper_password as by_password,
+    vtex_shopper_session::{self as shopper, Shopper},
 };
 use crate::{
     CredentialSource, Error, ErrorKind, Secret,

@@ -5,7 +5,7 @@ use super::{
     Capabilities, Issued, Prose,
     vtex_password::{authenticator_start, legacy_start, opened, password_login},
     vtex_refusals::LEGACY_ROUTES,
-    vtex_shopper::{self, Shopper, validated},
+    vtex_shopper_session::{self as by_mail, Shopper, validated},
     vtex_storefront::AUTHENTICATION,
 };
 use crate::{
@@ -20,7 +20,7 @@ use std::sync::atomic::Ordering;
 pub(super) const METHOD: &str = ".storefront_password(..)";
 
 pub(super) fn capabilities() -> Capabilities {
-    let by_mail = vtex_shopper::capabilities();
+    let by_mail = by_mail::capabilities();
     Capabilities {
         credential: METHOD,
         unattended: true,
