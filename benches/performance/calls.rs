@@ -14,7 +14,7 @@ use http::{
     header::{ACCEPT, AUTHORIZATION},
 };
 use keyway::vms::{Client, types::VmsSession};
-use std::{env, hint::black_box, process::Command, time::Duration};
+use std::{env, hint::black_box, path::Path, process::Command, time::Duration};
 use tokio::runtime::Builder;
 
 /// How many calls the shorter run makes; the longer one makes twice as many.
@@ -37,6 +37,7 @@ pub(crate) fn rows() -> Vec<Row> {
             format!("{floor:.0}: one atomic load, a clone, a clock"),
         )
         .aimed("at most 300", lease, 300.0),
+        outside(),
         Row::new(
             "a typed call",
             apart(typed, raw),
@@ -53,6 +54,21 @@ pub(crate) fn rows() -> Vec<Row> {
     ]
 }
 
+/// As another crate's dependency nothing of a lease is inlined but what asks for it.
+fn outside() -> Row {
+    const TIMES: u64 = 20_000;
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let target = package.join("target/outside");
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--quiet", "--release", "--manifest-path"]).arg(package.join("benches/outside/Cargo.toml"));
+    assert!(cargo.env("CARGO_TARGET_DIR", &target).status().unwrap().success(), "benches/outside does not build");
+    let program = target.join("release/outside");
+    let [few, many] = [TIMES, TIMES * 2].map(|times| count(&program, &[&times.to_string()]));
+    let each = (many - few) / TIMES as f64;
+    let what = "header of a cached `lease()`, in another crate of 16 codegen units";
+    Row::new(what, format!("{each:.0} instructions"), "the row before".into()).aimed("at most 250", each, 250.0)
+}
+
 fn per_call(what: &str, times: u64, address: &str) -> f64 {
     let [few, many] = [times, times * 2].map(|times| instructions(what, times, address));
     (many - few) / times as f64
@@ -60,14 +76,15 @@ fn per_call(what: &str, times: u64, address: &str) -> f64 {
 
 fn instructions(what: &str, times: u64, address: &str) -> f64 {
     let program = env::current_exe().unwrap();
-    let valgrind = Command::new("valgrind")
-        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
-        .arg(program)
-        .args(["count", what, &times.to_string(), address])
-        .output()
-        .unwrap();
+    count(&program, &["count", what, &times.to_string(), address])
+}
+
+fn count(program: &Path, arguments: &[&str]) -> f64 {
+    let mut valgrind = Command::new("valgrind");
+    valgrind.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]);
+    let valgrind = valgrind.arg(program).args(arguments).output().unwrap();
     let said = String::from_utf8_lossy(&valgrind.stderr);
-    assert!(valgrind.status.success(), "{what} failed:\n{said}");
+    assert!(valgrind.status.success(), "{arguments:?} failed:\n{said}");
     let collected = said.lines().find_map(|line| line.split_once("Collected :")).map(|(_, count)| count.trim());
     collected.and_then(|count| count.parse().ok()).unwrap_or_else(|| panic!("callgrind said:\n{said}"))
 }

@@ -1,11 +1,11 @@
 //! Tokens that end all the time, under 32 tasks that never stop asking for one.
 
 use crate::{acme::Acme, lease::Floor, paper::Row};
-use keyway::{Session, Windows};
+use keyway::{Expiry, Lease, Session, Windows};
 use std::{
     sync::Arc,
     thread,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 use tokio::{runtime::Builder, task::JoinSet};
 
@@ -16,7 +16,32 @@ const RUN: Duration = Duration::from_secs(5);
 const TRIES: usize = 3;
 
 pub(crate) fn rows() -> Vec<Row> {
-    [Duration::from_millis(200), Duration::from_secs(1)].into_iter().flat_map(storm).collect()
+    let rows = [Duration::from_millis(200), Duration::from_secs(1)].into_iter().flat_map(storm);
+    rows.chain(as_it_comes()).collect()
+}
+
+/// Tokens that live for 200 ms, and a client that nobody has set anything for.
+fn as_it_comes() -> Vec<Row> {
+    let life = Duration::from_millis(200);
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let run = |_| Storm::under(Windows::default(), life, life, cores.max(2) - 1);
+    let runs: Vec<_> = (0..TRIES).map(run).collect();
+    let late: u64 = runs.iter().map(|storm| storm.gets.late).sum();
+    let gets: u64 = runs.iter().flat_map(|storm| &storm.gets.counts).sum();
+    let calmest = runs.iter().map(|storm| storm.gets.longest).min().unwrap_or_default().as_secs_f64() * 1e3;
+    let name = "tokens that live 200 ms, 32 tasks, default windows";
+    vec![
+        Row::new(format!("{name}: handed out after their end"), format!("{late} of {gets}"), "0".into()).aimed(
+            "0",
+            if late == 0 { 0.0 } else { 2.0 },
+            1.0,
+        ),
+        Row::new(format!("{name}: the longest get"), format!("{calmest:.2} ms"), "50 ms: a renewal".into()).aimed(
+            "at most 5 ms",
+            calmest,
+            5.0,
+        ),
+    ]
 }
 
 /// What the gets took, in nanoseconds, as a histogram of powers of two with eight steps each, and the longest.
@@ -24,11 +49,13 @@ struct Gets {
     counts: Vec<u64>,
     longest: Duration,
     errors: u64,
+    /// Tokens that had ended before they were asked for.
+    late: u64,
 }
 
 impl Gets {
     fn new() -> Self {
-        Self { counts: vec![0; 64 * 8], longest: Duration::ZERO, errors: 0 }
+        Self { counts: vec![0; 64 * 8], longest: Duration::ZERO, errors: 0, late: 0 }
     }
 
     fn add(&mut self, took: Duration) {
@@ -43,6 +70,7 @@ impl Gets {
         self.counts.iter_mut().zip(&other.counts).for_each(|(count, more)| *count += more);
         self.longest = self.longest.max(other.longest);
         self.errors += other.errors;
+        self.late += other.late;
     }
 
     /// Microseconds that this share of the gets stayed below.
@@ -70,14 +98,18 @@ struct Storm {
 impl Storm {
     /// So many threads do nothing else for a while.
     fn of(usable: Duration, threads: usize) -> Self {
-        // Three quarters of a life pass before the early window opens.
-        let acme = Acme::new(usable * 4 / 3, RENEWAL);
         let windows = Windows::default()
             .with_early_share(0.25)
             .with_early_min(Duration::ZERO)
             .with_late_share(0.0)
             .with_late_min(Duration::from_millis(2))
             .with_jitter(0.0);
+        // Three quarters of a life pass before the early window opens.
+        Self::under(windows, usable * 4 / 3, usable, threads)
+    }
+
+    fn under(windows: Windows, life: Duration, usable: Duration, threads: usize) -> Self {
+        let acme = Acme::new(life, RENEWAL);
         let session = acme.client().windows(windows).build().unwrap().session().clone();
         let floor = Arc::new(Floor::new());
         let runtime = Builder::new_multi_thread().worker_threads(threads).enable_all().build().unwrap();
@@ -103,16 +135,21 @@ impl Storm {
 async fn ask(began: Instant, session: Session, floor: Arc<Floor>) -> (Gets, Gets) {
     let (mut gets, mut cached) = (Gets::new(), Gets::new());
     while began.elapsed() < RUN {
-        let at = Instant::now();
+        let (at, wall) = (Instant::now(), SystemTime::now());
         let outcome = session.lease().await;
         gets.add(at.elapsed());
         gets.errors += u64::from(outcome.is_err());
+        gets.late += u64::from(outcome.is_ok_and(|lease| has_ended(&lease, wall)));
         let at = Instant::now();
         drop(floor.reach());
         cached.add(at.elapsed());
         tokio::task::yield_now().await;
     }
     (gets, cached)
+}
+
+fn has_ended(lease: &Lease, at: SystemTime) -> bool {
+    matches!(lease.expiry(), Expiry::At(end) if end <= at)
 }
 
 fn storm(usable: Duration) -> Vec<Row> {
