@@ -51,26 +51,33 @@ impl Core {
             }
             Decision::Wait(Reason::Late) if !starts => Ok(Step::Serve),
             Decision::Wait(_) if !starts => Err(Failure::from(Error::no_runtime())),
-            Decision::Wait(reason) => {
-                let mut ticket = self.join_or_start(reason, Conversation::default(), at);
-                if reason == Reason::Late
-                    && let Some(token) = &self.current
-                {
-                    // The token is still good: half of what is left is spent on waiting for a better one.
-                    ticket.serve_from = Some(now.monotonic.saturating_add(token.deadlines.left(now) / 2));
-                }
-                Ok(Step::Wait(ticket))
-            }
+            Decision::Wait(reason) => Ok(Step::Wait(self.wait_for(reason, at))),
             Decision::Refuse(Refusal::SignedOut) => Err(Failure::from(Error::signed_out())),
             Decision::Refuse(Refusal::CoolingDown(_)) if starts && self.looks_meanwhile(now) => {
-                let ticket = self.join_or_start(Reason::NoSession, Conversation::default(), at);
-                self.memory.next_look = now.monotonic.saturating_add(LOOK);
-                self.run.iter_mut().for_each(|run| run.only_looks = true);
-                self.notes.clear();
-                Ok(Step::Wait(ticket))
+                Ok(Step::Wait(self.only_look(at)))
             }
             Decision::Refuse(Refusal::CoolingDown(_)) => Err(self.cooling_failure(now)),
         }
+    }
+
+    fn wait_for(&mut self, reason: Reason, at: Moment) -> Ticket {
+        let mut ticket = self.join_or_start(reason, Conversation::default(), at);
+        if reason == Reason::Late
+            && let Some(token) = &self.current
+        {
+            // The token is still good: half of what is left is spent on waiting for a better one.
+            ticket.serve_from = Some(at.now.monotonic.saturating_add(token.deadlines.left(at.now) / 2));
+        }
+        ticket
+    }
+
+    /// A run that looks into the store and asks nobody.
+    fn only_look(&mut self, at: Moment) -> Ticket {
+        let ticket = self.join_or_start(Reason::NoSession, Conversation::default(), at);
+        self.memory.next_look = at.now.monotonic.saturating_add(LOOK);
+        self.run.iter_mut().for_each(|run| run.only_looks = true);
+        self.notes.clear();
+        ticket
     }
 
     /// While a failure cools down another process may have saved a token that works.

@@ -107,17 +107,7 @@ impl Core {
         let Some(run) = &mut self.run else { return };
         self.notes.push(Note::Asked { renewal: true, reason: run.reason, failure: outcome.as_ref().err().cloned() });
         let error = match outcome {
-            Ok(issued) => {
-                // One that comes back is not used up by being used.
-                let (used, next) = (token.tokens.refresh(), issued.tokens.refresh());
-                if self.rules.rotates() && next.is_some() && next.map(Secret::expose) != used.map(Secret::expose) {
-                    self.memory.used_refresh = token.refresh_mark(self.rules.salt);
-                }
-                self.memory.took = took;
-                let issued = Issued { tokens: issued.tokens.keeping(used), ..issued };
-                drop(self.keep(issued, Some(token), token.generation.next(), at));
-                return;
-            }
+            Ok(issued) => return self.renewed_with(token, issued, took, at),
             Err(error) => error,
         };
         match error.kind() {
@@ -141,7 +131,18 @@ impl Core {
         }
     }
 
-    pub(super) fn signed_in(&mut self, outcome: Result<Issued, Error>, took: Duration, at: Moment) {
+    fn renewed_with(&mut self, token: &Arc<Token>, issued: Issued, took: Duration, at: Moment) {
+        // One that comes back is not used up by being used.
+        let (used, next) = (token.tokens.refresh(), issued.tokens.refresh());
+        if self.rules.rotates() && next.is_some() && next.map(Secret::expose) != used.map(Secret::expose) {
+            self.memory.used_refresh = token.refresh_mark(self.rules.salt);
+        }
+        self.memory.took = took;
+        let issued = Issued { tokens: issued.tokens.keeping(used), ..issued };
+        drop(self.keep(issued, Some(token), token.generation.next(), at));
+    }
+
+    fn signed_in(&mut self, outcome: Result<Issued, Error>, took: Duration, at: Moment) {
         let Some(run) = &mut self.run else { return };
         self.notes.push(Note::Asked { renewal: false, reason: run.reason, failure: outcome.as_ref().err().cloned() });
         let error = match outcome {
