@@ -5,7 +5,7 @@ mod kind;
 
 use crate::{
     line::{clean, is_plain},
-    question::{AccessKey, Captcha, DeviceCode, Question, SecondFactor, SessionLimit},
+    question::{AccessKey, Captcha, DeviceCode, Question, SecondFactor, SessionLimit, SignInPage},
 };
 pub(crate) use cause::Cause;
 pub use kind::ErrorKind;
@@ -163,6 +163,12 @@ impl Error {
     pub fn second_factor(&self) -> Option<&SecondFactor> {
         if let Some(Question::SecondFactor(question)) = &self.0.question { Some(question) } else { None }
     }
+
+    /// The page at which a person signs in.
+    #[must_use]
+    pub fn sign_in_page(&self) -> Option<&SignInPage> {
+        if let Some(Question::SignInPage(question)) = &self.0.question { Some(question) } else { None }
+    }
 }
 
 /// For an [`Issuer`](crate::custom::Issuer) of your own. The texts are shown to people, so they must hold no secret.
@@ -207,6 +213,12 @@ impl Error {
     #[must_use]
     pub fn second_factor_required(factor: SecondFactor) -> Self {
         Self::asks(Question::SecondFactor(factor))
+    }
+
+    /// A person has to sign in at this page.
+    #[must_use]
+    pub fn sign_in_page_required(page: SignInPage) -> Self {
+        Self::asks(Question::SignInPage(page))
     }
 
     /// The vendor, or the person asked, said no.

@@ -633,7 +633,7 @@ fn told(came: &Result<Came, Error>) -> String {
         Ok(Came::Device(device)) => format!("{device:?}"),
         Err(error) => {
             let questions = (error.captcha(), error.session_limit(), error.device_code(), error.access_key());
-            let questions = (questions, error.second_factor());
+            let questions = (questions, error.second_factor(), error.sign_in_page());
             let (code, id, fields) = (error.code(), error.request_id(), error.validation());
             format!("{error} {error:?} {:?} {code:?} {id:?} {fields:?} {questions:?}", error.retry_after())
         }

@@ -83,7 +83,7 @@ pub use http::{
     runtime::{Optional, ResponseValue},
     upload::File,
 };
-pub use question::{AccessKey, ActiveSession, Captcha, DeviceCode, SecondFactor, SessionId, SessionLimit};
+pub use question::{AccessKey, ActiveSession, Captcha, DeviceCode, SecondFactor, SessionId, SessionLimit, SignInPage};
 pub use retry::{Retry, Timeouts};
 pub use secret::Secret;
 #[cfg(feature = "metrics")]

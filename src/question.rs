@@ -6,6 +6,7 @@ mod captcha;
 mod device_code;
 mod second_factor;
 mod session_limit;
+mod sign_in_page;
 
 use crate::{error::ErrorKind, line::clean};
 pub use access_key::AccessKey;
@@ -13,6 +14,7 @@ pub use captcha::Captcha;
 pub use device_code::DeviceCode;
 pub use second_factor::SecondFactor;
 pub use session_limit::{ActiveSession, SessionId, SessionLimit};
+pub use sign_in_page::SignInPage;
 
 /// What a sign-in stops with.
 #[derive(Debug, Clone)]
@@ -23,6 +25,7 @@ pub(crate) enum Question {
     Device(DeviceCode),
     AccessKey(AccessKey),
     SecondFactor(SecondFactor),
+    SignInPage(SignInPage),
 }
 
 impl Question {
@@ -34,6 +37,7 @@ impl Question {
             Self::Device(_) => ErrorKind::DeviceCodeRequired,
             Self::AccessKey(_) => ErrorKind::AccessKeyRequired,
             Self::SecondFactor(_) => ErrorKind::SecondFactorRequired,
+            Self::SignInPage(_) => ErrorKind::SignInPageRequired,
         }
     }
 
@@ -45,6 +49,7 @@ impl Question {
             Self::Device(_) => "a person has to enter a code to let this device in",
             Self::AccessKey(_) => "the vendor has sent a key to a person and wants to have it back",
             Self::SecondFactor(_) => "the vendor wants a second factor before it signs in",
+            Self::SignInPage(_) => "a person has to sign in at the provider's own page",
         }
     }
 
@@ -63,8 +68,8 @@ impl Question {
                 device.verification_uri_complete.iter_mut().for_each(fit);
             }
             Self::AccessKey(key) => fit(&mut key.sent_to),
-            // It holds no text.
-            Self::SecondFactor(_) => {}
+            // They hold no text but addresses, in which none of that can stand.
+            Self::SecondFactor(_) | Self::SignInPage(_) => {}
         }
         self
     }
@@ -98,7 +103,7 @@ mod tests {
                     [device.user_code, device.verification_uri].into_iter().chain(complete).collect()
                 }
                 Question::AccessKey(key) => vec![key.sent_to],
-                Question::SecondFactor(_) => Vec::new(),
+                Question::SecondFactor(_) | Question::SignInPage(_) => Vec::new(),
             };
             assert!(texts.iter().all(|text| text == "[2Jx  "), "{texts:?}");
         }

@@ -5,7 +5,7 @@
 use indicatif::{ProgressBar, ProgressStyle};
 use keyway::{
     AccessKey, ActiveSession, Captcha, Clock, DeviceCode, Responder, SecondFactor, Secret, SessionId, SessionLimit,
-    SystemClock,
+    SignInPage, SystemClock,
 };
 use qrcode::{EcLevel, QrCode, render::unicode::Dense1x2};
 use std::{
@@ -95,6 +95,14 @@ impl Responder for Person {
     async fn second_factor(&self, factor: SecondFactor) -> Option<Secret> {
         println!("\n{}The vendor wants a second factor.", if factor.attempt() > 1 { "That was not it. " } else { "" });
         self.ask("The code (nothing: give up) ", |known| known()).await.map(Secret::from)
+    }
+
+    /// For a browser that is not on this machine: the person copies the address it comes back to.
+    async fn sign_in_page(&self, page: SignInPage) -> Option<Secret> {
+        println!("\nSign in at {}", page.url());
+        self.ask("The whole address that the browser was sent to (nothing: give up) ", |known| known())
+            .await
+            .map(Secret::from)
     }
 }
 

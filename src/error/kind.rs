@@ -22,6 +22,9 @@ pub enum ErrorKind {
     AccessKeyRequired,
     /// The vendor wants a second factor. Hand its code in through [`Error::resume`].
     SecondFactorRequired,
+    /// A person must sign in at a page of the provider's. Lead them to [`Error::sign_in_page`] and go on through
+    /// [`Error::resume`] with the address that they come back to.
+    SignInPageRequired,
     /// The responder was asked and declined, or did not answer within [`Timeouts::person`](crate::Timeouts::person).
     Declined,
     /// The vendor answered 401 even with a fresh token. Renewing does not help; the account may lack the right.
@@ -61,6 +64,7 @@ impl ErrorKind {
             Self::DeviceCodeRequired => "device_code_required",
             Self::AccessKeyRequired => "access_key_required",
             Self::SecondFactorRequired => "second_factor_required",
+            Self::SignInPageRequired => "sign_in_page_required",
             Self::Declined => "declined",
             Self::Unauthorized => "unauthorized",
             Self::Forbidden => "forbidden",
@@ -93,6 +97,7 @@ mod tests {
             DeviceCodeRequired,
             AccessKeyRequired,
             SecondFactorRequired,
+            SignInPageRequired,
             Declined,
             Unauthorized,
             Forbidden,
@@ -107,7 +112,7 @@ mod tests {
         ];
         let known = |kind| match kind {
             InvalidCredentials | SignInRequired | SignedOut | CaptchaRequired | SessionLimitReached
-            | DeviceCodeRequired | AccessKeyRequired | SecondFactorRequired => (),
+            | DeviceCodeRequired | AccessKeyRequired | SecondFactorRequired | SignInPageRequired => (),
             Declined | Unauthorized | Forbidden | Validation | Throttled | Api | Outage | Timeout | Protocol => (),
             Store | Config => (),
         };

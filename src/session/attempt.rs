@@ -6,7 +6,7 @@ use crate::{
     clock::{Clock, Now},
     credential::Credential,
     error::{Error, ErrorKind},
-    question::{AccessKey, SecondFactor, SessionId},
+    question::{AccessKey, SecondFactor, SessionId, SignInPage},
     retry::Timeouts,
     secret::Secret,
     select::{First, first},
@@ -70,6 +70,12 @@ impl Attempt {
     #[must_use]
     pub fn second_factor(&self) -> Option<(&SecondFactor, &Secret)> {
         self.conversation.second_factor()
+    }
+
+    /// The page at which a person has signed in, and the whole address that led back from it. It fits the page.
+    #[must_use]
+    pub fn redirect(&self) -> Option<(&SignInPage, &Secret)> {
+        self.conversation.redirect()
     }
 
     /// Both clocks, for what an answer says about time.

@@ -5,7 +5,7 @@ pub(crate) use crate::question::Question as About;
 use crate::{
     clock::Now,
     error::{Error, ErrorKind},
-    question::{AccessKey, Captcha, SecondFactor, SessionId},
+    question::{AccessKey, Captcha, SecondFactor, SessionId, SignInPage},
     secret::Secret,
 };
 use std::time::Duration;
@@ -24,6 +24,8 @@ pub enum Answer {
     AccessKey(Secret),
     /// The code of the second factor.
     SecondFactor(Secret),
+    /// The whole address that the browser was sent to after the sign-in page.
+    Redirect(Secret),
 }
 
 /// What stopped a sign-in.
@@ -54,7 +56,7 @@ impl Question {
         let expires_in = match &self.about {
             About::Captcha(captcha) => captcha.expires_in,
             About::Device(device) => device.expires_in,
-            About::Session(_) | About::AccessKey(_) | About::SecondFactor(_) => return None,
+            About::Session(_) | About::AccessKey(_) | About::SecondFactor(_) | About::SignInPage(_) => return None,
         };
         Some(self.asked.saturating_add(expires_in))
     }
@@ -67,6 +69,7 @@ impl Question {
             About::Device(_) => "a device code",
             About::AccessKey(_) => "an access key",
             About::SecondFactor(_) => "a second factor",
+            About::SignInPage(_) => "a sign-in at a page",
         }
     }
 
@@ -85,6 +88,9 @@ impl Question {
             About::Device(_) => "show error.device_code() to a person and hand Answer::DeviceCode to error.resume()",
             About::AccessKey(_) => "ask the person for the key they were sent and hand it to error.resume()",
             About::SecondFactor(_) => "ask the person for the code of the second factor and hand it to error.resume()",
+            About::SignInPage(_) => {
+                "lead a person to error.sign_in_page() and hand the address they come back to, as Answer::Redirect, to error.resume()"
+            }
         }
     }
 }
@@ -103,6 +109,8 @@ pub(crate) struct Conversation {
     second_factor: Option<(SecondFactor, Secret)>,
     /// How many times a second factor has been asked for.
     pub(crate) second_factors: u32,
+    /// The redirect that led back from a page.
+    redirect: Option<(SignInPage, Secret)>,
     /// A device code that is being shown.
     pub(crate) shown: Option<Question>,
     /// What a shown device code has led to, and the lineage of that session.
@@ -151,6 +159,10 @@ impl Conversation {
         self.second_factor.as_ref().map(|(asked, code)| (asked, code))
     }
 
+    pub(crate) fn redirect(&self) -> Option<(&SignInPage, &Secret)> {
+        self.redirect.as_ref().map(|(page, redirect)| (page, redirect))
+    }
+
     /// The session that was chosen is none that can be ended any more.
     pub(crate) fn choose_again(&mut self) {
         self.end_session = None;
@@ -177,6 +189,7 @@ impl Conversation {
                 self.second_factor = None;
                 self.second_factors += 1;
             }
+            About::SignInPage(_) => self.redirect = None,
             About::Device(_) => {}
         }
     }
@@ -194,6 +207,10 @@ impl Conversation {
             (About::SecondFactor(asked), Answer::SecondFactor(code)) => {
                 self.second_factor = Some((asked.clone(), code));
             }
+            (About::SignInPage(page), Answer::Redirect(redirect)) => {
+                page.accepts(&redirect).map_err(Error::no_answer_to_page)?;
+                self.redirect = Some((page.clone(), redirect));
+            }
             (About::Session(_), Answer::Session(_)) => {
                 return Err(Error::config("the chosen session is not one that may end")
                     .advice("answer with the id of a listed session whose `is_current` is false"));
@@ -205,6 +222,7 @@ impl Conversation {
             (About::SecondFactor(_), _) => {
                 return Err(Error::config("this question is answered with Answer::SecondFactor"));
             }
+            (About::SignInPage(_), _) => return Err(Error::config("this question is answered with Answer::Redirect")),
         }
         Ok(self)
     }

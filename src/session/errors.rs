@@ -116,6 +116,12 @@ impl Error {
         .local()
     }
 
+    /// A redirect of another page, address or provider.
+    pub(crate) fn no_answer_to_page(what: &'static str) -> Self {
+        Self::config(format!("the redirect is not the answer to this sign-in page: {what}; nothing was sent"))
+            .advice("answer with the whole address that the browser was sent to after this very page")
+    }
+
     pub(super) fn device_code_ended() -> Self {
         Self::new(ErrorKind::Declined, "nobody entered the device code while it was good")
             .advice("the next call asks for a new one")

@@ -85,6 +85,7 @@ impl Outside {
             (About::Captcha(captcha), Some(person)) => person.captcha(captcha).await.map(Answer::Captcha),
             (About::Session(limit), Some(person)) => person.choose_session(limit).await.map(Answer::Session),
             (About::AccessKey(key), Some(person)) => person.access_key(key).await.map(Answer::AccessKey),
+            (About::SignInPage(page), Some(person)) => person.sign_in_page(page).await.map(Answer::Redirect),
             (About::SecondFactor(factor), Some(person)) => person.second_factor(factor).await.map(Answer::SecondFactor),
             (About::Device(device), Some(person)) => person.device_code(device).await.map(|()| Answer::DeviceCode),
         })

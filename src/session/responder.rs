@@ -2,7 +2,7 @@
 
 use crate::{
     BoxFuture, Secret,
-    question::{AccessKey, Captcha, DeviceCode, SecondFactor, SessionId, SessionLimit},
+    question::{AccessKey, Captcha, DeviceCode, SecondFactor, SessionId, SessionLimit, SignInPage},
 };
 
 /// Who answers when a sign-in needs a person. Every question may be declined with `None`; that is the default.
@@ -59,6 +59,12 @@ pub trait Responder: Send + Sync + 'static {
         let _ = factor;
         async { None }
     }
+
+    /// Leads a person to this page, and returns the whole address that the browser is sent to after it; `None` declines.
+    fn sign_in_page(&self, page: SignInPage) -> impl Future<Output = Option<Secret>> + Send {
+        let _ = page;
+        async { None }
+    }
 }
 
 /// [`Responder`] behind a pointer.
@@ -68,6 +74,7 @@ pub(crate) trait DynResponder: Send + Sync {
     fn device_code(&self, device: DeviceCode) -> BoxFuture<'_, Option<()>>;
     fn access_key(&self, key: AccessKey) -> BoxFuture<'_, Option<Secret>>;
     fn second_factor(&self, factor: SecondFactor) -> BoxFuture<'_, Option<Secret>>;
+    fn sign_in_page(&self, page: SignInPage) -> BoxFuture<'_, Option<Secret>>;
 }
 
 impl<R: Responder> DynResponder for R {
@@ -89,5 +96,9 @@ impl<R: Responder> DynResponder for R {
 
     fn second_factor(&self, factor: SecondFactor) -> BoxFuture<'_, Option<Secret>> {
         Box::pin(Responder::second_factor(self, factor))
+    }
+
+    fn sign_in_page(&self, page: SignInPage) -> BoxFuture<'_, Option<Secret>> {
+        Box::pin(Responder::sign_in_page(self, page))
     }
 }

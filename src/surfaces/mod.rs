@@ -49,7 +49,7 @@ mod tests {
     const END: &str = "<!-- /capabilities -->";
 
     fn all() -> Vec<Capabilities> {
-        vec![
+        let vendors = vec![
             vitamojo::capabilities(),
             vitamojo::seed_capabilities(),
             orderingstack_grants::capabilities(orderingstack_grants::PASSWORD),
@@ -66,7 +66,10 @@ mod tests {
             vtex::user_capabilities(),
             vtex_shopper_session::capabilities(),
             vtex_shopper_password::capabilities(),
-        ]
+        ];
+        #[cfg(feature = "oauth2")]
+        let vendors = vendors.into_iter().chain(oauth2::capabilities()).collect();
+        vendors
     }
 
     fn table() -> String {

@@ -4,8 +4,8 @@
 use crate::{vitamojo_client, vms_client};
 use keyway::{
     Captcha, Error, ErrorKind, Generation, Key, MemoryStore, Record, Responder, Retry, Secret, Store, StoreError,
-    StoreLock, orderingstack, shopmonkey,
-    testing::{FakeOrderingStack, FakeShopmonkey, FakeVitaMojo, FakeVms, FakeVtex, Fault, ManualClock},
+    StoreLock, oauth2, orderingstack, shopmonkey,
+    testing::{FakeOAuth2, FakeOrderingStack, FakeShopmonkey, FakeVitaMojo, FakeVms, FakeVtex, Fault, ManualClock},
     vitamojo, vms, vtex,
 };
 use serde_json::json;
@@ -33,6 +33,7 @@ async fn said() -> Vec<(ErrorKind, Vec<Error>)> {
         (ErrorKind::DeviceCodeRequired, vec![device_code().await]),
         (ErrorKind::AccessKeyRequired, vec![access_key().await]),
         (ErrorKind::SecondFactorRequired, vec![second_factor().await]),
+        (ErrorKind::SignInPageRequired, vec![sign_in_page().await]),
         (ErrorKind::Declined, vec![declined().await]),
         (ErrorKind::Unauthorized, unauthorized().await),
         (
@@ -131,6 +132,13 @@ async fn second_factor() -> Error {
     let fake = FakeVtex::builder().second_factor(FakeVtex::EMAIL, "417263-second-factor").start().await;
     let builder = vtex::Client::builder(fake.uri()).account(FakeVtex::ACCOUNT);
     let client = builder.storefront_password(FakeVtex::EMAIL, FakeVtex::PASSWORD).build().unwrap();
+    client.session().lease().await.unwrap_err()
+}
+
+async fn sign_in_page() -> Error {
+    let fake = FakeOAuth2::start().await;
+    let builder = oauth2::Client::discover(fake.uri()).public_client(FakeOAuth2::PUBLIC_CLIENT);
+    let client = builder.authorization_code("https://till.example/back").build().unwrap();
     client.session().lease().await.unwrap_err()
 }
 

@@ -5,7 +5,7 @@
 
 use keyway::{
     AccessKey, Clock, ErrorKind, Expiry, FileStore, Generation, Http, Key, MemoryStore, Record, Responder, Secret,
-    Session, SourceError, Store, StoreError, StoreLock, Timeouts,
+    Session, SignInPage, SourceError, Store, StoreError, StoreLock, Timeouts,
     custom::{Attempt, Capabilities, Issued, Issuer, Renewal, Tokens},
     testing::{
         Fake, FakeOAuth2, FakeOrderingStack, FakeShopmonkey, FakeVitaMojo, FakeVms, FakeVtex, Fault, ManualClock,
@@ -873,6 +873,18 @@ impl Surface for Shopper {
 /// A user of a provider that speaks OAuth 2.0, whose endpoints are discovered.
 pub(crate) struct OAuthUser(FakeOAuth2);
 
+/// A person who signs in at the page of such a provider, and allows everything.
+pub(crate) struct OAuthPerson(FakeOAuth2);
+
+struct Reader(Option<Arc<AtomicBool>>);
+
+impl Responder for Reader {
+    async fn sign_in_page(&self, page: SignInPage) -> Option<Secret> {
+        assert!(!self.0.as_ref().is_some_and(|panics| panics.load(Ordering::SeqCst)), "the reader panics");
+        Some(crate::oauth2::follow(&page).await)
+    }
+}
+
 /// A service of such a provider.
 pub(crate) struct OAuthService(FakeOAuth2);
 
@@ -905,6 +917,46 @@ impl Surface for OAuthUser {
         let builder = builder.client(FakeOAuth2::CLIENT_ID, FakeOAuth2::CLIENT_SECRET).store(store.clone());
         let source = source(FakeOAuth2::PASSWORD, panics);
         let client = builder.password_from(FakeOAuth2::LOGIN, source).build().unwrap();
+        (client.http(), client.session().clone())
+    }
+
+    fn forget(&self) {
+        self.0.revoke_access_tokens();
+    }
+
+    fn forget_refresh(&self) {
+        self.0.revoke_refresh_tokens();
+    }
+
+    fn secrets(&self) -> Vec<String> {
+        self.0.secrets()
+    }
+}
+
+impl Surface for OAuthPerson {
+    const OBTAIN: &'static [&'static str] = &["issue_token"];
+    const RENEWS_BY_ROTATION: bool = true;
+    const HAS_DOCUMENT: bool = false;
+    const LIFE: Option<Duration> = Some(Duration::from_secs(3600));
+
+    async fn start(clock: &ManualClock, life: Option<Duration>) -> Self {
+        Self(provider(clock, life).await)
+    }
+
+    fn fake(&self) -> &Fake {
+        &self.0
+    }
+
+    fn client_at(
+        &self,
+        root: &str,
+        clock: &ManualClock,
+        store: &(impl Store + Clone),
+        panics: Option<Arc<AtomicBool>>,
+    ) -> (Http, Session) {
+        let builder = keyway::oauth2::Client::discover(root).public_client(FakeOAuth2::PUBLIC_CLIENT);
+        let builder = builder.authorization_code("https://till.example/back").responder(Reader(panics));
+        let client = builder.profile("ann").clock(clock.clone()).store(store.clone()).build().unwrap();
         (client.http(), client.session().clone())
     }
 
@@ -1056,6 +1108,7 @@ macro_rules! for_every_surface {
             outside: Acme;
             oauth2_user: OAuthUser;
             oauth2_service: OAuthService;
+            oauth2_person: OAuthPerson;
         }
     };
     (@surfaces $tests:tt $($name:ident: $surface:ident;)*) => {$(

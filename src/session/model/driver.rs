@@ -192,6 +192,7 @@ impl World {
             About::Device(_) => Answer::DeviceCode,
             About::AccessKey(_) => Answer::AccessKey("key".into()),
             About::SecondFactor(_) => Answer::SecondFactor("code".into()),
+            About::SignInPage(_) => Answer::Redirect("https://app.example/back".into()),
         };
         let conversation = conversation.answered(&question, answer).expect("the right answer");
         let at = self.at(p, 98);

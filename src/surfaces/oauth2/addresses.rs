@@ -57,3 +57,17 @@ fn address(options: &Options, method: &str, text: &str) -> Result<Url, Error> {
 pub(super) fn is_resource(text: &str) -> bool {
     Url::parse(text).is_ok_and(|url| url.fragment().is_none())
 }
+
+/// Where a sign-in page leads back to: registered at the provider, so it is taken as it is (RFC 6749, 3.1.2). A program of
+/// its own may have a scheme of its own (RFC 8252, 7.1).
+pub(super) fn redirect_address(text: &str, allow_http: bool) -> Result<(), Error> {
+    let wrong = |what: &str| Error::config(format!("the address given to .authorization_code(..) {what}"));
+    let url = Url::parse(text).map_err(|_| wrong("is no whole address"))?;
+    if url.fragment().is_some() {
+        return Err(wrong("holds a fragment"));
+    }
+    match url.scheme() == "http" && !allow_http && !is_private(&url) {
+        true => Err(wrong("is not https").advice("a code in the clear is a code for everybody on the way")),
+        false => Ok(()),
+    }
+}

@@ -1,19 +1,23 @@
 //! The client of a provider: what it is made from, and its doors.
 
 use super::{
-    addresses::{self, Named, is_resource},
+    addresses::{self, Named, is_resource, redirect_address},
     client_auth::{ClientAuth, OAuthClient},
+    code::{Asks, Redirect},
     endpoints::Endpoint,
     facts::{PROVIDER, SURFACE},
-    grants::{CLIENT_CREDENTIALS, DEVICE, Grant, PASSWORD, REFRESH_TOKEN},
-    provider::{Provider, Wants},
+    grants::{BROWSER, CLIENT_CREDENTIALS, CODE, DEVICE, Grant, PASSWORD, REFRESH_TOKEN},
+    loopback::Loopback,
+    provider::Provider,
+    wants::Wants,
 };
 use crate::{
-    CredentialSource, Error, Secret,
+    CredentialSource, Error, Lease, Secret, SignInPage,
     credential::Credential,
     http::{Core, facts::Role},
     surfaces::builder::{Grant as Credentialed, Options, only, shared_options},
 };
+use arc_swap::ArcSwapOption;
 use serde_json::Value;
 use std::{fmt, sync::Arc};
 
@@ -71,6 +75,36 @@ impl Client {
         crate::SessionMiddleware::new(self.core.clone())
     }
 
+    /// Finishes a sign-in that another process of yours has begun: with the [`ticket`](crate::SignInPage::ticket) of its page,
+    /// and the whole address that the browser was sent to. Here the session is obtained, and where both processes share a
+    /// [`store`](ClientBuilder::store), the other one finds it there. Where there is a session already, nothing is sent.
+    ///
+    /// # Errors
+    /// `Config` if the redirect does not answer this page, or the client signs in in another way; else whatever the sign-in
+    /// ends with.
+    ///
+    /// # Cancel safety
+    /// Once polled, the sign-in goes on even if this future is dropped.
+    pub async fn finish_sign_in(&self, ticket: &Secret, redirect: impl Into<Secret>) -> Result<Lease, Error> {
+        let page = SignInPage::from_ticket(ticket)
+            .ok_or_else(|| Error::config("what was given for the ticket of a sign-in page is none"))?;
+        let redirect = redirect.into();
+        page.accepts(&redirect).map_err(Error::no_answer_to_page)?;
+        if !matches!(self.provider.grant, Grant::Code { .. }) {
+            return Err(Error::config("this client leads nobody to a sign-in page, so there is none to finish")
+                .advice("call .authorization_code(address) on the builder"));
+        }
+        self.provider.brought.store(Some(Arc::new((page, redirect))));
+        let mut outcome = self.session().sign_in().await;
+        // It joined a sign-in that was asking already, and could not know the answer.
+        if outcome.as_ref().is_err_and(|error| error.sign_in_page().is_some()) && self.provider.brought.load().is_some()
+        {
+            outcome = self.session().sign_in().await;
+        }
+        self.provider.brought.store(None);
+        outcome
+    }
+
     /// Asks the provider what it knows of the session's access token (RFC 7662): `active`, `scope`, `exp` and whatever else
     /// it says. Only a client that can say who it is may ask. Signs in first, if nobody has.
     ///
@@ -114,6 +148,8 @@ pub struct ClientBuilder {
     grants: Vec<Credentialed>,
     /// Given beside a refresh token.
     access: Option<Secret>,
+    redirect: Option<Redirect>,
+    asks: Asks,
 }
 
 impl ClientBuilder {
@@ -126,6 +162,8 @@ impl ClientBuilder {
             wants: Wants::default(),
             grants: Vec::new(),
             access: None,
+            redirect: None,
+            asks: Asks::default(),
         }
     }
 
@@ -138,6 +176,16 @@ impl ClientBuilder {
     /// Where a device asks for the codes that let it in (RFC 8628), as [`token_endpoint`](Self::token_endpoint).
     pub fn device_endpoint(self, address: impl Into<String>) -> Self {
         self.endpoint(Endpoint::Device, ".device_endpoint(..)", address.into())
+    }
+
+    /// The page at which a person signs in, as [`token_endpoint`](Self::token_endpoint).
+    pub fn authorization_endpoint(self, address: impl Into<String>) -> Self {
+        self.endpoint(Endpoint::Authorization, ".authorization_endpoint(..)", address.into())
+    }
+
+    /// Where authorization requests are pushed (RFC 9126), as [`token_endpoint`](Self::token_endpoint).
+    pub fn pushed_authorization_endpoint(self, address: impl Into<String>) -> Self {
+        self.endpoint(Endpoint::Pushed, ".pushed_authorization_endpoint(..)", address.into())
     }
 
     /// Where tokens are ended (RFC 7009), as [`token_endpoint`](Self::token_endpoint). Without one a sign-out is
@@ -220,6 +268,48 @@ impl ClientBuilder {
         self.grant(PASSWORD, user.into(), Credential::from_source(source))
     }
 
+    /// Signs in a person at the provider's own page, in a browser, with PKCE (S256): for web services. The page is a question,
+    /// to the [`responder`](Self::responder) or in a resumable error ([`Error::sign_in_page`]); it leads back to this
+    /// address, which is registered at the provider, and the whole address that the browser was sent to is the answer:
+    ///
+    /// ```no_run
+    /// # async fn example(client: keyway::oauth2::Client) -> Result<(), keyway::Error> {
+    /// use keyway::Answer;
+    ///
+    /// let Err(error) = client.session().lease().await else { return Ok(()) };
+    /// let (Some(page), Some(resume)) = (error.sign_in_page(), error.resume()) else { return Err(error) };
+    /// // Lead the browser to page.url(). Later, in the route of the address it comes back to, in any task:
+    /// # let url = String::new();
+    /// resume.answer(Answer::Redirect(url.into())).await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// Nothing says whose session it is: with a [`store`](Self::store) it needs a name, by [`profile`](Self::profile).
+    pub fn authorization_code(mut self, redirect_uri: impl Into<String>) -> Self {
+        self.redirect = Some(Redirect::To(redirect_uri.into()));
+        self.grant(CODE, "person".into(), Credential::Nothing)
+    }
+
+    /// As [`authorization_code`](Self::authorization_code), in the browser of this machine: for desktop programs and
+    /// terminals. The [`Loopback`] answers the question, unless a [`responder`](Self::responder) is given.
+    pub fn browser(mut self, loopback: Loopback) -> Self {
+        self.redirect = Some(Redirect::Loopback(loopback));
+        self.grant(BROWSER, "person".into(), Credential::Nothing)
+    }
+
+    /// The whole request for the sign-in page is told to the provider beforehand (RFC 9126), so that the browser carries
+    /// its name alone. So it is, too, where the provider's metadata says that it must be.
+    pub fn pushed_requests(mut self) -> Self {
+        self.asks.pushed = true;
+        self
+    }
+
+    /// Something more that the sign-in page is asked, such as `prompt`, `login_hint` or what a provider has of its own.
+    pub fn page_parameter(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.asks.more.push((name.into(), value.into()));
+        self
+    }
+
     /// Signs in a device that has no browser, or no keyboard: a person lets it in with a code on another device
     /// ([`Responder::device_code`](crate::Responder::device_code)).
     ///
@@ -256,7 +346,7 @@ impl ClientBuilder {
     /// # Errors
     /// `Config`, naming the builder method whose value cannot work.
     pub fn build(mut self) -> Result<Client, Error> {
-        let offered = ".client_credentials(), .device(), .refresh_token(secret) or .password(user, secret)";
+        let offered = ".authorization_code(address), .browser(loopback), .client_credentials(), .device(), .refresh_token(secret) or .password(user, secret)";
         let chosen = only(std::mem::take(&mut self.grants), offered)?;
         self.check(&chosen)?;
         let Some((id, auth)) = self.client.take() else {
@@ -271,6 +361,9 @@ impl ClientBuilder {
             .advice("call .client(id, secret) on the builder"));
         }
         let endpoints = addresses::endpoints(&self.options, &self.endpoints, self.issuer.as_deref())?;
+        if let (Some(Redirect::Loopback(loopback)), None) = (&self.redirect, &self.options.responder) {
+            self.options.responder = Some(Arc::new(loopback.clone()));
+        }
         let issuer = self.issuer.take();
         let provider_at = issuer.or_else(|| self.endpoints.first().map(|(_, _, address)| address.clone()));
         let checked = self.options.check(&SURFACE)?.with_part("client", client.id());
@@ -278,17 +371,21 @@ impl ClientBuilder {
         let checked = checked.with_scope(self.wants.scope.as_deref()).with_audience(self.wants.audience.clone());
         let checked = checked.with_part("resource", self.wants.resources.join(" "));
         let checked = match chosen.method {
-            DEVICE | REFRESH_TOKEN => checked.named_by_profile(chosen.method)?,
+            CODE | BROWSER | DEVICE | REFRESH_TOKEN => checked.named_by_profile(chosen.method)?,
             _ => checked,
         };
         let grant = match chosen.method {
             PASSWORD => Grant::Password { user: chosen.principal.clone(), password: chosen.credential.clone() },
             REFRESH_TOKEN => Grant::RefreshToken { token: chosen.credential.clone(), access: self.access },
             DEVICE => Grant::Device,
-            _ => Grant::ClientCredentials,
+            _ => match self.redirect {
+                Some(redirect) => Grant::Code { redirect, asks: self.asks },
+                None => Grant::ClientCredentials,
+            },
         };
         let auth = checked.auth_client(&PROVIDER)?;
-        let provider = Arc::new(Provider { auth, endpoints, client, grant, wants: self.wants });
+        let provider =
+            Arc::new(Provider { auth, endpoints, client, grant, wants: self.wants, brought: ArcSwapOption::empty() });
         let core = checked.assemble(&SURFACE, Role::User, provider.clone(), &chosen)?;
         Ok(Client { core, provider })
     }
@@ -302,6 +399,22 @@ impl ClientBuilder {
         }
         if chosen.method == REFRESH_TOKEN && self.wants.scope.is_some() {
             return Err(Error::config(".scope(..) is not for .refresh_token(..): it has its scopes in itself"));
+        }
+        if let Some(Redirect::To(address)) = &self.redirect {
+            redirect_address(address, self.options.allow_http)?;
+        }
+        const OURS: [&str; 8] = [
+            "client_id",
+            "code_challenge",
+            "code_challenge_method",
+            "redirect_uri",
+            "request_uri",
+            "response_type",
+            "scope",
+            "state",
+        ];
+        if let Some((name, _)) = self.asks.more.iter().find(|(name, _)| OURS.contains(&name.as_str())) {
+            return Err(Error::config(format!(".page_parameter(..) was given `{name}`, which is Keyway's to say")));
         }
         if let Some(resource) = self.wants.resources.iter().find(|resource| !is_resource(resource)) {
             let what = if resource.is_empty() { "nothing" } else { "what is no absolute address, or has a fragment" };

@@ -21,6 +21,9 @@ pub(super) enum Endpoint {
     Device,
     Revocation,
     Introspection,
+    Authorization,
+    /// Where authorization requests are pushed (RFC 9126).
+    Pushed,
 }
 
 impl Endpoint {
@@ -30,6 +33,8 @@ impl Endpoint {
             Self::Device => "device authorization endpoint",
             Self::Revocation => "revocation endpoint",
             Self::Introspection => "introspection endpoint",
+            Self::Authorization => "authorization endpoint",
+            Self::Pushed => "pushed authorization request endpoint",
         }
     }
 
@@ -40,6 +45,8 @@ impl Endpoint {
             Self::Device => ".device_endpoint(..)",
             Self::Revocation => ".revocation_endpoint(..)",
             Self::Introspection => ".introspection_endpoint(..)",
+            Self::Authorization => ".authorization_endpoint(..)",
+            Self::Pushed => ".pushed_authorization_endpoint(..)",
         }
     }
 }
@@ -57,6 +64,15 @@ pub(super) struct Metadata {
     pub(super) revocation_endpoint: Option<String>,
     #[serde(default)]
     pub(super) introspection_endpoint: Option<String>,
+    #[serde(default)]
+    pub(super) authorization_endpoint: Option<String>,
+    #[serde(default)]
+    pub(super) pushed_authorization_request_endpoint: Option<String>,
+    #[serde(default)]
+    pub(super) require_pushed_authorization_requests: bool,
+    /// The way back from the page names the issuer, always (RFC 9207, 3).
+    #[serde(default)]
+    pub(super) authorization_response_iss_parameter_supported: bool,
 }
 
 impl Metadata {
@@ -66,6 +82,8 @@ impl Metadata {
             Endpoint::Device => &self.device_authorization_endpoint,
             Endpoint::Revocation => &self.revocation_endpoint,
             Endpoint::Introspection => &self.introspection_endpoint,
+            Endpoint::Authorization => &self.authorization_endpoint,
+            Endpoint::Pushed => &self.pushed_authorization_request_endpoint,
         };
         address.as_deref().filter(|address| !address.is_empty())
     }
@@ -76,6 +94,8 @@ impl Metadata {
             Endpoint::Device => &mut self.device_authorization_endpoint,
             Endpoint::Revocation => &mut self.revocation_endpoint,
             Endpoint::Introspection => &mut self.introspection_endpoint,
+            Endpoint::Authorization => &mut self.authorization_endpoint,
+            Endpoint::Pushed => &mut self.pushed_authorization_request_endpoint,
         };
         *place = Some(address);
     }
@@ -136,6 +156,14 @@ impl Endpoints {
         found.metadata.of(endpoint).map(|address| self.believed(endpoint, address, issuer)).transpose()
     }
 
+    /// The provider's own word about itself, if it is asked for one.
+    pub(super) async fn metadata(&self, auth: &AuthClient, now: Now) -> Result<Metadata, Error> {
+        match &self.issuer {
+            Some(issuer) => Ok(self.found(issuer, auth, now).await?.metadata.clone()),
+            None => Ok(Metadata::default()),
+        }
+    }
+
     /// The metadata, fetched when it is first needed, and again when its time is over. If that fails, it is used as it was:
     /// endpoints seldom move, and a session must not end of it.
     async fn found(&self, issuer: &Issuer, auth: &AuthClient, now: Now) -> Result<Arc<Found>, Error> {
@@ -172,6 +200,10 @@ impl Endpoints {
         }
         if !(is_private(&url) || self.allow_http && url.scheme() == "http") {
             return Err(wrong("is not https"));
+        }
+        // A person's browser goes there, and nothing of ours that is secret.
+        if endpoint == Endpoint::Authorization {
+            return Ok(url);
         }
         if ![&issuer.url].into_iter().chain(&self.also).any(|own| is_same_origin(own, &url)) {
             let what = format!("the provider's metadata names a {name} at another origin; nothing was sent to it");

@@ -24,12 +24,14 @@ pub(super) const ISSUE: &str = "issue_token";
 pub(super) const DEVICE: &str = "start_device";
 pub(super) const REVOKE: &str = "revoke_token";
 pub(super) const INTROSPECT: &str = "introspect_token";
+pub(super) const PUSH: &str = "push_authorization";
 
 static FACTS: &[Facts] = &[
     operation(DISCOVER, "GET", "/.well-known/openid-configuration", Step::Challenge),
     operation(ISSUE, "POST", "/token", Step::SignIn),
     operation(DEVICE, "POST", "/device_authorization", Step::Challenge),
     operation(REVOKE, "POST", "/revoke", Step::SignOut),
+    operation(PUSH, "POST", "/par", Step::Challenge),
     operation(INTROSPECT, "POST", "/introspect", Step::Challenge),
 ];
 

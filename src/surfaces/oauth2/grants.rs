@@ -1,5 +1,6 @@
 //! The grants, and how each behaves.
 
+use super::code::{Asks, Redirect};
 use crate::{
     Secret,
     credential::Credential,
@@ -10,13 +11,26 @@ pub(super) const CLIENT_CREDENTIALS: &str = ".client_credentials()";
 pub(super) const PASSWORD: &str = ".password(..)";
 pub(super) const REFRESH_TOKEN: &str = ".refresh_token(..)";
 pub(super) const DEVICE: &str = ".device()";
+pub(super) const CODE: &str = ".authorization_code(..)";
+pub(super) const BROWSER: &str = ".browser(..)";
 
 /// What a session begins with.
 pub(super) enum Grant {
     ClientCredentials,
-    Password { user: String, password: Credential },
-    RefreshToken { token: Credential, access: Option<Secret> },
+    Password {
+        user: String,
+        password: Credential,
+    },
+    RefreshToken {
+        token: Credential,
+        access: Option<Secret>,
+    },
     Device,
+    /// A person signs in at the provider's page.
+    Code {
+        redirect: Redirect,
+        asks: Asks,
+    },
 }
 
 impl Grant {
@@ -27,6 +41,8 @@ impl Grant {
             Self::Password { .. } => PASSWORD,
             Self::RefreshToken { .. } => REFRESH_TOKEN,
             Self::Device => DEVICE,
+            Self::Code { redirect: Redirect::To(_), .. } => CODE,
+            Self::Code { redirect: Redirect::Loopback(_), .. } => BROWSER,
         }
     }
 
@@ -34,7 +50,7 @@ impl Grant {
     pub(super) fn seed(&self) -> Option<&Secret> {
         match self {
             Self::Password { password: secret, .. } | Self::RefreshToken { token: secret, .. } => secret.given(),
-            Self::ClientCredentials | Self::Device => None,
+            Self::ClientCredentials | Self::Device | Self::Code { .. } => None,
         }
     }
 
@@ -75,6 +91,14 @@ impl Grant {
                 prose: Prose { failed_sign_in: "`access_denied`, `expired_token`; 401 `invalid_client`", ..prose },
                 ..user
             },
+            Self::Code { .. } => Capabilities {
+                unattended: false,
+                prose: Prose {
+                    failed_sign_in: "`access_denied` and others at the page; 400 `invalid_grant`; 401 `invalid_client`",
+                    ..prose
+                },
+                ..user
+            },
             Self::RefreshToken { .. } => Capabilities {
                 unattended: false,
                 spent_by_sign_in: true,
@@ -86,4 +110,18 @@ impl Grant {
             },
         }
     }
+}
+
+/// How each of them behaves, for the README's table.
+#[cfg(all(test, every_surface))]
+pub(in crate::surfaces) fn all() -> Vec<Capabilities> {
+    let (secret, to) = (|| Credential::Nothing, |address: &str| Redirect::To(address.to_owned()));
+    let grants = [
+        Grant::ClientCredentials,
+        Grant::Password { user: String::new(), password: secret() },
+        Grant::Code { redirect: to("https://app.example/back"), asks: Asks::default() },
+        Grant::Device,
+        Grant::RefreshToken { token: secret(), access: None },
+    ];
+    grants.iter().map(Grant::capabilities).collect()
 }

@@ -19,7 +19,9 @@
 //! | what | standard |
 //! |---|---|
 //! | [`client_credentials`](ClientBuilder::client_credentials), [`password`](ClientBuilder::password) (legacy), [`refresh_token`](ClientBuilder::refresh_token) | RFC 6749 |
+//! | [`authorization_code`](ClientBuilder::authorization_code) with PKCE, for web services; [`browser`](ClientBuilder::browser) for programs on a person's own machine | RFC 6749, 7636, 8252, 9207 |
 //! | [`device`](ClientBuilder::device) | RFC 8628 |
+//! | [`pushed_requests`](ClientBuilder::pushed_requests) | RFC 9126 |
 //! | [`ClientAuth`]: none, basic, post, by certificate | RFC 6749, 8705 |
 //! | metadata | RFC 8414, OpenID Connect Discovery |
 //! | [`resource`](ClientBuilder::resource) | RFC 8707 |
@@ -31,10 +33,16 @@
 mod addresses;
 mod client;
 mod client_auth;
+mod code;
 mod endpoints;
 mod facts;
 mod grants;
+mod loopback;
 mod provider;
+mod wants;
 
 pub use client::{Client, ClientBuilder};
 pub use client_auth::ClientAuth;
+#[cfg(all(test, every_surface))]
+pub(super) use grants::all as capabilities;
+pub use loopback::Loopback;

@@ -2,12 +2,14 @@
 
 use super::{
     client_auth::{OAuthClient, Proof},
+    code::{Asks, Authorization, Redirect, code, spent},
     endpoints::{Endpoint, Endpoints},
-    facts::{DEVICE, INTROSPECT, ISSUE, REVOKE},
+    facts::{DEVICE, INTROSPECT, ISSUE, PUSH, REVOKE},
     grants::Grant,
+    wants::{Fields, Wants},
 };
 use crate::{
-    Error, ErrorKind, Secret, SignOut,
+    Error, ErrorKind, Secret, SignInPage, SignOut,
     clock::Now,
     http::transport::{AuthCall, AuthClient, AuthResponse},
     question::DeviceCode,
@@ -17,6 +19,7 @@ use crate::{
         token_endpoint::{self, DEVICE_GRANT, device_code, polled, renewal_refused, seed_refused},
     },
 };
+use arc_swap::ArcSwapOption;
 use serde_json::Value;
 use url::Url;
 
@@ -27,30 +30,8 @@ pub(super) struct Provider {
     pub(super) client: OAuthClient,
     pub(super) grant: Grant,
     pub(super) wants: Wants,
-}
-
-/// What a token shall be good for.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Wants {
-    pub(super) scope: Option<String>,
-    pub(super) audience: Option<String>,
-    pub(super) resources: Vec<String>,
-}
-
-type Fields<'a> = Vec<(&'static str, &'a str)>;
-
-impl Wants {
-    /// Said with every new grant.
-    fn fields(&self) -> Fields<'_> {
-        let scope = self.scope.as_deref().map(|scope| ("scope", scope));
-        let audience = self.audience.as_deref().map(|audience| ("audience", audience));
-        scope.into_iter().chain(audience).chain(self.resources()).collect()
-    }
-
-    /// Said with a renewal too, whose scopes are those of its refresh token (RFC 8707, 2.2).
-    fn resources(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        self.resources.iter().map(|resource| ("resource", resource.as_str()))
-    }
+    /// A page that another process has asked, with the redirect that answers it, for the sign-in that begins next.
+    pub(super) brought: ArcSwapOption<(SignInPage, Secret)>,
 }
 
 impl Provider {
@@ -106,11 +87,75 @@ impl Provider {
                 attempt.present(&proof.credential())?;
                 Err(self.ask_person(attempt, proof).await?)
             }
+            Grant::Code { redirect, asks } => {
+                let brought = self.brought.swap(None);
+                match attempt.redirect().or(brought.as_deref().map(|(page, redirect)| (page, redirect))) {
+                    Some((page, redirect)) => self.by_code(attempt, proof, page, redirect).await,
+                    None => Err(self.lead_to_page(attempt, proof, redirect, asks).await?),
+                }
+            }
         }
     }
 
     fn granted(&self, grant: &'static str) -> Fields<'_> {
         [("grant_type", grant)].into_iter().chain(self.wants.fields()).collect()
+    }
+
+    /// The code is good once: what comes of it, if it was sent, is known from the answer or from nobody.
+    async fn by_code(
+        &self,
+        attempt: &Attempt,
+        proof: &Proof<'_>,
+        page: &SignInPage,
+        redirect: &Secret,
+    ) -> Result<Issued, Error> {
+        let code = code(redirect)?;
+        let mut fields = vec![
+            ("grant_type", "authorization_code"),
+            ("code", code.expose()),
+            ("redirect_uri", page.redirect_uri()),
+            ("code_verifier", page.thread().expose()),
+        ];
+        fields.extend(self.wants.resources());
+        self.obtain(attempt, proof, fields).await.map_err(spent)
+    }
+
+    /// The page at which a person signs in: the question that stops the sign-in.
+    async fn lead_to_page(
+        &self,
+        attempt: &Attempt,
+        proof: &Proof<'_>,
+        redirect: &Redirect,
+        asks: &Asks,
+    ) -> Result<Error, Error> {
+        let endpoint = self.endpoint(Endpoint::Authorization).await?;
+        let metadata = self.endpoints.metadata(&self.auth, self.now()).await?;
+        let authorization = Authorization::new(self.client.id(), redirect.begin()?, &self.wants, asks)?;
+        let fields: Vec<_> = authorization.fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let page = if asks.pushed || metadata.require_pushed_authorization_requests {
+            let request = self.push(attempt, proof, fields).await?;
+            authorization.page(endpoint, &[("client_id", self.client.id()), ("request_uri", &request)])
+        } else {
+            authorization.page(endpoint, &fields)
+        };
+        let always = metadata.authorization_response_iss_parameter_supported;
+        Ok(Error::sign_in_page_required(match metadata.issuer {
+            Some(issuer) => page.with_issuer(issuer, always),
+            None => page,
+        }))
+    }
+
+    /// Tells the provider the whole request beforehand (RFC 9126), and gets its name.
+    async fn push(&self, attempt: &Attempt, proof: &Proof<'_>, mut fields: Vec<(&str, &str)>) -> Result<String, Error> {
+        let address = self.endpoint(Endpoint::Pushed).await?;
+        // Who asks, the proof says.
+        fields.retain(|(name, _)| *name != "client_id");
+        let reply = self.auth.spend(attempt, self.call(PUSH, address, proof, fields)?).await?;
+        let value = reply.checked()?.value();
+        match value.get("request_uri").and_then(Value::as_str).filter(|name| !name.is_empty()) {
+            Some(name) => Ok(name.to_owned()),
+            None => Err(reply.said(Error::protocol("the provider has taken the request and given it no name"))),
+        }
     }
 
     async fn exchanged(&self, attempt: &Attempt, proof: &Proof<'_>, refresh: &Secret) -> Result<Issued, Error> {

@@ -1,13 +1,15 @@
 //! Standard sign-ins, against a provider that keeps to the standards, and against some that do not.
 
 mod bad_providers;
+mod code;
 mod device;
 mod discovery;
 mod grants;
+mod loopback;
 mod sign_out;
 
 use keyway::{
-    Secret,
+    Secret, SignInPage,
     oauth2::{Client, ClientBuilder},
     testing::{FakeOAuth2, ManualClock},
 };
@@ -33,6 +35,17 @@ fn discovering(fake: &FakeOAuth2, clock: &ManualClock) -> ClientBuilder {
 async fn stage() -> (FakeOAuth2, ManualClock) {
     let clock = ManualClock::new();
     (FakeOAuth2::builder().clock(clock.clone()).start().await, clock)
+}
+
+/// Where the browser of a person is led who opens this page and allows everything.
+pub(crate) async fn follow(page: &SignInPage) -> Secret {
+    follow_url(page.url()).await
+}
+
+async fn follow_url(url: &str) -> Secret {
+    let browser = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let answer = browser.get(url).send().await.unwrap();
+    Secret::from(answer.headers()["location"].to_str().unwrap())
 }
 
 /// What the last token request said under this name.
