@@ -9,36 +9,23 @@
 
 use keyway::{
     Error, Secret,
-    custom::{Attempt, Capabilities, Client, Issued, Issuer, Renewal, Tokens},
+    custom::{Attempt, Capabilities, Client, Issued, Issuer, Renewal, Request, Tokens, TokensAt},
     testing::ManualClock,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 use std::time::Duration;
 
 struct Acme {
-    root: String,
-    http: reqwest::Client,
     password: Secret,
 }
 
-impl Acme {
-    /// The engine counts what is spent, so it is asked before anything is sent.
-    async fn post(&self, attempt: &Attempt, path: &str, body: Value) -> Result<(u16, Value), Error> {
-        let _permit = attempt.acquire().await?;
-        let answer = self.http.post(format!("{}{path}", self.root)).json(&body).send().await?;
-        Ok((answer.status().as_u16(), answer.json().await.unwrap_or_default()))
-    }
-}
-
-fn issued(body: &Value) -> Issued {
-    let text = |name: &str| body[name].as_str().unwrap_or_default();
-    Issued::new(text("access")).with_refresh(text("refresh")).lives_for(Duration::from_secs(600))
-}
+const TOKENS: TokensAt = TokensAt::new("/access").refresh("/refresh");
 
 impl Issuer for Acme {
     fn describe(&self) -> Capabilities {
         Capabilities::new("acme", ".password(..)")
             .renewal(Renewal::RefreshToken { rotates: true })
+            .default_life(Duration::from_secs(600))
             .budget(10, Duration::from_secs(600))
     }
 
@@ -48,21 +35,13 @@ impl Issuer for Acme {
 
     async fn sign_in(&self, attempt: &Attempt) -> Result<Issued, Error> {
         attempt.present(&self.password)?;
-        match self.post(attempt, "/login", json!({ "password": self.password.expose() })).await? {
-            (200, body) => Ok(issued(&body)),
-            (401, _) => Err(Error::invalid_credentials("Acme refused the password")),
-            (429, _) => Err(Error::throttled(None)),
-            (status, _) => Err(Error::unexpected_status(status)),
-        }
+        let body = json!({ "password": self.password.expose() });
+        attempt.send(Request::post("/login").json(&body)).await?.tokens(&TOKENS)
     }
 
     async fn renew(&self, attempt: &Attempt, tokens: &Tokens) -> Result<Issued, Error> {
-        let refresh = tokens.refresh().map(Secret::expose).unwrap_or_default();
-        match self.post(attempt, "/renew", json!({ "refresh": refresh })).await? {
-            (200, body) => Ok(issued(&body)),
-            (401, _) => Err(Error::refresh_refused("Acme refused the refresh token")),
-            (status, _) => Err(Error::unexpected_status(status)),
-        }
+        let body = json!({ "refresh": tokens.refresh().map(Secret::expose) });
+        attempt.send(Request::post("/renew").json(&body)).await?.tokens(&TOKENS)
     }
 }
 
@@ -70,9 +49,7 @@ impl Issuer for Acme {
 async fn main() -> Result<(), Error> {
     let vendor = vendor::start().await;
     let clock = ManualClock::new();
-    // A redirect must not take the password elsewhere.
-    let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
-    let acme = Acme { root: vendor.uri(), http, password: "open sesame".into() };
+    let acme = Acme { password: "open sesame".into() };
     let client = Client::builder(vendor.uri()).issuer(acme).principal("till-7").clock(clock.clone()).build()?;
     call(&client).await?;
     for _ in 0..2 {

@@ -319,6 +319,11 @@ impl Error {
         self.with(|inner| inner.operation = inner.operation.or(Some(operation)))
     }
 
+    /// The operation, whatever it was called before.
+    pub(crate) fn called(self, operation: &'static str) -> Self {
+        self.with(|inner| inner.operation = Some(operation))
+    }
+
     pub(crate) fn with_status(self, status: u16) -> Self {
         self.with(|inner| inner.status = Some(status))
     }
@@ -335,8 +340,10 @@ impl Error {
         self.with(|inner| inner.local = true)
     }
 
-    /// The request was sent and no whole answer came back: the vendor may or may not have acted on it.
-    pub(crate) fn with_unknown_outcome(self) -> Self {
+    /// The request was sent and no whole answer came back: the vendor may or may not have acted on it. Say so with an error of
+    /// a renewal of your own whose answer was lost, so that its refresh token counts as possibly used.
+    #[must_use]
+    pub fn with_unknown_outcome(self) -> Self {
         self.with(|inner| inner.outcome_unknown = true)
     }
 
@@ -346,7 +353,9 @@ impl Error {
         self.with(|inner| inner.outcome_unknown = false)
     }
 
-    pub(crate) fn is_outcome_unknown(&self) -> bool {
+    /// Whether the vendor may have acted on the request that failed.
+    #[must_use]
+    pub fn is_outcome_unknown(&self) -> bool {
         self.0.outcome_unknown
     }
 

@@ -4,6 +4,7 @@ use super::{
     client_id::ClientId,
     drift::Drift,
     facts::{self, Facts, Role, Step},
+    judge::Judge,
     limits,
     origins::Origins,
     paths::Paths,
@@ -50,6 +51,8 @@ pub(crate) struct Parts {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) paths: Paths,
     pub(crate) drift: Arc<Drift>,
+    /// What the user says about failures.
+    pub(crate) judge: Judge,
     /// Which OAuth client asks for tokens, where the vendor wants to know.
     pub(crate) client_id: Option<ClientId>,
     /// For the typed steps of a session: it keeps no connections and sends nothing twice.
@@ -82,6 +85,7 @@ impl Core {
             constant: HeaderMap::new(),
             paths: self.0.paths.clone(),
             drift: self.0.drift.clone(),
+            judge: self.0.judge.clone(),
         }
     }
 
@@ -149,7 +153,7 @@ impl Core {
             self.carrying(answer, carried, presented)
         };
         self.0.drift.answered(facts, &answer);
-        let outcome = answer.classified(self.0.surface.classify, facts, &*self.0.clock);
+        let outcome = answer.classified(self.0.surface.classify, &self.0.judge, facts, &*self.0.clock);
         let outcome = outcome.map_err(|error| self.0.paths.blame(facts, error));
         if outcome.is_ok() {
             self.0.drift.read(facts, &answer);
@@ -167,7 +171,8 @@ impl Core {
             Err(error) => return error,
         };
         let verdict = Verdict::of(&answer, &facts::FREE, self.0.clock.wall());
-        (self.0.surface.classify)(&verdict).unwrap_or_else(|| verdict.error())
+        let judge = &self.0.judge;
+        judge.reads(&verdict, self.0.surface.classify).unwrap_or_else(|| judge.coded(&verdict, verdict.error()))
     }
 
     /// A failure may repeat the secrets of its call, the session's own among them.

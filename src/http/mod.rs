@@ -14,6 +14,7 @@ pub(crate) mod drift;
 )]
 pub mod facts;
 pub(crate) mod json;
+pub(crate) mod judge;
 pub(crate) mod limits;
 pub(crate) mod middlebox;
 #[cfg(feature = "middleware")]

@@ -3,6 +3,7 @@
 use super::{
     facts::{Certainty, Facts, Step},
     json,
+    judge::Judge,
     middlebox::{self, what_answered},
 };
 use crate::{
@@ -159,7 +160,13 @@ impl BufferedResponse {
     }
 
     /// What its failure means, if the call failed.
-    pub(crate) fn classified(&self, classify: Classify, facts: &Facts, clock: &dyn Clock) -> Result<(), Error> {
+    pub(crate) fn classified(
+        &self,
+        classify: Classify,
+        judge: &Judge,
+        facts: &Facts,
+        clock: &dyn Clock,
+    ) -> Result<(), Error> {
         let may_deny = facts.success.is_some() || matches!(facts.step, Step::SignIn | Step::Renew);
         if self.status.is_success() && !may_deny {
             return Ok(());
@@ -168,7 +175,8 @@ impl BufferedResponse {
         if self.status.is_success() && verdict.succeeded() {
             return Ok(());
         }
-        Err(classify(&verdict).unwrap_or_else(|| verdict.error()).at(facts.operation))
+        let error = judge.reads(&verdict, classify).unwrap_or_else(|| judge.coded(&verdict, verdict.error()));
+        Err(error.at(facts.operation))
     }
 }
 
@@ -331,10 +339,14 @@ impl<'a> Verdict<'a> {
         Some(if self.answer.carried.is_empty() { body } else { self.answer.carried.masked_value(body) })
     }
 
-    fn code(&self) -> Option<String> {
+    pub(crate) fn code(&self) -> Option<String> {
         let code = ["vmosCode", "code", "error", "authStatus", "status"].iter().find_map(|member| self.text(member))?;
-        // What repeats a secret is none.
-        (code.len() <= LONGEST_CODE && !self.answer.carried.is_told_by(code)).then(|| code.to_owned())
+        self.is_code(code).then(|| code.to_owned())
+    }
+
+    /// What repeats a secret is none.
+    pub(crate) fn is_code(&self, code: &str) -> bool {
+        code.len() <= LONGEST_CODE && !self.answer.carried.is_told_by(code)
     }
 
     /// The body as the type that the document gives for this status.

@@ -4,6 +4,7 @@ use super::{
     cookies::Cookies,
     drift::Drift,
     facts::{Facts, Step},
+    judge::Judge,
     paths::Paths,
     response::{BufferedResponse, Verdict, date},
     segments::encode_segment,
@@ -16,7 +17,7 @@ use crate::{
     session::Attempt,
 };
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use serde::Serialize;
 use std::{
     sync::Arc,
@@ -36,6 +37,8 @@ pub(crate) struct AuthClient {
     pub(crate) constant: HeaderMap,
     pub(crate) paths: Paths,
     pub(crate) drift: Arc<Drift>,
+    /// What the user says about failures.
+    pub(crate) judge: Judge,
 }
 
 /// The body of an auth call is shorter, unless a token is very long.
@@ -67,11 +70,7 @@ impl AuthClient {
         );
         let method = Method::from_bytes(facts.method.as_bytes())
             .map_err(|_| Error::config(format!("the document's method of {operation} is none")))?;
-        let mut headers = HeaderMap::from_iter([
-            (header::ACCEPT, HeaderValue::from_static("application/json")),
-            // Without this any coding would be as good (RFC 9110, 12.5.3), and none is read here.
-            (header::ACCEPT_ENCODING, HeaderValue::from_static("identity")),
-        ]);
+        let mut headers = plain();
         if let Some(content_type) = self.surface.content_type {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
         }
@@ -137,9 +136,19 @@ impl AuthClient {
             let answer = BufferedResponse::read(response).await.map_err(|error| failed(error, false))?;
             let answer = answer.carrying(call.carried.clone());
             let drift = self.drift.clone();
-            Ok(AuthResponse { answer, facts: call.facts, surface: self.surface, now: self.clock.wall(), drift })
+            let judge = self.judge.clone();
+            Ok(AuthResponse { answer, facts: call.facts, surface: self.surface, now: self.clock.wall(), drift, judge })
         })
     }
+}
+
+/// What every such call asks for.
+fn plain() -> HeaderMap {
+    HeaderMap::from_iter([
+        (header::ACCEPT, HeaderValue::from_static("application/json")),
+        // Without this any coding would be as good (RFC 9110, 12.5.3), and none is read here.
+        (header::ACCEPT_ENCODING, HeaderValue::from_static("identity")),
+    ])
 }
 
 struct Failed {
@@ -149,6 +158,34 @@ struct Failed {
 }
 
 impl AuthCall {
+    /// Of an issuer that no document of ours describes.
+    pub(crate) fn below_root(facts: &'static Facts, method: Method, path: String) -> Self {
+        Self { facts, method, path, address: None, headers: plain(), body: None, carried: Carried::default() }
+    }
+
+    /// The same call as this step.
+    pub(crate) fn of(self, facts: &'static Facts) -> Self {
+        Self { facts, ..self }
+    }
+
+    /// Counts this as a secret of the call.
+    pub(crate) fn carrying(mut self, secret: &Secret) -> Self {
+        self.carried.add(secret);
+        self
+    }
+
+    /// A header that holds a secret.
+    pub(crate) fn secret_header(mut self, name: &'static str, secret: &Secret) -> Result<Self, Error> {
+        let name = HeaderName::from_bytes(name.as_bytes())
+            .map_err(|_| Error::config("a header of an issuer's request has a name that is none"))?;
+        let mut value = HeaderValue::try_from(secret.expose())
+            .map_err(|_| Error::refused_field(name.as_str().to_owned(), "cannot be sent as a header"))?;
+        value.set_sensitive(true);
+        self.carried.add(secret);
+        self.headers.insert(name, value);
+        Ok(self)
+    }
+
     /// Fills in a path parameter, percent-encoded as one segment.
     pub(crate) fn path(mut self, name: &'static str, value: &str) -> Result<Self, Error> {
         let encoded = encode_segment(name, value)?;
@@ -290,6 +327,7 @@ pub(crate) struct AuthResponse {
     surface: &'static Surface,
     now: SystemTime,
     drift: Arc<Drift>,
+    judge: Judge,
 }
 
 impl AuthResponse {
@@ -300,7 +338,8 @@ impl AuthResponse {
         surface: &'static Surface,
         now: SystemTime,
     ) -> Self {
-        Self { answer, facts, surface, now, drift: Arc::new(Drift::new(surface.name)) }
+        let drift = Arc::new(Drift::new(surface.name));
+        Self { answer, facts, surface, now, drift, judge: Judge::default() }
     }
 
     /// To this operation, of 1970.
@@ -380,16 +419,22 @@ impl AuthResponse {
 
     /// An error about this reply, with what every such error carries.
     pub(crate) fn said(&self, error: Error) -> Error {
-        Verdict::failed(&self.answer, self.facts, self.now).with_context(error)
+        let verdict = Verdict::failed(&self.answer, self.facts, self.now);
+        self.judge.coded(&verdict, verdict.with_context(error))
+    }
+
+    /// What the user, or the surface, says that this failure means, if either does.
+    pub(crate) fn judged(&self) -> Option<Error> {
+        self.judge.reads(&Verdict::failed(&self.answer, self.facts, self.now), self.surface.classify)
     }
 
     /// What this failure means, in the surface's words.
     pub(crate) fn failure(&self) -> Error {
         self.drift.answered(self.facts, &self.answer);
         let verdict = Verdict::failed(&self.answer, self.facts, self.now);
-        let classified = (self.surface.classify)(&verdict);
+        let classified = self.judge.reads(&verdict, self.surface.classify);
         let is_worded = classified.is_some();
-        let error = classified.unwrap_or_else(|| verdict.error_of_step());
+        let error = classified.unwrap_or_else(|| self.judge.coded(&verdict, verdict.error_of_step()));
         match error.kind() {
             // Whatever is wrong with an auth call, it is not the session of the caller.
             ErrorKind::Unauthorized => error

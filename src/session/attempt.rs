@@ -13,7 +13,9 @@ use crate::{
     store::Key,
 };
 use std::{
+    any::Any,
     fmt,
+    sync::OnceLock,
     time::{Duration, SystemTime},
 };
 
@@ -41,11 +43,21 @@ pub struct Attempt {
     /// The operation that it belongs to.
     id: u64,
     conversation: Conversation,
+    /// What the issuer's surface sends with: nothing here knows what that is.
+    equipment: OnceLock<Box<dyn Any + Send + Sync>>,
 }
 
 impl Attempt {
     pub(super) fn new(engine: impl Gatekeeper + 'static, id: u64, conversation: Conversation) -> Self {
-        Self { engine: Box::new(engine), id, conversation }
+        Self { engine: Box::new(engine), id, conversation, equipment: OnceLock::new() }
+    }
+
+    pub(crate) fn equip(&self, with: impl Any + Send + Sync) {
+        let _ = self.equipment.set(Box::new(with)); // once, by the surface that made the issuer
+    }
+
+    pub(crate) fn equipment<T: Any>(&self) -> Option<&T> {
+        self.equipment.get()?.downcast_ref()
     }
 
     /// The captcha a person answered, if it is still good.

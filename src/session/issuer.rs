@@ -13,13 +13,13 @@ use std::future::Future;
 /// The vendor's side of a session: one per credential.
 ///
 /// It says what it is ([`describe`](Self::describe)) and does what it is asked; when to ask is the engine's decision. It
-/// calls [`Attempt::acquire`] before each request that uses up an attempt or a refresh token, and never retries one by
-/// itself. Its errors speak: one made with [`Error::captcha_required`], [`Error::session_limit_reached`] or
+/// never retries a request by itself. Its errors speak: one made with [`Error::captcha_required`], [`Error::session_limit_reached`] or
 /// [`Error::device_code_required`] is a question for a person, one made with [`Error::invalid_credentials`] is remembered,
 /// and [`Error::refresh_refused`] from [`renew`](Self::renew) says that the refresh token is definitely dead.
 ///
-/// It sends with an HTTP client of its own, which must not follow redirects: a vendor's 307 would take the password to
-/// wherever it says: `.redirect(Policy::none())` of the client that this crate sends with.
+/// It sends by [`Attempt::send`](crate::custom::Attempt::send). One that sends with an HTTP client of its own calls
+/// [`Attempt::acquire`] before each request that uses up an attempt or a refresh token, and must not follow redirects: a
+/// vendor's 307 would take the password to wherever it says.
 ///
 /// # Cancel safety
 /// Its futures run in a task of their own, whoever waits for the session: only a runtime that ends drops one.

@@ -93,6 +93,11 @@ impl VendorExpiry {
         number(value).map_or(Self::Nothing, |seconds| Self::Seconds(seconds as i64))
     }
 
+    /// The same in another unit.
+    pub(crate) fn seconds_times(value: &Value, factor: f64) -> Self {
+        number(value).map_or(Self::Nothing, |count| Self::Seconds((count * factor) as i64))
+    }
+
     /// An epoch in seconds or milliseconds, or a number of seconds: told apart by their size.
     pub(crate) fn epoch_or_seconds(value: &Value) -> Self {
         match number(value) {

@@ -11,6 +11,7 @@ use crate::{
         client_id::ClientId,
         drift::Drift,
         facts::Role,
+        judge::Judge,
         origins::{Origins, is_plain_loopback, is_private},
         paths::Paths,
         transport::AuthClient,
@@ -44,6 +45,8 @@ pub(crate) struct Options {
     pub(crate) evict: EvictionPolicy,
     /// Other paths for operations.
     pub(crate) paths: Vec<(String, String)>,
+    /// What the user says about failures.
+    pub(crate) judge: Judge,
 }
 
 impl Options {
@@ -62,6 +65,7 @@ impl Options {
             profile: None,
             evict: EvictionPolicy::Never,
             paths: Vec::new(),
+            judge: Judge::default(),
         }
     }
 }
@@ -300,6 +304,7 @@ impl Checked {
             constant: self.constant(),
             paths: self.paths.clone(),
             drift: self.drift.clone(),
+            judge: self.options.judge.clone(),
         })
     }
 
@@ -370,7 +375,7 @@ impl Checked {
         parts.extend(self.more.iter().map(|(name, value)| (*name, value.as_str())));
         let key = Key::new(surface.name, &parts);
         let issuer_names_its_principal = issuer.describe().named;
-        let Options { store, responder, timeouts, retry, windows, clock, allow_http, evict, .. } = self.options;
+        let Options { store, responder, timeouts, retry, windows, clock, allow_http, evict, judge, .. } = self.options;
         let session = Session::new(Settings {
             key,
             // The vendors count by address too, so all logins at one address share a budget.
@@ -402,6 +407,7 @@ impl Checked {
             clock,
             paths,
             drift,
+            judge,
             client_id: self.client_id,
             steps,
             direct,

@@ -1,30 +1,24 @@
 //! A vendor of your own: write an [`Issuer`], and the engine does the rest.
 //!
 //! ```
-//! use keyway::{Error, Secret, custom::{self, Attempt, Capabilities, Issued, Issuer, Renewal, Tokens}};
-//! use std::time::Duration;
+//! use keyway::{Error, Secret, custom::{self, Attempt, Capabilities, Expires, Issued, Issuer, Request, TokensAt}};
+//! use serde_json::json;
 //!
 //! struct Acme {
-//!     root: String,
-//!     http: reqwest::Client,
 //!     password: Secret,
 //! }
 //!
+//! const TOKENS: TokensAt = TokensAt::new("/access").expires(&[Expires::Seconds("/expires_in")]);
+//!
 //! impl Issuer for Acme {
 //!     fn describe(&self) -> Capabilities {
-//!         Capabilities::new("acme", ".password(..)").default_life(Duration::from_secs(600))
+//!         Capabilities::new("acme", ".password(..)")
 //!     }
 //!
 //!     async fn sign_in(&self, attempt: &Attempt) -> Result<Issued, Error> {
 //!         attempt.present(&self.password)?;
-//!         let _permit = attempt.acquire().await?;
-//!         let call = self.http.post(format!("{}/login", self.root)).body(self.password.expose().to_owned());
-//!         let answer = call.send().await?;
-//!         match answer.status().as_u16() {
-//!             200 => Ok(Issued::new(answer.text().await?)),
-//!             401 => Err(Error::invalid_credentials("Acme refused the password")),
-//!             status => Err(Error::unexpected_status(status)),
-//!         }
+//!         let body = json!({ "password": self.password.expose() });
+//!         attempt.send(Request::post("/login").json(&body).carrying(&self.password)).await?.tokens(&TOKENS)
 //!     }
 //! }
 //!
@@ -32,6 +26,9 @@
 //! let client = custom::Client::builder("https://acme.example").issuer(acme).principal("till-7").build()?;
 //! # Ok(client) }
 //! ```
+
+mod expires;
+mod sending;
 
 use super::{
     DynIssuer,
@@ -42,7 +39,12 @@ use crate::{
     credential::Credential,
     http::{Core, Surface, facts::Role},
 };
+use sending::Equipped;
 use std::{fmt, sync::Arc};
+
+pub use crate::http::judge::Failure;
+pub use expires::{Expires, TokensAt};
+pub use sending::{Request, Response, Sender};
 
 pub use crate::session::{
     attempt::{Attempt, SendPermit},
@@ -88,12 +90,14 @@ impl Client {
     }
 }
 
+type MakeIssuer = dyn Fn(Sender) -> Arc<dyn DynIssuer> + Send + Sync;
+
 /// Builds a [`Client`]. [`build`](Self::build) checks everything and contacts nobody.
 #[derive(Clone)]
 #[must_use = "a builder does nothing until it is built"]
 pub struct ClientBuilder {
     options: Options,
-    issuer: Option<Arc<dyn DynIssuer>>,
+    issuer: Option<Arc<MakeIssuer>>,
     principal: Option<String>,
 }
 
@@ -106,7 +110,28 @@ impl fmt::Debug for ClientBuilder {
 impl ClientBuilder {
     /// Who signs in, renews and signs out.
     pub fn issuer(mut self, issuer: impl Issuer) -> Self {
-        self.issuer = Some(Arc::new(issuer));
+        let issuer: Arc<dyn DynIssuer> = Arc::new(issuer);
+        self.issuer = Some(Arc::new(move |_| issuer.clone()));
+        self
+    }
+
+    /// As [`issuer`](Self::issuer), with one that keeps what it sends sign-outs with. Called once per [`build`](Self::build).
+    pub fn issuer_with<I: Issuer>(mut self, make: impl Fn(Sender) -> I + Send + Sync + 'static) -> Self {
+        self.issuer = Some(Arc::new(move |sender| Arc::new(make(sender))));
+        self
+    }
+
+    /// Where the vendor's code stands in a failure, as a JSON pointer: `"/errors/0/extensions/code"`. It becomes
+    /// [`Error::code`]. Default: a member `code` or `error`.
+    pub fn code_at(mut self, pointer: &'static str) -> Self {
+        self.options.judge.code_at = Some(pointer);
+        self
+    }
+
+    /// Reads a failure as the vendor means it, where the status alone does not say: of the issuer's requests, of free calls
+    /// and of typed calls alike. `None` leaves it to its status. It is called for failures alone, and must not block.
+    pub fn judge(mut self, judge: impl Fn(&Failure<'_>) -> Option<Error> + Send + Sync + 'static) -> Self {
+        self.options.judge.says = Some(Arc::new(judge));
         self
     }
 
@@ -130,12 +155,15 @@ impl ClientBuilder {
     /// # Errors
     /// `Config`, naming the builder method whose value cannot work.
     pub fn build(self) -> Result<Client, Error> {
-        let Some(issuer) = self.issuer else {
+        let Some(make) = self.issuer else {
             return Err(Error::config("the client has no issuer").advice("call .issuer(..) on the builder"));
         };
         if self.principal.as_deref() == Some("") {
             return Err(Error::config(".principal(..) was given an empty name"));
         }
+        let options = self.options.clone();
+        let sender = Sender::new(move || options.clone().check(&SURFACE)?.auth_client(&SURFACE));
+        let issuer = Arc::new(Equipped::new(make(sender.clone()), sender));
         let capabilities = issuer.describe();
         if let Some(mistake) = capabilities.mistake() {
             return Err(Error::config(mistake).advice("leave it out where nothing is known"));

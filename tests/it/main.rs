@@ -12,6 +12,7 @@ mod bad_input;
 mod calls;
 mod cancel;
 mod custom;
+mod custom_sending;
 mod documents;
 mod drift;
 mod elsewhere;

@@ -14,7 +14,7 @@ use keyway::{ErrorKind, File, custom};
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let vendor = vendor::start().await;
-    let issuer = issuer::Acme::new(vendor.uri(), "open sesame")?;
+    let issuer = issuer::Acme { password: "open sesame".into() };
     let session = custom::Client::builder(vendor.uri()).issuer(issuer).principal("till-7").build()?;
     let acme = acme::Client::new(&session);
 
