@@ -1,5 +1,9 @@
 // In Markdown the first definition counts: what README.md links to beside it is elsewhere, seen from the reference.
 //! [examples/README.md]: https://docs.rs/crate/keyway/latest/source/examples/README.md
+//! [docs/capabilities.md]: https://docs.rs/crate/keyway/latest/source/docs/capabilities.md
+//! [docs/features.md]: https://docs.rs/crate/keyway/latest/source/docs/features.md
+//! [docs/people.md]: https://docs.rs/crate/keyway/latest/source/docs/people.md
+//! [docs/stores.md]: https://docs.rs/crate/keyway/latest/source/docs/stores.md
 //! [docs/errors.md]: https://docs.rs/crate/keyway/latest/source/docs/errors.md
 //! [docs/logs.md]: https://docs.rs/crate/keyway/latest/source/docs/logs.md
 //! [docs/laws.md]: https://docs.rs/crate/keyway/latest/source/docs/laws.md

@@ -113,7 +113,7 @@ impl Capabilities {
     }
 }
 
-/// What of the capability table is for people.
+/// What of `docs/capabilities.md` is for people.
 #[derive(Debug, Clone, Copy, Default)]
 #[allow(dead_code, reason = "read by the test that renders the README's table")]
 pub(crate) struct Prose {

@@ -184,7 +184,7 @@ impl Session {
     /// Renews now, whatever the clock says; but not while a failure cools down.
     ///
     /// # Errors
-    /// `ErrorKind::Config` where tokens are not renewed (see the capability table); else as [`lease`](Self::lease).
+    /// `ErrorKind::Config` where tokens are not renewed (see `docs/capabilities.md`); else as [`lease`](Self::lease).
     ///
     /// # Cancel safety
     /// As [`lease`](Self::lease).

@@ -103,18 +103,18 @@ mod tests {
         table
     }
 
-    /// `KEYWAY_BLESS=1 cargo test` writes the table into the README.
+    /// `KEYWAY_BLESS=1 cargo test` writes the table into docs/capabilities.md.
     #[apply(hunted!)]
-    fn the_readme_shows_the_capabilities_the_engine_runs_on() {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
-        let readme = fs::read_to_string(&file).expect("a README");
-        let (before, rest) = readme.split_once(BEGIN).expect("a place for the table");
+    fn the_page_of_capabilities_shows_what_the_engine_runs_on() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/capabilities.md");
+        let page = fs::read_to_string(&file).expect("the page");
+        let (before, rest) = page.split_once(BEGIN).expect("a place for the table");
         let (shown, after) = rest.split_once(END).expect("an end of the table");
         let table = table();
         if std::env::var_os("KEYWAY_BLESS").is_some() {
-            fs::write(&file, format!("{before}{BEGIN}{table}{END}{after}")).expect("a README that can be written");
+            fs::write(&file, format!("{before}{BEGIN}{table}{END}{after}")).expect("a page that can be written");
         } else {
-            assert_eq!(shown, table, "the README's capability table is old: KEYWAY_BLESS=1 cargo test");
+            assert_eq!(shown, table, "docs/capabilities.md is old: KEYWAY_BLESS=1 cargo test");
         }
     }
 

@@ -165,10 +165,10 @@ fn every_document_has_all_that_goes_with_a_surface() {
         };
         let test = "its own tests would not be compiled";
         needs("Cargo.toml", default(&read("Cargo.toml")), &format!("\"{surface}\""), "add the feature to `default`");
-        needs("README.md", read("README.md"), &format!("| `keyway::{surface}` |"), "add a row to *What is here*");
+        needs("README.md", read("README.md"), &format!("| `keyway::{surface}` |"), "add a row to *Ways in*");
         let bless =
             "name its capabilities in `all()` of src/surfaces/mod.rs, then KEYWAY_BLESS=1 cargo test --lib surfaces";
-        needs("README.md", read("README.md"), &format!("| `{surface}` `."), bless);
+        needs("docs/capabilities.md", read("docs/capabilities.md"), &format!("| `{surface}` `."), bless);
         let contract = read("tests/hunter/contract.rs");
         needs("tests/hunter/contract.rs", contract, &format!("/{surface}.json"), "its fake is held against nothing");
         needs("src/testing/mod.rs", read("src/testing/mod.rs"), &format!("mod {surface};"), "it has no fake");
