@@ -48,6 +48,8 @@ pub mod __private {
     };
     pub use {reqwest, serde, serde_json};
 }
+#[cfg(feature = "blocking")]
+pub mod blocking;
 mod chance;
 mod clock;
 mod credential;
@@ -64,6 +66,8 @@ mod retry;
 mod secret;
 mod select;
 mod session;
+#[cfg(feature = "sessions")]
+mod sessions;
 mod store;
 mod surfaces;
 #[cfg(feature = "testing")]
@@ -78,6 +82,8 @@ pub use reqwest;
 pub use clock::{Clock, SystemClock};
 pub use credential::{CredentialSource, SourceError};
 pub use error::{Error, ErrorKind, Result, Validation};
+#[cfg(feature = "tower")]
+pub use http::layer::{SessionLayer, SessionService};
 #[cfg(feature = "middleware")]
 pub use http::middleware::SessionMiddleware;
 pub use http::{
@@ -102,6 +108,8 @@ pub use session::{
     tokens::Expiry,
     windows::Windows,
 };
+#[cfg(feature = "sessions")]
+pub use sessions::{Lent, Sessions};
 #[cfg(feature = "redis")]
 pub use store::RedisStore;
 pub use store::{ExpiringLock, FileStore, Generation, Key, MemoryStore, Record, Store, StoreError, StoreLock};

@@ -70,6 +70,12 @@ impl Core {
         &self.0.session
     }
 
+    /// That of the calls, that of a session's steps (if it has one for them alone), and that of calls within this machine.
+    pub(crate) fn http_clients(&self) -> (&reqwest::Client, Option<&reqwest::Client>, Option<&reqwest::Client>) {
+        let steps = (!self.0.surface.facts.is_empty()).then_some(&self.0.steps);
+        (&self.0.client, steps, self.0.direct.as_ref())
+    }
+
     pub(crate) fn client(&self) -> &reqwest::Client {
         &self.0.client
     }

@@ -15,6 +15,8 @@ pub(crate) mod drift;
 pub mod facts;
 pub(crate) mod json;
 pub(crate) mod judge;
+#[cfg(feature = "tower")]
+pub(crate) mod layer;
 pub(crate) mod limits;
 pub(crate) mod middlebox;
 #[cfg(feature = "middleware")]

@@ -90,6 +90,14 @@ impl Core {
         }
     }
 
+    /// The same for an answer that another client has got.
+    #[cfg(feature = "tower")]
+    pub(super) fn note_taken(&self, status: StatusCode, address: &Url, token: Option<Generation>) {
+        if token.is_some() && status.is_success() {
+            self.0.session.worked(endpoint(None, address));
+        }
+    }
+
     /// Sends once, in what is left of the time.
     pub(super) fn execute(
         &self,

@@ -71,6 +71,12 @@ impl Deadlines {
         monotonic < self.fresh.monotonic
     }
 
+    /// How long it stays fresh.
+    #[cfg(feature = "keep-warm")]
+    pub(crate) fn fresh_for(&self, now: Now) -> Duration {
+        self.fresh.left(now)
+    }
+
     pub(crate) fn is_valid(&self, now: Now) -> bool {
         self.end.is_ahead_of(now)
     }

@@ -1,5 +1,8 @@
 //! Questions that only a person or a policy can answer, and what has been said so far in one sign-in.
 
+#[cfg(feature = "sealed")]
+pub(super) mod ticket;
+
 use super::issued::Issued;
 pub(crate) use crate::question::Question as About;
 use crate::{

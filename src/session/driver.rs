@@ -61,6 +61,9 @@ pub(super) struct Engine {
     pub(super) current: ArcSwapOption<CurrentToken>,
     /// Tells those who wait that what they wait for may be there.
     pub(super) changed: Notify,
+    /// Tells the task that keeps the session warm.
+    #[cfg(feature = "keep-warm")]
+    pub(super) warm: Arc<super::warm::Warm>,
     /// Tell the tasks that keep the time: one for deadlines, one for what is due.
     pub(super) timers: [Arc<Notify>; 2],
     /// Everything else. Never locked across an await.
@@ -95,6 +98,8 @@ struct Work {
     permits: Vec<(oneshot::Sender<Permission>, Permission)>,
     arms: [Option<bool>; 2],
     tells: bool,
+    /// A run has begun or ended, or the session was signed out.
+    has_news: bool,
 }
 
 impl Engine {
@@ -122,6 +127,8 @@ impl Engine {
             worked: super::worked::Worked::default(),
             current: ArcSwapOption::empty(),
             changed: Notify::new(),
+            #[cfg(feature = "keep-warm")]
+            warm: Arc::default(),
             timers: Default::default(),
             state: Mutex::new(state),
         }
@@ -186,10 +193,14 @@ impl Engine {
     }
 
     fn perform(self: &Arc<Self>, work: Work) {
-        let Work { operations, mut unlocks, dropped, notes, aborts, permits, arms, tells } = work;
+        let Work { operations, mut unlocks, dropped, notes, aborts, permits, arms, tells, has_news } = work;
         drop(dropped);
         aborts.iter().for_each(AbortHandle::abort);
         self.log.tell(notes);
+        #[cfg(feature = "keep-warm")]
+        self.warm.tell(has_news);
+        #[cfg(not(feature = "keep-warm"))]
+        let _ = has_news;
         if tells {
             self.changed.notify_waiters();
         }
@@ -292,7 +303,8 @@ impl State {
         }
         let told = (self.core.runs, self.core.ended.as_ref().map_or(0, |(id, _)| *id), self.core.sign_outs);
         let at_rest = self.core.is_at_rest() || self.core.sign_out_ended.is_some();
-        work.tells = at_rest || std::mem::replace(&mut self.told, told) != told;
+        work.has_news = std::mem::replace(&mut self.told, told) != told;
+        work.tells = at_rest || work.has_news;
         work.arms = Time::BOTH.map(|time| self.arm(time));
     }
 
@@ -407,7 +419,14 @@ impl Task {
             Operation::Revoke(_, what) => engine.calling_back(".issuer(..)", outside.revoke(what)).await,
             Operation::Person(_, what) => {
                 let asked = if what.policy { ".session_limit(..)" } else { ".responder(..)" };
-                engine.calling_back(asked, outside.person(what)).await
+                #[cfg(feature = "audit")]
+                let (kind, policy) = (what.question.kind(), what.policy);
+                let event = engine.calling_back(asked, outside.person(what)).await;
+                #[cfg(feature = "audit")]
+                if let Event::Answered(answer) = &event {
+                    super::audit::answered(&engine.rules, kind, super::audit::By::of(policy), answer.is_some());
+                }
+                event
             }
             Operation::Permit(..) | Operation::Abort(_) => return,
         };
@@ -453,6 +472,8 @@ impl Drop for Task {
 impl Drop for Engine {
     fn drop(&mut self) {
         self.timers.iter().for_each(|timer| timer.notify_one());
+        #[cfg(feature = "keep-warm")]
+        self.warm.tell(true);
         // Our own tests read what every session would have told, when it goes.
         #[cfg(feature = "testing")]
         crate::witness::shown("a session", || {

@@ -32,6 +32,8 @@ impl Log {
     pub(super) fn tell(&self, notes: Vec<Note>) {
         let key = &self.rules.key;
         for note in notes {
+            #[cfg(feature = "audit")]
+            super::audit::tell(&self.rules, &note);
             match note {
                 Note::Happened(what) => {
                     self.telemetry.happened(&what);

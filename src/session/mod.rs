@@ -5,13 +5,15 @@
 //! | `core`, `asks`, `wishes`, `running`, `answers`, `vendor`, `people`, `ending` | the pure core: its state; what users ask; the rules, of what is owed and of the run under way; what came of what was asked, of the store, the vendor and people; how a run ends |
 //! | `run`, `operation`, `seen`, `token`, `rules` | its plain data |
 //! | `plan`, `decide`, `rejection`, `budget`, `cooldown`, `windows` | the decisions it calls, pure as well |
-//! | `driver`, `outside`, `timer`, `log`, `gatekeeper` | performs operations, each as a task; talks to the store, the vendor and people; keeps the time; tells what happened; lets issuers ask before they send |
-//! | `session`, `waiting`, `lease`, `resume`, `attempt`, `profile`, `report`, `errors`, `telemetry` | what users and issuers see |
+//! | `driver`, `outside`, `timer`, `log`, `gatekeeper`, `warm` | performs operations, each as a task; talks to the store, the vendor and people; keeps the time; tells what happened; lets issuers ask before they send |
+//! | `session`, `waiting`, `lease`, `resume`, `ticket`, `attempt`, `profile`, `report`, `errors`, `telemetry`, `keep_warm`, `audit` | what users and issuers see |
 //! | `issuer`, `issued`, `capabilities`, `responder`, `eviction`, `dialogue`, `tokens` | the port: what vendors and people are asked, and say |
 
 mod answers;
 mod asks;
 pub(crate) mod attempt;
+#[cfg(feature = "audit")]
+mod audit;
 pub(crate) mod budget;
 pub(crate) mod capabilities;
 #[cfg(test)]
@@ -27,6 +29,8 @@ pub(crate) mod eviction;
 mod gatekeeper;
 pub(crate) mod issued;
 pub(crate) mod issuer;
+#[cfg(feature = "keep-warm")]
+mod keep_warm;
 mod lease;
 mod log;
 #[cfg(test)]
@@ -52,11 +56,15 @@ mod session;
 pub mod telemetry;
 #[cfg(not(feature = "metrics"))]
 mod telemetry;
+#[cfg(feature = "sealed")]
+mod ticket;
 mod timer;
 mod token;
 pub(crate) mod tokens;
 mod vendor;
 mod waiting;
+#[cfg(feature = "keep-warm")]
+mod warm;
 pub(crate) mod windows;
 mod wishes;
 mod worked;

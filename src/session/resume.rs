@@ -4,6 +4,8 @@ use super::{
     dialogue::{Answer, Conversation, Question},
     lease::Lease,
 };
+#[cfg(feature = "sealed")]
+use crate::secret::Secret;
 use crate::{
     BoxFuture,
     error::{Continuation, Error},
@@ -18,6 +20,14 @@ pub struct Resume(Arc<Challenge>);
 
 /// The session that a question was asked for.
 pub(super) trait Resumable: Send + Sync {
+    /// A question of this session as a ticket's text, and what the ticket is bound to.
+    #[cfg(feature = "sealed")]
+    fn written(&self, question: &Question, said: &Conversation) -> Result<(Secret, String), Error>;
+
+    /// For the audit.
+    #[cfg(feature = "audit")]
+    fn answered(&self, kind: crate::ErrorKind);
+
     /// Goes on with the sign-in that stopped with the question of this number.
     fn resume(&self, id: u64, conversation: Conversation) -> BoxFuture<'_, Result<Lease, Error>>;
 }
@@ -40,6 +50,11 @@ impl Resume {
         Self(Arc::new(Challenge { session: Box::new(session), id, question, conversation }))
     }
 
+    #[cfg(feature = "sealed")]
+    pub(super) fn written(&self) -> Result<(Secret, String), Error> {
+        self.0.session.written(&self.0.question, &self.0.conversation)
+    }
+
     /// Hands in the answer and waits for the session that comes of it.
     ///
     /// # Errors
@@ -50,7 +65,10 @@ impl Resume {
     /// Once polled, the sign-in goes on even if this future is dropped.
     pub async fn answer(&self, answer: Answer) -> Result<Lease, Error> {
         let Challenge { session, id, question, conversation } = &*self.0;
-        session.resume(*id, conversation.clone().answered(question, answer)?).await
+        let said = conversation.clone().answered(question, answer)?;
+        #[cfg(feature = "audit")]
+        session.answered(question.kind());
+        session.resume(*id, said).await
     }
 }
 

@@ -50,7 +50,7 @@ use tokio::runtime::Handle;
 /// # Ok(()) }
 /// ```
 #[derive(Clone)]
-pub struct Session(Arc<Engine>);
+pub struct Session(pub(super) Arc<Engine>);
 
 /// What a session is made from.
 pub(crate) struct Settings {
@@ -456,7 +456,35 @@ impl Session {
     }
 }
 
+#[cfg(feature = "sealed")]
+impl Session {
+    /// Names the session, in a store and in a ticket.
+    pub(super) fn key(&self) -> String {
+        self.0.rules.key.to_string()
+    }
+
+    /// A question that was asked elsewhere is one of this session's.
+    pub(super) fn open(&self, question: super::dialogue::Question, said: Conversation) -> Resume {
+        let id = self.0.state().core.number_question();
+        Resume::new(self.clone(), id, question, said)
+    }
+}
+
 impl Resumable for Session {
+    #[cfg(feature = "audit")]
+    fn answered(&self, kind: ErrorKind) {
+        super::audit::answered(&self.0.rules, kind, super::audit::By::Person, true);
+    }
+
+    #[cfg(feature = "sealed")]
+    fn written(
+        &self,
+        question: &super::dialogue::Question,
+        said: &Conversation,
+    ) -> Result<(crate::Secret, String), Error> {
+        Ok((super::dialogue::ticket::write(question, said, self.now())?, self.key()))
+    }
+
     fn resume(&self, id: u64, conversation: Conversation) -> BoxFuture<'_, Result<Lease, Error>> {
         Box::pin(self.go_on(id, conversation))
     }

@@ -27,8 +27,10 @@ pub use lock::{ExpiringLock, StoreLock};
 pub use memory::MemoryStore;
 pub(crate) use port::DynStore;
 pub use port::Store;
+#[cfg(any(test, feature = "redis"))]
+pub(crate) use record::LONGEST;
 pub use record::Record;
-pub(crate) use record::{Kept, LONGEST, NotBefore, RecordState, SealedText, StoredExpiry, WaitReason};
+pub(crate) use record::{Kept, NotBefore, RecordState, SealedText, StoredExpiry, WaitReason};
 #[cfg(feature = "redis")]
 pub use redis::RedisStore;
 #[cfg(feature = "sealed")]

@@ -47,6 +47,8 @@ pub(crate) struct Options {
     pub(crate) paths: Vec<(String, String)>,
     /// What the user says about failures.
     pub(crate) judge: Judge,
+    /// Whose HTTP clients are used.
+    pub(crate) http_of: Option<Core>,
 }
 
 impl Options {
@@ -66,6 +68,7 @@ impl Options {
             evict: EvictionPolicy::Never,
             paths: Vec::new(),
             judge: Judge::default(),
+            http_of: None,
         }
     }
 }
@@ -137,6 +140,12 @@ impl Options {
         let wants_tls = [&root].into_iter().chain(&also).any(|url| url.scheme() == "https");
         if wants_tls && !HAS_TLS && self.configure.is_none() {
             return Err(Error::no_tls());
+        }
+        if self.http_of.is_some() && self.configure.is_some() {
+            return Err(Error::config(
+                ".http(..) changes an HTTP client of its own, and .http_of(..) uses another client's",
+            )
+            .advice("call one of both; set .http(..) on the client that is shared"));
         }
         if let Some(mistake) = self.windows.mistake() {
             return Err(Error::config(format!(".windows(..) cannot work: {mistake}")));
@@ -314,11 +323,20 @@ impl Checked {
         if let Some(made) = self.steps.get() {
             return Ok(made.clone());
         }
+        if let Some(steps) = self.shared().and_then(|(_, steps, _)| steps) {
+            return Ok(steps.clone());
+        }
         let made = self.reqwest(|builder| {
             let builder = builder.pool_max_idle_per_host(0).retry(reqwest::retry::never());
             if is_plain_loopback(&self.root) { builder.no_proxy() } else { builder }
         })?;
         Ok(self.steps.get_or_init(|| made).clone())
+    }
+
+    /// The HTTP clients of another client: not those of one that goes by a proxy where this one must not.
+    fn shared(&self) -> Option<(&reqwest::Client, Option<&reqwest::Client>, Option<&reqwest::Client>)> {
+        let other = self.options.http_of.as_ref()?;
+        (is_plain_loopback(other.root()) == is_plain_loopback(&self.root)).then(|| other.http_clients())
     }
 
     /// The user's settings first, then what we do not leave to chance.
@@ -352,11 +370,15 @@ impl Checked {
         grant: &Grant,
     ) -> Result<Core, Error> {
         let request = self.options.timeouts.request;
-        let client = self.reqwest(|builder| builder.timeout(request))?;
+        let client = match self.shared() {
+            Some((client, ..)) => client.clone(),
+            None => self.reqwest(|builder| builder.timeout(request))?,
+        };
         let has_loopback = [&self.root].into_iter().chain(&self.also).any(is_plain_loopback);
-        let direct = match has_loopback {
-            true => Some(self.reqwest(|builder| builder.timeout(request).no_proxy())?),
-            false => None,
+        let direct = match (has_loopback, self.shared()) {
+            (true, Some((.., Some(direct)))) => Some(direct.clone()),
+            (true, _) => Some(self.reqwest(|builder| builder.timeout(request).no_proxy())?),
+            (false, _) => None,
         };
         let steps = match surface.facts.is_empty() {
             true => client.clone(),
@@ -449,6 +471,14 @@ macro_rules! shared_options {
         /// How long to wait for whom; the defaults are at [`Timeouts`](crate::Timeouts).
         pub fn timeouts(mut self, timeouts: crate::Timeouts) -> Self {
             self.options.timeouts = timeouts;
+            self
+        }
+
+        /// Uses the HTTP client of another client, with its connections, certificates and settings, for services that have many
+        /// clients of one vendor: to make one takes milliseconds, and memory. Sessions are not shared by that, nor is anything
+        /// else; the time that a call may take ([`Timeouts::request`](crate::Timeouts)) is that of the other one.
+        pub fn http_of(mut self, other: &impl crate::HasSession) -> Self {
+            self.options.http_of = Some(other.core(&crate::http::outside::Permit));
             self
         }
 
@@ -545,6 +575,12 @@ macro_rules! surface_client {
             #[cfg(feature = "middleware")]
             pub fn middleware(&self) -> crate::SessionMiddleware {
                 crate::SessionMiddleware::new(self.core.clone())
+            }
+
+            /// The session for a stack of `tower` services of your own; see [`SessionLayer`](crate::SessionLayer).
+            #[cfg(feature = "tower")]
+            pub fn layer(&self) -> crate::SessionLayer {
+                crate::SessionLayer::new(self.core.clone())
             }
         }
 

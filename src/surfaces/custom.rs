@@ -88,6 +88,12 @@ impl Client {
     pub fn middleware(&self) -> crate::SessionMiddleware {
         crate::SessionMiddleware::new(self.core.clone())
     }
+
+    /// The session for a stack of `tower` services of your own; see [`SessionLayer`](crate::SessionLayer).
+    #[cfg(feature = "tower")]
+    pub fn layer(&self) -> crate::SessionLayer {
+        crate::SessionLayer::new(self.core.clone())
+    }
 }
 
 type MakeIssuer = dyn Fn(Sender) -> Arc<dyn DynIssuer> + Send + Sync;

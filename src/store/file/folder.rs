@@ -139,6 +139,8 @@ impl Folder {
         self.patiently(|disk| disk.rename(&file, &aside))
             .map_err(|error| self.trouble("a damaged session file cannot be moved away in", &error))?;
         tracing::warn!(%key, %why, now = %aside.display(), "keyway: a session file was damaged and has been moved away");
+        #[cfg(feature = "audit")]
+        tracing::info!(target: "keyway::audit", event = "record_damaged", %key, error = %why, "record_damaged");
         Ok(())
     }
 

@@ -232,6 +232,8 @@ impl RedisStore {
             // Unless somebody has put a whole one in its place meanwhile.
             if self.wire.forget(name, &content).await? {
                 tracing::warn!(%key, %why, "keyway: a session in Redis was damaged and has been removed");
+                #[cfg(feature = "audit")]
+                tracing::info!(target: "keyway::audit", event = "record_damaged", %key, error = %why, "record_damaged");
                 return Ok(None);
             }
         }

@@ -75,6 +75,12 @@ impl Client {
         crate::SessionMiddleware::new(self.core.clone())
     }
 
+    /// The session for a stack of `tower` services of your own; see [`SessionLayer`](crate::SessionLayer).
+    #[cfg(feature = "tower")]
+    pub fn layer(&self) -> crate::SessionLayer {
+        crate::SessionLayer::new(self.core.clone())
+    }
+
     /// Finishes a sign-in that another process of yours has begun: with the [`ticket`](crate::SignInPage::ticket) of its page,
     /// and the whole address that the browser was sent to. Here the session is obtained, and where both processes share a
     /// [`store`](ClientBuilder::store), the other one finds it there. Where there is a session already, nothing is sent.

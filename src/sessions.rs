@@ -1,0 +1,288 @@
+//! Many sessions in one service: one client per key, made when it is wanted and forgotten when it is idle.
+
+use crate::{Clock, Error, HasSession, SystemClock, http::outside::Permit};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    hash::Hash,
+    ops::Deref,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    time::Duration,
+};
+use tokio::runtime::Handle;
+
+/// How long a client is kept that nobody uses.
+const IDLE: Duration = Duration::from_secs(10 * 60);
+
+/// The clients of a service that acts for many: tenants, shops, users. Each key has one client at a time, whoever asks for it;
+/// no more than so many are kept, and those that nobody uses go (feature `sessions`).
+///
+/// A client that goes costs nothing as long as its session sleeps in a store that all of them share: the next one of its key
+/// takes it from there, and nobody signs in. In a [`MemoryStore`](crate::MemoryStore) a session takes less than a kilobyte.
+///
+/// ```no_run
+/// use keyway::{Error, MemoryStore, Sessions, vitamojo};
+///
+/// # async fn example(password_of: fn(&str) -> String) -> Result<(), Error> {
+/// let store = MemoryStore::new();
+/// let tills = Sessions::new(1_000, move |tenant: &String| {
+///     vitamojo::Client::builder("https://vendor.example")
+///         .tenant(tenant)
+///         .password("till@shop.example", password_of(tenant))
+///         .store(store.clone())
+///         .build()
+/// });
+/// let till = tills.get(&"9cbe650a-1fb7-4b06-912b-cead8a013e8b".to_owned())?;
+/// till.http().get("/order/v1/orders").send().await?;
+/// # Ok(()) }
+/// ```
+///
+/// Making a client reads this machine's certificates, which takes milliseconds; `.http_of(&other)` on the builder shares those
+/// and the connections of another client.
+pub struct Sessions<K, C>(Arc<Inner<K, C>>);
+
+type Make<K, C> = dyn Fn(&K) -> Result<C, Error> + Send + Sync;
+
+struct Inner<K, C> {
+    make: Box<Make<K, C>>,
+    most: usize,
+    idle: Duration,
+    clock: Arc<dyn Clock>,
+    kept: Mutex<Kept<K, C>>,
+}
+
+struct Kept<K, C> {
+    entries: HashMap<K, Entry<C>>,
+    /// The keys, those first that were used longest ago.
+    order: BTreeMap<u64, K>,
+    next: u64,
+}
+
+struct Entry<C> {
+    slot: Arc<Slot<C>>,
+    place: u64,
+    /// When (monotonic) it was last seen in use.
+    used: Duration,
+}
+
+struct Slot<C> {
+    client: OnceLock<C>,
+    /// Held by whoever makes the client.
+    making: Mutex<()>,
+}
+
+impl<C> Default for Slot<C> {
+    fn default() -> Self {
+        Self { client: OnceLock::new(), making: Mutex::default() }
+    }
+}
+
+/// The client of one key, lent: as long as this is there it is not forgotten, and no other one of its key is made.
+pub struct Lent<C> {
+    client: C,
+    _slot: Arc<Slot<C>>,
+}
+
+impl<C> Deref for Lent<C> {
+    type Target = C;
+
+    fn deref(&self) -> &C {
+        &self.client
+    }
+}
+
+impl<C: fmt::Debug> fmt::Debug for Lent<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Lent").field(&self.client).finish()
+    }
+}
+
+impl<K, C> Clone for Sessions<K, C> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<K, C> fmt::Debug for Sessions<K, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sessions").field("most", &self.0.most).field("idle", &self.0.idle).finish_non_exhaustive()
+    }
+}
+
+impl<K, C> Sessions<K, C>
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    C: HasSession + Clone + Send + Sync + 'static,
+{
+    /// At most `most` clients at a time (at least one), which `make` builds. It may take its time: only those who want the same
+    /// key wait for it. Give all of them one store.
+    pub fn new(most: usize, make: impl Fn(&K) -> Result<C, Error> + Send + Sync + 'static) -> Self {
+        let kept = Kept { entries: HashMap::new(), order: BTreeMap::new(), next: 0 };
+        Self(Arc::new(Inner {
+            make: Box::new(make),
+            most: most.max(1),
+            idle: IDLE,
+            clock: Arc::new(SystemClock),
+            kept: Mutex::new(kept),
+        }))
+    }
+
+    /// How long a client is kept that nobody uses; default ten minutes. What is idle goes when another client is asked for, and
+    /// at [`forget_idle`](Self::forget_idle).
+    #[must_use]
+    pub fn idle(self, idle: Duration) -> Self {
+        self.with(|inner| inner.idle = idle)
+    }
+
+    /// Where the time comes from; for tests.
+    #[must_use]
+    pub fn clock(self, clock: impl Clock) -> Self {
+        self.with(|inner| inner.clock = Arc::new(clock))
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Inner<K, C>)) -> Self {
+        // Before the first clone there is one owner; a later setting changes nothing.
+        if let Some(inner) = Arc::get_mut(&mut self.0) {
+            change(inner);
+        }
+        self
+    }
+
+    /// The client of this key: the one there is, or a new one. Blocks for as long as `make` takes.
+    ///
+    /// # Errors
+    /// What `make` answers, and `ErrorKind::Config` if all clients there may be are in use.
+    pub fn get(&self, key: &K) -> Result<Lent<C>, Error> {
+        let now = self.0.clock.monotonic();
+        let mut gone = Vec::new();
+        let slot = self.kept().slot(key, now, &self.0, &mut gone);
+        self.let_go(gone);
+        let slot = slot.ok_or_else(|| {
+            Error::config(format!("all {} clients that Sessions may keep are in use", self.0.most))
+                .advice("drop what Sessions::get() lent once it is not needed, or let there be more")
+        })?;
+        match self.made(key, &slot) {
+            Ok(client) => Ok(Lent { client, _slot: slot }),
+            Err(error) => {
+                self.kept().remove(key, |there| Arc::ptr_eq(there, &slot));
+                Err(error)
+            }
+        }
+    }
+
+    fn made(&self, key: &K, slot: &Slot<C>) -> Result<C, Error> {
+        if let Some(client) = slot.client.get() {
+            return Ok(client.clone());
+        }
+        let _making = slot.making.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = slot.client.get() {
+            return Ok(client.clone());
+        }
+        let client = (self.0.make)(key)?;
+        Ok(slot.client.get_or_init(|| client).clone())
+    }
+
+    /// Forgets the client of this key, unless it is in use. Its session stays where it sleeps.
+    pub fn forget(&self, key: &K) {
+        let gone = self.kept().remove(key, |slot| Arc::strong_count(slot) == 1);
+        self.let_go(gone.into_iter().collect());
+    }
+
+    /// Forgets all clients that have been idle for as long as [`idle`](Self::idle) says.
+    pub fn forget_idle(&self) {
+        let (now, mut gone) = (self.0.clock.monotonic(), Vec::new());
+        self.kept().forget_idle(now, self.0.idle, &mut gone);
+        self.let_go(gone);
+    }
+
+    /// How many clients there are now.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.kept().entries.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept<K, C>> {
+        // Nothing panics while it is changed, so a poisoned one is still whole.
+        self.0.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What a session still owes to its store is offered to it before its client goes.
+    fn let_go(&self, gone: Vec<Arc<Slot<C>>>) {
+        let Ok(runtime) = Handle::try_current() else { return };
+        for slot in gone {
+            if let Some(client) = slot.client.get() {
+                let core = client.core(&Permit);
+                runtime.spawn(async move { core.session().close().await.map_err(|error| tracing::warn!(%error, "keyway: an idle session has gone, and the store did not take its token")) });
+            }
+        }
+    }
+}
+
+impl<K: Clone + Eq + Hash, C> Kept<K, C> {
+    /// The slot of this key, which is the last to go now. `None` if there is no room.
+    fn slot(
+        &mut self,
+        key: &K,
+        now: Duration,
+        inner: &Inner<K, C>,
+        gone: &mut Vec<Arc<Slot<C>>>,
+    ) -> Option<Arc<Slot<C>>> {
+        if !self.entries.contains_key(key) {
+            self.forget_idle(now, inner.idle, gone);
+            if self.entries.len() >= inner.most {
+                gone.push(self.forget_oldest(now)?);
+            }
+            self.entries.insert(key.clone(), Entry { slot: Arc::default(), place: self.next, used: now });
+        }
+        self.use_now(key, now);
+        self.entries.get(key).map(|entry| entry.slot.clone())
+    }
+
+    fn use_now(&mut self, key: &K, now: Duration) {
+        let Some(entry) = self.entries.get_mut(key) else { return };
+        self.order.remove(&entry.place);
+        (entry.place, entry.used) = (self.next, now);
+        self.order.insert(self.next, key.clone());
+        self.next += 1;
+    }
+
+    fn remove(&mut self, key: &K, is_meant: impl FnOnce(&Arc<Slot<C>>) -> bool) -> Option<Arc<Slot<C>>> {
+        if !is_meant(&self.entries.get(key)?.slot) {
+            return None;
+        }
+        let entry = self.entries.remove(key)?;
+        self.order.remove(&entry.place);
+        Some(entry.slot)
+    }
+
+    fn forget_idle(&mut self, now: Duration, idle: Duration, gone: &mut Vec<Arc<Slot<C>>>) {
+        while let Some(key) = self.order.first_key_value().map(|(_, key)| key.clone()) {
+            let is_idle = self.entries.get(&key).is_some_and(|entry| now.saturating_sub(entry.used) >= idle);
+            if !is_idle {
+                return;
+            }
+            match self.remove(&key, |slot| Arc::strong_count(slot) == 1) {
+                Some(slot) => gone.push(slot),
+                None => self.use_now(&key, now),
+            }
+        }
+    }
+
+    /// The one that was used longest ago, of those that nobody uses.
+    fn forget_oldest(&mut self, now: Duration) -> Option<Arc<Slot<C>>> {
+        for _ in 0..self.order.len() {
+            let key = self.order.first_key_value().map(|(_, key)| key.clone())?;
+            if let Some(slot) = self.remove(&key, |slot| Arc::strong_count(slot) == 1) {
+                return Some(slot);
+            }
+            self.use_now(&key, now);
+        }
+        None
+    }
+}

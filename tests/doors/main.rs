@@ -1,0 +1,15 @@
+//! The doors for programs of another shape: without async, under `tower`, with thousands of sessions, between two processes.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "tests")]
+
+#[macro_use]
+extern crate macro_rules_attribute;
+
+#[macro_use]
+#[path = "../hunter/mod.rs"]
+mod hunter;
+
+mod blocking;
+mod layer;
+mod sessions;
+mod tickets;
+mod warm;

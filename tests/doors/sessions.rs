@@ -1,0 +1,147 @@
+//! One client per key, as many as there may be, and one sign-in per key however often clients go and come.
+
+use keyway::{
+    Error, ErrorKind, Lent, MemoryStore, Sessions,
+    testing::{FakeVitaMojo, ManualClock},
+    vitamojo,
+};
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+const TENANT: &str = "c36578d8-ffa6-4a5e-a808-400ee422028a";
+const MINUTE: Duration = Duration::from_secs(60);
+
+struct Stage {
+    fake: FakeVitaMojo,
+    clock: ManualClock,
+    made: Arc<AtomicUsize>,
+    sessions: Sessions<u32, vitamojo::Client>,
+}
+
+impl Stage {
+    async fn of(most: usize) -> Self {
+        let clock = ManualClock::new();
+        let fake = FakeVitaMojo::builder().clock(clock.clone()).token_life(60 * MINUTE).rotating(true).start().await;
+        let (store, made) = (MemoryStore::new(), Arc::new(AtomicUsize::new(0)));
+        let builder = |name: &str| {
+            let builder = vitamojo::Client::builder(fake.uri()).tenant(TENANT).clock(clock.clone()).profile(name);
+            builder.password(FakeVitaMojo::EMAIL, FakeVitaMojo::PASSWORD)
+        };
+        let (first, counts) = (builder("first").build().unwrap(), made.clone());
+        let (uri, its) = (fake.uri(), clock.clone());
+        let sessions = Sessions::new(most, move |key: &u32| {
+            counts.fetch_add(1, Ordering::SeqCst);
+            if *key == 404 {
+                return vitamojo::Client::builder("no address").build();
+            }
+            let builder = vitamojo::Client::builder(&uri).tenant(TENANT).clock(its.clone()).http_of(&first);
+            let builder = builder.password(FakeVitaMojo::EMAIL, FakeVitaMojo::PASSWORD).profile(key.to_string());
+            builder.store(store.clone()).build()
+        });
+        let sessions = sessions.clock(clock.clone()).idle(10 * MINUTE);
+        Self { fake, clock, made, sessions }
+    }
+
+    fn made(&self) -> usize {
+        self.made.load(Ordering::SeqCst)
+    }
+}
+
+async fn call(client: Result<Lent<vitamojo::Client>, Error>) {
+    let client = client.unwrap();
+    assert_eq!(client.http().get("/order/v1/orders").send().await.unwrap().status(), 200);
+}
+
+#[apply(hunted!)]
+async fn however_clients_go_and_come_each_key_signs_in_once() {
+    let stage = Stage::of(16).await;
+    let mut dice = 12345_u64;
+    let mut keys = HashSet::new();
+    for _ in 0..400 {
+        dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let key = (dice >> 33) as u32 % 60;
+        keys.insert(key);
+        call(stage.sessions.get(&key)).await;
+        assert!(stage.sessions.len() <= 16);
+    }
+    assert!(stage.made() > keys.len(), "clients went and came");
+    assert_eq!((stage.fake.count("auth"), stage.fake.count("refresh_token")), (keys.len(), 0));
+}
+
+#[apply(hunted!)]
+#[threads(4)]
+async fn those_who_want_one_key_at_once_get_one_client() {
+    let stage = Arc::new(Stage::of(4).await);
+    let tasks: Vec<_> = (0..32)
+        .map(|_| {
+            let stage = stage.clone();
+            tokio::spawn(async move { call(stage.sessions.get(&7)).await })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    assert_eq!((stage.made(), stage.fake.count("auth")), (1, 1));
+}
+
+#[apply(hunted!)]
+async fn what_is_idle_goes_and_what_is_in_use_stays() {
+    let stage = Stage::of(8).await;
+    let held = stage.sessions.get(&0).unwrap();
+    for key in 1..8 {
+        call(stage.sessions.get(&key)).await;
+    }
+    stage.clock.advance(9 * MINUTE);
+    call(stage.sessions.get(&1)).await;
+    stage.clock.advance(2 * MINUTE);
+    stage.sessions.forget_idle();
+    assert_eq!(stage.sessions.len(), 2, "the one that is held, and the one that was used");
+    let made = stage.made();
+    call(stage.sessions.get(&0)).await;
+    assert_eq!(stage.made(), made);
+    stage.sessions.forget(&0);
+    assert_eq!(stage.sessions.len(), 2, "it is in use");
+    drop(held);
+    stage.sessions.forget(&0);
+    assert_eq!(stage.sessions.len(), 1);
+}
+
+#[apply(hunted!)]
+async fn where_all_are_in_use_nobody_is_thrown_out() {
+    let stage = Stage::of(2).await;
+    let held = [stage.sessions.get(&1).unwrap(), stage.sessions.get(&2).unwrap()];
+    let error = stage.sessions.get(&3).map(drop).unwrap_err();
+    assert_eq!((error.kind(), error.is_local()), (ErrorKind::Config, true), "{error}");
+    assert!(stage.sessions.get(&1).is_ok());
+    drop(held);
+    assert!(stage.sessions.get(&3).is_ok());
+    assert_eq!(stage.sessions.len(), 2);
+}
+
+#[apply(hunted!)]
+async fn a_client_that_cannot_be_made_takes_no_room_and_is_tried_again() {
+    let stage = Stage::of(1).await;
+    for _ in 0..3 {
+        assert_eq!(stage.sessions.get(&404).map(drop).unwrap_err().kind(), ErrorKind::Config);
+        assert!(stage.sessions.is_empty());
+    }
+    assert_eq!(stage.made(), 3);
+    call(stage.sessions.get(&1)).await;
+}
+
+#[apply(hunted!)]
+fn one_who_shares_an_http_client_sets_none_of_its_own() {
+    let first =
+        vitamojo::Client::builder("https://vendor.example").tenant(TENANT).password("a@b.example", "the-password");
+    let first = first.build().unwrap();
+    let second =
+        vitamojo::Client::builder("https://vendor.example").tenant(TENANT).password("a@b.example", "the-password");
+    let error = second.http_of(&first).http(|b| b).build().unwrap_err();
+    assert!(error.kind() == ErrorKind::Config && error.to_string().contains(".http_of(..)"), "{error}");
+}
