@@ -19,9 +19,13 @@ impl Generation {
         Self { lineage, counter: 1 }
     }
 
-    /// The token after this one.
+    /// The token after this one. No session has had so many that there is none: whoever wrote that number into a store gets
+    /// another lineage, which nothing takes for older or newer.
     pub(crate) fn next(self) -> Self {
-        Self { counter: self.counter + 1, ..self }
+        match self.counter.checked_add(1) {
+            Some(counter) => Self { counter, ..self },
+            None => Self::first(self.lineage.wrapping_add(1)),
+        }
     }
 
     /// Whether this is a newer token of the same session.
@@ -74,6 +78,16 @@ impl fmt::Display for Generation {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[apply(hunted!)]
+    fn after_the_last_number_comes_another_lineage_and_no_panic() {
+        for lineage in [0, 7, u64::MAX] {
+            let last = Generation { lineage, counter: u64::MAX };
+            let next = last.next();
+            assert!(next != last && !next.is_after(last) && !last.is_after(next), "{next:?}");
+            assert_eq!(next.counter(), 1);
+        }
+    }
 
     #[apply(hunted!)]
     fn a_generation_comes_back_from_its_text_whole() {
