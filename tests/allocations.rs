@@ -1,12 +1,21 @@
 //! What a lease of a fresh token costs in allocations: nothing. A binary of its own, because it counts them all.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "tests")]
 
 use allocation_counter::measure;
 use futures_util::FutureExt;
-use keyway::{Secret, testing::FakeOrderingStack};
+use keyway::{
+    Error, MemoryStore, Secret, Sessions,
+    custom::{self, Attempt, Capabilities, Issued, Issuer, Renewal, Tokens},
+    testing::{FakeOrderingStack, ManualClock},
+};
 use std::{
     hint::black_box,
     io::{Read, Write},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 const CALLS: usize = 10_000;
@@ -136,4 +145,78 @@ fn a_failing_answer_of_8_mib_costs_no_more_than_three_times_that_and_nothing_aft
         assert!(cost.bytes_max <= 24 * MIB, "{} MiB at its peak", cost.bytes_max / MIB);
         assert!(cost.bytes_current <= 128 * 1024, "{} KiB afterwards", cost.bytes_current / 1024);
     }
+}
+
+/// A vendor that takes no time and no memory.
+struct Paper(Arc<AtomicU64>);
+
+impl Issuer for Paper {
+    fn describe(&self) -> Capabilities {
+        Capabilities::new("paper", ".issuer(..)").renewal(Renewal::RefreshToken { rotates: true })
+    }
+
+    async fn sign_in(&self, attempt: &Attempt) -> Result<Issued, Error> {
+        let _permit = attempt.acquire().await?;
+        let number = self.0.fetch_add(1, Ordering::SeqCst);
+        let token = |kind: &str| format!("{kind}-{number:08}-0123456789abcdef0123456789abcdef");
+        Ok(Issued::new(token("access")).with_refresh(token("refresh")).lives_for(Duration::from_secs(24 * 3600)))
+    }
+
+    async fn renew(&self, attempt: &Attempt, _: &Tokens) -> Result<Issued, Error> {
+        self.sign_in(attempt).await
+    }
+}
+
+/// `KEYWAY_SESSIONS` says how many; 100,000 take a minute. On one thread, so that all of it is counted.
+#[test]
+fn a_session_that_sleeps_takes_less_than_a_kilobyte_and_no_key_signs_in_twice() {
+    let keys: u64 = std::env::var("KEYWAY_SESSIONS").map_or(2_000, |keys| keys.parse().unwrap());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (signed_in, store, clock) = (Arc::new(AtomicU64::new(0)), MemoryStore::new(), ManualClock::new());
+    let (counts, its) = (signed_in.clone(), clock.clone());
+    let builder = move |name: String| {
+        let builder = custom::Client::builder("https://vendor.example").issuer(Paper(counts.clone()));
+        builder.principal(name).clock(its.clone()).store(store.clone())
+    };
+    let first = builder("the first".to_owned()).build().unwrap();
+    let sessions = Sessions::new(64, move |key: &u64| builder(format!("user {key}")).http_of(&first).build());
+    let sessions = sessions.idle(Duration::from_secs(60)).clock(clock.clone());
+    let lease = async |key: u64| {
+        let client = sessions.get(&key).unwrap();
+        client.session().lease().await.unwrap();
+    };
+    let began = Instant::now();
+    let cost = measure(|| {
+        runtime.block_on(async {
+            for key in 0..keys {
+                lease(key).await;
+            }
+            clock.advance(Duration::from_secs(61));
+            sessions.forget_idle();
+            for _ in 0..200 {
+                tokio::task::yield_now().await;
+            }
+        });
+    });
+    let made = began.elapsed();
+    assert!(sessions.is_empty());
+    let each = cost.bytes_current / i64::try_from(keys).unwrap();
+    assert!(each <= 1024, "{each} bytes for each session that sleeps");
+
+    let (mut dice, mut took, began) = (1_u64, Duration::ZERO, Instant::now());
+    runtime.block_on(async {
+        for _ in 0..keys {
+            dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let at = Instant::now();
+            lease((dice >> 33) % keys).await;
+            took = took.max(at.elapsed());
+        }
+    });
+    assert_eq!((signed_in.load(Ordering::SeqCst), sessions.len()), (keys, 64));
+    println!(
+        "{keys} keys: {} bytes each while they sleep; begun in {:?} each, taken up again in {:?} each, at most in {took:?}",
+        each,
+        made / u32::try_from(keys).unwrap(),
+        began.elapsed() / u32::try_from(keys).unwrap()
+    );
 }
