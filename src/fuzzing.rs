@@ -534,10 +534,9 @@ impl Exchange {
                 let old = vtex_shopper_session::Cookies::read(&old)?;
                 vtex_shopper_session::renewed(&reply, old, "store", now).map(Came::Session)
             }
-            _ => self
-                .answer
-                .classified(self.surface.classify, &Judge::default(), self.facts, &Still)
-                .map(|_| Came::Nothing),
+            _ => {
+                Judge::default().judged(&self.answer, self.surface.classify, self.facts, &Still).map(|_| Came::Nothing)
+            }
         }
     }
 
@@ -549,7 +548,7 @@ impl Exchange {
             Ok(Came::Captcha(_) | Came::Nothing) => {}
             Err(error) => self.is_an_error(error),
         }
-        if let Err(error) = self.answer.classified(self.surface.classify, &Judge::default(), self.facts, &Still) {
+        if let Err(error) = Judge::default().judged(&self.answer, self.surface.classify, self.facts, &Still) {
             self.is_an_error(&error);
         }
         if let Some([plain, masked]) = self.with_and_without_secrets() {

@@ -159,7 +159,7 @@ impl Core {
             self.carrying(answer, carried, presented)
         };
         self.0.drift.answered(facts, &answer);
-        let outcome = answer.classified(self.0.surface.classify, &self.0.judge, facts, &*self.0.clock);
+        let outcome = self.0.judge.judged(&answer, self.0.surface.classify, facts, &*self.0.clock);
         let outcome = outcome.map_err(|error| self.0.paths.blame(facts, error));
         if outcome.is_ok() {
             self.0.drift.read(facts, &answer);

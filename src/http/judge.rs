@@ -1,7 +1,10 @@
 //! How a user's own words read a failure, before it becomes an error.
 
-use super::response::{Classify, Verdict};
-use crate::Error;
+use super::{
+    facts::{Facts, Step},
+    response::{BufferedResponse, Classify, Verdict},
+};
+use crate::{Error, clock::Clock};
 use serde_json::Value;
 use std::{fmt, sync::Arc};
 
@@ -64,6 +67,26 @@ pub(crate) struct Judge {
 }
 
 impl Judge {
+    /// What an answer's failure means, if the call failed.
+    pub(crate) fn judged(
+        &self,
+        answer: &BufferedResponse,
+        classify: Classify,
+        facts: &Facts,
+        clock: &dyn Clock,
+    ) -> Result<(), Error> {
+        let may_deny = facts.success.is_some() || matches!(facts.step, Step::SignIn | Step::Renew);
+        if answer.status.is_success() && !may_deny {
+            return Ok(());
+        }
+        let verdict = Verdict::of(answer, facts, clock.wall());
+        if answer.status.is_success() && verdict.succeeded() {
+            return Ok(());
+        }
+        let error = self.reads(&verdict, classify).unwrap_or_else(|| self.coded(&verdict, verdict.error()));
+        Err(error.at(facts.operation))
+    }
+
     /// The user's own reading, else the surface's, if either has one.
     pub(crate) fn reads(&self, verdict: &Verdict<'_>, classify: Classify) -> Option<Error> {
         let code = self.code_of(verdict).or_else(|| verdict.code());

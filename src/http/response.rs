@@ -3,13 +3,9 @@
 use super::{
     facts::{Certainty, Facts, Step},
     json,
-    judge::Judge,
     middlebox::{self, what_answered},
 };
-use crate::{
-    Error, ErrorKind, Validation, clock::Clock, http::misfit::misfit, secret::Carried,
-    session::cooldown::LONGEST_BELIEVED,
-};
+use crate::{Error, ErrorKind, Validation, http::misfit::misfit, secret::Carried, session::cooldown::LONGEST_BELIEVED};
 use bytes::Bytes;
 use http::{
     HeaderMap, StatusCode,
@@ -157,26 +153,6 @@ impl BufferedResponse {
     /// Whether nothing but blanks came.
     pub(crate) fn is_empty(&self) -> bool {
         self.body.iter().all(u8::is_ascii_whitespace)
-    }
-
-    /// What its failure means, if the call failed.
-    pub(crate) fn classified(
-        &self,
-        classify: Classify,
-        judge: &Judge,
-        facts: &Facts,
-        clock: &dyn Clock,
-    ) -> Result<(), Error> {
-        let may_deny = facts.success.is_some() || matches!(facts.step, Step::SignIn | Step::Renew);
-        if self.status.is_success() && !may_deny {
-            return Ok(());
-        }
-        let verdict = Verdict::of(self, facts, clock.wall());
-        if self.status.is_success() && verdict.succeeded() {
-            return Ok(());
-        }
-        let error = judge.reads(&verdict, classify).unwrap_or_else(|| judge.coded(&verdict, verdict.error()));
-        Err(error.at(facts.operation))
     }
 }
 

@@ -68,6 +68,17 @@ impl Fake {
         clock: Time,
         vendor: Arc<Mutex<V>>,
     ) -> Self {
+        Self::open_at(name, document, clock, vendor, 0).await
+    }
+
+    /// The same on this port; 0 is any free one.
+    pub(super) async fn open_at<V: Vendor>(
+        name: &'static str,
+        document: Arc<Document>,
+        clock: Time,
+        vendor: Arc<Mutex<V>>,
+        port: u16,
+    ) -> Self {
         let shared = Arc::new(Shared {
             name,
             address: OnceLock::new(),
@@ -79,7 +90,7 @@ impl Fake {
             answered: watch::Sender::new(0),
         });
         let reception = Reception { shared: shared.clone(), vendor: vendor.clone() };
-        let server = Server::start(reception, shared.deliveries.clone()).await;
+        let server = Server::start(reception, shared.deliveries.clone(), port).await;
         let _ = shared.address.set(server.address.to_string()); // nobody else does
         Self { shared, vendor, server }
     }

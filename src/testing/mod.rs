@@ -13,6 +13,7 @@
 //! | [`FakeVms`] | a limit of sessions, captchas, throttles |
 //! | [`FakeVtex`] | app keys, sign-in by mail, failures inside a 200 |
 //! | `FakeOAuth2` | with the feature `oauth2`: a provider of standard sign-ins |
+//! | [`FakeApi`] | any vendor, made from its OpenAPI document |
 //! | [`Fake`] | what all of them can do: log, counts, expectations, gates, faults |
 //!
 //! # A test of your own
@@ -110,6 +111,7 @@
 //! ```
 
 mod account;
+mod api;
 mod calendar;
 mod captcha;
 mod clock;
@@ -153,6 +155,7 @@ pub mod witness {
 }
 #[doc(hidden)]
 pub use crate::{__store_law_names, __store_law_names_of_vendors, __store_law_tests};
+pub use api::{FakeApi, FakeApiBuilder};
 pub use clock::ManualClock;
 pub use fake::Fake;
 pub use fault::Fault;

@@ -17,14 +17,14 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Listens on a free port of 127.0.0.1.
-    pub(super) async fn start(respond: impl Respond + 'static, deliveries: Arc<Deliveries>) -> Self {
+    /// Listens on this port of 127.0.0.1; 0 is any free one.
+    pub(super) async fn start(respond: impl Respond + 'static, deliveries: Arc<Deliveries>, port: u16) -> Self {
         let (started, address) = oneshot::channel();
         let (stop, stopped) = oneshot::channel();
         let runtime =
             runtime::Builder::new_current_thread().enable_all().build().expect("a runtime for the fake can be made");
         let handle = Runtime::of(&runtime);
-        let serve = move || runtime.block_on(serve(respond, deliveries, started, stopped));
+        let serve = move || runtime.block_on(serve(respond, deliveries, port, started, stopped));
         let thread = thread::Builder::new().name("keyway-fake".to_owned()).spawn(serve);
         Self {
             thread: Some(thread.expect("a thread for the fake can be started")),
@@ -49,12 +49,13 @@ impl Drop for Server {
 async fn serve(
     respond: impl Respond + 'static,
     deliveries: Arc<Deliveries>,
+    port: u16,
     started: oneshot::Sender<SocketAddr>,
     mut stopped: oneshot::Receiver<()>,
 ) {
     let vendor = MockServer::builder().disable_request_recording().start().await;
     Mock::given(any()).respond_with(respond).mount(&vendor).await;
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port for the fake is free");
+    let listener = TcpListener::bind(("127.0.0.1", port)).await.expect("a port for the fake is free");
     let _ = started.send(listener.local_addr().expect("a bound listener has an address"));
     let door = Arc::new(Door::to(*vendor.address(), deliveries));
     loop {

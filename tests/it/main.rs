@@ -20,6 +20,7 @@ mod engine;
 mod errors_page;
 mod every_surface;
 mod expiry;
+mod fake_api;
 mod fakes;
 mod fakes_three;
 mod flight;
