@@ -9,17 +9,14 @@ use std::{fmt, future::Future, sync::Arc};
 /// Which session ends when the account has as many as it may have. Never the one that asks, and one at most per sign-in.
 ///
 /// ```
-/// # #[cfg(feature = "vms")]
-/// # fn example() {
-/// use keyway::{EvictionPolicy, vms};
+/// use keyway::{EvictionPolicy, custom::Client};
 ///
-/// let builder = vms::Client::builder("https://vms.example").session_limit(EvictionPolicy::OldestOffline);
+/// let builder = Client::builder("https://acme.example").session_limit(EvictionPolicy::OldestOffline);
 /// // Or: the one with the least to lose, as you see it.
 /// let web_first = EvictionPolicy::choose(|limit| {
 ///     limit.sessions.iter().find(|session| session.client.as_deref() == Some("web")).map(|session| session.id.clone())
 /// });
 /// # let _ = builder.session_limit(web_first);
-/// # }
 /// ```
 #[non_exhaustive]
 #[derive(Clone, Default)]

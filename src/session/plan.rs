@@ -187,10 +187,10 @@ pub(crate) enum Conflict {
     Keep,
 }
 
-/// Whether the vendor keeps a session of `ours` that nobody needs beside theirs. One that was renewed is shared, and one of
-/// our own lineage is the session that ours was.
-pub(crate) fn is_one_too_many(ours: Generation, renewed: bool, theirs: Generation) -> bool {
-    !renewed && theirs.lineage != ours.lineage
+/// Whether the vendor keeps a session of `ours`, which nobody has been served, beside theirs. Also one that was renewed:
+/// another session stands where it was, so that nobody can go on with it. One of our own lineage is the session that ours was.
+pub(crate) fn is_one_too_many(ours: Generation, theirs: Generation) -> bool {
+    theirs.lineage != ours.lineage
 }
 
 /// `ours` was to be saved, and `stored` stands there instead of what was to be replaced. `replaces`: what was held when
@@ -364,10 +364,9 @@ mod tests {
     }
 
     #[apply(hunted!)]
-    fn a_new_session_is_one_too_many_beside_another_and_nothing_else_is() {
-        assert!(is_one_too_many(ONE, false, OTHER));
-        assert!(!is_one_too_many(ONE, true, OTHER));
-        assert!(!is_one_too_many(ONE, false, ONE.next()));
+    fn a_session_is_one_too_many_beside_another_one() {
+        assert!(is_one_too_many(ONE, OTHER));
+        assert!(!is_one_too_many(ONE, ONE.next()));
     }
 
     #[apply(hunted!)]

@@ -191,7 +191,7 @@ impl Core {
         if let Some(trouble) = seen.trouble.clone() {
             return Some(self.commit(Err(trouble), at));
         }
-        let (ours, renewed) = (pending.generation(), pending.renewed);
+        let ours = pending.generation();
         match resolve(ours, pending.replaces, there) {
             Conflict::SaveOver(expected) if pending.tries < SAVES => {
                 (pending.expected, pending.conflict) = (expected, false);
@@ -199,7 +199,7 @@ impl Core {
             }
             Conflict::SaveOver(_) | Conflict::Keep => Some(self.commit(Err(StoreError::others_keep_changing()), at)),
             Conflict::Adopt => {
-                let needless = there.is_some_and(|there| is_one_too_many(ours, renewed, there.generation()));
+                let needless = there.is_some_and(|there| is_one_too_many(ours, there.generation()));
                 self.drop_pending(needless);
                 Some(self.adopt(at))
             }
@@ -264,7 +264,7 @@ impl Core {
         let used = self.current.as_ref().map(|token| token.generation);
         if let Some(pending) = self.pending.take() {
             let (ours, theirs) = (pending.generation(), token.generation);
-            if used != Some(ours) && is_one_too_many(ours, pending.renewed, theirs) {
+            if used != Some(ours) && is_one_too_many(ours, theirs) {
                 self.revocations.push_back(Revocation { token: pending.token, sign_out: None });
             }
         }

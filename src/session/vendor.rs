@@ -14,7 +14,7 @@ use super::{
     token::{Birth, Moment, Origin, Token},
     tokens::Tokens,
 };
-use crate::{Error, ErrorKind, Secret, store::Generation};
+use crate::{Error, ErrorKind, Secret, clock::Now, store::Generation};
 use std::{sync::Arc, time::Duration};
 
 impl Core {
@@ -197,16 +197,16 @@ impl Core {
         let replaces = self.current.as_ref().map(|token| token.generation);
         let pending =
             PendingSave { profile: issued.profile, replaces, ..PendingSave::new(token, old.is_some(), expected, id) };
-        self.replace_pending(pending);
+        self.replace_pending(pending, at.now);
         Wish::Moved
     }
 
-    /// If that leaves a session that nobody has used, it is ended.
-    fn replace_pending(&mut self, pending: PendingSave) {
+    /// If that leaves a session that nobody uses any more, it is ended.
+    fn replace_pending(&mut self, pending: PendingSave, now: Now) {
         let generation = pending.generation();
         let Some(before) = self.pending.replace(pending) else { return };
-        let served = self.current.as_ref().is_some_and(|token| token.generation == before.generation());
-        if !served && super::plan::is_one_too_many(before.generation(), before.renewed, generation) {
+        let served = self.usable(now).is_some_and(|token| token.generation == before.generation());
+        if !served && super::plan::is_one_too_many(before.generation(), generation) {
             self.revocations.push_back(Revocation { token: before.token, sign_out: None });
         }
     }
