@@ -1,7 +1,7 @@
 //! What an issuer of your own sends with: the builder's proxy, certificates and timeouts, and the engine's permit before
 //! anything that spends.
 
-use super::{Attempt, DynIssuer, Issued, Tokens, expires::TokensAt};
+use super::expires::TokensAt;
 use crate::{
     BoxFuture, Error, Secret,
     clock::Now,
@@ -11,10 +11,11 @@ use crate::{
     },
     question::DeviceCode,
     session::{
-        SignOut,
+        Attempt, SignOut,
         capabilities::Capabilities,
-        issued::Polled,
-        tokens::{Lifetime, present},
+        issued::{Issued, Polled},
+        issuer::DynIssuer,
+        tokens::{Lifetime, Tokens, present},
     },
 };
 use http::Method;
