@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     /// A process that forks has two of everything it holds.
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn two_in_the_same_state_draw_different_numbers() {
         let one = Chance::new();
         let other = one.clone();
@@ -70,7 +70,7 @@ mod tests {
         assert_ne!(without_the_system(), without_the_system());
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn simulations_draw_the_same_numbers_each_time() {
         let drawn = || {
             let chance = Chance::seeded(7);

@@ -122,7 +122,7 @@ mod tests {
         text.split(' ').next().and_then(|seconds| seconds.parse().ok()).expect("seconds")
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn the_monotonic_clock_counts_from_the_start_of_the_machine_and_while_it_sleeps() {
         let before = uptime();
         let now = SystemClock.monotonic().as_secs_f64();

@@ -171,10 +171,7 @@ impl Fleet {
             Session::new(Settings {
                 key: key.clone(),
                 ledger: Key::new("simulated", &[("attempts", "")]),
-                issuer: Arc::new(Member {
-                    vendor: vendor.clone(),
-                    password: password.clone(),
-                }),
+                issuer: Arc::new(Member { vendor: vendor.clone(), password: password.clone() }),
                 store: Arc::new(store),
                 shared: true,
                 clock: Arc::new(clock),
@@ -463,13 +460,13 @@ fn rows_of(size: u64) -> Vec<(String, Figures)> {
     rows.collect()
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn ten_processes_and_a_thousand_are_one_sign_in_and_one_renewal_each_time() {
     compare("small", &table(&[rows_of(10), rows_of(1_000)].concat()));
 }
 
 /// A hundred thousand take half a minute, or more where others want the processor: `.ci/long.d/fleet` has that patience.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn a_large_fleet_is_one_sign_in_and_one_renewal_each_time() {
     if std::env::var_os("KEYWAY_FLEET").is_some() {
         compare("large", &table(&rows_of(100_000)));
@@ -478,7 +475,7 @@ fn a_large_fleet_is_one_sign_in_and_one_renewal_each_time() {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn mishaps_cost_a_fleet_no_more_than_is_written() {
     let rows = paused().block_on(mishaps());
     for (what, figures) in &rows {
@@ -492,7 +489,7 @@ fn mishaps_cost_a_fleet_no_more_than_is_written() {
 }
 
 /// What a fault costs a fleet is what it costs one process.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn a_fault_is_asked_about_by_one_process_however_many_there_are() {
     let mut table = String::from(
         "| | sign-ins | renewals | calls served | calls that failed | the last process is served again after |\n|---|---|---|---|---|---|\n",

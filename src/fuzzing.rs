@@ -648,12 +648,12 @@ fn told(came: &Result<Came, Error>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hunter;
+    use crate::leak_check;
     use std::{fs, path::Path};
 
     #[test]
     fn every_property_holds_for_what_its_search_begins_with() {
-        hunter::apart(hold_all);
+        leak_check::apart(hold_all);
     }
 
     fn hold_all() {

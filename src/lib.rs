@@ -28,14 +28,14 @@ use std::{future::Future, pin::Pin};
 #[cfg(test)]
 #[macro_use]
 extern crate macro_rules_attribute;
-// The tests of this crate are hunted as all others are.
+// The tests of this crate are checked for leaks as all others are.
 #[cfg(test)]
 extern crate self as keyway;
 #[cfg(test)]
 #[macro_use]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "tests")]
-#[path = "../tests/hunter/mod.rs"]
-mod hunter;
+#[path = "../tests/leak_check/mod.rs"]
+mod leak_check;
 
 /// What the code of [`include_document!`] stands on. Not for anybody else: it changes with `keyway-build`.
 #[doc(hidden)]

@@ -29,7 +29,7 @@ pub(crate) fn is_plain(code: &str) -> bool {
 mod tests {
     use super::*;
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn a_line_is_one_line_and_moves_no_cursor() {
         assert_eq!(clean("plain, é, 日本"), "plain, é, 日本");
         assert_eq!(clean("a\r\nb\tc"), "a  b c");

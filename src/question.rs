@@ -80,7 +80,7 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn what_is_shown_of_a_question_moves_no_cursor_whoever_asks_it() {
         const ESC: &str = "\u{1b}[2Jx\r\n\u{202e}";
         let mut session = ActiveSession::new("1");

@@ -157,7 +157,7 @@ impl Timeouts {
 mod tests {
     use super::*;
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn waits_double_and_a_vendor_that_asks_for_too_long_gets_none() {
         let retry = Retry::default();
         let wait = |number, asked| retry.wait_before(number, asked).map(|wait| wait.as_millis());

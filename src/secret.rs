@@ -235,7 +235,7 @@ impl Carried {
 mod tests {
     use super::*;
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn a_secret_is_serialised_only_inside_writing() {
         let secret = Secret::from("hunter2");
         assert!(serde_json::to_string(&secret).is_err());
@@ -243,7 +243,7 @@ mod tests {
         assert!(serde_json::to_string(&secret).is_err());
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn a_panic_while_writing_closes_the_door_again() {
         let panicked = std::panic::catch_unwind(|| writing(|| panic!("while writing")));
         assert!(panicked.is_err());

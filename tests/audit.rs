@@ -5,7 +5,7 @@
 extern crate macro_rules_attribute;
 
 #[macro_use]
-mod hunter;
+mod leak_check;
 
 use keyway::{
     Answer, EvictionPolicy, FileStore, Generation, Key, MemoryStore, Record, Store, StoreError, StoreLock,
@@ -149,7 +149,7 @@ impl Store for Moody {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn every_event_of_the_page_is_told_with_its_fields_and_no_others() {
     let journal = Journal::default();
     let _listens = journal.listen();

@@ -8,7 +8,7 @@ extern crate macro_rules_attribute;
 #[path = "children/mod.rs"]
 mod children;
 #[macro_use]
-mod hunter;
+mod leak_check;
 
 use children::{Job, tell};
 use keyway::{
@@ -131,7 +131,7 @@ fn child() {
 /// allocator's moods.
 const MOST: [usize; 4] = [4, 4, 1, 2];
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn of_secrets_that_are_of_no_use_few_copies_are_left() {
     let (vita, ordering, vms) = (FakeVitaMojo::start().await, FakeOrderingStack::start().await, FakeVms::start().await);
     let vendors = [

@@ -5,7 +5,7 @@
 extern crate macro_rules_attribute;
 
 #[macro_use]
-mod hunter;
+mod leak_check;
 
 use keyway::{
     ErrorKind, EvictionPolicy, FileStore, Secret, telemetry,
@@ -66,7 +66,7 @@ fn vms_client(fake: &FakeVms, clock: &ManualClock) -> vms::ClientBuilder {
     vms::Client::builder(fake.uri()).password(FakeVms::LOGIN, FakeVms::PASSWORD).clock(clock.clone())
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn a_sign_in_and_a_renewal_are_counted_once_whoever_waits_and_a_served_token_by_its_age() {
     counted(async |numbers| {
         let (fake, clock, client) = vita_mojo().await;
@@ -102,7 +102,7 @@ fn a_sign_in_and_a_renewal_are_counted_once_whoever_waits_and_a_served_token_by_
     });
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn a_caller_who_goes_away_no_longer_waits() {
     counted(async |numbers| {
         let (fake, _clock, client) = vita_mojo().await;
@@ -117,7 +117,7 @@ fn a_caller_who_goes_away_no_longer_waits() {
     });
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn a_refused_refresh_token_is_a_failed_renewal_and_a_sign_in() {
     counted(async |numbers| {
         let (fake, clock, client) = vita_mojo().await;
@@ -143,7 +143,7 @@ fn a_refused_refresh_token_is_a_failed_renewal_and_a_sign_in() {
     });
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn refused_credentials_are_one_failed_sign_in_and_every_caller_after_it_a_refusal() {
     counted(async |numbers| {
         let (fake, clock) = (FakeVms::start().await, ManualClock::new());
@@ -162,7 +162,7 @@ fn refused_credentials_are_one_failed_sign_in_and_every_caller_after_it_a_refusa
     });
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn a_throttle_is_the_vendors_or_that_of_our_own_budget_before_it() {
     counted(async |numbers| {
         let (fake, clock) = (FakeVms::start().await, ManualClock::new());
@@ -195,7 +195,7 @@ fn a_throttle_is_the_vendors_or_that_of_our_own_budget_before_it() {
     });
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn an_eviction_is_counted_with_the_question_it_answered() {
     counted(async |numbers| {
         let clock = ManualClock::new();
@@ -214,7 +214,7 @@ fn an_eviction_is_counted_with_the_question_it_answered() {
     });
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn a_token_that_somebody_else_put_into_the_store_is_an_adoption_and_no_sign_in() {
     counted(async |numbers| {
         let (fake, clock) = (FakeVms::start().await, ManualClock::new());
@@ -232,7 +232,7 @@ fn a_token_that_somebody_else_put_into_the_store_is_an_adoption_and_no_sign_in()
     });
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn labels_are_words_of_the_crate_and_hold_no_secret() {
     let recorder = DebuggingRecorder::new();
     let snapshotter = recorder.snapshotter();
@@ -276,7 +276,7 @@ async fn all_kinds_of_trouble() {
     client.session().sign_out().await.unwrap();
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn every_number_that_is_told_is_described() {
     let recorder = DebuggingRecorder::new();
     let snapshotter = recorder.snapshotter();

@@ -8,7 +8,7 @@ extern crate macro_rules_attribute;
 #[path = "children/mod.rs"]
 mod children;
 #[macro_use]
-mod hunter;
+mod leak_check;
 
 use children::{Job, PATIENCE, Process, generations, start, tell};
 use keyway::{
@@ -25,7 +25,7 @@ use std::{
 };
 
 /// Where there is no session the operation that signs in is asked for once.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn eight_processes_without_a_session_are_one_sign_in() {
     let (vita, ordering, vms) = (vita_mojo().await, ordering_stack().await, FakeVms::start().await);
     for (surface, uri) in [("vitamojo", vita.uri()), ("orderingstack", ordering.uri()), ("vms", vms.uri())] {
@@ -37,7 +37,7 @@ async fn eight_processes_without_a_session_are_one_sign_in() {
     assert_eq!((ordering.count("issue_token"), vms.count("get_token")), (1, 1));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn eight_processes_on_an_ended_token_are_one_renewal() {
     let (vita, ordering) = (vita_mojo().await, ordering_stack().await);
     for (surface, uri) in [("vitamojo", vita.uri()), ("orderingstack", ordering.uri())] {
@@ -54,7 +54,7 @@ async fn eight_processes_on_an_ended_token_are_one_renewal() {
 }
 
 /// The vendor tells no end, so the 401 does.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn eight_processes_whose_token_is_refused_are_one_new_sign_in() {
     let (fake, folder) = (FakeVms::start().await, tempfile::tempdir().unwrap());
     let mut processes = start(8, &Job::of("vms", &fake.uri(), folder.path()));
@@ -65,7 +65,7 @@ async fn eight_processes_whose_token_is_refused_are_one_new_sign_in() {
     assert!(after.is_disjoint(&before));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn twenty_seconds_of_rotation_by_six_processes_use_no_token_twice() {
     let (fake, folder) = (ordering_stack().await, tempfile::tempdir().unwrap());
     let mut processes = start(6, &Job::of("orderingstack", &fake.uri(), folder.path()));
@@ -86,7 +86,7 @@ async fn twenty_seconds_of_rotation_by_six_processes_use_no_token_twice() {
     assert_eq!(lineages.collect::<HashSet<_>>().len(), 1);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_process_that_is_killed_in_the_middle_of_a_sign_in_holds_up_nobody() {
     let (fake, folder) = (FakeVms::start().await, tempfile::tempdir().unwrap());
     let mut processes = start(3, &Job::of("vms", &fake.uri(), folder.path()));
@@ -111,7 +111,7 @@ fn signed_in(processes: &mut [Process]) -> Vec<String> {
     answers
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn eight_processes_share_ten_attempts_with_each_other_and_with_those_that_start_later() {
     let (fake, folder) = (FakeVms::start().await, tempfile::tempdir().unwrap());
     fake.always("get_token", Fault::Html(503));
@@ -135,13 +135,13 @@ async fn eight_processes_share_ten_attempts_with_each_other_and_with_those_that_
     assert_eq!(fake.count("get_token"), sent + 1);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn processes_that_are_killed_while_they_save_or_lock_lose_nothing_and_hold_up_nobody() {
     let folder = tempfile::tempdir().unwrap();
     killed_while_they_save("churn", FileStore::at(folder.path()), folder.path());
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn processes_that_are_killed_while_they_save_what_is_sealed_lose_nothing_either() {
     let home = Home::with_a_key();
     killed_while_they_save("sealed churn", sealed(&home.folder()), &home.folder());
@@ -167,7 +167,7 @@ fn sealed(folder: &Path) -> Sealed<FileStore> {
     Sealed::new(FileStore::at(folder), key)
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn eight_processes_whose_sessions_are_sealed_are_one_sign_in_and_one_renewal() {
     let (vita, ordering) = (vita_mojo().await, ordering_stack().await);
     for (work, uri) in [("sealed vitamojo", vita.uri()), ("sealed orderingstack", ordering.uri())] {
@@ -221,7 +221,7 @@ fn killed_while_they_save(work: &'static str, store: impl Store, folder: &Path) 
     assert_eq!(left.len(), 3, "more than the session and its two locks: {left:?}");
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn one_process_signs_out_while_seven_call() {
     let (fake, folder) = (FakeVms::start().await, tempfile::tempdir().unwrap());
     let mut processes = start(8, &Job::of("vms", &fake.uri(), folder.path()));
@@ -245,7 +245,7 @@ async fn one_process_signs_out_while_seven_call() {
 }
 
 #[cfg(unix)]
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn files_are_private_whatever_the_umask() {
     use std::os::unix::fs::PermissionsExt;
     let fake = FakeVms::start().await;

@@ -12,7 +12,7 @@
 extern crate macro_rules_attribute;
 
 #[macro_use]
-mod hunter;
+mod leak_check;
 
 use keyway::{
     AccessKey, Error, ErrorKind, Http, MemoryStore, Responder, Secret, Session, Timeouts,
@@ -71,8 +71,8 @@ fn a_long_day_with_all_five_vendors_leaves_nothing_behind() {
     let least = if defect.as_deref() == Some("memory") { ROUNDS_TO_TELL } else { 1 };
     while memory.len() < least || began.elapsed() < Duration::from_secs(seconds) {
         let round = Round { seed: dice.roll(), answers_are_lost: memory.len() % 2 == 1, defect: defect.clone() };
-        // Each round is a hunt of its own: what it noted is looked through and forgotten.
-        hunter::hunted(|| tally.add(round.play()));
+        // Each round is a check of its own: what it noted is looked through and forgotten.
+        leak_check::checked(|| tally.add(round.play()));
         assert_eq!(PANICS.load(Ordering::SeqCst), 0, "something panicked");
         memory.push(resident());
         watchdog.pat();
@@ -674,7 +674,7 @@ fn nobody_used_anothers(fake: &Fake) {
 }
 
 /// Each wrong, done on purpose in a process of its own, is noticed and named.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn every_kind_of_wrong_is_noticed() {
     let wrongs = [
         ("tenant", "was used by"),

@@ -10,7 +10,7 @@ extern crate macro_rules_attribute;
 
 #[macro_use]
 #[allow(dead_code, unused_imports, unused_macros, reason = "shared with other suites")]
-mod hunter;
+mod leak_check;
 
 use keyway::{
     Error, ErrorKind, Generation, Key, Lease, MemoryStore, Record, Secret, SignOut, Store, StoreError, StoreLock,
@@ -359,7 +359,7 @@ fn given(name: &str, or: u64) -> u64 {
     env::var(name).map_or(or, |text| text.parse().expect(name))
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn many_threads_that_do_everything_at_once_leave_nothing_behind() {
     let seed = given("KEYWAY_STRESS_SEED", 1);
     let operations = given("KEYWAY_STRESS_OPERATIONS", 2000);

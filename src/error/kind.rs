@@ -85,7 +85,7 @@ mod tests {
     use super::ErrorKind;
 
     /// A kind that is added here does not compile before it has a place in the list, and so in the page.
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn every_kind_has_a_name_of_its_own_and_a_section_in_the_page_of_errors() {
         use ErrorKind::*;
         let all = [

@@ -79,7 +79,7 @@ mod tests {
     };
     const TEXT: Alternative = Alternative { kind: "string", required: &[], known: &[], fixed: &[] };
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn a_choice_is_made_by_what_the_document_fixes_then_by_members() {
         let of = |value| chosen(&value, &[CAT, DOG, TEXT]);
         assert_eq!(of(json!({ "kind": "dog", "name": "Rex", "lives": 9 })), Some(1));

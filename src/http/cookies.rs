@@ -188,7 +188,7 @@ mod tests {
         set.chain(cookies.deleted.iter().map(|name| format!("-{name}"))).collect()
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn the_last_cookie_of_a_name_counts() {
         let past = "Thu, 01 Jan 1970 00:00:00 GMT";
         assert!(past.len() > 1);
@@ -198,7 +198,7 @@ mod tests {
         assert_eq!(read(&["A=1", "a=2"]), ["A=1", "a=2"]);
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn a_cookie_is_taken_away_by_its_end_and_by_an_empty_value() {
         for line in
             ["a=x; Max-Age=0", "a=x; max-age=-1", "a=x; Expires=Thu, 01-Jan-70 00:00:01 GMT", "a=", "a= ;Path=/"]
@@ -207,7 +207,7 @@ mod tests {
         }
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn the_last_attribute_that_can_be_read_counts() {
         for (line, wanted) in [
             ("a=x; Max-Age=60; Max-Age=90", "a=x 90"),
@@ -228,7 +228,7 @@ mod tests {
         }
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn every_date_of_the_standard_is_read() {
         for date in [
             "Tue, 14 Nov 2023 22:14:20 GMT",
@@ -251,7 +251,7 @@ mod tests {
         }
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn an_end_that_is_just_past_on_a_clock_nobody_knows_is_no_end() {
         let headers = HeaderMap::from_iter([(
             SET_COOKIE,

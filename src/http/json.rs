@@ -529,7 +529,7 @@ mod tests {
         Item { id: "a".into(), last: None, online: None, share: None, kind: None }
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn scalars_are_read_across_types() {
         for (text, wanted) in [
             (r#"{"id":"a"}"#, plain()),
@@ -546,7 +546,7 @@ mod tests {
         }
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn a_broken_member_costs_that_member_alone() {
         for broken in [
             r#""last":"soon""#,
@@ -573,7 +573,7 @@ mod tests {
         assert_eq!(map, BTreeMap::from([("a", "x"), ("b", "1"), ("e", "true")].map(|(a, b)| (a.into(), b.into()))));
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn what_is_essential_must_be_there_and_of_its_type() {
         #[derive(Debug, Deserialize)]
         struct Tokens {
@@ -589,12 +589,12 @@ mod tests {
         assert!(object::<Tokens>(br#"["x"]"#).is_err());
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn other_encodings_cost_the_letter() {
         assert_eq!(read::<Item>(b"{\"id\":\"Jos\xe9\"}").expect("an item").id, "Jos\u{fffd}");
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn a_torn_or_endless_failure_is_read_as_far_as_it_goes() {
         let long = format!(r#"{{"error":"invalid_grant","fields":{{}},"pad":"{}"}}"#, "x".repeat(LONGEST_FAILURE));
         for text in [long.as_str(), r#"{"error":"invalid_grant","fields":{},"pad":12"#] {
@@ -606,7 +606,7 @@ mod tests {
         }
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn one_member_is_found_among_many() {
         let many = format!(r#"{{{}"success":false,"success":true}}"#, r#""":0,"#.repeat(1000));
         assert_eq!(member(many.as_bytes(), "success"), Some(Value::Bool(true)));

@@ -275,28 +275,28 @@ mod tests {
         reqwest::Client::new().get(format!("https://vendor.example/user/v1/{rest}"))
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn letters_of_every_language_are_letters() {
         assert!(body(json!({ "user": { "firstName": "Łukasz" } })).is_empty());
         assert_eq!(body(json!({ "user": { "firstName": "A!" } })), ["user.firstName must match ^[\\p{L}_. -]+$"]);
         assert_eq!(body(json!({ "user": { "firstName": "" } })).len(), 1);
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn lengths_are_counted_in_characters() {
         assert!(body(json!({ "user": { "phone": "🦀🦀🦀🦀" } })).is_empty());
         assert_eq!(body(json!({ "user": { "phone": "🦀🦀" } })), ["user.phone must have at least 3 characters"]);
         assert_eq!(body(json!({ "user": { "phone": "12345" } })), ["user.phone must have at most 4 characters"]);
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn items_are_counted_and_each_is_checked() {
         assert_eq!(body(json!({ "logins": [] })), ["logins must have at least 1 item"]);
         assert_eq!(body(json!({ "logins": ["a", "b", "c", "toolong"] })), ["logins[3] must have at most 3 characters"]);
         assert_eq!(body(json!({ "logins": ["a", "b", "c", "d", "e"] })), ["logins must have at most 4 items"]);
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn every_broken_field_is_named_and_no_value_is() {
         let request = json!({ "duration": 121, "logins": [], "tags": { "a": "hunter2" } });
         assert_eq!(
@@ -313,20 +313,20 @@ mod tests {
         assert!(error.to_string().contains("and 2 more values are refused"), "{error}");
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn what_is_missing_null_or_unknown_is_no_matter_here() {
         assert!(body(json!({})).is_empty());
         assert!(body(json!({ "logins": null, "user": { "phone": null }, "new": "x" })).is_empty());
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn a_form_is_checked_like_an_object() {
         let form = |body| get(&format!("{ID}/x")).header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(body);
         assert!(refused(form("duration=1&tags=x")).is_empty());
         assert_eq!(refused(form("duration=121")), ["duration must be at most 120"]);
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn parameters_are_checked_where_they_stand() {
         assert!(refused(get(&format!("{ID}/x?limit=1&ids=a&ids=b")).header("x-client", "web")).is_empty());
         assert_eq!(refused(get("a%2Fb/x")), ["id must be a UUID"]);
@@ -338,7 +338,7 @@ mod tests {
         );
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn a_prefix_must_be_there() {
         let pattern =
             Pattern { source: "^config\\.[a-z]+$", prefix: "config.", ranges: &[('a', 'z')], min: 1, max: None };
@@ -348,7 +348,7 @@ mod tests {
         }
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn a_range_ends_where_it_ends() {
         assert!(contains(&[('a', 'c'), ('x', 'x')], 'c'));
         assert!(contains(&[('a', 'c'), ('x', 'x')], 'x'));

@@ -58,7 +58,7 @@ mod tests {
         what_answered(&headers).map(Cow::into_owned)
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn who_answered_is_told_by_what_only_one_writes_or_by_its_own_name() {
         assert_eq!(who(&[("server", "cloudflare"), ("cf-ray", "1")]).as_deref(), Some("Cloudflare"));
         assert_eq!(who(&[("server", "nginx/1.26")]).as_deref(), Some("what calls itself `nginx/1.26`"));

@@ -30,7 +30,7 @@ fn wanted(text: &str) -> Option<String> {
 mod tests {
     use super::misfit;
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn what_does_not_fit_is_told_by_the_wanted_type_and_without_a_value() {
         #[derive(Debug, serde::Deserialize)]
         #[allow(dead_code, reason = "it is never read")]

@@ -61,7 +61,7 @@ mod tests {
         Url::parse(text).expect("a URL")
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn credentials_go_to_the_own_https_origins_only() {
         let origins = Origins::new(&url("https://vms.example/base"), &[url("https://cdn.vms.example")], false);
         for own in ["https://vms.example/", "https://vms.example:443/x", "https://cdn.vms.example/y"] {
@@ -79,7 +79,7 @@ mod tests {
         }
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn plain_http_is_for_loopback_unless_it_was_allowed() {
         let lan = url("http://10.0.0.5:8080/");
         assert!(!Origins::new(&lan, &[], false).include(&lan));

@@ -184,7 +184,7 @@ mod tests {
         (items, calls.load(Ordering::SeqCst))
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     async fn a_list_that_never_ends_is_read_as_far_as_was_said_and_no_further() {
         let calls = Arc::new(AtomicUsize::new(0));
         let counted = calls.clone();
@@ -198,7 +198,7 @@ mod tests {
         assert!(error.to_string().contains("more than 1000 items"), "{error}");
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     async fn every_item_comes_once_and_the_stream_ends_whatever_the_vendor_tells() {
         for items in [0, 1, 2, 3, 4, 6, 7] {
             let all: Vec<_> = (0..items).collect();
@@ -211,20 +211,20 @@ mod tests {
         }
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     async fn a_vendor_that_tells_is_not_asked_for_an_empty_page() {
         assert_eq!(read(Vendor { items: 6, tells_more: true, ..HONEST }).await.1, 2);
         assert_eq!(read(Vendor { items: 6, tells_total: true, ..HONEST }).await.1, 2);
         assert_eq!(read(Vendor { items: 6, ..HONEST }).await.1, 3);
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     async fn a_repeated_page_ends_the_stream() {
         let vendor = Vendor { items: 6, repeats: true, tells_more: true, lies_about_more: true, ..HONEST };
         assert_eq!(read(vendor).await, (vec![0, 1, 2], 2));
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     async fn an_error_is_the_last_item() {
         let mut pages = Pages::<u64>::new(|_| Box::pin(async { Err(Error::protocol("no")) }));
         assert!(pages.next().await.expect("one item").is_err());

@@ -99,7 +99,7 @@ mod tests {
         Paths::new(FACTS, &[(operation.to_owned(), path.to_owned())])
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn a_path_is_moved_with_its_values_and_below_the_roots_own_path() {
         let paths = paths("get_user_contact", "/api/contacts/{id}").expect("fits");
         let mut url = Url::parse("https://h/base/auth-api/api/user/a%2Fb/contact?x=1").expect("a URL");
@@ -108,7 +108,7 @@ mod tests {
         assert_eq!(paths.of(&FACTS[0]), "/api/contacts/{id}");
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn a_path_that_cannot_work_is_refused() {
         for (operation, path) in [
             ("get_user_contacts", "/api/{id}"),

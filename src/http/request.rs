@@ -289,7 +289,7 @@ fn request(built: Result<reqwest::RequestBuilder, Error>) -> Result<Request, Err
 mod tests {
     use super::*;
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn a_path_goes_below_the_root_with_its_prefix() {
         let below = |root: &str, path| below(&Url::parse(root).expect("a URL"), path, false).map(String::from);
         assert_eq!(below("https://h/", "/api/v1").as_deref().ok(), Some("https://h/api/v1"));
@@ -320,7 +320,7 @@ mod tests {
         }
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn where_paths_alone_are_taken_no_host_can_be_named() {
         let below = |path| below(&Url::parse("https://h/base").expect("a URL"), path, true).map(String::from);
         assert_eq!(below("/a?b=https://x/").as_deref().ok(), Some("https://h/base/a?b=https://x/"));

@@ -492,7 +492,7 @@ mod tests {
         retry_after(&headers, now).map(|wait| wait.as_secs())
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn retry_after_is_read_as_seconds_or_a_date_and_clamped() {
         assert_eq!(wait("7"), Some(7));
         assert_eq!(wait(" 7 "), Some(7));
@@ -506,7 +506,7 @@ mod tests {
         }
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn a_vendors_dates_are_measured_by_the_vendors_clock() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
         let told = |headers: &[(http::HeaderName, &'static str)]| {

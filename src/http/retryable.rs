@@ -92,7 +92,7 @@ impl RetryableRequest {
 mod tests {
     use super::*;
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn what_is_sent_again_has_every_value_of_every_header_in_its_order() {
         let address = Url::parse("https://vendor.example/a?b=c").expect("an address");
         let mut request = Request::new(Method::DELETE, address.clone());

@@ -101,7 +101,7 @@ mod tests {
     use super::*;
     use crate::error::ErrorKind;
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn a_refused_argument_names_its_field() {
         let error = invalid_request("`email` is required".to_owned());
         assert_eq!(error.kind(), ErrorKind::Validation);

@@ -87,7 +87,7 @@ pub fn encode_segment(name: &str, value: &str) -> Result<String, Error> {
 mod tests {
     use super::*;
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn a_step_upwards_is_found_however_it_is_written() {
         for climbing in [
             "..",
@@ -118,7 +118,7 @@ mod tests {
         }
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn an_address_names_no_credentials() {
         for named in ["https://u@h/a", "https://u:p@h/a", "https://:p@h/a"] {
             assert!(check(&Url::parse(named).expect("an address")).is_err(), "{named}");
@@ -126,7 +126,7 @@ mod tests {
         assert!(check(&Url::parse("https://h/a?x=../b").expect("an address")).is_ok());
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn a_path_value_is_one_segment_or_refused() {
         assert_eq!(encode_path("id", "a/b?c#d%e é").expect("a segment"), "a%2Fb%3Fc%23d%25e%20%C3%A9");
         assert_eq!(encode_path("id", "v1.2-x_~").expect("a segment"), "v1.2-x_~");

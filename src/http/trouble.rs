@@ -205,7 +205,7 @@ fn called(error: &reqwest::Error) -> Option<SocketAddr> {
 mod tests {
     use super::*;
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn what_will_not_do_tomorrow_either_is_told_apart_by_its_words() {
         for (causes, wanted) in [
             ("client error (connect): invalid peer certificate: unknownissuer", Why::Certificate),

@@ -178,7 +178,7 @@ mod tests {
         (media_type, String::from_utf8_lossy(body).into_owned())
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn a_form_of_several_parts_has_files_texts_and_json() {
         let file = File::new(&b"\x89PNG"[..]).named("a\"b\r\n.png").media_type("image/png");
         let (media_type, body) =
@@ -194,13 +194,13 @@ mod tests {
         assert!(body.ends_with(&format!("--{boundary}--\r\n")), "{body}");
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn a_file_shows_its_length_only() {
         let shown = format!("{:?}", File::new("hunter2").named("secret.txt"));
         assert!(shown.contains("length: 7") && !shown.contains("hunter2") && !shown.contains("secret.txt"), "{shown}");
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn a_media_type_cannot_add_a_header() {
         let file = File::new("x").media_type("text/plain\r\nX-Evil: 1");
         let request = multipart(reqwest::Client::new().post("https://vendor.example/"), &json!({ "file": file }));

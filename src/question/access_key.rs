@@ -49,7 +49,7 @@ impl fmt::Debug for AccessKey {
 mod tests {
     use super::*;
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn an_access_key_shows_neither_its_thread_nor_whom_it_went_to() {
         let shown = format!("{:?}", AccessKey::new("shopper@example.org", "thread-secret"));
         assert!(!shown.contains("secret") && !shown.contains("shopper"), "{shown}");

@@ -73,7 +73,7 @@ impl fmt::Debug for Captcha {
 mod tests {
     use super::*;
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn a_captcha_shows_no_key() {
         let shown = format!("{:?}", Captcha::new(*b"png", "image/png", "key-secret"));
         assert!(!shown.contains("secret"), "{shown}");

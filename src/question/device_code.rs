@@ -104,7 +104,7 @@ impl fmt::Debug for DeviceCode {
 mod tests {
     use super::*;
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn a_device_code_shows_neither_of_its_codes() {
         let device =
             DeviceCode::new("dev-secret", "WDJB-MJHT", "https://vendor.example/?c=WDJB-MJHT", Duration::from_secs(600));
@@ -112,7 +112,7 @@ mod tests {
         assert!(!shown.contains("secret") && !shown.contains("WDJB") && !shown.contains("vendor"), "{shown}");
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn no_interval_is_five_seconds() {
         let device = DeviceCode::new("d", "u", "https://vendor.example", Duration::from_secs(600));
         assert_eq!(device.interval(), Duration::from_secs(5));

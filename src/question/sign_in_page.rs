@@ -148,7 +148,7 @@ mod tests {
         page.accepts(&Secret::from(redirect)).expect_err(redirect).to_owned()
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn a_redirect_is_taken_only_at_its_very_address_and_with_its_state() {
         page().accepts(&Secret::from("https://app.example/back?a=1&code=c&state=s-7f3a")).expect("the answer");
         for elsewhere in [
@@ -168,7 +168,7 @@ mod tests {
         assert!(refusal(&page(), "code=c").contains("no address"));
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn a_redirect_of_another_provider_is_refused() {
         let back = "https://app.example/back?a=1&code=c&state=s-7f3a";
         let (own, other) = (format!("{back}&iss=https://id.example"), format!("{back}&iss=https://evil.example"));
@@ -182,7 +182,7 @@ mod tests {
         }
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn a_ticket_is_the_whole_page_and_shows_nothing() {
         let page = page().with_issuer("https://id.example", true);
         let ticket = page.ticket();

@@ -229,7 +229,7 @@ mod tests {
     const TEN: Budget = Budget { attempts: 10, within: Duration::from_secs(600) };
     const ONE: Budget = Budget { attempts: 1, ..TEN };
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn the_eleventh_attempt_in_ten_minutes_is_refused_here() {
         let mut attempts = Attempts::default();
         for second in 0..10 {
@@ -242,7 +242,7 @@ mod tests {
         assert_eq!(attempts.spend(TEN, at(600)), Err(Duration::from_secs(1)));
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn no_clock_that_is_set_reopens_the_budget() {
         let mut attempts = Attempts::default();
         assert!(attempts.spend(ONE, at(10_000)).is_ok());
@@ -252,7 +252,7 @@ mod tests {
         }
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn the_attempts_of_others_count_for_what_is_left_of_their_time_and_only_once() {
         let mut attempts = Attempts::default();
         let others = [at(100).wall];
@@ -262,7 +262,7 @@ mod tests {
         assert!(attempts.spend(ONE, at(700)).is_ok());
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn an_attempt_from_the_future_counts_as_made_now() {
         let mut attempts = Attempts::default();
         assert!(attempts.learn(&[at(99_999).wall], ONE, at(0)));
@@ -271,7 +271,7 @@ mod tests {
         assert!(!attempts.learn(&[at(0).wall], ONE, at(1)));
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn attempts_of_the_same_moment_are_told_apart() {
         let mut attempts = Attempts::default();
         let (first, second) = (attempts.spend(TEN, at(0)), attempts.spend(TEN, at(0)));
@@ -280,14 +280,14 @@ mod tests {
         assert_eq!(attempts.times(), [first, first + Duration::from_millis(1)]);
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn an_attempt_is_named_in_whole_milliseconds_as_a_store_keeps_it() {
         let mut attempts = Attempts::default();
         let now = Now { wall: at(0).wall + Duration::from_micros(1999), ..at(0) };
         assert_eq!(attempts.spend(TEN, now), Ok(at(0).wall + Duration::from_millis(1)));
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn every_attempt_of_the_others_counts() {
         let mut attempts = Attempts::default();
         attempts.learn(&[at(100).wall, at(101).wall], TEN, at(102));

@@ -114,7 +114,7 @@ mod tests {
         Now { wall: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000) + monotonic, monotonic }
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn waits_double_up_to_a_minute_and_end_with_a_success() {
         let mut cooldown = Cooldown::default();
         let outage = Error::new(ErrorKind::Outage, "down");
@@ -129,14 +129,14 @@ mod tests {
         assert!(cooldown.failure(at(0)).is_none());
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn refused_credentials_cool_down_for_good() {
         let mut cooldown = Cooldown::default();
         cooldown.failed(&Error::new(ErrorKind::InvalidCredentials, "no"), at(0), 0.0, true);
         assert_eq!(cooldown.failure(at(1_000_000)).expect("cooling").1, None);
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn the_vendors_own_wait_is_believed_up_to_an_hour() {
         let mut cooldown = Cooldown::default();
         let throttled = Error::new(ErrorKind::Throttled, "slow").with_retry_after(Some(Duration::from_secs(1_000_000)));
@@ -144,7 +144,7 @@ mod tests {
         assert_eq!(cooldown.failure(at(0)).expect("cooling").1, Some(LONGEST_BELIEVED));
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn up_to_a_quarter_of_a_wait_is_taken_off_by_chance() {
         for (chance, expected) in [(0.0, 1000), (0.5, 875), (1.0, 750)] {
             let mut cooldown = Cooldown::default();
@@ -153,7 +153,7 @@ mod tests {
         }
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn a_wish_shortens_every_wait_but_the_vendors_own() {
         let mut cooldown = Cooldown::default();
         cooldown.failed(&Error::throttled(Some(Duration::from_secs(30))), at(0), 0.0, true);
@@ -167,7 +167,7 @@ mod tests {
         assert_eq!(cooldown.cooling(), None);
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn a_credential_that_may_change_is_tried_again_and_a_given_one_is_not() {
         for kind in [ErrorKind::InvalidCredentials, ErrorKind::Validation] {
             let wait = |given| {
@@ -180,7 +180,7 @@ mod tests {
         }
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn what_was_wrong_here_and_was_never_sent_is_no_reason_to_wait() {
         for kind in [ErrorKind::Config, ErrorKind::SignedOut] {
             let cooling = |error: Error| {
@@ -193,7 +193,7 @@ mod tests {
         }
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn a_question_stays_open_until_nobody_takes_its_answer_and_for_five_minutes_at_most() {
         let captcha = |life| Error::captcha_required(Captcha::new(*b"png", "image/png", "k").valid_for(life));
         let device = |life| Error::device_code_required(DeviceCode::new("d", "u", "https://vendor.example", life));

@@ -236,7 +236,7 @@ mod tests {
         View { now, held, rejected: false, signed_out: false, cooling: None, needed: Duration::ZERO }
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn a_ten_minute_token_is_served_then_renewed_behind_then_waited_for() {
         let held = ten_minutes();
         for (second, decision) in [
@@ -252,7 +252,7 @@ mod tests {
         }
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn a_token_is_fresh_then_aging_then_ended() {
         let held = ten_minutes();
         for (second, token) in [
@@ -266,7 +266,7 @@ mod tests {
         }
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn at_the_very_end_by_either_clock_it_is_over() {
         let held = ten_minutes();
         for (wall, monotonic, token) in
@@ -277,7 +277,7 @@ mod tests {
         }
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn by_one_clock_alone_it_is_fresh_until_its_early_window_opens() {
         let held = ten_minutes();
         for (second, fresh) in [(0, true), (479, true), (480, false), (600, false)] {
@@ -285,7 +285,7 @@ mod tests {
         }
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn every_reason_has_the_label_that_dashboards_know() {
         use Reason::{Answered, Asked, Early, Expired, Late, NoSession, Rejected, TooShort};
         let all = [NoSession, Early, Late, Expired, Rejected, TooShort, Asked, Answered];
@@ -295,7 +295,7 @@ mod tests {
         );
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn the_stricter_clock_wins() {
         let held = ten_minutes();
         let slept = Now { wall: at(8 * 3600).wall, monotonic: at(10).monotonic };
@@ -304,7 +304,7 @@ mod tests {
         assert_eq!(decide(&view(Some(&held), set_back)), Decision::Wait(Reason::Expired));
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn a_valid_token_is_served_while_a_failure_cools_down_and_an_ended_one_is_not() {
         let held = ten_minutes();
         let cooling = Some(Cooling::Until(Duration::from_secs(1000)));
@@ -318,7 +318,7 @@ mod tests {
         assert_eq!(decide(&View { cooling, ..view(None, at(1000)) }), Decision::Wait(Reason::NoSession));
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn a_rejected_token_is_never_served_and_an_unknown_expiry_is_served_until_then() {
         let held = Deadlines::new(Lifetime::Unknown, at(0), &Windows::default(), 0.0, Duration::ZERO);
         let later = at(5 * 365 * 24 * 3600);
@@ -326,7 +326,7 @@ mod tests {
         assert_eq!(decide(&View { rejected: true, ..view(Some(&held), at(1)) }), Decision::Wait(Reason::Rejected));
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn a_caller_who_needs_more_than_is_left_waits_for_a_renewal() {
         let held = ten_minutes();
         let needed = Duration::from_secs(300);
@@ -334,7 +334,7 @@ mod tests {
         assert_eq!(decide(&View { needed, ..view(Some(&held), at(301)) }), Decision::Wait(Reason::TooShort));
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn sign_out_beats_everything() {
         let held = ten_minutes();
         let decision = decide(&View { signed_out: true, ..view(Some(&held), at(0)) });
@@ -390,7 +390,7 @@ mod tests {
         }
 
         proptest! {
-            #[apply(hunted!)]
+            #[apply(leak_checked!)]
             fn nothing_ended_rejected_or_too_short_is_ever_served(
                 life in lives(), windows in windows(), now in moments(), cooling in coolings(),
                 rejected: bool, signed_out: bool, needed in 0..YEAR, chance in 0.0..1.0,
@@ -407,7 +407,7 @@ mod tests {
                 }
             }
 
-            #[apply(hunted!)]
+            #[apply(leak_checked!)]
             fn inside_the_early_window_nobody_waits_and_a_failure_blocks_no_valid_token(
                 life in lives(), windows in windows(), now in moments(), cooling in coolings(), chance in 0.0..1.0,
             ) {
@@ -423,7 +423,7 @@ mod tests {
                 }
             }
 
-            #[apply(hunted!)]
+            #[apply(leak_checked!)]
             fn a_refusal_says_when_to_try_again_and_then_is_over(
                 life in lives(), now in moments(), end in 0..11 * YEAR,
             ) {
@@ -441,7 +441,7 @@ mod tests {
                 }
             }
 
-            #[apply(hunted!)]
+            #[apply(leak_checked!)]
             fn a_fresh_token_is_used_before_it_is_renewed(life in 1_u64..10 * YEAR, windows in windows(), chance in 0.0..1.0) {
                 let held = Deadlines::new(Lifetime::For(Duration::from_secs(life)), at(0), &windows, chance, Duration::ZERO);
                 prop_assert_eq!(decide(&view(Some(&held), at(0))), Decision::Serve);

@@ -123,7 +123,7 @@ mod tests {
         }
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     async fn policies_pick_by_age_and_never_the_session_that_asks() {
         let pick = async |policy: EvictionPolicy| policy.pick(&limit()).await.map(|id| id.as_str().to_owned());
         assert_eq!(pick(EvictionPolicy::Never).await, None);
@@ -147,7 +147,7 @@ mod tests {
         }
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     async fn where_the_vendor_names_no_times_the_first_listed_is_the_oldest() {
         let sessions = vec![session("a", false, None), session("b", false, None)];
         let limit = SessionLimit { sessions, ..limit() };

@@ -77,7 +77,7 @@ fn take_a_place() -> usize {
 mod tests {
     use super::*;
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn every_thread_finds_the_value_and_it_is_sensitive() {
         let copies = PerCoreHeader::of("Bearer hunter2").expect("a header");
         thread::scope(|scope| {
@@ -91,7 +91,7 @@ mod tests {
         assert!(copies.0.len().is_power_of_two());
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn every_place_has_a_copy_and_no_thread_takes_the_place_of_another() {
         let copies = PerCoreHeader::of("Bearer hunter2").expect("a header");
         let bytes = |place| copies.of_place(place).as_bytes().as_ptr();
@@ -104,7 +104,7 @@ mod tests {
         assert_eq!(place(), place());
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn what_no_header_can_hold_has_no_copies() {
         assert!(PerCoreHeader::of("one\r\ntwo").is_none());
     }

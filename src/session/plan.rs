@@ -243,7 +243,7 @@ mod tests {
         }
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn only_what_it_was_to_replace_and_older_tokens_of_its_lineage_give_way() {
         let is_replaced = |unsaved: PendingToken, there| unsaved.succeeds(Some(Stored::Foreign(there)));
         assert!(unsaved(ONE, None).succeeds(None));
@@ -256,7 +256,7 @@ mod tests {
         assert!(!is_replaced(unsaved(ONE.next(), None), OTHER));
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn a_session_that_was_signed_out_is_not_put_back() {
         let newer = unsaved(ONE.next().next(), Some(ONE));
         assert!(!newer.succeeds(Some(Stored::Tombstone(ONE.next()))));
@@ -264,7 +264,7 @@ mod tests {
         assert!(unsaved(OTHER, Some(ONE)).succeeds(Some(Stored::Tombstone(ONE))));
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn whoever_holds_nothing_takes_over_what_can_be_used() {
         for (token, expected) in [
             (Freshness::Fresh, Plan::Adopt),
@@ -277,7 +277,7 @@ mod tests {
         assert_eq!(plan(&asked), Plan::Renew { with: Source::Stored, next: ONE.next() });
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn a_token_that_can_be_used_gives_way_to_a_fresh_one_only() {
         let renews = |with, next| Plan::Renew { with, next };
         for (held, there, expected) in [
@@ -291,14 +291,14 @@ mod tests {
         }
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn a_store_that_has_gone_back_is_not_followed() {
         let held = Some(known(ONE.next(), Freshness::Ended));
         let snapshot = Snapshot { stored: stored(ONE, Freshness::Fresh), held, ..snapshot() };
         assert_eq!(plan(&snapshot), Plan::Renew { with: Source::Held, next: ONE.next().next() });
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn an_unsaved_token_goes_before_what_it_was_to_replace_and_after_what_came_since() {
         let mine = Some(unsaved(OTHER, Some(ONE)));
         let held = Some(known(OTHER, Freshness::Ended));
@@ -308,7 +308,7 @@ mod tests {
         assert_eq!(plan(&since), Plan::Renew { with: Source::Stored, next: ONE.next().next() });
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn what_was_obtained_and_never_served_is_salvaged_while_it_can_be_used() {
         let mine =
             |token| Some(PendingToken { known: known(ONE.next(), token), expected: Some(ONE), ours_alone: false });
@@ -323,7 +323,7 @@ mod tests {
         assert_eq!(plan(&late), Plan::Renew { with: Source::PendingToken, next: ONE.next().next() });
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn what_was_signed_out_here_is_neither_taken_over_nor_renewed() {
         for token in [Freshness::Fresh, Freshness::Ended] {
             let snapshot = Snapshot { stored: stored(ONE, token), signed_out: &[1], ..snapshot() };
@@ -333,7 +333,7 @@ mod tests {
         assert_eq!(plan(&anothers), Plan::Adopt);
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn without_the_store_nothing_is_spent_and_without_a_refresh_token_nothing_could_be() {
         let locked_out = Snapshot { held: Some(known(ONE, Freshness::Ended)), may_spend: false, ..snapshot() };
         assert_eq!(plan(&locked_out), Plan::Refuse);
@@ -343,7 +343,7 @@ mod tests {
         assert_eq!(plan(&Snapshot { held: Some(spent), sign_in_spends: true, ..locked_out }), Plan::Refuse);
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn another_credentials_session_and_a_tombstone_are_no_session() {
         for there in [Stored::Foreign(OTHER), Stored::Tombstone(ONE.next())] {
             let snapshot = Snapshot { stored: Some(there), held: Some(known(ONE, Freshness::Ended)), ..snapshot() };
@@ -351,7 +351,7 @@ mod tests {
         }
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn who_saves_too_late_makes_way_unless_nobody_is_there() {
         let late = |there| resolve(ONE, None, there);
         assert_eq!(late(None), Conflict::SaveOver(None));
@@ -363,13 +363,13 @@ mod tests {
         assert_eq!(late(Some(Stored::Foreign(OTHER))), Conflict::Keep);
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn a_session_is_one_too_many_beside_another_one() {
         assert!(is_one_too_many(ONE, OTHER));
         assert!(!is_one_too_many(ONE, ONE.next()));
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn what_a_new_token_was_made_to_replace_is_not_preferred_to_it() {
         // The store could not be read when the run looked, and has the token that was held all along.
         let there = stored(OTHER, Freshness::Fresh);

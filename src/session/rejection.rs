@@ -65,12 +65,12 @@ mod tests {
         Token { rejections, ..token(Lifetime::Unknown, at(0)) }
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn a_401_to_a_token_that_was_not_born_of_one_is_about_the_token() {
         assert_eq!(judge(&born_of(0), false, at(0)), Rejection::Token { in_a_row: 1 });
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn an_endpoint_that_never_worked_is_believed_ever_more_slowly() {
         for (in_a_row, seconds) in [(1, 30), (2, 60), (3, 120), (8, 3840), (100, 3840)] {
             assert_eq!(judge(&born_of(in_a_row), false, at(seconds - 1)), Rejection::Permission, "{in_a_row}");
@@ -79,20 +79,20 @@ mod tests {
         }
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn an_endpoint_that_used_to_work_is_believed_after_half_a_minute() {
         assert_eq!(judge(&born_of(100), true, at(29)), Rejection::Permission);
         assert_eq!(judge(&born_of(100), true, at(30)), Rejection::Token { in_a_row: 1 });
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn near_its_end_a_401_is_about_the_end() {
         let short = |seconds| Token { rejections: 9, ..token(Lifetime::For(Duration::from_secs(seconds)), at(0)) };
         assert_eq!(judge(&short(20), false, at(9)), Rejection::Permission);
         assert_eq!(judge(&short(20), false, at(10)), Rejection::Token { in_a_row: 10 });
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn a_session_that_evicted_and_is_lost_is_left_alone_and_one_that_may_not_do_something_is_kept() {
         let evicted = Token { evicted: true, ..born_of(0) };
         assert_eq!(judge(&evicted, true, at(599)), Rejection::Evicted);

@@ -226,7 +226,7 @@ impl fmt::Display for TimeOfDay {
 mod tests {
     use super::*;
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn a_report_keeps_the_last_lines_and_reads_like_a_diary() {
         let mut report = Report::default();
         assert_eq!(report.to_string(), "nothing has happened yet");

@@ -209,7 +209,7 @@ pub(super) mod tests {
         }
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn a_mark_tells_secrets_and_salts_apart() {
         let (one, other) = (Secret::from("hunter2"), Secret::from("hunter3"));
         assert_eq!(Mark::of(1, &one), Mark::of(1, &one));

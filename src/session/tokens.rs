@@ -202,7 +202,7 @@ mod tests {
         Lifetime::ingest(told, Some(Duration::from_secs(600)), received(), None)
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn every_dialect_becomes_a_life() {
         let seconds = |n| Lifetime::For(Duration::from_secs(n));
         for (told, life) in [
@@ -219,7 +219,7 @@ mod tests {
         assert_eq!(Lifetime::ingest(VendorExpiry::Nothing, None, received(), None), Lifetime::Unknown);
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn numbers_and_texts_are_read_by_their_size() {
         use serde_json::json;
         for (value, seconds, epoch) in [
@@ -243,7 +243,7 @@ mod tests {
         }
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn an_epoch_is_measured_by_the_vendors_own_clock() {
         let a_day_behind = SystemTime::UNIX_EPOCH + Duration::from_secs(T - 86_400);
         let told = VendorExpiry::Epoch(T as i64 - 86_400 + 600);
@@ -253,7 +253,7 @@ mod tests {
         );
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn without_that_clock_an_end_that_is_past_tells_nothing() {
         let past = VendorExpiry::Epoch(T as i64 - 1);
         assert_eq!(ingest(past), Lifetime::For(Duration::from_secs(600)));
@@ -262,7 +262,7 @@ mod tests {
         assert_eq!(Lifetime::ingest(past, default, received(), ours), Lifetime::For(Duration::ZERO));
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn a_jwt_tells_its_own_end_and_an_opaque_token_tells_nothing() {
         let claims = URL_SAFE_NO_PAD.encode(r#"{"exp":1700000600,"user":{"uuid":"u"}}"#);
         assert_eq!(jwt_expiry(&Secret::from(format!("e30.{claims}.sig"))), VendorExpiry::Epoch(1_700_000_600));

@@ -150,21 +150,21 @@ mod tests {
         (early.as_secs_f64(), late.as_secs_f64())
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn windows_scale_with_the_life_of_the_token() {
         assert_eq!(margins(600), (120.0, 30.0));
         assert_eq!(margins(24 * 3600), (300.0, 60.0));
         assert_eq!(margins(60), (12.0, 3.0));
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn a_short_token_spends_most_of_its_life_fresh() {
         assert_eq!(margins(10), (2.5, 1.0));
         assert_eq!(margins(1), (0.25, 0.125));
         assert_eq!(margins(0), (0.0, 0.0));
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn settings_that_cannot_be_meant_are_told_by_what_is_wrong_with_them() {
         let usual = Windows::default();
         let whole = Windows { early_share: 0.25, late_share: 0.125, jitter: 1.0, ..usual };
@@ -200,7 +200,7 @@ mod tests {
         }
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn jitter_only_shrinks_the_windows() {
         let calm = Windows::default().margins(Duration::from_secs(600), 0.0, Duration::ZERO);
         let shaken = Windows::default().margins(Duration::from_secs(600), 1.0, Duration::ZERO);

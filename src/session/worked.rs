@@ -39,7 +39,7 @@ impl Worked {
 mod tests {
     use super::*;
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn an_endpoint_is_known_from_its_first_success_until_it_fails() {
         let worked = Worked::default();
         assert!(!worked.has(7));
@@ -50,7 +50,7 @@ mod tests {
         assert!(!worked.has(7));
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn most_of_fifty_endpoints_have_a_place_of_their_own() {
         let worked = Worked::default();
         let alone = (0..50).filter(|endpoint| {

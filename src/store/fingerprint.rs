@@ -202,7 +202,7 @@ fn remember(ours: &Secret, salt: &str, text: &str) {
 mod tests {
     use super::*;
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn what_is_written_is_known_again_and_nothing_else_is() {
         let (mine, other) = (Secret::from("123456"), Secret::from("123457"));
         let ours = Fingerprint::of(&mine);
@@ -213,7 +213,7 @@ mod tests {
         assert_eq!(ours.to_text(), Fingerprint::of(&mine).to_text(), "computed once");
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     async fn where_it_must_not_block_it_is_the_same_and_fast_the_second_time() {
         let mine = Secret::from("of a test of its own");
         let text = Fingerprint::of(&mine).to_text();
@@ -230,7 +230,7 @@ mod tests {
         assert_eq!(Fingerprint::of(&mine).to_text(), foreign.to_text());
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn the_digests_of_earlier_layouts_are_known_again() {
         let mine = Secret::from("hunter2");
         let old = Fingerprint::written(fast(7, &mine));
@@ -239,7 +239,7 @@ mod tests {
         assert_ne!(old.to_text(), Fingerprint::of(&mine).to_text());
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn nothing_that_others_could_have_written_is_taken_for_ours() {
         let mine = Secret::from("hunter2");
         let text = Fingerprint::of(&mine).to_text();
@@ -261,7 +261,7 @@ mod tests {
         }
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn it_takes_memory_and_passes_and_shows_nothing() {
         let text = Fingerprint::of(&Secret::from("hunter2")).to_text();
         assert!(text.starts_with("argon2id-7m5$"), "{text}");

@@ -79,7 +79,7 @@ impl fmt::Display for Generation {
 mod tests {
     use super::*;
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn after_the_last_number_comes_another_lineage_and_no_panic() {
         for lineage in [0, 7, u64::MAX] {
             let last = Generation { lineage, counter: u64::MAX };
@@ -89,7 +89,7 @@ mod tests {
         }
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn a_generation_comes_back_from_its_text_whole() {
         for (lineage, counter) in [(0, 0), (1, 1), (u64::MAX, u64::MAX), (0x0123_4567_89ab_cdef, 10)] {
             let generation = Generation { lineage, counter };

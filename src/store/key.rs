@@ -36,7 +36,7 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn keys_differ_when_any_part_differs_and_when_parts_are_split_otherwise() {
         let key = |parts: &[(&str, &str)]| Key::new("vms", parts).to_string();
         let one = key(&[("url", "https://a"), ("login", "b")]);

@@ -127,7 +127,7 @@ mod tests {
         Record::new(&Key::new("vms", &[]), generation, RecordState::SignedOut)
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     async fn a_swap_succeeds_only_against_the_generation_it_expects() {
         let (store, key) = (MemoryStore::new(), Key::new("vms", &[]));
         let first = Generation::first(7);
@@ -140,7 +140,7 @@ mod tests {
         assert!(store.load(&key).await.expect("memory").is_none());
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     async fn a_dropped_wait_takes_no_lock() {
         let (store, key) = (MemoryStore::new(), Key::new("vms", &[]));
         let held = store.lock(&key, Duration::ZERO).await.expect("free");
@@ -153,7 +153,7 @@ mod tests {
         let _again = store.lock(&key, Duration::ZERO).await.expect("free again");
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     async fn a_waiter_that_nobody_polls_keeps_the_lock_from_nobody() {
         let (store, key) = (MemoryStore::new(), Key::new("vms", &[]));
         let held = store.lock(&key, Duration::ZERO).await.expect("free");

@@ -42,7 +42,7 @@ impl<'a> Pauses<'a> {
 mod tests {
     use super::*;
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn pauses_double_are_shortened_by_up_to_a_half_and_end_at_the_bound() {
         let ms = Duration::from_millis;
         let chance = Chance::new();

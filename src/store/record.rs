@@ -356,7 +356,7 @@ mod tests {
         Record::from_json(record.to_json().expose()).expect("its own writing")
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn what_is_written_is_read_again_whole() {
         for ends in [StoredExpiry::At(at(4600)), StoredExpiry::Never, StoredExpiry::Unknown] {
             let (written, read) = (record(ends), read(&record(ends)));
@@ -371,7 +371,7 @@ mod tests {
         }
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn every_member_that_is_written_is_documented() {
         fn names(value: &serde_json::Value, found: &mut Vec<String>) {
             for (name, value) in value.as_object().into_iter().flatten() {
@@ -394,7 +394,7 @@ mod tests {
         }
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn a_tombstone_stays_one_and_holds_no_digest_of_a_credential() {
         let tombstone = record(StoredExpiry::Never).tombstone();
         let again = read(&tombstone);
@@ -408,7 +408,7 @@ mod tests {
         }
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn what_was_only_learnt_is_no_tombstone() {
         let nothing = Record { state: RecordState::Nothing, ..record(StoredExpiry::Never) };
         let again = read(&nothing);
@@ -418,7 +418,7 @@ mod tests {
         assert!(!read(&bare).is_tombstone());
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn the_layouts_before_this_one_are_read_and_a_newer_one_is_left_alone() {
         let old = r#"{"schema":1,"lineage":3,"counter":2,"session":{"access":"a","issued_ms":1000,"ends":"never"}}"#;
         let first = Record::from_json(old).expect("layout 1");
@@ -441,7 +441,7 @@ mod tests {
         assert!(!Record::from_json(r#"{"schema":0}"#).expect_err("too old").is_newer());
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn a_sealed_record_is_of_its_own_layout_and_holds_nothing_else() {
         let sealed = r#"{"schema":4,"key":"vms-1","lineage":3,"counter":2,"sealed":{"by":"k","text":"t","keep_s":60,"has_session":true}}"#;
         let read = Record::from_json(sealed).expect("sealed");
@@ -460,7 +460,7 @@ mod tests {
         }
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn a_reason_that_is_not_known_is_an_outage() {
         for (word, reason) in [
             ("throttled", WaitReason::Throttled),
@@ -477,7 +477,7 @@ mod tests {
         }
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn damage_is_told_without_what_was_in_it() {
         let whole = record(StoredExpiry::Never).to_json();
         let of_both = whole.expose().replace("\"attempts_ms\"", "\"signed_out\":true,\"attempts_ms\"");
@@ -500,7 +500,7 @@ mod tests {
         }
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn a_vendor_in_the_year_9999_costs_no_session() {
         let hour = Duration::from_secs(3600);
         for issued in [at(253_402_300_798), at(253_402_300_799), at(300_000_000_000), at(4_000_000_000_000)] {
@@ -515,7 +515,7 @@ mod tests {
         read(&Record { state, attempts: vec![far], not_before: Some(wait), ..record(StoredExpiry::Never) });
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn times_to_come_are_brought_back_to_now_once() {
         let (now, tomorrow) = (at(1_000_000), at(1_086_400));
         let wait = NotBefore {
@@ -543,7 +543,7 @@ mod tests {
         assert_eq!(later.to_json().expose(), back.to_json().expose());
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn each_single_time_to_come_is_noticed() {
         let (now, later) = (at(1_000_000), at(1_000_001));
         let with = |received, began, attempt, since, until| {
@@ -565,7 +565,7 @@ mod tests {
         }
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn it_tells_its_end_and_how_long_it_is_worth_keeping() {
         let life = Duration::from_secs(3600);
         let hour = StoredExpiry::At(at(1000) + life);
@@ -588,7 +588,7 @@ mod tests {
         assert_eq!((learnt.time_to_live(), learnt.expires_at()), (DAY * 30, None));
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn a_digest_that_is_written_is_slow_and_only_the_first_time() {
         let pin = Secret::from("271828");
         let began = Record { seed: Some(Fingerprint::of(&pin)), ..record(StoredExpiry::Never) };
@@ -603,7 +603,7 @@ mod tests {
         assert!(!tombstone.is_slow_to_write());
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn debug_shows_neither_tokens_nor_digests() {
         let shown = format!("{:?}", record(StoredExpiry::Never));
         assert!(shown.contains("access: Secret(***)") && shown.contains("Throttled"), "{shown}");

@@ -104,7 +104,7 @@ mod tests {
     }
 
     /// `KEYWAY_BLESS=1 cargo test` writes the table into docs/capabilities.md.
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn the_page_of_capabilities_shows_what_the_engine_runs_on() {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/capabilities.md");
         let page = fs::read_to_string(&file).expect("the page");
@@ -118,7 +118,7 @@ mod tests {
         }
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn a_budget_that_is_told_is_a_budget_that_is_kept() {
         for row in all() {
             assert_eq!(

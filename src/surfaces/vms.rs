@@ -358,13 +358,13 @@ fn active_session(session: &Value) -> Option<ActiveSession> {
 mod tests {
     use super::*;
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn a_token_is_taken_bare_or_with_the_word_bearer() {
         assert_eq!(bare(Secret::from("Bearer abc")).expose(), "abc");
         assert_eq!(bare(Secret::from("abc")).expose(), "abc");
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn the_vendors_example_of_a_419_is_read_whole() {
         let body = serde_json::json!({
             "sessions": [{"id": "s1", "is_current": false, "user_agent": "ua", "client": "android", "online": true, "ip": "127.0.0.1"}],
@@ -379,7 +379,7 @@ mod tests {
         assert!(session_limit(&serde_json::json!({"message": "CSRF token mismatch."})).is_none());
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn only_a_data_uri_is_a_picture() {
         assert_eq!(data_uri("data:image/png;base64,aGk="), Some(("image/png".into(), b"hi".to_vec())));
         for nonsense in ["", "aGk=", "data:image/png,hi", "data:image/png;base64,###"] {

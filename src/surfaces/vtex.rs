@@ -466,7 +466,7 @@ mod tests {
         exchanged(&reply, Now { wall: now, monotonic: Duration::ZERO }).expect_err("refused").kind()
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn credentials_are_refused_by_the_vendor_and_not_by_a_bad_day_of_it() {
         for status in [200, 400, 401, 403] {
             assert_eq!(kind(status), ErrorKind::InvalidCredentials, "{status}");

@@ -172,7 +172,7 @@ mod tests {
         renewed(&reply, old, "store", Now { wall: now, monotonic: Duration::ZERO }).expect_err("refused").kind()
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn a_session_is_ended_by_the_vendor_and_not_by_a_bad_day_of_it() {
         for status in [200, 400, 401, 403] {
             assert_eq!(refused(status), ErrorKind::SignInRequired, "{status}");
@@ -184,7 +184,7 @@ mod tests {
         }
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn what_a_renewal_needs_survives_in_one_refresh_token() {
         let session = vec![("VtexIdclientAutCookie_a".to_owned(), Secret::from("x=y==")), ("b".to_owned(), "z".into())];
         let line = written(Some(&"r=t".into()), &session);

@@ -72,7 +72,7 @@ fn since_1970(at: SystemTime) -> Duration {
 mod tests {
     use super::*;
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn dates_are_written_as_the_vendors_write_them() {
         let leap_day = SystemTime::UNIX_EPOCH + Duration::from_millis(1_709_208_000_007);
         assert_eq!(iso(leap_day), "2024-02-29T12:00:00.007Z");

@@ -3,11 +3,11 @@
 use super::{
     calendar,
     document::Document,
-    door::{Deliveries, Delivery, LABEL},
     exchange::{Answer, Ask, Vendor},
     fault::{Fault, Faults},
     gate::{Gate, Hold, PATIENCE},
     log::Seen,
+    proxy::{Deliveries, Delivery, LABEL},
     server::Server,
     time::Time,
 };

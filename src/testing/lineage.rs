@@ -165,7 +165,7 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn a_spent_refresh_token_takes_its_relatives_with_it_and_nobody_else() {
         let now = SystemTime::UNIX_EPOCH;
         let mut tokens = Lineages::default();
@@ -183,7 +183,7 @@ mod tests {
         assert_eq!(tokens.redeem(&bobs, true, now), Some(bob));
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn a_token_is_over_at_its_end() {
         let (now, second) = (SystemTime::UNIX_EPOCH, Duration::from_secs(1));
         let mut tokens = Lineages::default();

@@ -97,13 +97,13 @@ fn crc32(bytes: &[u8]) -> u32 {
 mod tests {
     use super::*;
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn checksums_are_those_of_their_standards() {
         assert_eq!(crc32(b"123456789"), 0xcbf4_3926);
         assert_eq!(zlib(b"Wikipedia")[16..], 0x11e6_0398_u32.to_be_bytes());
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn a_digit_is_drawn_as_a_person_would_read_it() {
         let seven: Vec<String> =
             dots("7").iter().map(|row| row.iter().map(|ink| if *ink { '#' } else { '.' }).collect()).collect();
@@ -113,7 +113,7 @@ mod tests {
         );
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn five_digits_fit_into_one_block() {
         let png = png("0a9f7");
         assert!(png.starts_with(b"\x89PNG") && png.len() < 2000, "{} bytes", png.len());

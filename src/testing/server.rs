@@ -1,7 +1,7 @@
-//! The server behind every fake: wiremock, on a thread of its own, behind a door.
+//! The server behind every fake: wiremock, on a thread of its own, behind a proxy.
 
 use super::{
-    door::{Deliveries, Door},
+    proxy::{Deliveries, Proxy},
     runtime::Runtime,
 };
 use std::{net::SocketAddr, sync::Arc, thread};
@@ -57,14 +57,14 @@ async fn serve(
     Mock::given(any()).respond_with(respond).mount(&vendor).await;
     let listener = TcpListener::bind(("127.0.0.1", port)).await.expect("a port for the fake is free");
     let _ = started.send(listener.local_addr().expect("a bound listener has an address"));
-    let door = Arc::new(Door::to(*vendor.address(), deliveries));
+    let proxy = Arc::new(Proxy::to(*vendor.address(), deliveries));
     loop {
         tokio::select! {
             _ = &mut stopped => return,
             accepted = listener.accept() => if let Ok((caller, _)) = accepted {
-                let door = door.clone();
+                let proxy = proxy.clone();
                 // An error here is a connection that broke: the caller has noticed it too.
-                tokio::spawn(async move { door.attend(caller).await.ok() });
+                tokio::spawn(async move { proxy.attend(caller).await.ok() });
             },
         }
     }

@@ -44,7 +44,7 @@ impl Throttle {
 mod tests {
     use super::*;
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn an_attempt_is_forgotten_when_the_window_has_passed_it() {
         let (start, second) = (SystemTime::UNIX_EPOCH, Duration::from_secs(1));
         let mut throttle = Throttle::new(2, 10 * second);

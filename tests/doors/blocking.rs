@@ -10,7 +10,7 @@ use std::{thread, time::Duration};
 
 /// The fake needs a runtime of its own, which a thread drives for as long as the test runs.
 fn fake(clock: &ManualClock) -> (tokio::runtime::Runtime, FakeVms) {
-    let runtime = crate::hunter::runtime(2);
+    let runtime = crate::leak_check::runtime(2);
     let fake = runtime.block_on(FakeVms::builder().clock(clock.clone()).token_life(Duration::from_secs(600)).start());
     (runtime, fake)
 }
@@ -20,7 +20,7 @@ fn client(fake: &FakeVms, clock: &ManualClock) -> vms::Client {
     client.build().unwrap()
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn a_program_without_a_runtime_calls_and_signs_out() {
     let clock = ManualClock::new();
     let (_runtime, fake) = fake(&clock);
@@ -37,7 +37,7 @@ fn a_program_without_a_runtime_calls_and_signs_out() {
     assert_eq!(fake.count("get_token"), 1);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn threads_that_wait_at_once_share_one_sign_in() {
     let clock = ManualClock::new();
     let (_runtime, fake) = fake(&clock);
@@ -50,14 +50,14 @@ fn threads_that_wait_at_once_share_one_sign_in() {
     assert_eq!(fake.count("get_token"), 1);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn what_another_crate_fails_with_is_an_error_of_ours() {
     let nobody = { std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap() };
     let error: Error = reqwest::get(format!("http://{nobody}/?token=the-token")).wait().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Outage, "{error}");
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn inside_async_code_nothing_is_blocked_and_a_sentence_says_so() {
     let clock = ManualClock::new();
     let (runtime, fake) = fake(&clock);
@@ -72,7 +72,7 @@ fn inside_async_code_nothing_is_blocked_and_a_sentence_says_so() {
         let its = client.clone();
         refused(tokio::task::spawn_blocking(move || its.session().lease().wait().map(drop)).await.unwrap());
     });
-    crate::hunter::runtime(1).block_on(async { refused(client.session().lease().wait().map(drop)) });
+    crate::leak_check::runtime(1).block_on(async { refused(client.session().lease().wait().map(drop)) });
     assert_eq!(fake.count("get_token"), 0);
     assert!(client.session().lease().wait().is_ok());
 }

@@ -87,7 +87,7 @@ impl Stage {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_request_under_the_layer_has_the_session_and_its_tenant() {
     let stage = stage().await;
     for _ in 0..3 {
@@ -98,7 +98,7 @@ async fn a_request_under_the_layer_has_the_session_and_its_tenant() {
     assert!(seen.iter().all(|headers| headers["authorization"].is_sensitive() && headers["tenant"] == TENANT));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_401_is_answered_with_a_new_token_once() {
     let stage = stage().await;
     stage.sends(stage.get("/order/v1/orders")).await.unwrap();
@@ -118,7 +118,7 @@ async fn a_401_is_answered_with_a_new_token_once() {
     assert_eq!(stage.sends(stage.get("/order/v1/orders")).await.unwrap(), 200);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_request_that_goes_elsewhere_or_has_its_own_credentials_passes_as_it_is() {
     let stage = stage().await;
     let elsewhere = wiremock::MockServer::start().await;
@@ -132,7 +132,7 @@ async fn a_request_that_goes_elsewhere_or_has_its_own_credentials_passes_as_it_i
     assert_eq!((&seen[1]["authorization"], stage.fake.count("auth")), (&"Basic eDp5".parse().unwrap(), 0));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn an_odd_address_gets_nothing() {
     let stage = stage().await;
     let host = stage.fake.uri().replace("http://", "");
@@ -154,7 +154,7 @@ async fn an_odd_address_gets_nothing() {
     assert!(stage.seen().is_empty());
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn what_keeps_the_session_from_having_a_token_comes_out_as_it_is() {
     let stage = stage().await;
     stage.fake.always("auth", Fault::Html(503));

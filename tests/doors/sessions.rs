@@ -58,7 +58,7 @@ async fn call(client: Result<Lent<vitamojo::Client>, Error>) {
     assert_eq!(client.http().get("/order/v1/orders").send().await.unwrap().status(), 200);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn however_clients_go_and_come_each_key_signs_in_once() {
     let stage = Stage::of(16).await;
     let mut dice = 12345_u64;
@@ -74,7 +74,7 @@ async fn however_clients_go_and_come_each_key_signs_in_once() {
     assert_eq!((stage.fake.count("auth"), stage.fake.count("refresh_token")), (keys.len(), 0));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 #[threads(4)]
 async fn those_who_want_one_key_at_once_get_one_client() {
     let stage = Arc::new(Stage::of(4).await);
@@ -90,7 +90,7 @@ async fn those_who_want_one_key_at_once_get_one_client() {
     assert_eq!((stage.made(), stage.fake.count("auth")), (1, 1));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn what_is_idle_goes_and_what_is_in_use_stays() {
     let stage = Stage::of(8).await;
     let held = stage.sessions.get(&0).unwrap();
@@ -112,7 +112,7 @@ async fn what_is_idle_goes_and_what_is_in_use_stays() {
     assert_eq!(stage.sessions.len(), 1);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn where_all_are_in_use_nobody_is_thrown_out() {
     let stage = Stage::of(2).await;
     let held = [stage.sessions.get(&1).unwrap(), stage.sessions.get(&2).unwrap()];
@@ -124,7 +124,7 @@ async fn where_all_are_in_use_nobody_is_thrown_out() {
     assert_eq!(stage.sessions.len(), 2);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_client_that_cannot_be_made_takes_no_room_and_is_tried_again() {
     let stage = Stage::of(1).await;
     for _ in 0..3 {
@@ -135,7 +135,7 @@ async fn a_client_that_cannot_be_made_takes_no_room_and_is_tried_again() {
     call(stage.sessions.get(&1)).await;
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn one_who_shares_an_http_client_sets_none_of_its_own() {
     let first =
         vitamojo::Client::builder("https://vendor.example").tenant(TENANT).password("a@b.example", "the-password");

@@ -25,7 +25,7 @@ fn ticket(question: &Error) -> String {
     question.resume().unwrap().to_ticket(&keys(1)).unwrap()
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_captcha_is_answered_where_it_was_not_asked() {
     let clock = ManualClock::new();
     let fake = FakeVms::builder().clock(clock.clone()).captcha(true).start().await;
@@ -42,7 +42,7 @@ async fn a_captcha_is_answered_where_it_was_not_asked() {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_wrong_answer_is_another_question_with_another_ticket() {
     let clock = ManualClock::new();
     let fake = FakeVms::builder().clock(clock.clone()).captcha(true).start().await;
@@ -55,7 +55,7 @@ async fn a_wrong_answer_is_another_question_with_another_ticket() {
 }
 
 /// What was said before goes along: the captcha is not asked for again.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_session_is_chosen_where_the_captcha_was_not_answered() {
     let clock = ManualClock::new();
     let fake = FakeVms::builder().clock(clock.clone()).captcha(true).session_limit(2).other_sessions(2).start().await;
@@ -70,7 +70,7 @@ async fn a_session_is_chosen_where_the_captcha_was_not_answered() {
     assert_eq!(fake.count("get_captcha"), 1);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_device_code_is_shown_where_it_was_not_asked_for() {
     let clock = ManualClock::new();
     let fake = FakeOrderingStack::builder().clock(clock.clone()).start().await;
@@ -93,7 +93,7 @@ async fn a_device_code_is_shown_where_it_was_not_asked_for() {
     assert_eq!(fake.count("start_device"), 1);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn what_is_no_ticket_of_this_session_is_refused_and_nothing_is_sent() {
     let clock = ManualClock::new();
     let fake = FakeVms::builder().clock(clock.clone()).captcha(true).start().await;
@@ -124,7 +124,7 @@ async fn what_is_no_ticket_of_this_session_is_refused_and_nothing_is_sent() {
     refused(&good, &both, &session);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_ticket_that_comes_twice_costs_no_second_session() {
     let clock = ManualClock::new();
     let fake = FakeVms::builder().clock(clock.clone()).captcha(true).start().await;

@@ -31,7 +31,7 @@ async fn pass(clock: &ManualClock, time: Duration) {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn an_idle_session_is_renewed_once_for_each_token() {
     let clock = ManualClock::new();
     let fake = rotating(&clock).await;
@@ -55,7 +55,7 @@ async fn an_idle_session_is_renewed_once_for_each_token() {
     assert_eq!((fake.count("auth"), fake.count("refresh_token")), (1, 12));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn it_ends_with_the_last_client() {
     let clock = ManualClock::new();
     let fake = rotating(&clock).await;
@@ -70,7 +70,7 @@ async fn it_ends_with_the_last_client() {
     assert_eq!((fake.count("auth"), fake.count("refresh_token")), (1, 0));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn it_begins_no_session_and_brings_none_back() {
     let clock = ManualClock::new();
     let fake = rotating(&clock).await;
@@ -94,7 +94,7 @@ async fn it_begins_no_session_and_brings_none_back() {
     fake.until("refresh_token", 1).await;
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn an_outage_is_asked_about_as_calls_would() {
     let clock = ManualClock::new();
     let fake = rotating(&clock).await;
@@ -117,7 +117,7 @@ async fn an_outage_is_asked_about_as_calls_would() {
     warm.session().lease().await.unwrap();
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_session_that_takes_a_person_is_left_to_callers() {
     let clock = ManualClock::new();
     let fake = FakeVms::builder().clock(clock.clone()).captcha(true).token_life(10 * MINUTE).start().await;
@@ -136,7 +136,7 @@ async fn a_session_that_takes_a_person_is_left_to_callers() {
     assert_eq!(fake.count("get_token"), 1);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn outside_a_runtime_it_is_an_error() {
     let client = vms::Client::builder("https://vms.example").password("operator", "the-password").build().unwrap();
     assert_eq!(client.session().keep_warm().unwrap_err().kind(), ErrorKind::Config);

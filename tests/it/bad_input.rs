@@ -21,7 +21,7 @@ fn at(url: &str) -> Result<vms::Client, Error> {
     vms::Client::builder(url).password("operator", "hunter2").build()
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn an_address_that_cannot_work_is_refused() {
     for url in [
         "",
@@ -41,7 +41,7 @@ fn an_address_that_cannot_work_is_refused() {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn an_address_that_works_is_taken() {
     for url in [
         "https://vms.example",
@@ -56,7 +56,7 @@ fn an_address_that_works_is_taken() {
     allowed.build().expect("allowed");
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn a_client_needs_exactly_one_credential() {
     let builder = || vms::Client::builder("https://vms.example");
     refused(builder().build(), ".password(login, secret)");
@@ -66,7 +66,7 @@ fn a_client_needs_exactly_one_credential() {
     refused(vitamojo::Client::builder("https://vita.example").build(), ".password(email, secret)");
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn a_tenant_is_a_uuid_and_nothing_that_could_end_a_header() {
     for tenant in ["", "tenant", "c36578d8-ffa6-4a5e-a808-400ee422028a\r\nx: y", "c36578d8ffa64a5ea808400ee422028a0000"]
     {
@@ -75,7 +75,7 @@ fn a_tenant_is_a_uuid_and_nothing_that_could_end_a_header() {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn settings_that_cannot_be_meant_are_refused() {
     let builder = || vms::Client::builder("https://vms.example").password("operator", Secret::from("hunter2"));
     refused(builder().windows(Windows::default().with_jitter(2.0)).build(), ".windows(..)");
@@ -101,7 +101,7 @@ fn settings_that_cannot_be_meant_are_refused() {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_header_that_holds_a_line_break_is_refused_before_anything_is_sent() {
     let fake = keyway::testing::FakeVms::start().await;
     let client = vms::Client::builder(fake.uri()).password("operator", "hunter2").build().unwrap();
@@ -127,7 +127,7 @@ fn at_once<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn outside_a_runtime_a_call_is_an_error_and_no_panic() {
     let client = at("http://127.0.0.1:1").unwrap();
     let (session, http, api) = (client.session(), client.http(), client.api());

@@ -1,6 +1,6 @@
 //! Free and typed calls: where credentials go, what is replayed, what a broken answer becomes.
 
-use crate::{hunter::trusts, vitamojo_client, vms_client};
+use crate::{leak_check::trusts, vitamojo_client, vms_client};
 use keyway::{
     ErrorKind, Retry,
     testing::{FakeVitaMojo, FakeVms, Fault, ManualClock},
@@ -13,7 +13,7 @@ async fn vms() -> (FakeVms, ManualClock, keyway::vms::Client) {
     (fake, clock, client)
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn another_origin_gets_no_credentials_unless_it_was_named() {
     let (fake, clock, client) = vms().await;
     let other = FakeVms::start().await;
@@ -28,7 +28,7 @@ async fn another_origin_gets_no_credentials_unless_it_was_named() {
     assert!(other.saw().iter().any(|seen| seen.bearer.is_some()));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_redirect_is_handed_over_and_not_followed() {
     let (fake, clock) = (FakeVitaMojo::start().await, ManualClock::new());
     let client =
@@ -41,7 +41,7 @@ async fn a_redirect_is_handed_over_and_not_followed() {
     assert_eq!((error.kind(), error.status()), (ErrorKind::Protocol, Some(307)));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_4xx_is_an_answer_to_a_free_call_and_an_error_to_a_typed_one() {
     let (fake, _clock, client) = vms().await;
     fake.always("list_cameras", Fault::Html(403));
@@ -52,7 +52,7 @@ async fn a_4xx_is_an_answer_to_a_free_call_and_an_error_to_a_typed_one() {
     assert_eq!(fake.count("get_token"), 1);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_body_is_replayed_after_a_401_and_a_stream_is_not() {
     let (fake, clock, client) = vms().await;
     client.session().lease().await.unwrap();
@@ -72,7 +72,7 @@ async fn a_body_is_replayed_after_a_401_and_a_stream_is_not() {
     assert_eq!(fake.count("get_token"), 3);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_streamed_body_is_sent_once_and_whole_and_never_again_after_a_failure() {
     let (fake, clock) = (FakeVms::start().await, ManualClock::new());
     // The default retries: a stream is not among what can be sent again.
@@ -93,7 +93,7 @@ async fn a_streamed_body_is_sent_once_and_whole_and_never_again_after_a_failure(
     assert_eq!((error.kind(), fake.count("other"), clock.sleepers()), (ErrorKind::Outage, 2, 0));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_redirect_to_an_origin_that_was_named_is_not_followed_either() {
     let (fake, clock) = (FakeVms::start().await, ManualClock::new());
     let other = FakeVms::start().await;
@@ -109,7 +109,7 @@ async fn a_redirect_to_an_origin_that_was_named_is_not_followed_either() {
     assert!(other.saw()[0].header("referer").is_none());
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_401_of_an_origin_that_was_named_renews_the_session_like_one_of_our_own() {
     let (fake, clock) = (FakeVms::start().await, ManualClock::new());
     let other = FakeVms::start().await;
@@ -122,7 +122,7 @@ async fn a_401_of_an_origin_that_was_named_renews_the_session_like_one_of_our_ow
     assert!(other.saw().iter().all(|seen| seen.bearer.is_some()));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_typed_sign_in_with_a_wrong_password_leaves_the_session_alone() {
     let (fake, _clock, client) = vms().await;
     let first = client.session().lease().await.unwrap().generation();
@@ -147,7 +147,7 @@ fn chunks(
     })
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn every_broken_answer_is_one_line_with_its_status_and_without_its_secrets() {
     let (fake, _clock, client) = vms().await;
     client.session().lease().await.unwrap();
@@ -175,7 +175,7 @@ async fn every_broken_answer_is_one_line_with_its_status_and_without_its_secrets
     assert_eq!(fake.count("get_token"), 1);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_pure_read_is_sent_again_after_a_failure_that_may_pass_and_a_write_is_not() {
     let (fake, clock) = (FakeVms::start().await, ManualClock::new());
     let client = vms_client(&fake, &clock).build().unwrap();
@@ -198,7 +198,7 @@ async fn a_pure_read_is_sent_again_after_a_failure_that_may_pass_and_a_write_is_
 }
 
 /// Where nothing listens: a failed connect is tried again whatever the call is.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_wait_before_another_try_that_does_not_fit_into_the_calls_timeout_is_not_begun() {
     let clock = ManualClock::new();
     let fake = FakeVms::start().await;
@@ -219,7 +219,7 @@ async fn a_wait_before_another_try_that_does_not_fit_into_the_calls_timeout_is_n
     assert_eq!(call.await.unwrap().unwrap_err().kind(), ErrorKind::Outage);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_vendor_that_is_not_there_is_an_outage_without_its_address() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let client =
@@ -229,7 +229,7 @@ async fn a_vendor_that_is_not_there_is_an_outage_without_its_address() {
     assert!(!error.to_string().contains(&free.to_string()), "{error}");
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_caller_who_brings_credentials_keeps_them() {
     let (fake, _clock, client) = vms().await;
     let answer = client.http().get("/api/v1/cameras").header("authorization", "Bearer own").send().await.unwrap();
@@ -238,7 +238,7 @@ async fn a_caller_who_brings_credentials_keeps_them() {
 }
 
 /// What the document asks no credentials for carries none, whatever session there is: an ended one would be refused.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_typed_call_without_security_carries_no_session() {
     let fake = FakeVms::start().await;
     let client = vms_client(&fake, &ManualClock::new()).build().unwrap();

@@ -40,9 +40,9 @@ where
     F: Future<Output = T>,
 {
     for polls in 0..200 {
-        let stage = set().await;
-        let done = Counted { inner: Box::pin(future(&stage)), polls }.await.is_some();
-        after(stage, done).await;
+        let fixture = set().await;
+        let done = Counted { inner: Box::pin(future(&fixture)), polls }.await.is_some();
+        after(fixture, done).await;
         if done {
             assert!(polls > 0);
             return;
@@ -66,10 +66,10 @@ async fn vita_mojo() -> VitaMojo {
 }
 
 async fn expired() -> VitaMojo {
-    let stage = vita_mojo().await;
-    stage.client.session().lease().await.unwrap();
-    stage.clock.advance(Duration::from_secs(11 * 60));
-    stage
+    let fixture = vita_mojo().await;
+    fixture.client.session().lease().await.unwrap();
+    fixture.clock.advance(Duration::from_secs(11 * 60));
+    fixture
 }
 
 /// The session works, and no token was spent twice.
@@ -78,79 +78,82 @@ async fn is_well(session: &Session) -> Result<(), Error> {
     session.lease().await.map(|_| ())
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_sign_in() {
     drop_everywhere(
         vita_mojo,
-        |stage| {
-            let session = stage.client.session().clone();
+        |fixture| {
+            let session = fixture.client.session().clone();
             async move { session.lease().await.unwrap() }
         },
-        async |stage, _| {
-            is_well(stage.client.session()).await.unwrap();
-            assert_eq!((stage.fake.count("auth"), stage.fake.count("refresh_token")), (1, 0));
+        async |fixture, _| {
+            is_well(fixture.client.session()).await.unwrap();
+            assert_eq!((fixture.fake.count("auth"), fixture.fake.count("refresh_token")), (1, 0));
         },
     )
     .await;
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_renewal() {
     drop_everywhere(
         expired,
-        |stage| {
-            let session = stage.client.session().clone();
+        |fixture| {
+            let session = fixture.client.session().clone();
             async move { session.lease().await.unwrap() }
         },
-        async |stage, _| {
-            is_well(stage.client.session()).await.unwrap();
-            assert_eq!((stage.fake.count("auth"), stage.fake.count("refresh_token")), (1, 1));
-            assert_eq!(stage.fake.reuses(), 0);
+        async |fixture, _| {
+            is_well(fixture.client.session()).await.unwrap();
+            assert_eq!((fixture.fake.count("auth"), fixture.fake.count("refresh_token")), (1, 1));
+            assert_eq!(fixture.fake.reuses(), 0);
         },
     )
     .await;
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_renewal_that_was_asked_for() {
     drop_everywhere(
         expired,
-        |stage| {
-            let session = stage.client.session().clone();
+        |fixture| {
+            let session = fixture.client.session().clone();
             async move { session.renew().await.unwrap() }
         },
-        async |stage, _| {
-            is_well(stage.client.session()).await.unwrap();
-            assert_eq!((stage.fake.count("auth"), stage.fake.reuses()), (1, 0));
+        async |fixture, _| {
+            is_well(fixture.client.session()).await.unwrap();
+            assert_eq!((fixture.fake.count("auth"), fixture.fake.reuses()), (1, 0));
         },
     )
     .await;
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_call_that_is_replayed_after_a_401() {
     drop_everywhere(
         async || {
-            let stage = vita_mojo().await;
-            stage.client.session().lease().await.unwrap();
-            stage.fake.revoke_access_tokens();
-            stage
+            let fixture = vita_mojo().await;
+            fixture.client.session().lease().await.unwrap();
+            fixture.fake.revoke_access_tokens();
+            fixture
         },
-        |stage| {
-            let call = stage.client.http().get("/order/v1/orders").send();
+        |fixture| {
+            let call = fixture.client.http().get("/order/v1/orders").send();
             async move { call.await.unwrap().status() }
         },
-        async |stage, done| {
-            is_well(stage.client.session()).await.unwrap();
-            assert_eq!(stage.client.http().get("/order/v1/orders").send().await.unwrap().status(), 200);
-            assert_eq!((stage.fake.count("auth"), stage.fake.count("refresh_token"), stage.fake.reuses()), (1, 1, 0));
-            assert!(!done || stage.fake.count("other") == 3);
+        async |fixture, done| {
+            is_well(fixture.client.session()).await.unwrap();
+            assert_eq!(fixture.client.http().get("/order/v1/orders").send().await.unwrap().status(), 200);
+            assert_eq!(
+                (fixture.fake.count("auth"), fixture.fake.count("refresh_token"), fixture.fake.reuses()),
+                (1, 1, 0)
+            );
+            assert!(!done || fixture.fake.count("other") == 3);
         },
     )
     .await;
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_sign_out() {
     drop_everywhere(
         async || {
@@ -174,90 +177,99 @@ async fn a_sign_out() {
     .await;
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn an_explicit_sign_in() {
     drop_everywhere(
         expired,
-        |stage| {
-            let session = stage.client.session().clone();
+        |fixture| {
+            let session = fixture.client.session().clone();
             async move { session.sign_in().await.unwrap() }
         },
-        async |stage, _| {
-            is_well(stage.client.session()).await.unwrap();
-            assert_eq!((stage.fake.count("auth"), stage.fake.count("refresh_token"), stage.fake.reuses()), (1, 1, 0));
+        async |fixture, _| {
+            is_well(fixture.client.session()).await.unwrap();
+            assert_eq!(
+                (fixture.fake.count("auth"), fixture.fake.count("refresh_token"), fixture.fake.reuses()),
+                (1, 1, 0)
+            );
         },
     )
     .await;
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_lease_for_longer_than_is_left() {
     drop_everywhere(
         async || {
-            let stage = vita_mojo().await;
-            stage.client.session().lease().await.unwrap();
-            stage.clock.advance(Duration::from_secs(5 * 60));
-            stage
+            let fixture = vita_mojo().await;
+            fixture.client.session().lease().await.unwrap();
+            fixture.clock.advance(Duration::from_secs(5 * 60));
+            fixture
         },
-        |stage| {
-            let session = stage.client.session().clone();
+        |fixture| {
+            let session = fixture.client.session().clone();
             async move { session.lease_for(Duration::from_secs(8 * 60)).await.unwrap() }
         },
-        async |stage, done| {
-            is_well(stage.client.session()).await.unwrap();
-            assert_eq!((stage.fake.count("auth"), stage.fake.reuses()), (1, 0));
-            assert!(!done || stage.fake.count("refresh_token") == 1);
+        async |fixture, done| {
+            is_well(fixture.client.session()).await.unwrap();
+            assert_eq!((fixture.fake.count("auth"), fixture.fake.reuses()), (1, 0));
+            assert!(!done || fixture.fake.count("refresh_token") == 1);
         },
     )
     .await;
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_typed_call_that_is_replayed_after_a_401() {
     drop_everywhere(
         async || {
-            let stage = vita_mojo().await;
-            stage.client.session().lease().await.unwrap();
-            stage.fake.revoke_access_tokens();
-            stage
+            let fixture = vita_mojo().await;
+            fixture.client.session().lease().await.unwrap();
+            fixture.fake.revoke_access_tokens();
+            fixture
         },
-        |stage| {
-            let client = stage.client.clone();
+        |fixture| {
+            let client = fixture.client.clone();
             async move { client.api().check_token().send().await.unwrap().status() }
         },
-        async |stage, done| {
-            is_well(stage.client.session()).await.unwrap();
-            stage.client.api().check_token().send().await.unwrap();
-            assert_eq!((stage.fake.count("auth"), stage.fake.count("refresh_token"), stage.fake.reuses()), (1, 1, 0));
-            assert!(!done || stage.fake.count("check_token") == 3);
+        async |fixture, done| {
+            is_well(fixture.client.session()).await.unwrap();
+            fixture.client.api().check_token().send().await.unwrap();
+            assert_eq!(
+                (fixture.fake.count("auth"), fixture.fake.count("refresh_token"), fixture.fake.reuses()),
+                (1, 1, 0)
+            );
+            assert!(!done || fixture.fake.count("check_token") == 3);
         },
     )
     .await;
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_wait_for_an_orderly_end() {
     drop_everywhere(
         async || {
-            let stage = expired().await;
-            let session = stage.client.session().clone();
+            let fixture = expired().await;
+            let session = fixture.client.session().clone();
             tokio::spawn(async move { session.lease().await });
             tokio::task::yield_now().await;
-            stage
+            fixture
         },
-        |stage| {
-            let session = stage.client.session().clone();
+        |fixture| {
+            let session = fixture.client.session().clone();
             async move { session.close().await }
         },
-        async |stage, _| {
-            is_well(stage.client.session()).await.unwrap();
-            assert_eq!((stage.fake.count("auth"), stage.fake.count("refresh_token"), stage.fake.reuses()), (1, 1, 0));
+        async |fixture, _| {
+            is_well(fixture.client.session()).await.unwrap();
+            assert_eq!(
+                (fixture.fake.count("auth"), fixture.fake.count("refresh_token"), fixture.fake.reuses()),
+                (1, 1, 0)
+            );
         },
     )
     .await;
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_typed_sign_out() {
     drop_everywhere(
         async || {
@@ -288,7 +300,7 @@ async fn goes_on(session: &Session, answer: Answer) {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn the_answer_to_a_captcha() {
     drop_everywhere(
         async || {
@@ -310,7 +322,7 @@ async fn the_answer_to_a_captcha() {
     .await;
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn an_access_key() {
     drop_everywhere(
         async || {
@@ -333,7 +345,7 @@ async fn an_access_key() {
     .await;
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_device_code_that_is_shown() {
     drop_everywhere(
         async || {
@@ -537,26 +549,26 @@ fn end_the_runtime_everywhere(renewal: bool) -> usize {
     panic!("never completes");
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn a_runtime_that_ends_anywhere_in_a_sign_in_loses_nothing_but_an_answer_on_its_way() {
     let steps = end_the_runtime_everywhere(false);
     assert!(steps > 10, "{steps}");
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn a_runtime_that_ends_anywhere_in_a_renewal_loses_nothing_but_an_answer_on_its_way() {
     let steps = end_the_runtime_everywhere(true);
     assert!(steps > 10, "{steps}");
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_hundred_impatient_callers_around_an_expiry() {
-    let stage = expired().await;
+    let fixture = expired().await;
     for _ in 0..100 {
-        let session = stage.client.session().clone();
+        let session = fixture.client.session().clone();
         let mut call = pin!(Counted { inner: Box::pin(async move { session.lease().await }), polls: 1 });
         let _ = call.as_mut().await;
     }
-    is_well(stage.client.session()).await.unwrap();
-    assert_eq!((stage.fake.count("auth"), stage.fake.count("refresh_token"), stage.fake.reuses()), (1, 1, 0));
+    is_well(fixture.client.session()).await.unwrap();
+    assert_eq!((fixture.fake.count("auth"), fixture.fake.count("refresh_token"), fixture.fake.reuses()), (1, 1, 0));
 }

@@ -1,7 +1,7 @@
 //! A sixth vendor, written outside the crate: Acme, on a plain HTTP server, through `keyway::custom` alone.
 
 use crate::laws::Written;
-use crate::puppet::Puppet;
+use crate::scripted_store::ScriptedStore;
 use keyway::{
     ActiveSession, Answer, Captcha, DeviceCode, Error, ErrorKind, EvictionPolicy, MemoryStore, Responder, Secret,
     SessionId, SessionLimit, SignOut,
@@ -266,7 +266,7 @@ async fn things(client: &Client) -> Result<u16, Error> {
     Ok(client.http().get("/things").send().await?.status().as_u16())
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn it_signs_in_once_for_everybody_renews_by_rotation_and_signs_out() {
     let server = Server::start(|_| {}).await;
     let client = server.client(capabilities().renewal(ROTATES));
@@ -289,7 +289,7 @@ async fn it_signs_in_once_for_everybody_renews_by_rotation_and_signs_out() {
     assert_eq!(server.count("/logout"), 1);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_401_is_answered_with_another_token_and_the_same_call_once() {
     let server = Server::start(|_| {}).await;
     let client = server.client(capabilities());
@@ -305,7 +305,7 @@ async fn a_401_is_answered_with_another_token_and_the_same_call_once() {
     assert_eq!(client.session().renew().await.unwrap_err().kind(), ErrorKind::Config);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_refused_refresh_token_is_dropped_and_a_failed_renewal_keeps_it() {
     let server = Server::start(|_| {}).await;
     let client = server.client(capabilities().renewal(ROTATES));
@@ -322,7 +322,7 @@ async fn a_refused_refresh_token_is_dropped_and_a_failed_renewal_keeps_it() {
     assert_eq!((server.count("/login"), server.count("/renew"), server.platform.lock().unwrap().reuses), (2, 3, 0));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_budget_is_kept_to_the_attempt_and_shared_through_a_store() {
     let server = Server::start(|platform| platform.faults.extend([503; 10])).await;
     let store = Written::default();
@@ -358,7 +358,7 @@ impl Responder for Reader {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_captcha_is_a_question_and_a_wrong_answer_brings_another_one() {
     let server = Server::start(|platform| platform.captcha = true).await;
     let client = server.builder(server.issuer(capabilities())).responder(Reader(2)).build().unwrap();
@@ -374,7 +374,7 @@ async fn a_captcha_is_a_question_and_a_wrong_answer_brings_another_one() {
     assert_eq!((things(&client).await.unwrap(), server.count("/login"), server.count("/captcha")), (200, 2, 1));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_session_limit_follows_the_policy_or_the_person_or_is_an_error() {
     let full = |platform: &mut Platform| {
         platform.limit = Some(2);
@@ -404,7 +404,7 @@ async fn a_session_limit_follows_the_policy_or_the_person_or_is_an_error() {
     assert_eq!((things(&client).await.unwrap(), server.count("/login")), (200, 2));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_device_code_is_polled_at_the_vendors_pace_through_every_answer() {
     let server = Server::start(|platform| platform.polls.extend([202, 429, 503, 200])).await;
     let issuer = Acme { device: true, seeded: false, ..server.issuer(capabilities().attended()) };
@@ -427,7 +427,7 @@ async fn a_device_code_is_polled_at_the_vendors_pace_through_every_answer() {
     assert_eq!((things(&client).await.unwrap(), server.count("/device"), server.count("/login")), (200, 1, 0));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_person_who_says_no_on_the_device_ends_the_sign_in() {
     let server = Server::start(|platform| platform.polls.push_back(403)).await;
     let issuer = Acme { device: true, seeded: false, ..server.issuer(capabilities().attended()) };
@@ -440,7 +440,7 @@ async fn a_person_who_says_no_on_the_device_ends_the_sign_in() {
     assert_eq!(server.count("/poll"), 1);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn what_the_issuer_says_is_what_callers_get() {
     for (status, kind, is_sent_again) in [
         (401, ErrorKind::InvalidCredentials, false),
@@ -464,7 +464,7 @@ async fn what_the_issuer_says_is_what_callers_get() {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_sign_out_the_vendor_does_not_take_is_local() {
     let server = Server::start(|_| {}).await;
     let client = server.client(capabilities());
@@ -474,7 +474,7 @@ async fn a_sign_out_the_vendor_does_not_take_is_local() {
     assert_eq!(things(&client).await.unwrap_err().kind(), ErrorKind::SignedOut);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn sessions_with_a_name_share_a_store_and_those_without_are_refused_it() {
     let server = Server::start(|_| {}).await;
     let store = Written::default();
@@ -514,7 +514,7 @@ impl Issuer for Silent {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_refusal_is_remembered_also_if_the_issuer_does_not_say_what_it_presents() {
     let server = Server::start(|_| {}).await;
     let acme = Acme { password: "guessed".into(), ..server.issuer(capabilities()) };
@@ -529,7 +529,7 @@ async fn a_refusal_is_remembered_also_if_the_issuer_does_not_say_what_it_present
     assert_eq!(server.count("/login"), 2);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn another_seed_begins_another_session_and_the_same_one_goes_on() {
     let server = Server::start(|_| {}).await;
     let store = MemoryStore::new();
@@ -546,7 +546,7 @@ async fn another_seed_begins_another_session_and_the_same_one_goes_on() {
     assert_eq!((things(&client(PASSWORD)).await.unwrap(), server.count("/login")), (200, 2));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_credential_that_is_spent_by_its_sign_in_is_presented_once() {
     let server = Server::start(|_| {}).await;
     let client = server.client(capabilities().renewal(ROTATES).spent_by_sign_in());
@@ -560,10 +560,10 @@ async fn a_credential_that_is_spent_by_its_sign_in_is_presented_once() {
     assert_eq!((server.count("/login"), server.count("/renew")), (1, 1));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_refresh_token_that_does_not_rotate_is_used_without_the_store() {
     let server = Server::start(|_| {}).await;
-    let store = Puppet::default();
+    let store = ScriptedStore::default();
     let issuer = server.issuer(capabilities().renewal(Renewal::RefreshToken { rotates: false }));
     let client = server.builder(issuer).store(store.clone()).principal("ann").build().unwrap();
     assert_eq!(things(&client).await.unwrap(), 200);
@@ -573,7 +573,7 @@ async fn a_refresh_token_that_does_not_rotate_is_used_without_the_store() {
     assert_eq!((server.count("/login"), server.count("/renew")), (1, 1));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_token_travels_in_the_header_that_was_named() {
     let server = Server::start(|_| {}).await;
     let client = server.client(capabilities().placement(Placement::Header("x-acme".parse().unwrap())));
@@ -582,7 +582,7 @@ async fn a_token_travels_in_the_header_that_was_named() {
     assert!(lease.headers()["x-acme"].is_sensitive() && !lease.headers().contains_key("authorization"));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_client_without_an_issuer_or_with_an_empty_name_is_refused() {
     let server = Server::start(|_| {}).await;
     let error = Client::builder(server.server.uri()).build().unwrap_err();

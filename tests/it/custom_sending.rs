@@ -85,7 +85,7 @@ async fn count(server: &MockServer, at: &str) -> usize {
     server.received_requests().await.unwrap().iter().filter(|seen| seen.url.path() == at).count()
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_sign_in_goes_out_with_the_builders_client_and_its_answer_is_read_by_pointers() {
     let server = MockServer::start().await;
     let signs_in = Mock::given(method("POST")).and(path("/login")).and(body_json(json!({ "password": PASSWORD })));
@@ -102,7 +102,7 @@ async fn a_sign_in_goes_out_with_the_builders_client_and_its_answer_is_read_by_p
 }
 
 /// The vendor's clock is an hour behind, and the end that it tells is a point in time.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_point_in_time_is_measured_by_the_date_of_the_answer() {
     let clock = ManualClock::new();
     let theirs = keyway::Clock::wall(&clock) - Duration::from_secs(3600);
@@ -116,7 +116,7 @@ async fn a_point_in_time_is_measured_by_the_date_of_the_answer() {
 }
 
 /// With the code of other clients the thirty-third of these was refused as a throttle.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn an_attempt_that_never_arrived_does_not_count() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
@@ -131,7 +131,7 @@ async fn an_attempt_that_never_arrived_does_not_count() {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_refused_password_is_presented_once_and_a_throttle_lasts_as_long_as_it_says() {
     let server =
         vendor(vec![("POST", "/login", ResponseTemplate::new(401).set_body_json(json!({ "code": "BAD" })))]).await;
@@ -149,7 +149,7 @@ async fn a_refused_password_is_presented_once_and_a_throttle_lasts_as_long_as_it
     assert_eq!((error.kind(), error.retry_after()), (ErrorKind::Throttled, Some(Duration::from_secs(42))), "{error}");
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_code_is_read_where_the_vendor_puts_it_and_never_if_it_repeats_a_secret() {
     let failure = |code: &str| json!({ "errors": [{ "extensions": { "code": code } }] });
     for (code, shown) in [("TOO_YOUNG", Some("TOO_YOUNG")), (PASSWORD, None)] {
@@ -164,7 +164,7 @@ async fn a_code_is_read_where_the_vendor_puts_it_and_never_if_it_repeats_a_secre
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_judge_reads_failures_of_the_issuer_and_of_every_call_alike() {
     let teapot = || ResponseTemplate::new(418).set_body_json(json!({ "code": "SHORT_AND_STOUT" }));
     let judge = |failure: &Failure<'_>| {
@@ -183,7 +183,7 @@ async fn a_judge_reads_failures_of_the_issuer_and_of_every_call_alike() {
     assert!(refused.to_string().contains("a teapot at http"), "{refused}");
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn an_answer_that_was_lost_has_an_unknown_outcome() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
@@ -207,7 +207,7 @@ async fn error2(server: &MockServer) -> Error {
     error(builder(server)).await
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_sign_out_is_sent_with_what_the_issuer_was_made_with() {
     let server = MockServer::start().await;
     Mock::given(path("/login")).respond_with(tokens(json!({}))).mount(&server).await;
@@ -219,7 +219,7 @@ async fn a_sign_out_is_sent_with_what_the_issuer_was_made_with() {
     assert_eq!(client.session().sign_out().await.unwrap(), SignOut::Revoked);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_request_that_would_lead_elsewhere_is_refused_before_anything_is_sent() {
     struct Lost(&'static str);
     impl Issuer for Lost {

@@ -3,7 +3,7 @@
 //! What linters find is theirs (`.ci/specs`), what generators make of the documents is in `.ci/long.d/interop`. Here is what
 //! only we know: which claims must look like guesses, and which habits keep other people's tools from being misled.
 
-use crate::{hunter::contract, wire::document::Document};
+use crate::{leak_check::contract, wire::document::Document};
 use serde_json::Value;
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -23,7 +23,7 @@ pub(crate) fn documents() -> BTreeMap<String, Document> {
 }
 
 /// VTEX publishes a document, and ours is that one: what we say beside it is an overlay.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn the_document_of_vtex_is_the_vendors_to_the_byte() {
     use sha2::{Digest, Sha256};
     let text = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("specs/vtex.json")).expect("the document");
@@ -76,7 +76,7 @@ fn operation<'d>(document: &'d Document, id: &str) -> &'d Value {
     found.unwrap_or_else(|| panic!("no operation `{id}`"))
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn a_guessed_path_says_so_in_every_tool() {
     let mut guesses = BTreeMap::new();
     for (name, document) in documents() {
@@ -94,7 +94,7 @@ fn a_guessed_path_says_so_in_every_tool() {
     assert_eq!(guesses, BTreeMap::from([("orderingstack".to_owned(), 27)]));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn every_document_explains_its_marks_and_names_its_source() {
     for (name, document) in documents() {
         let info = &document.root["info"];
@@ -127,14 +127,14 @@ const LEGEND: [&str; 9] = [
     "x-vendor-required",
 ];
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn every_request_body_says_what_it_is() {
     let is_body = |value: &Value| value.get("content").is_some() && value.get("required").is_some();
     assert_eq!(wrong(|value| is_body(value) && text(value, "description").is_empty()), [""; 0]);
 }
 
 /// A generated client must not fail on a value that was added since: `CASHIER`, `BlockedUser`.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn no_list_of_texts_is_closed() {
     let texts = |value: &Value| value["enum"].as_array().is_some_and(|values| values.iter().any(Value::is_string));
     let mut closed = Vec::new();
@@ -154,7 +154,7 @@ fn no_list_of_texts_is_closed() {
 }
 
 /// Beside `allOf` or a reference `nullable` means nothing to many tools: `null` must pass the parts as well.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn null_is_said_where_the_type_is() {
     let is_lost =
         |value: &Value| value["nullable"] == true && value.get("type").is_none() && value.get("anyOf").is_none();
@@ -163,7 +163,7 @@ fn null_is_said_where_the_type_is() {
 
 /// ECMA-262 without its Unicode flag, Python and the others must all be able to read a pattern; where that widens it, the
 /// vendor's own stands beside it, and what that admits the wide one admits too.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn every_pattern_can_be_read_by_every_tool() {
     assert_eq!(wrong(|value| text(value, "pattern").contains(r"\p")), [""; 0]);
     let mut pairs = Vec::new();
@@ -191,7 +191,7 @@ fn every_pattern_can_be_read_by_every_tool() {
 }
 
 /// What contradicts the vendor's own schema stands in `x-vendor-example`, and what a tool shows can be sent.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn every_example_is_of_its_schema() {
     let mut examples = 0;
     for (fake, document) in contract::documents() {
@@ -211,7 +211,7 @@ fn every_example_is_of_its_schema() {
     assert!(examples > 90, "only {examples} examples were found");
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn the_vendors_own_lists_of_required_members_are_kept() {
     let mut kept = 0;
     for (name, document) in documents() {
@@ -225,7 +225,7 @@ fn the_vendors_own_lists_of_required_members_are_kept() {
     assert_eq!(kept, 2, "Shopmonkey's session and its user");
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn other_tools_are_told_what_opens_an_operation() {
     let documents = documents();
     let vtex = &documents["vtex"];
@@ -240,7 +240,7 @@ fn other_tools_are_told_what_opens_an_operation() {
     assert_eq!((text(basic, "scheme"), text(basic, "x-role")), ("basic", "client"));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn a_failure_of_shopmonkey_says_that_it_is_one() {
     let documents = documents();
     let envelope = &documents["shopmonkey"].root["components"]["schemas"]["ErrorEnvelope"];
@@ -255,7 +255,7 @@ fn a_failure_of_shopmonkey_says_that_it_is_one() {
 }
 
 /// The vendor's front end and nearly every client spell the access key in small letters, its document does not.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn contradictions_of_vtex_are_in_its_document() {
     let documents = documents();
     let vtex = &documents["vtex"].root;

@@ -1,7 +1,7 @@
 //! A vendor that leaves its document is told of: once, by name, and nothing else is.
 
 use crate::{
-    laws::{Stage, Surface, for_every_surface},
+    laws::{Fixture, Surface, for_every_surface},
     vitamojo_client, vms_client,
 };
 use keyway::{
@@ -73,23 +73,23 @@ impl Drifts {
 /// From the first sign-in to the last sign-out, through ends, refusals and bad days.
 async fn a_vendor_that_keeps_to_its_document_is_never_told_of<S: Surface>() {
     let (drifts, _guard) = Drifts::listen();
-    let stage = Stage::<S>::set().await;
-    let (http, session) = stage.client();
+    let fixture = Fixture::<S>::new().await;
+    let (http, session) = fixture.client();
     for _ in 0..3 {
         assert_eq!(http.get(S::PATH).send().await.unwrap().status(), 200);
-        stage.clock.advance(S::LIFE.unwrap_or(HOUR));
-        stage.surface.forget();
+        fixture.clock.advance(S::LIFE.unwrap_or(HOUR));
+        fixture.surface.forget();
     }
-    stage.surface.forget_refresh();
+    fixture.surface.forget_refresh();
     assert_eq!(http.get(S::PATH).send().await.unwrap().status(), 200);
     for fault in [Fault::Html(503), Fault::Empty(504), Fault::TooManyRequests { retry_after: Some("1".to_owned()) }] {
-        stage.clock.advance(48 * HOUR);
-        stage.surface.forget();
-        stage.all(&fault);
+        fixture.clock.advance(48 * HOUR);
+        fixture.surface.forget();
+        fixture.all(&fault);
         http.get(S::PATH).send().await.unwrap_err();
     }
-    stage.heal();
-    stage.clock.advance(48 * HOUR);
+    fixture.heal();
+    fixture.clock.advance(48 * HOUR);
     assert_eq!(http.get(S::PATH).send().await.unwrap().status(), 200);
     session.sign_out().await.unwrap();
     assert_eq!(drifts.take(), [""; 0]);
@@ -98,19 +98,19 @@ async fn a_vendor_that_keeps_to_its_document_is_never_told_of<S: Surface>() {
 /// Another client tells it for itself; whoever clones one does not.
 async fn an_unknown_member_of_a_sign_in_is_told_once_and_by_name<S: Surface>() {
     let (drifts, _guard) = Drifts::listen();
-    let stage = Stage::<S>::set().await;
-    stage.all(&Fault::Member("/loyaltyRank".to_owned(), json!("gold of 7f3a09")));
+    let fixture = Fixture::<S>::new().await;
+    fixture.all(&Fault::Member("/loyaltyRank".to_owned(), json!("gold of 7f3a09")));
     for _ in 0..2 {
-        let (http, session) = stage.client();
+        let (http, session) = fixture.client();
         let mut told = 0;
         for _ in 0..4 {
             assert_eq!(http.clone().get(S::PATH).send().await.unwrap().status(), 200);
-            stage.clock.advance(S::LIFE.unwrap_or(HOUR));
-            stage.surface.forget();
+            fixture.clock.advance(S::LIFE.unwrap_or(HOUR));
+            fixture.surface.forget();
             told += drifts.take().into_iter().inspect(|line| is_about_loyalty(line)).count();
         }
         // Each operation that obtains a token is one.
-        let asked = S::OBTAIN.iter().filter(|operation| stage.fake().count(operation) > 0).count();
+        let asked = S::OBTAIN.iter().filter(|operation| fixture.fake().count(operation) > 0).count();
         assert_eq!(told, if S::HAS_DOCUMENT { asked } else { 0 });
         session.sign_out().await.unwrap();
     }
@@ -176,7 +176,7 @@ async fn told(fault: Fault) -> Vec<String> {
     drifts.take()
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn an_undocumented_status_is_told_once() {
     // OrderingStack documents an answer for every status, and Shopmonkey for all from 400 to 499.
     assert_eq!(
@@ -195,7 +195,7 @@ async fn an_undocumented_status_is_told_once() {
     assert_eq!(told(Fault::Html(502)).await, [""; 0], "a bad day");
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn another_envelope_is_told_once() {
     let secret = "9c1b5ae0f3d24c77";
     let outside = Fault::Json(200, json!({ "result": { "token": secret }, "meta": 1, secret: true }));
@@ -220,7 +220,7 @@ async fn another_envelope_is_told_once() {
 }
 
 /// What a typed call reads is looked at on the outside; free calls are their callers' own.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn typed_calls_are_looked_at_on_the_outside_and_free_ones_not_at_all() {
     let (drifts, _guard) = Drifts::listen();
     let (fake, clock) = (FakeVitaMojo::start().await, ManualClock::new());
@@ -243,7 +243,7 @@ async fn typed_calls_are_looked_at_on_the_outside_and_free_ones_not_at_all() {
     assert_eq!(drifts.take(), [""; 0]);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn many_unknown_members_are_one_line_and_more_of_them_are_none() {
     let (drifts, _guard) = Drifts::listen();
     let (fake, clock) = (FakeVms::start().await, ManualClock::new());
@@ -266,7 +266,7 @@ async fn many_unknown_members_are_one_line_and_more_of_them_are_none() {
 }
 
 /// What a vendor is known to do beside its document is no news.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_known_dialect_is_no_drift() {
     let (drifts, _guard) = Drifts::listen();
     let clock = ManualClock::new();

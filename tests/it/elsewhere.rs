@@ -21,7 +21,7 @@ fn operator(uri: &str) -> vms::ClientBuilder {
     vms::Client::builder(uri).password("operator", "the-password")
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn no_value_leads_a_call_to_another_operation() {
     let fake = FakeShopmonkey::start().await;
     let client = shopmonkey::Client::builder(fake.uri()).api_key(FakeShopmonkey::API_KEY).build().unwrap();
@@ -37,7 +37,7 @@ async fn no_value_leads_a_call_to_another_operation() {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn an_address_cannot_bring_its_own_credentials_or_host() {
     let vendor = vendor().await;
     let client = operator(&vendor.uri()).build().unwrap();
@@ -64,7 +64,7 @@ async fn an_address_cannot_bring_its_own_credentials_or_host() {
     assert!(http.paths_only().get("/a").send().await.is_ok());
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn the_session_is_put_on_no_odd_address_under_a_client_of_ones_own() {
     let vendor = vendor().await;
     let client = operator(&vendor.uri()).build().unwrap();
@@ -98,7 +98,7 @@ fn in_a_process_of_its_own(test: &str, variables: &[(&str, &str)]) -> Option<()>
     Some(())
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn plain_http_within_this_machine_goes_by_no_proxy() {
     let name = "elsewhere::plain_http_within_this_machine_goes_by_no_proxy";
     let nowhere = "http://127.0.0.1:9";
@@ -106,7 +106,7 @@ fn plain_http_within_this_machine_goes_by_no_proxy() {
     if in_a_process_of_its_own(name, &proxied).is_some() {
         return;
     }
-    crate::hunter::runtime(1).block_on(async {
+    crate::leak_check::runtime(1).block_on(async {
         let vendor = vendor().await;
         for builder in [
             operator(&vendor.uri()),
@@ -120,14 +120,14 @@ fn plain_http_within_this_machine_goes_by_no_proxy() {
     });
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn an_error_names_the_proxy_of_the_environment_without_its_password() {
     let name = "elsewhere::an_error_names_the_proxy_of_the_environment_without_its_password";
     let proxied = [("https_proxy", "http://someone:proxy-password@127.0.0.1:9"), ("NO_PROXY", ""), ("no_proxy", "")];
     if in_a_process_of_its_own(name, &proxied).is_some() {
         return;
     }
-    crate::hunter::runtime(1).block_on(async {
+    crate::leak_check::runtime(1).block_on(async {
         let client = operator("https://vms.example").build().unwrap();
         let error = client.session().lease().await.unwrap_err();
         assert_eq!((error.kind(), error.is_temporary()), (ErrorKind::Config, false), "{error}");
@@ -136,7 +136,7 @@ fn an_error_names_the_proxy_of_the_environment_without_its_password() {
     });
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_users_own_retries_send_no_sign_in_twice() {
     let vendor = Raw::start(|_| json(503, "{}")).await;
     let client = operator(&vendor.uri()).http(|b| {
@@ -153,7 +153,7 @@ async fn a_users_own_retries_send_no_sign_in_twice() {
 }
 
 /// reqwest's feature `cookies` is on in this build, as a neighbour in the tree may switch it on.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn no_jar_carries_a_sessions_cookies_to_another_port_or_past_a_sign_out() {
     let set = "content-type: application/json\nset-cookie: sid=the-old-cookie; Path=/";
     let token = r#"{"access_token":"the-token"}"#;
@@ -190,7 +190,7 @@ async fn no_jar_carries_a_sessions_cookies_to_another_port_or_past_a_sign_out() 
 
 // ---- lines that people read ----
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn nothing_from_outside_moves_the_cursor_of_a_terminal() {
     let odd = || async { Err::<Secret, _>(std::io::Error::other("no\u{1b}[2J vault\r\u{9b}31m\u{202e}")) };
     let fake = FakeVms::start().await;
@@ -211,7 +211,7 @@ async fn nothing_from_outside_moves_the_cursor_of_a_terminal() {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_secret_that_the_vendor_repeats_is_not_shown() {
     let vendor = Raw::start(|request| match request.contains("grant_type=refresh_token") {
         true => json(400, r#"{"error":"the-refresh-token"}"#),
@@ -242,7 +242,7 @@ async fn a_secret_that_the_vendor_repeats_is_not_shown() {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_failure_does_not_hand_back_what_the_call_carried_in() {
     let vendor = Raw::start(|request| match request.contains("/oauth/token") {
         true => json(200, r#"{"access_token":"the-token"}"#),
@@ -267,7 +267,7 @@ async fn a_failure_does_not_hand_back_what_the_call_carried_in() {
     assert_eq!(error.code(), Some("TAKEN"));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn no_client_prints_its_address() {
     let clock = ManualClock::new();
     let fake = FakeVms::start().await;
@@ -278,7 +278,7 @@ async fn no_client_prints_its_address() {
     assert!(!shown.contains("127.0.0.1") && !shown.contains("http://") && !shown.contains("cameras"), "{shown}");
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_failure_is_kept_small() {
     let fields: String = (0..5000).map(|n| format!(r#""f{n}":["m"],"#)).collect();
     let body = format!(r#"{{"errors":{{{fields}"z":["m"]}},"code":"{}"}}"#, "x".repeat(4000));

@@ -256,7 +256,7 @@ fn config() -> Vec<Error> {
     vec![none, plain]
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn the_page_of_errors_has_every_kind_with_the_lines_that_are_really_said() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/errors.md");
     let page = fs::read_to_string(&file).unwrap();

@@ -1,6 +1,6 @@
 //! What else holds for every surface, whatever is peculiar to it.
 
-use crate::laws::{Stage, Surface, for_every_surface};
+use crate::laws::{Fixture, Surface, for_every_surface};
 use keyway::{Clock, ErrorKind, Expiry, testing::Fault};
 use std::{collections::HashSet, fs, path::Path, time::Duration};
 
@@ -10,18 +10,18 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 /// Five hundred calls are out with a token that the vendor has forgotten.
 async fn a_401_to_many_calls_at_once_is_one_renewal<S: Surface>() {
-    let stage = Stage::<S>::set().await;
-    let (http, session) = stage.client();
+    let fixture = Fixture::<S>::new().await;
+    let (http, session) = fixture.client();
     session.lease().await.unwrap();
-    let gate = stage.fake().hold("other");
-    stage.surface.forget();
+    let gate = fixture.fake().hold("other");
+    fixture.surface.forget();
     let calls: Vec<_> = (0..CALLS).map(|_| tokio::spawn(http.get(S::PATH).send())).collect();
     gate.arrived(CALLS).await;
     gate.open();
     for call in calls {
         assert_eq!(call.await.unwrap().unwrap().status(), 200);
     }
-    assert_eq!((stage.asked(), stage.fake().count("other")), (2, 2 * CALLS));
+    assert_eq!((fixture.asked(), fixture.fake().count("other")), (2, 2 * CALLS));
 }
 
 const CALLS: usize = 500;
@@ -29,22 +29,22 @@ const CALLS: usize = 500;
 /// Whoever has a wrong clock is told how long a token lives, or takes it for that long.
 async fn a_clock_that_is_a_day_wrong_does_no_harm<S: Surface>() {
     for wrong in [-DAY, DAY] {
-        let stage = Stage::<S>::set().await;
-        stage.clock.jump_wall(wrong);
-        let (http, session) = stage.client();
+        let fixture = Fixture::<S>::new().await;
+        fixture.clock.jump_wall(wrong);
+        let (http, session) = fixture.client();
         let life = S::LIFE.unwrap_or(HOUR);
         for _ in 0..3 {
             assert_eq!(http.get(S::PATH).send().await.unwrap().status(), 200);
-            stage.clock.advance(life / 4);
+            fixture.clock.advance(life / 4);
         }
-        assert_eq!(stage.asked(), 1, "{wrong}");
+        assert_eq!(fixture.asked(), 1, "{wrong}");
         if let Expiry::At(end) = session.lease().await.unwrap().expiry() {
-            let left = end.duration_since(stage.clock.wall()).unwrap();
+            let left = end.duration_since(fixture.clock.wall()).unwrap();
             assert!(left.abs_diff(life / 4) <= Duration::from_secs(1), "{wrong}: {left:?}");
         }
-        stage.clock.advance(life);
+        fixture.clock.advance(life);
         assert_eq!(http.get(S::PATH).send().await.unwrap().status(), 200);
-        assert_eq!(stage.asked(), if S::LIFE.is_some() { 2 } else { 1 }, "{wrong}");
+        assert_eq!(fixture.asked(), if S::LIFE.is_some() { 2 } else { 1 }, "{wrong}");
     }
 }
 
@@ -54,16 +54,16 @@ async fn a_short_life_is_used_and_asks_for_no_more_tokens_than_there_are_lives<S
         return;
     }
     for life in [60, 10, 1].map(Duration::from_secs) {
-        let stage = Stage::<S>::with_life(Some(life)).await;
-        let (_, session) = stage.client();
+        let fixture = Fixture::<S>::with_life(Some(life)).await;
+        let (_, session) = fixture.client();
         for lives in 1..=3 {
             let first = session.lease().await.unwrap().generation();
             for _ in 0..20 {
                 assert_eq!(session.lease().await.unwrap().generation(), first, "{life:?}");
             }
             session.close().await.unwrap();
-            assert_eq!(stage.asked(), lives, "{life:?}");
-            stage.clock.advance(life);
+            assert_eq!(fixture.asked(), lives, "{life:?}");
+            fixture.clock.advance(life);
         }
     }
 }
@@ -76,19 +76,19 @@ async fn whatever_else_a_renewal_fails_with_the_refresh_token_is_kept<S: Surface
     let throttled = Fault::TooManyRequests { retry_after: Some("7".to_owned()) };
     let faults = [403, 408, 500, 502].map(Fault::Html).into_iter();
     for fault in faults.chain([Fault::Empty(408), Fault::Empty(503), throttled, Fault::CutBefore]) {
-        let stage = Stage::<S>::set().await;
-        let (_, session) = stage.client();
+        let fixture = Fixture::<S>::new().await;
+        let (_, session) = fixture.client();
         let renewal = S::OBTAIN[S::OBTAIN.len() - 1];
         let first = session.lease().await.unwrap().generation();
-        stage.clock.advance(S::LIFE.unwrap_or(HOUR) * 2);
-        stage.fake().always(renewal, fault.clone());
+        fixture.clock.advance(S::LIFE.unwrap_or(HOUR) * 2);
+        fixture.fake().always(renewal, fault.clone());
         let error = session.lease().await.unwrap_err();
         assert!(
             !matches!(error.kind(), ErrorKind::SignInRequired | ErrorKind::InvalidCredentials),
             "{fault:?}: {error}"
         );
-        stage.fake().heal(renewal);
-        stage.clock.advance(HOUR);
+        fixture.fake().heal(renewal);
+        fixture.clock.advance(HOUR);
         let second = session.lease().await.unwrap().generation();
         assert_eq!((first.counter(), second.counter()), (1, 2), "{fault:?}: the session was begun anew");
     }
@@ -98,23 +98,23 @@ async fn whatever_else_a_renewal_fails_with_the_refresh_token_is_kept<S: Surface
 async fn a_throttle_is_waited_for_as_long_as_it_says_and_no_longer<S: Surface>() {
     let date = "Thu, 01 Jan 2026 00:02:00 GMT"; // two minutes from where the clock begins
     for (told, wait) in [("30", 30), ("90", 90), (date, 120), ("999999999", 3600)] {
-        let stage = Stage::<S>::set().await;
-        let (_, session) = stage.client();
+        let fixture = Fixture::<S>::new().await;
+        let (_, session) = fixture.client();
         S::OBTAIN.iter().for_each(|operation| {
-            stage.fake().next(operation, Fault::TooManyRequests { retry_after: Some(told.to_owned()) });
+            fixture.fake().next(operation, Fault::TooManyRequests { retry_after: Some(told.to_owned()) });
         });
         let error = session.lease().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Throttled, "{told}: {error}");
         if S::READS_RETRY_AFTER {
             assert_eq!(error.retry_after(), Some(Duration::from_secs(wait)), "{told}");
-            stage.clock.advance(Duration::from_secs(wait) - Duration::from_millis(1));
+            fixture.clock.advance(Duration::from_secs(wait) - Duration::from_millis(1));
             assert!(session.lease().await.unwrap_err().is_local(), "{told}");
-            stage.clock.advance(Duration::from_millis(1));
+            fixture.clock.advance(Duration::from_millis(1));
         } else {
-            stage.clock.advance(error.retry_after().unwrap());
+            fixture.clock.advance(error.retry_after().unwrap());
         }
         session.lease().await.unwrap();
-        assert_eq!(stage.asked(), 2, "{told}");
+        assert_eq!(fixture.asked(), 2, "{told}");
     }
 }
 
@@ -123,19 +123,19 @@ async fn a_refresh_token_that_the_vendor_refuses_is_not_presented_again<S: Surfa
     if !S::RENEWS_BY_ROTATION {
         return;
     }
-    let stage = Stage::<S>::set().await;
-    let (_, session) = stage.client();
+    let fixture = Fixture::<S>::new().await;
+    let (_, session) = fixture.client();
     let first = session.lease().await.unwrap().generation();
-    stage.surface.forget_refresh();
-    stage.clock.advance(S::LIFE.unwrap_or(HOUR) * 2);
+    fixture.surface.forget_refresh();
+    fixture.clock.advance(S::LIFE.unwrap_or(HOUR) * 2);
     let second = session.lease().await.unwrap().generation();
-    assert_eq!((first == second, second.counter(), stage.asked()), (false, 1, 3));
+    assert_eq!((first == second, second.counter(), fixture.asked()), (false, 1, 3));
     let mut seen = HashSet::new();
     for _ in 0..10 {
         seen.insert(session.lease().await.unwrap().generation());
-        stage.clock.advance(MINUTE / 60);
+        fixture.clock.advance(MINUTE / 60);
     }
-    assert_eq!((seen.len(), stage.asked()), (1, 3));
+    assert_eq!((seen.len(), fixture.asked()), (1, 3));
 }
 
 for_every_surface! {
@@ -148,7 +148,7 @@ for_every_surface! {
 }
 
 /// What a surface with a document needs elsewhere, and no compiler misses.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn every_document_has_all_that_goes_with_a_surface() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let read = |file: &str| fs::read_to_string(root.join(file)).unwrap_or_default();
@@ -169,8 +169,13 @@ fn every_document_has_all_that_goes_with_a_surface() {
         let bless =
             "name its capabilities in `all()` of src/surfaces/mod.rs, then KEYWAY_BLESS=1 cargo test --lib surfaces";
         needs("docs/capabilities.md", read("docs/capabilities.md"), &format!("| `{surface}` `."), bless);
-        let contract = read("tests/hunter/contract.rs");
-        needs("tests/hunter/contract.rs", contract, &format!("/{surface}.json"), "its fake is held against nothing");
+        let contract = read("tests/leak_check/contract.rs");
+        needs(
+            "tests/leak_check/contract.rs",
+            contract,
+            &format!("/{surface}.json"),
+            "its fake is held against nothing",
+        );
         needs("src/testing/mod.rs", read("src/testing/mod.rs"), &format!("mod {surface};"), "it has no fake");
         needs("tests/it/main.rs", read("tests/it/main.rs"), &format!("\nmod {surface};"), test);
         needs("tests/it/wire/mod.rs", read("tests/it/wire/mod.rs"), &format!("\nmod {surface};"), test);

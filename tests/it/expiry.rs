@@ -60,7 +60,7 @@ fn tell(fake: &Fake, operation: &str, at: &str, value: Option<Value>) {
     );
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn vtex_tells_an_epoch_or_seconds_as_a_number_or_a_text() {
     let end = now() + 600;
     for (told, expected) in [
@@ -87,7 +87,7 @@ async fn vtex_tells_an_epoch_or_seconds_as_a_number_or_a_text() {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn an_exchanged_vtex_token_lives_an_hour_or_as_long_as_was_asked_for_or_as_it_says_itself() {
     for (minutes, token, expected) in [
         (None, json!("opaque"), For(3600)),
@@ -112,7 +112,7 @@ async fn an_exchanged_vtex_token_lives_an_hour_or_as_long_as_was_asked_for_or_as
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_vita_mojo_token_lives_ten_minutes_unless_it_says_itself() {
     for (token, expected) in [
         (json!("opaque"), For(600)),
@@ -132,7 +132,7 @@ async fn a_vita_mojo_token_lives_ten_minutes_unless_it_says_itself() {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn orderingstack_tells_seconds_and_the_token_itself_is_asked_if_it_does_not() {
     for (told, token, expected) in [
         (Some(json!(3600)), None, For(3600)),
@@ -162,7 +162,7 @@ async fn orderingstack_tells_seconds_and_the_token_itself_is_asked_if_it_does_no
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_shopmonkey_login_tells_nothing_unless_its_token_does_and_a_key_is_used_until_it_is_refused() {
     for (token, expected) in [
         (json!("opaque"), Unknown),
@@ -185,7 +185,7 @@ async fn a_shopmonkey_login_tells_nothing_unless_its_token_does_and_a_key_is_use
     assert_eq!(life(client.session(), &clock).await, Unknown);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_vms_token_tells_nothing_even_if_it_looks_as_if_it_did() {
     for token in [json!("opaque"), jwt(now() + 600)] {
         let clock = ManualClock::new();
@@ -198,7 +198,7 @@ async fn a_vms_token_tells_nothing_even_if_it_looks_as_if_it_did() {
 
 /// Nobody tells whose clock is wrong. A token that seems to live too long is repaired by its first 401; one that seems to
 /// have ended before it came lives as long as the vendor's tokens do.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn without_a_date_a_clock_that_is_a_day_wrong_is_repaired_by_a_401() {
     for wrong in [-DAY, DAY] {
         let clock = ManualClock::new();
@@ -218,7 +218,7 @@ async fn without_a_date_a_clock_that_is_a_day_wrong_is_repaired_by_a_401() {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn without_a_date_a_token_that_seems_to_have_ended_lives_as_long_as_the_vendor_says() {
     let clock = ManualClock::new();
     clock.jump_wall(DAY);

@@ -48,7 +48,7 @@ async fn signed_in(fake: &FakeApi) -> Value {
     asked(fake, "POST", "/v7/login", "", Some(json!({ "password": "x" }))).await.json().await.unwrap()
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn it_answers_what_its_document_knows_and_404_to_everything_else() {
     let fake = FakeApi::of(&acme().to_string()).await;
     assert_eq!(fake.operations(), ["create_order", "get_orders", "renew", "sign_in", "sign_out"]);
@@ -67,7 +67,7 @@ async fn it_answers_what_its_document_knows_and_404_to_everything_else() {
     assert_eq!((fake.count("get_orders"), fake.violations()), (2, Vec::new()));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn every_request_is_held_against_the_document() {
     let fake = FakeApi::of(&acme().to_string()).await;
     let token = signed_in(&fake).await["access"].as_str().unwrap().to_owned();
@@ -96,7 +96,7 @@ async fn every_request_is_held_against_the_document() {
     assert_eq!(fake.violations().len(), 8);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn marked_steps_keep_sessions_and_a_refresh_token_is_good_once() {
     let fake = FakeApi::of(&acme().to_string()).await;
     let get = |token: String| {
@@ -124,7 +124,7 @@ async fn marked_steps_keep_sessions_and_a_refresh_token_is_good_once() {
 }
 
 /// The bundled documents are documents too.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_bundled_document_makes_a_fake() {
     let fake = FakeApi::of(include_str!(concat!(env!("OUT_DIR"), "/vms.json"))).await;
     let answer = asked(&fake, "GET", "/api/v1/static/basic", "", None).await;

@@ -91,7 +91,7 @@ fn is_root() -> bool {
     chown(file.path(), Some(ANOTHER), None).is_ok()
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn folder_that_others_can_write_into_is_refused() {
     let place = Place::with_a_session().await;
     for open in [0o777, 0o1777, 0o770, 0o702, 0o720] {
@@ -105,7 +105,7 @@ async fn folder_that_others_can_write_into_is_refused() {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn folder_that_everybody_can_replace_is_refused() {
     let place = Place::with_a_session().await;
     set_mode(place.home.path(), 0o777);
@@ -115,7 +115,7 @@ async fn folder_that_everybody_can_replace_is_refused() {
     assert_eq!(place.load().await.unwrap(), Some(first()));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn folder_of_another_user_is_refused() {
     let place = Place::with_a_session().await;
     if !is_root() {
@@ -136,7 +136,7 @@ async fn folder_of_another_user_is_refused() {
 }
 
 /// Nothing is made, changed or read where a link leads to.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn folder_with_links_in_it_leads_nowhere() {
     for what in ["json", "save", "lock"] {
         for there in [true, false] {
@@ -159,7 +159,7 @@ async fn folder_with_links_in_it_leads_nowhere() {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn folder_with_a_second_name_of_a_file_elsewhere_is_refused() {
     for what in ["json", "save", "lock"] {
         let place = Place::with_a_session().await;
@@ -176,7 +176,7 @@ async fn folder_with_a_second_name_of_a_file_elsewhere_is_refused() {
 }
 
 /// Opening a pipe waits for somebody at its other end.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn folder_with_pipes_folders_and_devices_in_it_holds_up_nobody() {
     for what in ["json", "save", "lock"] {
         for kind in ["pipe", "folder", "device"] {
@@ -201,7 +201,7 @@ async fn folder_with_pipes_folders_and_devices_in_it_holds_up_nobody() {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn folder_with_a_file_that_others_wrote_is_refused_and_one_that_they_could_read_is_closed() {
     let place = Place::with_a_session().await;
     for open in [0o666, 0o622, 0o660] {
@@ -234,7 +234,7 @@ fn folder_child_without_a_umask() {
     });
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn folder_and_all_that_is_made_above_it_is_the_users_alone_whatever_the_umask() {
     for umask in ["000", "022", "077"] {
         let home = tempfile::tempdir().unwrap();
@@ -256,7 +256,7 @@ fn folder_and_all_that_is_made_above_it_is_the_users_alone_whatever_the_umask() 
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn folder_keeps_no_damaged_file_after_a_sign_out_or_a_removal() {
     let tombstone = || Record::from_json(r#"{"schema":3,"lineage":1,"counter":2,"signed_out":true}"#).unwrap();
     for removed in [false, true] {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 const PUBLIC: &str = "kiosk-app";
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_client_without_a_secret_says_in_the_form_who_it_is() {
     let clock = ManualClock::new();
     let fake = FakeOrderingStack::builder().clock(clock.clone()).public_client(PUBLIC).start().await;
@@ -30,7 +30,7 @@ async fn a_client_without_a_secret_says_in_the_form_who_it_is() {
     assert_eq!(service.kind(), ErrorKind::Config);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn typed_steps_are_made_in_the_clients_name() {
     let fake = FakeOrderingStack::builder().public_client(PUBLIC).start().await;
     let begin = || orderingstack::Client::builder(fake.uri()).tenant(FakeOrderingStack::TENANT);
@@ -47,7 +47,7 @@ async fn typed_steps_are_made_in_the_clients_name() {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn an_account_behind_a_gateway_is_named_to_it() {
     let fake = Raw::start(|_| json(200, r#"{"authStatus":"Success","token":"the-token","expires":3600}"#)).await;
     let client = vtex::Client::builder(fake.uri()).account("mystore").app_key("key", "the-app-token").build().unwrap();
@@ -58,7 +58,7 @@ async fn an_account_behind_a_gateway_is_named_to_it() {
     assert_eq!((fake.count("an="), fake.seen().len()), (1, 2));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_typed_call_may_have_a_time_of_its_own() {
     let clock = ManualClock::new();
     let fake = FakeVms::builder().clock(clock.clone()).start().await;
@@ -76,7 +76,7 @@ async fn a_typed_call_may_have_a_time_of_its_own() {
     client.api().get_self().timeout(Duration::from_secs(30)).send().await.unwrap();
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_write_that_worked_is_no_failure() {
     let vendor = Raw::start(|request| match request.contains("/oauth/token") {
         true => json(200, r#"{"access_token":"the-token"}"#),
@@ -89,7 +89,7 @@ async fn a_write_that_worked_is_no_failure() {
     assert_eq!((changed.status().as_u16(), *changed), (204, true));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_vtex_call_without_a_body_says_what_it_would_be() {
     let vendor = Raw::start(|_| json(200, "{}")).await;
     let client = vtex::Client::builder(vendor.uri()).app_key_headers("key", "the-app-token").build().unwrap();

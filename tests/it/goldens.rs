@@ -17,7 +17,7 @@ fn golden(document: &Document) -> String {
     document.operations().into_iter().map(line).collect()
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn the_operations_are_those_of_the_golden_lists() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("specs");
     let documents = crate::documents::documents();

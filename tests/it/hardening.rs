@@ -17,7 +17,7 @@ fn vita(fake: &FakeVitaMojo, clock: &ManualClock) -> keyway::vitamojo::ClientBui
         .clock(clock.clone())
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_source_whose_secret_has_changed_is_asked_and_tried_again() {
     let clock = ManualClock::new();
     let fake = FakeVms::builder().clock(clock.clone()).start().await;
@@ -41,7 +41,7 @@ fn key_source(k: &'static str) -> impl CredentialSource {
     move || async move { Ok::<_, std::io::Error>(Secret::from(k)) }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn two_keys_from_sources_do_not_share_a_session() {
     let clock = ManualClock::new();
     let fake = FakeShopmonkey::builder().clock(clock.clone()).api_key("other", "KEY-OF-COMPANY-B").start().await;
@@ -62,7 +62,7 @@ async fn two_keys_from_sources_do_not_share_a_session() {
     assert_eq!(b.session().lease().await.unwrap().token().unwrap().expose(), "KEY-OF-COMPANY-B");
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn two_shoppers_of_one_provider_do_not_share_a_session() {
     let clock = ManualClock::new();
     let fake =
@@ -82,7 +82,7 @@ async fn two_shoppers_of_one_provider_do_not_share_a_session() {
     assert_ne!(a.token().unwrap().expose(), b.token().unwrap().expose());
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn two_audiences_do_not_share_a_session() {
     let clock = ManualClock::new();
     let fake = FakeShopmonkey::builder().clock(clock.clone()).start().await;
@@ -132,7 +132,7 @@ impl Store for Slow {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_sign_out_during_the_first_save_leaves_nothing_in_the_store() {
     let clock = ManualClock::new();
     let fake = FakeVitaMojo::builder().clock(clock.clone()).start().await;
@@ -150,7 +150,7 @@ async fn a_sign_out_during_the_first_save_leaves_nothing_in_the_store() {
     assert_eq!(fake.count("auth"), 2, "the signed-out session was adopted by another client");
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_retry_after_of_zero_still_cools_down() {
     let clock = ManualClock::new();
     let fake = FakeVitaMojo::builder().clock(clock.clone()).start().await;
@@ -162,7 +162,7 @@ async fn a_retry_after_of_zero_still_cools_down() {
     assert_eq!(fake.count("auth"), 1);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn outside_a_runtime_joining_a_flight_is_an_error_too() {
     let rt = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let fake = rt.block_on(FakeVms::start());
@@ -180,7 +180,7 @@ fn outside_a_runtime_joining_a_flight_is_an_error_too() {
     assert!(result.is_ok(), "panicked");
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_key_that_no_header_can_carry_is_told() {
     let clock = ManualClock::new();
     let fake = FakeShopmonkey::builder().clock(clock.clone()).start().await;
@@ -193,7 +193,7 @@ async fn a_key_that_no_header_can_carry_is_told() {
     assert!(answer.is_err(), "sent without credentials");
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_late_waiter_gets_no_token_after_a_sign_out() {
     let clock = ManualClock::new();
     let fake = FakeVitaMojo::builder().clock(clock.clone()).start().await;
@@ -209,7 +209,7 @@ async fn a_late_waiter_gets_no_token_after_a_sign_out() {
     assert!(waiting.await.unwrap().is_err(), "a lease after sign-out");
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn an_explicit_sign_in_gets_past_a_renewal_that_always_fails() {
     let clock = ManualClock::new();
     let fake = FakeVitaMojo::builder().clock(clock.clone()).start().await;
@@ -226,7 +226,7 @@ async fn an_explicit_sign_in_gets_past_a_renewal_that_always_fails() {
     client.session().sign_in().await.expect("sign_in() makes sure that there is a session");
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_failing_source_is_not_asked_on_every_call() {
     let clock = ManualClock::new();
     let fake = FakeVtex::builder().clock(clock.clone()).start().await;
@@ -256,7 +256,7 @@ async fn a_failing_source_is_not_asked_on_every_call() {
     assert_eq!(asked.load(Ordering::SeqCst), 2);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn an_endpoint_that_forbids_by_401_does_not_lock_the_session_out() {
     let clock = ManualClock::new();
     let fake = FakeVms::builder().clock(clock.clone()).session_limit(100).start().await;
@@ -274,7 +274,7 @@ async fn an_endpoint_that_forbids_by_401_does_not_lock_the_session_out() {
     assert_eq!(blocked, 0);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_renewal_that_arrives_dead_displaces_no_valid_token() {
     let clock = ManualClock::new();
     let fake = FakeVitaMojo::builder().clock(clock.clone()).start().await;
@@ -288,7 +288,7 @@ async fn a_renewal_that_arrives_dead_displaces_no_valid_token() {
     client.session().lease().await.expect("the old one has 90 s left");
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_first_sign_in_needs_no_store() {
     let clock = ManualClock::new();
     let fake = FakeVitaMojo::builder().clock(clock.clone()).rotating(true).start().await;
@@ -318,7 +318,7 @@ async fn a_first_sign_in_needs_no_store() {
         .expect("everything but renewing goes on from memory");
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn debug_of_a_call_shows_no_secret() {
     let clock = ManualClock::new();
     let fake = FakeVms::builder().clock(clock.clone()).start().await;
@@ -327,12 +327,12 @@ async fn debug_of_a_call_shows_no_secret() {
     let shown = format!("{call:?}");
     assert!(!shown.contains("hunter2"), "{shown}");
 }
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn debug_of_a_builder_shows_no_secret() {
     let shown = format!("{:?}", keyway::vms::Client::builder("https://me:hunter2@vms.example"));
     assert!(!shown.contains("hunter2"), "{shown}");
 }
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn each_of_two_concurrent_401s_to_a_key_is_an_answer() {
     let clock = ManualClock::new();
     let fake = FakeShopmonkey::builder().clock(clock.clone()).start().await;
@@ -347,7 +347,7 @@ async fn each_of_two_concurrent_401s_to_a_key_is_an_answer() {
     let (a, b) = (a.await.unwrap(), b.await.unwrap());
     assert!(a.is_ok() && b.is_ok());
 }
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_renewal_refused_without_words_does_not_block_an_explicit_sign_in() {
     let clock = ManualClock::new();
     let fake = FakeVitaMojo::builder().clock(clock.clone()).start().await;
@@ -361,7 +361,7 @@ async fn a_renewal_refused_without_words_does_not_block_an_explicit_sign_in() {
     client.session().sign_in().await.unwrap();
     assert_eq!(fake.count("auth"), 2);
 }
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_source_that_hangs_does_not_keep_the_lock_for_ever() {
     let clock = ManualClock::new();
     let fake = FakeVms::builder().clock(clock.clone()).start().await;
@@ -452,7 +452,7 @@ impl Store for Notes {
 
 const OTHER_TENANT: &str = "9cbe650a-1fb7-4b06-912b-cead8a013e8b";
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_store_that_mixes_tenants_up_gets_nobody_anothers_token() {
     let clock = ManualClock::new();
     let fake = FakeVitaMojo::builder().clock(clock.clone()).rotating(true).start().await;
@@ -477,7 +477,7 @@ async fn a_store_that_mixes_tenants_up_gets_nobody_anothers_token() {
     client.session().lease().await.expect("the store tells the truth again");
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_file_under_anothers_name_gets_nobody_anothers_token() {
     let clock = ManualClock::new();
     let fake = FakeVitaMojo::builder().clock(clock.clone()).start().await;
@@ -498,7 +498,7 @@ async fn a_file_under_anothers_name_gets_nobody_anothers_token() {
     assert_eq!((fake.count("auth"), file(".corrupt-1").len()), (3, 1));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_store_that_goes_back_to_an_older_token_is_not_followed() {
     let clock = ManualClock::new();
     let fake = FakeVitaMojo::builder().clock(clock.clone()).rotating(true).start().await;
@@ -521,7 +521,7 @@ async fn a_store_that_goes_back_to_an_older_token_is_not_followed() {
     assert_eq!((fake.count("auth"), fake.count("refresh_token"), fake.reuses()), (1, 2, 0));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_store_that_answers_garbage_or_panics_wedges_nobody() {
     let clock = ManualClock::new();
     let fake = FakeVms::builder().clock(clock.clone()).start().await;
@@ -541,7 +541,7 @@ async fn a_store_that_answers_garbage_or_panics_wedges_nobody() {
     assert_eq!(fake.count("get_token"), 2);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_store_that_never_answers_is_given_up_on_in_time() {
     let clock = ManualClock::new();
     let fake = FakeVms::builder().clock(clock.clone()).start().await;
@@ -561,7 +561,7 @@ async fn a_store_that_never_answers_is_given_up_on_in_time() {
     assert_eq!(fake.count("get_token"), 1);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_renewal_that_is_refused_for_its_values_is_no_mistake_of_whoever_signed_in() {
     let clock = ManualClock::new();
     let fake = FakeVitaMojo::builder().clock(clock.clone()).start().await;
@@ -573,7 +573,7 @@ async fn a_renewal_that_is_refused_for_its_values_is_no_mistake_of_whoever_signe
     assert_eq!((error.kind(), error.status()), (ErrorKind::Api, Some(400)), "{error}");
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn whoever_is_refused_is_not_told_to_come_again_in_a_second() {
     let clock = ManualClock::new();
     let fake = FakeVms::builder().clock(clock.clone()).start().await;

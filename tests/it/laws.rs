@@ -78,31 +78,31 @@ fn source(
     }
 }
 
-/// A store in memory that can be slow to save sessions, or refuse to. Attempts are counted whatever the door does.
+/// A store in memory that can be slow to save sessions, or refuse to. Attempts are counted whatever it is told.
 #[derive(Clone)]
-pub(crate) struct Shelf {
+pub(crate) struct SlowStore {
     memory: MemoryStore,
-    door: Arc<watch::Sender<Door>>,
+    saving: Arc<watch::Sender<Saving>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Door {
-    Open,
+enum Saving {
+    Works,
     /// Saving waits.
-    Shut,
+    Waits,
     /// Saving waits, and somebody does.
-    Knocked,
+    Awaited,
     /// Saving fails.
-    Broken,
+    Fails,
 }
 
-impl Shelf {
+impl SlowStore {
     fn new() -> Self {
-        Self { memory: MemoryStore::new(), door: Arc::new(watch::Sender::new(Door::Open)) }
+        Self { memory: MemoryStore::new(), saving: Arc::new(watch::Sender::new(Saving::Works)) }
     }
 }
 
-impl Store for Shelf {
+impl Store for SlowStore {
     async fn load(&self, key: &Key) -> Result<Option<Record>, StoreError> {
         Store::load(&self.memory, key).await
     }
@@ -116,11 +116,11 @@ impl Store for Shelf {
         if record.is_tombstone() {
             return self.memory.compare_and_swap(key, expected, record).await;
         }
-        self.door.send_if_modified(|door| std::mem::replace(door, door.knocked()) != *door);
-        let mut door = self.door.subscribe();
-        let door = *door.wait_for(|door| matches!(door, Door::Open | Door::Broken)).await.unwrap();
-        if door == Door::Broken {
-            return Err(StoreError::new("the shelf is broken"));
+        self.saving.send_if_modified(|saving| std::mem::replace(saving, saving.awaited()) != *saving);
+        let mut saving = self.saving.subscribe();
+        let saving = *saving.wait_for(|saving| matches!(saving, Saving::Works | Saving::Fails)).await.unwrap();
+        if saving == Saving::Fails {
+            return Err(StoreError::new("the store is broken"));
         }
         self.memory.compare_and_swap(key, expected, record).await
     }
@@ -134,9 +134,9 @@ impl Store for Shelf {
     }
 }
 
-impl Door {
-    fn knocked(self) -> Self {
-        if self == Self::Shut { Self::Knocked } else { self }
+impl Saving {
+    fn awaited(self) -> Self {
+        if self == Self::Waits { Self::Awaited } else { self }
     }
 }
 
@@ -168,21 +168,21 @@ impl Store for Written {
     }
 }
 
-pub(crate) struct Stage<S> {
+pub(crate) struct Fixture<S> {
     pub(crate) surface: Arc<S>,
     pub(crate) clock: ManualClock,
-    pub(crate) store: Shelf,
+    pub(crate) store: SlowStore,
 }
 
-impl<S: Surface> Stage<S> {
-    pub(crate) async fn set() -> Self {
+impl<S: Surface> Fixture<S> {
+    pub(crate) async fn new() -> Self {
         Self::with_life(S::LIFE).await
     }
 
     pub(crate) async fn with_life(life: Option<Duration>) -> Self {
         let clock = ManualClock::new();
         let surface = Arc::new(S::start(&clock, life).await);
-        Self { surface, clock, store: Shelf::new() }
+        Self { surface, clock, store: SlowStore::new() }
     }
 
     pub(crate) fn client(&self) -> (Http, Session) {
@@ -213,8 +213,8 @@ impl<S: Surface> Stage<S> {
 }
 
 async fn l1_n_callers_are_one_sign_in_and_one_renewal<S: Surface>() {
-    let stage = Stage::<S>::set().await;
-    let (_, session) = stage.client();
+    let fixture = Fixture::<S>::new().await;
+    let (_, session) = fixture.client();
     for round in 1..=2 {
         let tasks: Vec<_> = (0..200)
             .map(|_| {
@@ -227,15 +227,15 @@ async fn l1_n_callers_are_one_sign_in_and_one_renewal<S: Surface>() {
             generations.insert(task.await.unwrap());
         }
         let expected = if S::LIFE.is_some() { round } else { 1 };
-        assert_eq!((stage.asked(), generations.len()), (expected, 1));
-        stage.clock.advance(S::LIFE.unwrap_or(Duration::from_secs(3600)) * 2);
+        assert_eq!((fixture.asked(), generations.len()), (expected, 1));
+        fixture.clock.advance(S::LIFE.unwrap_or(Duration::from_secs(3600)) * 2);
     }
 }
 
 async fn l2_dropping_every_caller_loses_nothing<S: Surface>() {
-    let stage = Stage::<S>::set().await;
-    let (_, session) = stage.client();
-    let gate = stage.fake().hold(stage.sign_in());
+    let fixture = Fixture::<S>::new().await;
+    let (_, session) = fixture.client();
+    let gate = fixture.fake().hold(fixture.sign_in());
     let caller = {
         let session = session.clone();
         tokio::spawn(async move { session.lease().await })
@@ -246,150 +246,152 @@ async fn l2_dropping_every_caller_loses_nothing<S: Surface>() {
     gate.open();
     session.close().await.unwrap();
     session.lease().await.unwrap();
-    assert_eq!(stage.asked(), 1);
+    assert_eq!(fixture.asked(), 1);
 }
 
 async fn l3_a_failure_is_shared_and_then_cools_down<S: Surface>() {
-    let stage = Stage::<S>::set().await;
-    let (_, session) = stage.client();
-    stage.all(&Fault::Html(503));
+    let fixture = Fixture::<S>::new().await;
+    let (_, session) = fixture.client();
+    fixture.all(&Fault::Html(503));
     for _ in 0..50 {
         assert_eq!(session.lease().await.unwrap_err().kind(), ErrorKind::Outage);
     }
-    assert_eq!(stage.asked(), 1);
-    stage.heal();
+    assert_eq!(fixture.asked(), 1);
+    fixture.heal();
     let wait = session.lease().await.unwrap_err().retry_after().expect("says when");
-    stage.clock.advance(wait);
+    fixture.clock.advance(wait);
     session.lease().await.unwrap();
-    assert_eq!(stage.asked(), 2);
+    assert_eq!(fixture.asked(), 2);
 }
 
 async fn l4_a_late_401_to_an_older_token_renews_nothing<S: Surface>() {
-    let stage = Stage::<S>::set().await;
-    let (http, session) = stage.client();
+    let fixture = Fixture::<S>::new().await;
+    let (http, session) = fixture.client();
     session.lease().await.unwrap();
-    stage.surface.forget();
-    let late = stage.fake().hold("other");
+    fixture.surface.forget();
+    let late = fixture.fake().hold("other");
     let straggler = tokio::spawn(http.get(S::PATH).send());
     late.arrived(1).await;
     // Meanwhile somebody else, who is not held, meets the 401 and gets the next token.
-    drop(stage.fake().hold("other"));
+    drop(fixture.fake().hold("other"));
     assert_eq!(http.get(S::PATH).send().await.unwrap().status(), 200);
-    assert_eq!(stage.asked(), 2);
+    assert_eq!(fixture.asked(), 2);
     // So long ago that another 401 would be believed.
-    stage.clock.advance(Duration::from_secs(31));
+    fixture.clock.advance(Duration::from_secs(31));
     late.open();
     assert_eq!(straggler.await.unwrap().unwrap().status(), 200);
-    assert_eq!(stage.asked(), 2);
+    assert_eq!(fixture.asked(), 2);
 }
 
 async fn l5_inside_the_early_window_nobody_waits<S: Surface>() {
-    let stage = Stage::<S>::set().await;
-    let (_, session) = stage.client();
+    let fixture = Fixture::<S>::new().await;
+    let (_, session) = fixture.client();
     let first = session.lease().await.unwrap().generation();
     let Some(life) = S::LIFE.filter(|_| S::RENEWS_QUIETLY) else {
         // Without a window: to its end, and if it has none, for good.
-        stage.clock.advance(S::LIFE.map_or(Duration::from_secs(365 * 24 * 3600), |life| life - Duration::from_secs(1)));
-        let gates: Vec<_> = S::OBTAIN.iter().map(|operation| stage.fake().hold(operation)).collect();
+        fixture
+            .clock
+            .advance(S::LIFE.map_or(Duration::from_secs(365 * 24 * 3600), |life| life - Duration::from_secs(1)));
+        let gates: Vec<_> = S::OBTAIN.iter().map(|operation| fixture.fake().hold(operation)).collect();
         assert_eq!(session.lease().await.unwrap().generation(), first);
         drop(gates);
         session.close().await.unwrap();
-        assert_eq!(stage.asked(), 1);
+        assert_eq!(fixture.asked(), 1);
         return;
     };
     let margin = (life / 5).min(Duration::from_secs(300));
-    stage.clock.advance(life - margin * 3 / 4);
-    let gates: Vec<_> = S::OBTAIN.iter().map(|operation| stage.fake().hold(operation)).collect();
+    fixture.clock.advance(life - margin * 3 / 4);
+    let gates: Vec<_> = S::OBTAIN.iter().map(|operation| fixture.fake().hold(operation)).collect();
     for _ in 0..10 {
         assert_eq!(session.lease().await.unwrap().generation(), first);
     }
     drop(gates);
     session.close().await.unwrap();
     assert_ne!(session.lease().await.unwrap().generation(), first);
-    assert_eq!(stage.asked(), 2);
+    assert_eq!(fixture.asked(), 2);
 }
 
 async fn l6_in_the_late_window_a_caller_waits_with_a_deadline<S: Surface>() {
     let Some(life) = S::LIFE.filter(|_| S::RENEWS_QUIETLY) else {
         return l5_inside_the_early_window_nobody_waits::<S>().await;
     };
-    let stage = Stage::<S>::set().await;
-    let (_, session) = stage.client();
+    let fixture = Fixture::<S>::new().await;
+    let (_, session) = fixture.client();
     let first = session.lease().await.unwrap().generation();
-    stage.clock.advance(life - Duration::from_secs(8));
-    let gates: Vec<_> = S::OBTAIN.iter().map(|operation| stage.fake().hold(operation)).collect();
+    fixture.clock.advance(life - Duration::from_secs(8));
+    let gates: Vec<_> = S::OBTAIN.iter().map(|operation| fixture.fake().hold(operation)).collect();
     let mut waiting = {
         let session = session.clone();
         tokio::spawn(async move { session.lease().await.unwrap().generation() })
     };
     tokio::select! {
-        () = stage.clock.until_sleeping(1) => {}
+        () = fixture.clock.until_sleeping(1) => {}
         served = &mut waiting => panic!("nobody waited, and {served:?} was served"),
     }
     // Half of what is left is spent on waiting; then the token that is still good serves.
-    stage.clock.advance(Duration::from_secs(4));
+    fixture.clock.advance(Duration::from_secs(4));
     assert_eq!(waiting.await.unwrap(), first);
     drop(gates);
     session.close().await.unwrap();
     assert_ne!(session.lease().await.unwrap().generation(), first);
-    assert_eq!(stage.asked(), 2);
+    assert_eq!(fixture.asked(), 2);
 }
 
 async fn l7_a_valid_token_survives_a_failed_renewal<S: Surface>() {
-    let stage = Stage::<S>::set().await;
-    let (http, session) = stage.client();
+    let fixture = Fixture::<S>::new().await;
+    let (http, session) = fixture.client();
     let first = session.lease().await.unwrap().generation();
-    stage.all(&Fault::Html(503));
-    stage.clock.advance(S::LIFE.map_or(Duration::from_secs(3600), |life| life - Duration::from_secs(8)));
+    fixture.all(&Fault::Html(503));
+    fixture.clock.advance(S::LIFE.map_or(Duration::from_secs(3600), |life| life - Duration::from_secs(8)));
     for _ in 0..5 {
         assert_eq!(session.lease().await.unwrap().generation(), first);
         assert_eq!(http.get(S::PATH).send().await.unwrap().status(), 200);
     }
-    assert_eq!(stage.asked(), if S::LIFE.is_some() && S::RENEWS_QUIETLY { 2 } else { 1 });
+    assert_eq!(fixture.asked(), if S::LIFE.is_some() && S::RENEWS_QUIETLY { 2 } else { 1 });
 }
 
 async fn l8_what_is_served_can_be_found_in_the_store<S: Surface>() {
-    let stage = Stage::<S>::set().await;
-    let (_, session) = stage.client();
+    let fixture = Fixture::<S>::new().await;
+    let (_, session) = fixture.client();
     // As long as it is not stored, it is not served.
-    stage.store.door.send_replace(Door::Shut);
+    fixture.store.saving.send_replace(Saving::Waits);
     let mut waiting = {
         let session = session.clone();
         tokio::spawn(async move { session.lease().await.unwrap().generation() })
     };
-    let mut door = stage.store.door.subscribe();
+    let mut saving = fixture.store.saving.subscribe();
     tokio::select! {
         biased;
         served = &mut waiting => panic!("{served:?} was served before it was stored"),
-        _ = door.wait_for(|door| *door == Door::Knocked) => {}
+        _ = saving.wait_for(|saving| *saving == Saving::Awaited) => {}
     }
     // Time enough for whoever would be served meanwhile.
     for _ in 0..100 {
         tokio::task::yield_now().await;
     }
     assert!(!waiting.is_finished());
-    stage.store.door.send_replace(Door::Open);
+    fixture.store.saving.send_replace(Saving::Works);
     let served = waiting.await.unwrap();
-    let (_, another) = stage.client();
+    let (_, another) = fixture.client();
     assert_eq!(another.lease().await.unwrap().generation(), served);
-    assert_eq!(stage.asked(), 1);
+    assert_eq!(fixture.asked(), 1);
     // A save that fails loses no token, and asks nobody for another one.
-    let stage = Stage::<S>::set().await;
-    let (_, session) = stage.client();
-    stage.store.door.send_replace(Door::Broken);
+    let fixture = Fixture::<S>::new().await;
+    let (_, session) = fixture.client();
+    fixture.store.saving.send_replace(Saving::Fails);
     let served = session.lease().await.unwrap().generation();
     assert_eq!(session.lease().await.unwrap().generation(), served);
-    assert_eq!(stage.asked(), 1);
+    assert_eq!(fixture.asked(), 1);
 }
 
 async fn l9_two_processes_are_one_sign_in_and_one_renewal<S: Surface>() {
-    let stage = Stage::<S>::set().await;
+    let fixture = Fixture::<S>::new().await;
     let folder = tempfile::tempdir().unwrap();
     // As two processes have it: nothing is shared but the folder.
     let (one, two) = (Desk::at(folder.path()), Desk::at(folder.path()));
-    let client = |desk: &Desk| stage.surface.client(&stage.clock, desk, None);
+    let client = |desk: &Desk| fixture.surface.client(&fixture.clock, desk, None);
     let ((http, first), (other_http, second)) = (client(&one), client(&two));
-    let gate = stage.fake().hold(stage.sign_in());
+    let gate = fixture.fake().hold(fixture.sign_in());
     let signing_in = {
         let session = first.clone();
         tokio::spawn(async move { session.lease().await.unwrap().generation() })
@@ -403,14 +405,14 @@ async fn l9_two_processes_are_one_sign_in_and_one_renewal<S: Surface>() {
     };
     drop(gate);
     assert_eq!(signing_in.await.unwrap(), waiting.await.unwrap());
-    assert_eq!(stage.asked(), 1);
+    assert_eq!(fixture.asked(), 1);
     // Both find that the token has ended, by the clock or by a 401.
-    stage.clock.advance(S::LIFE.unwrap_or(Duration::from_secs(3600)) * 2);
-    stage.surface.forget();
+    fixture.clock.advance(S::LIFE.unwrap_or(Duration::from_secs(3600)) * 2);
+    fixture.surface.forget();
     let (a, b) = tokio::join!(http.get(S::PATH).send(), other_http.get(S::PATH).send());
     assert_eq!((a.unwrap().status().as_u16(), b.unwrap().status().as_u16()), (200, 200));
     assert_eq!(first.lease().await.unwrap().generation(), second.lease().await.unwrap().generation());
-    assert_eq!(stage.asked(), 2);
+    assert_eq!(fixture.asked(), 2);
 }
 
 /// A store in files that remembers which session was locked last.
@@ -446,27 +448,27 @@ impl Store for Desk {
 }
 
 async fn l10_a_sleep_and_a_jump_of_either_clock_are_noticed<S: Surface>() {
-    let stage = Stage::<S>::set().await;
-    let (http, session) = stage.client();
+    let fixture = Fixture::<S>::new().await;
+    let (http, session) = fixture.client();
     session.lease().await.unwrap();
     let life = S::LIFE.unwrap_or(Duration::from_secs(3600));
     // The machine sleeps: the monotonic clock stops, the world goes on.
-    stage.clock.stop_monotonic_for(life * 2);
+    fixture.clock.stop_monotonic_for(life * 2);
     assert_eq!(http.get(S::PATH).send().await.unwrap().status(), 200);
-    assert_eq!(stage.asked(), if S::LIFE.is_some() { 2 } else { 1 });
+    assert_eq!(fixture.asked(), if S::LIFE.is_some() { 2 } else { 1 });
     // The wall clock is set back by a day: the monotonic one still counts.
-    stage.clock.jump_wall(-86_400);
-    stage.clock.advance(life * 2);
+    fixture.clock.jump_wall(-86_400);
+    fixture.clock.advance(life * 2);
     assert_eq!(http.get(S::PATH).send().await.unwrap().status(), 200);
-    assert_eq!(stage.asked(), if S::LIFE.is_some() { 3 } else { 1 });
+    assert_eq!(fixture.asked(), if S::LIFE.is_some() { 3 } else { 1 });
     // The clocks told it, and not a 401 to a token that had ended: no call was sent twice.
-    assert_eq!(stage.fake().count("other"), 2);
+    assert_eq!(fixture.fake().count("other"), 2);
 }
 
 async fn l11_a_sign_out_beats_the_sign_in_that_is_under_way<S: Surface>() {
-    let stage = Stage::<S>::set().await;
-    let (_, session) = stage.client();
-    let gate = stage.fake().hold(stage.sign_in());
+    let fixture = Fixture::<S>::new().await;
+    let (_, session) = fixture.client();
+    let gate = fixture.fake().hold(fixture.sign_in());
     let waiting = {
         let session = session.clone();
         tokio::spawn(async move { session.lease().await.unwrap_err().kind() })
@@ -477,22 +479,22 @@ async fn l11_a_sign_out_beats_the_sign_in_that_is_under_way<S: Surface>() {
     assert_eq!(waiting.await.unwrap(), ErrorKind::SignedOut);
     assert_eq!(session.lease().await.unwrap_err().kind(), ErrorKind::SignedOut);
     session.sign_in().await.unwrap();
-    assert_eq!(stage.asked(), 2);
+    assert_eq!(fixture.asked(), 2);
 }
 
 async fn l12_nothing_that_can_be_printed_holds_a_secret<S: Surface>() {
-    let stage = Stage::<S>::set().await;
-    let (http, session) = stage.client();
+    let fixture = Fixture::<S>::new().await;
+    let (http, session) = fixture.client();
     let lease = session.lease().await.unwrap();
     let (token, headers) = (lease.token(), lease.headers());
-    assert!(token.is_some_and(|token| stage.surface.secrets().iter().any(|secret| secret == token.expose())));
+    assert!(token.is_some_and(|token| fixture.surface.secrets().iter().any(|secret| secret == token.expose())));
     let mut shown = format!("{http:?} {session:?} {lease:?} {token:?} {headers:?}");
     shown += &format!("{:?} {}", session.profile(), session.report());
-    stage.clock.advance(S::LIFE.unwrap_or_default() * 2);
-    stage.surface.forget();
+    fixture.clock.advance(S::LIFE.unwrap_or_default() * 2);
+    fixture.surface.forget();
     for fault in [Fault::Html(502), Fault::TruncatedJson, Fault::CutAfter, Fault::Empty(400), Fault::Html(200)] {
-        stage.all(&fault);
-        stage.clock.advance(Duration::from_secs(3600));
+        fixture.all(&fault);
+        fixture.clock.advance(Duration::from_secs(3600));
         match http.get(S::PATH).send().await {
             Ok(answer) => shown += &format!("{answer:?}"),
             Err(error) => {
@@ -505,59 +507,59 @@ async fn l12_nothing_that_can_be_printed_holds_a_secret<S: Surface>() {
             }
         }
     }
-    for secret in stage.surface.secrets().into_iter().filter(|secret| secret.len() > 5) {
+    for secret in fixture.surface.secrets().into_iter().filter(|secret| secret.len() > 5) {
         assert!(!shown.contains(&secret), "`{secret}` is in {shown}");
     }
 }
 
 async fn l13_credentials_go_to_the_own_origin_only<S: Surface>() {
-    let (stage, other) = (Stage::<S>::set().await, Stage::<S>::set().await);
-    let (http, _) = stage.client();
+    let (fixture, other) = (Fixture::<S>::new().await, Fixture::<S>::new().await);
+    let (http, _) = fixture.client();
     let answer = http.get(format!("{}{}", other.fake().uri(), S::PATH)).send().await.unwrap();
     assert_eq!(answer.status(), 401);
     assert!(other.fake().saw().iter().all(|seen| seen.bearer.is_none()));
-    assert_eq!(stage.asked(), 0);
+    assert_eq!(fixture.asked(), 0);
     // Nor do they follow a redirect, whether of a call or of a sign-in.
     let elsewhere = format!("{}{}", other.fake().uri(), S::PATH);
-    stage.all(&Fault::Redirect(307, elsewhere.clone()));
+    fixture.all(&Fault::Redirect(307, elsewhere.clone()));
     let error = http.get(S::PATH).send().await.unwrap_err();
     assert_eq!((error.kind(), error.status()), (ErrorKind::Protocol, Some(307)), "{error}");
-    stage.heal();
-    stage.clock.advance(Duration::from_secs(60));
-    stage.fake().next("other", Fault::Redirect(307, elsewhere));
+    fixture.heal();
+    fixture.clock.advance(Duration::from_secs(60));
+    fixture.fake().next("other", Fault::Redirect(307, elsewhere));
     assert_eq!(http.get(S::PATH).send().await.unwrap().status(), 307);
     assert_eq!(other.fake().saw().len(), 1);
 }
 
 async fn l14_a_throttle_is_waited_for_even_by_an_explicit_sign_in<S: Surface>() {
-    let stage = Stage::<S>::set().await;
-    let (_, session) = stage.client();
-    stage.all(&Fault::Empty(429));
+    let fixture = Fixture::<S>::new().await;
+    let (_, session) = fixture.client();
+    fixture.all(&Fault::Empty(429));
     for _ in 0..100 {
         let error = session.lease().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Throttled, "{error}");
         assert!(error.retry_after().is_some());
         let _ = session.sign_in().await.unwrap_err();
     }
-    assert_eq!(stage.asked(), 1);
+    assert_eq!(fixture.asked(), 1);
 }
 
 async fn l15_a_panic_in_a_sign_in_wedges_nobody<S: Surface>() {
-    let stage = Stage::<S>::set().await;
+    let fixture = Fixture::<S>::new().await;
     let panics = Arc::new(AtomicBool::new(true));
-    let (_, session) = stage.surface.client(&stage.clock, &stage.store, Some(panics.clone()));
+    let (_, session) = fixture.surface.client(&fixture.clock, &fixture.store, Some(panics.clone()));
     let error = session.lease().await.unwrap_err();
     assert!(error.kind() == ErrorKind::Protocol && error.to_string().contains("panicked"), "{error}");
     panics.store(false, Ordering::SeqCst);
-    stage.clock.advance(Duration::from_secs(1));
+    fixture.clock.advance(Duration::from_secs(1));
     session.lease().await.unwrap();
-    assert_eq!(stage.asked(), 1);
+    assert_eq!(fixture.asked(), 1);
 }
 
 async fn l16_a_dead_runtime_wedges_nobody<S: Surface>() {
-    let stage = Stage::<S>::set().await;
-    let (_, session) = stage.client();
-    let gate = stage.fake().hold(stage.sign_in());
+    let fixture = Fixture::<S>::new().await;
+    let (_, session) = fixture.client();
+    let gate = fixture.fake().hold(fixture.sign_in());
     let caller = session.clone();
     let (stop, stopped) = std::sync::mpsc::channel::<()>();
     let thread = std::thread::spawn(move || {
@@ -571,14 +573,14 @@ async fn l16_a_dead_runtime_wedges_nobody<S: Surface>() {
     thread.join().unwrap();
     gate.open();
     session.lease().await.unwrap();
-    assert_eq!(stage.asked(), 2);
+    assert_eq!(fixture.asked(), 2);
     an_idle_runtime_wedges_nobody::<S>().await;
 }
 
 /// A runtime that lives, but that nobody drives: the clock tells that its run will never end.
 async fn an_idle_runtime_wedges_nobody<S: Surface>() {
-    let stage = Stage::<S>::set().await;
-    let (_, session) = stage.client();
+    let fixture = Fixture::<S>::new().await;
+    let (_, session) = fixture.client();
     let idle = tokio::runtime::Builder::new_current_thread().build().unwrap();
     {
         let _inside = idle.enter();
@@ -587,16 +589,16 @@ async fn an_idle_runtime_wedges_nobody<S: Surface>() {
     }
     let caller = session.clone();
     let next = tokio::spawn(async move { caller.lease().await.map(|lease| lease.generation()) });
-    stage.clock.until_sleeping(1).await;
-    assert_eq!(stage.asked(), 0);
-    stage.clock.advance(Timeouts::default().renewal);
+    fixture.clock.until_sleeping(1).await;
+    assert_eq!(fixture.asked(), 0);
+    fixture.clock.advance(Timeouts::default().renewal);
     next.await.unwrap().unwrap();
-    assert_eq!(stage.asked(), 1);
+    assert_eq!(fixture.asked(), 1);
     idle.shutdown_background();
 }
 
 async fn l17_two_sessions_never_mix<S: Surface>() {
-    let (one, two) = (Stage::<S>::set().await, Stage::<S>::set().await);
+    let (one, two) = (Fixture::<S>::new().await, Fixture::<S>::new().await);
     // Two platforms, one store.
     let (_, first) = one.surface.client(&one.clock, &one.store, None);
     let (_, second) = two.surface.client(&two.clock, &one.store, None);
@@ -606,8 +608,8 @@ async fn l17_two_sessions_never_mix<S: Surface>() {
 }
 
 async fn l18_a_token_that_is_dead_on_arrival_never_spins<S: Surface>() {
-    let stage = Stage::<S>::with_life(S::LIFE.map(|_| Duration::ZERO)).await;
-    let (_, session) = stage.client();
+    let fixture = Fixture::<S>::with_life(S::LIFE.map(|_| Duration::ZERO)).await;
+    let (_, session) = fixture.client();
     if S::LIFE.is_none() {
         assert_eq!(session.lease().await.unwrap().expiry(), Expiry::Unknown);
         return;
@@ -616,7 +618,7 @@ async fn l18_a_token_that_is_dead_on_arrival_never_spins<S: Surface>() {
         let error = session.lease().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Protocol, "{error}");
     }
-    assert_eq!(stage.asked(), 1);
+    assert_eq!(fixture.asked(), 1);
 }
 
 pub(crate) struct VitaMojo(FakeVitaMojo);
@@ -1118,7 +1120,7 @@ macro_rules! for_every_surface {
         }
     )*};
     (@tests $surface:ident [$($test:ident)*]) => {$(
-        #[apply(hunted!)]
+        #[apply(leak_checked!)]
         async fn $test() {
             super::$test::<$surface>().await;
         }
@@ -1148,7 +1150,7 @@ for_every_surface! {
 }
 
 /// The laws look at the clock the way the crate does.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn a_manual_clock_stands_still() {
     let clock = ManualClock::new();
     assert_eq!((clock.wall(), clock.monotonic()), (clock.wall(), clock.monotonic()));

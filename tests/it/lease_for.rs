@@ -20,7 +20,7 @@ fn refused(outcome: Result<keyway::Lease, Error>, says: &str) {
     assert!(error.to_string().contains(says), "{error}");
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn one_that_lives_long_enough_is_served_and_one_that_does_not_is_renewed_once() {
     let (fake, clock) = vita_mojo().await;
     let client = vitamojo_client(&fake, &clock).build().unwrap();
@@ -33,7 +33,7 @@ async fn one_that_lives_long_enough_is_served_and_one_that_does_not_is_renewed_o
     assert_eq!((fake.count("auth"), fake.count("refresh_token"), fake.reuses()), (1, 1, 0));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn what_is_found_in_the_store_is_renewed_if_it_is_too_short() {
     let ((fake, clock), store) = (vita_mojo().await, MemoryStore::new());
     let client = || vitamojo_client(&fake, &clock).store(store.clone()).build().unwrap();
@@ -43,7 +43,7 @@ async fn what_is_found_in_the_store_is_renewed_if_it_is_too_short() {
     assert_eq!((lease.generation().counter(), fake.count("auth"), fake.count("refresh_token")), (2, 1, 1));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_life_the_vendor_does_not_give_is_asked_for_once_per_token() {
     let (fake, clock) = vita_mojo().await;
     let client = vitamojo_client(&fake, &clock).build().unwrap();
@@ -57,7 +57,7 @@ async fn a_life_the_vendor_does_not_give_is_asked_for_once_per_token() {
     assert_eq!((fake.count("auth"), fake.count("refresh_token"), fake.reuses()), (1, 2, 0));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_renewal_that_fails_is_an_error_although_a_shorter_lived_token_is_at_hand() {
     let (fake, clock) = vita_mojo().await;
     let client = vitamojo_client(&fake, &clock).build().unwrap();
@@ -71,7 +71,7 @@ async fn a_renewal_that_fails_is_an_error_although_a_shorter_lived_token_is_at_h
     assert_eq!(fake.count("refresh_token"), 1);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn where_nobody_knows_how_long_a_token_lives_that_is_the_answer() {
     let (fake, clock) = (FakeVms::start().await, ManualClock::new());
     let client = crate::vms_client(&fake, &clock).build().unwrap();
@@ -88,7 +88,7 @@ async fn shop() -> (FakeShopmonkey, ManualClock, shopmonkey::ClientBuilder) {
     (fake, clock, builder)
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn where_a_new_token_is_another_session_none_is_made_while_the_old_one_is_good() {
     let (fake, clock, builder) = shop().await;
     let client = builder.password(FakeShopmonkey::EMAIL, FakeShopmonkey::PASSWORD).build().unwrap();
@@ -102,7 +102,7 @@ async fn where_a_new_token_is_another_session_none_is_made_while_the_old_one_is_
     assert_eq!(fake.count("login"), 1);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_key_that_never_ends_lives_longer_than_anybody_needs() {
     let clock = ManualClock::new();
     let fake = FakeVtex::builder().clock(clock.clone()).start().await;

@@ -5,8 +5,8 @@
 extern crate macro_rules_attribute;
 
 #[macro_use]
-#[path = "../hunter/mod.rs"]
-mod hunter;
+#[path = "../leak_check/mod.rs"]
+mod leak_check;
 
 mod bad_input;
 mod calls;
@@ -22,14 +22,12 @@ mod every_surface;
 mod expiry;
 mod fake_api;
 mod fakes;
-mod fakes_three;
-mod flight;
 mod folder;
 mod friction;
 mod goldens;
 mod hardening;
-mod hunting;
 mod laws;
+mod leak_checks;
 mod lease_for;
 mod middleware;
 mod nginx;
@@ -40,11 +38,12 @@ mod orderingstack_grants;
 mod outage;
 mod people;
 mod promises;
-mod puppet;
 mod races;
 mod raw;
 mod readme;
+mod renewal;
 mod scale;
+mod scripted_store;
 mod sealed;
 mod shared;
 mod shopmonkey;

@@ -31,7 +31,7 @@ async fn redirecting_to(target: &str) -> MockServer {
     server
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 #[threads(2)]
 async fn fifty_calls_of_a_users_own_client_share_one_sign_in_and_every_one_carries_it() {
     let (fake, _clock, _keyway, own) = vms().await;
@@ -44,7 +44,7 @@ async fn fifty_calls_of_a_users_own_client_share_one_sign_in_and_every_one_carri
     assert!(bearers.flatten().all(|bearer| bearer == "token #1"));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn the_tenants_header_goes_along() {
     let (fake, clock) = (FakeVitaMojo::start().await, ManualClock::new());
     let keyway = vitamojo_client(&fake, &clock).build().unwrap();
@@ -58,7 +58,7 @@ async fn the_tenants_header_goes_along() {
     assert_eq!(fake.count("other"), 1);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn another_origin_and_a_call_with_credentials_of_its_own_pass_as_they_are() {
     let (fake, _clock, _keyway, own) = vms().await;
     let other = FakeVms::start().await;
@@ -70,7 +70,7 @@ async fn another_origin_and_a_call_with_credentials_of_its_own_pass_as_they_are(
     assert_eq!(fake.count("get_token"), 0);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn after_a_401_a_body_is_sent_again_once_with_the_next_token_and_a_stream_is_not() {
     let (fake, clock, keyway, own) = vms().await;
     let marks = format!("{}/api/v1/marks", fake.uri());
@@ -92,7 +92,7 @@ async fn after_a_401_a_body_is_sent_again_once_with_the_next_token_and_a_stream_
     assert_eq!((fake.count("get_token"), fake.count("other")), (3, 4));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn an_endpoint_that_always_answers_401_costs_one_renewal_and_hands_its_401_over() {
     let (fake, _clock, _keyway, own) = vms().await;
     fake.always("list_cameras", Fault::Html(401));
@@ -102,7 +102,7 @@ async fn an_endpoint_that_always_answers_401_costs_one_renewal_and_hands_its_401
     assert_eq!((fake.count("get_token"), fake.count("list_cameras")), (2, 6));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_redirect_to_another_origin_loses_the_token_and_its_401_rejects_nothing() {
     let (fake, clock) = (FakeVms::start().await, ManualClock::new());
     let foreign = FakeVms::start().await;
@@ -118,7 +118,7 @@ async fn a_redirect_to_another_origin_loses_the_token_and_its_401_rejects_nothin
     assert_eq!((fake.count("get_token"), foreign.count("list_cameras")), (1, 2));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_session_in_headers_of_the_vendors_own_waits_for_the_word_that_redirects_are_off() {
     let fake = FakeVtex::start().await;
     let foreign = MockServer::start().await;
@@ -142,7 +142,7 @@ async fn a_session_in_headers_of_the_vendors_own_waits_for_the_word_that_redirec
     assert_eq!(foreign.received_requests().await.unwrap().len(), 1);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn what_keeps_the_session_from_a_token_comes_out_typed_also_from_under_other_middlewares() {
     let (fake, clock) = (FakeVms::builder().captcha(true).start().await, ManualClock::new());
     let keyway = vms_client(&fake, &clock).build().unwrap();
@@ -158,7 +158,7 @@ async fn what_keeps_the_session_from_a_token_comes_out_typed_also_from_under_oth
     assert_eq!(fake.count("list_cameras"), 1);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn the_networks_failure_and_another_middlewares_are_not_the_sessions() {
     let (fake, _clock, keyway, own) = vms().await;
     keyway.session().lease().await.unwrap();
@@ -170,7 +170,7 @@ async fn the_networks_failure_and_another_middlewares_are_not_the_sessions() {
     assert_eq!((fake.count("get_token"), fake.count("list_cameras")), (1, 1));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_calls_own_timeout_covers_the_wait_for_the_session_and_the_sign_in_goes_on() {
     let (fake, clock, keyway, own) = vms().await;
     let gate = fake.hold("get_token");
@@ -184,7 +184,7 @@ async fn a_calls_own_timeout_covers_the_wait_for_the_session_and_the_sign_in_goe
     assert_eq!((fake.count("get_token"), fake.count("list_cameras")), (1, 0));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn sessions_of_several_vendors_stand_in_one_client_each_for_its_own_origin() {
     let clock = ManualClock::new();
     let (vms, vitamojo) = (FakeVms::start().await, FakeVitaMojo::start().await);

@@ -97,7 +97,7 @@ fn paths(most: usize) -> Vec<String> {
     all
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn what_is_let_through_stays_where_it_seems_to_go() {
     let Some(nginx) = Nginx::start() else {
         println!("left out: here is no nginx; .ci/long.d/paths brings one");

@@ -45,7 +45,7 @@ impl Clock for CountsSleep {
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn setting_the_wall_clock_ahead_costs_a_renewal_and_back_prolongs_nothing() {
     let hands = ManualClock::new();
     let fake = FakeVitaMojo::builder().clock(hands.clone()).start().await;
@@ -62,7 +62,7 @@ async fn setting_the_wall_clock_ahead_costs_a_renewal_and_back_prolongs_nothing(
     assert_eq!((fake.count("auth"), fake.count("refresh_token")), (1, 2));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_token_ends_while_the_machine_sleeps() {
     let hands = ManualClock::new();
     let fake = FakeVitaMojo::builder().clock(hands.clone()).start().await;
@@ -73,7 +73,7 @@ async fn a_token_ends_while_the_machine_sleeps() {
     assert_eq!((fake.count("auth"), fake.count("refresh_token")), (1, 1));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_token_that_is_older_than_the_machine_is_up_ends_when_it_ends() {
     let (hands, store) = (ManualClock::new(), MemoryStore::new());
     let fake = FakeVitaMojo::builder().clock(hands.clone()).start().await;

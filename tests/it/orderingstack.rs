@@ -29,7 +29,7 @@ fn user(fake: &FakeOrderingStack, clock: &ManualClock) -> Client {
     builder.build().unwrap()
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_user_signs_in_once_and_renews_by_rotating_refresh_tokens() {
     let (fake, clock) = start(|b| b.rotating(true).token_life(HOUR)).await;
     let client = user(&fake, &clock);
@@ -42,7 +42,7 @@ async fn a_user_signs_in_once_and_renews_by_rotating_refresh_tokens() {
     assert_eq!(client.session().lease().await.unwrap().generation().counter(), 5);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn an_answer_without_a_refresh_token_keeps_the_old_one() {
     let (fake, clock) = start(|b| b.keeps_refresh_token(true).token_life(HOUR)).await;
     let client = user(&fake, &clock);
@@ -53,7 +53,7 @@ async fn an_answer_without_a_refresh_token_keeps_the_old_one() {
     assert_eq!(fake.reuses(), 0);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn neither_does_an_empty_one_or_null_take_its_place() {
     for unnamed in [json!(null), json!("")] {
         let (fake, clock) = start(|b| b.rotating(true).token_life(HOUR)).await;
@@ -70,7 +70,7 @@ async fn neither_does_an_empty_one_or_null_take_its_place() {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn expires_in_is_a_number_a_text_or_absent() {
     for (dialect, jwt, told) in [
         (ExpiresIn::Number, false, true),
@@ -90,7 +90,7 @@ async fn expires_in_is_a_number_a_text_or_absent() {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn odd_characters_of_a_client_are_form_encoded_before_they_are_joined() {
     let (id, secret) = ("shop:one/ü", "p@ss:wörd %+&");
     let (fake, clock) = start(|b| b.client(id, secret)).await;
@@ -99,7 +99,7 @@ async fn odd_characters_of_a_client_are_form_encoded_before_they_are_joined() {
     assert_eq!(fake.count("issue_token"), 1);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_refused_user_and_a_refused_client_are_told_apart_and_sent_once() {
     let (fake, clock) = start(|b| b).await;
     let wrong_user = builder(&fake, &clock).password(FakeOrderingStack::LOGIN, "wrong").build().unwrap();
@@ -122,7 +122,7 @@ async fn a_refused_user_and_a_refused_client_are_told_apart_and_sent_once() {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_refused_refresh_token_ends_in_a_new_sign_in() {
     let (fake, clock) = start(|b| b.token_life(HOUR)).await;
     let client = user(&fake, &clock);
@@ -135,7 +135,7 @@ async fn a_refused_refresh_token_ends_in_a_new_sign_in() {
     assert_eq!(fake.count("issue_token"), 3);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_call_that_needs_another_role_fails_before_anything_is_sent() {
     let (fake, clock) = start(|b| b).await;
     let user = user(&fake, &clock);
@@ -161,7 +161,7 @@ fn tenants_of(fake: &FakeOrderingStack, operation: &str) -> Vec<String> {
     seen.map(|seen| seen.tenant.unwrap_or_default()).collect()
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_service_chooses_the_tenant_per_call() {
     let (fake, clock) = start(|b| b.tenant(OTHER_TENANT)).await;
     let client = builder(&fake, &clock).client_credentials().build().unwrap();
@@ -179,7 +179,7 @@ async fn a_service_chooses_the_tenant_per_call() {
     assert_eq!(tenants_of(&fake, "issue_token"), [own]);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_chosen_tenant_stays_when_a_call_is_sent_again() {
     let (fake, clock) = start(|b| b.tenant(OTHER_TENANT)).await;
     let client = builder(&fake, &clock).client_credentials().build().unwrap();
@@ -195,7 +195,7 @@ async fn a_chosen_tenant_stays_when_a_call_is_sent_again() {
     assert_eq!(fake.count("issue_token"), 3);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn another_sessions_tenant_and_what_is_no_tenant_are_refused_before_anything_is_sent() {
     let (fake, clock) = start(|b| b.tenant(OTHER_TENANT)).await;
     let user = user(&fake, &clock);
@@ -234,7 +234,7 @@ async fn another_sessions_tenant_and_what_is_no_tenant_are_refused_before_anythi
     assert_eq!((fake.count("other"), fake.count("get_modules_list")), (2, 1));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_service_gets_its_next_token_by_signing_in_again() {
     let (fake, clock) = start(|b| b.token_life(HOUR)).await;
     let client = builder(&fake, &clock).client_credentials().build().unwrap();
@@ -245,7 +245,7 @@ async fn a_service_gets_its_next_token_by_signing_in_again() {
     assert_eq!(fake.count("issue_token"), 3);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn consents_are_a_list_to_the_vendor_and_a_map_from_it() {
     let (fake, clock) = start(|b| b).await;
     let client = user(&fake, &clock);
@@ -254,7 +254,7 @@ async fn consents_are_a_list_to_the_vendor_and_a_map_from_it() {
     assert!(me.consents.contains_key("newsletter"), "{me:?}");
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_delete_has_a_body_and_the_literal_true_is_an_answer() {
     let (fake, clock) = start(|b| b).await;
     let client = user(&fake, &clock);
@@ -265,7 +265,7 @@ async fn a_delete_has_a_body_and_the_literal_true_is_an_answer() {
     assert_eq!((fake.count("update_self"), fake.count("delete_self")), (1, 1));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn limits_of_the_document_are_checked_before_anything_is_sent() {
     let (fake, clock) = start(|b| b).await;
     let client = user(&fake, &clock);
@@ -285,7 +285,7 @@ async fn limits_of_the_document_are_checked_before_anything_is_sent() {
     assert!(fake.saw().is_empty());
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_guessed_path_says_so_and_can_be_overridden() {
     let (fake, clock) = start(|b| b).await;
     let client = user(&fake, &clock);
@@ -316,7 +316,7 @@ async fn a_guessed_path_says_so_and_can_be_overridden() {
     assert!(error.kind() == ErrorKind::Config && error.to_string().contains(".operation_path(..)"), "{error}");
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_list_is_a_stream_that_ends_and_loses_nothing() {
     let (fake, clock) = start(|b| (0..7).fold(b, |b, n| b.module(&format!("extra-{n}"), "KDS"))).await;
     let client = user(&fake, &clock);
@@ -330,7 +330,7 @@ async fn a_list_is_a_stream_that_ends_and_loses_nothing() {
     assert!(!client.users(|call| call).collect().await.unwrap().is_empty());
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn a_client_needs_its_tenant_and_its_oauth2_client() {
     let whole = Client::builder("https://ordering.example").tenant(FakeOrderingStack::TENANT).client("id", "hunter2");
     let missing_tenant = Client::builder("https://ordering.example").client("id", "hunter2").client_credentials();

@@ -88,7 +88,7 @@ async fn attended() -> (Arc<FakeOrderingStack>, ManualClock, Client, Arc<AtomicU
     (fake, clock, client, asked)
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_device_is_asked_for_at_the_vendors_interval_until_a_person_lets_it_in() {
     let (fake, clock) = start(|b| b).await;
     let client = kiosk(&fake, &clock);
@@ -128,7 +128,7 @@ async fn a_device_is_asked_for_at_the_vendors_interval_until_a_person_lets_it_in
     assert_eq!(client.session().sign_out().await.unwrap(), SignOut::LocalOnly);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn slow_down_adds_five_seconds_for_good() {
     let (fake, clock) = start(|b| b).await;
     let client = kiosk(&fake, &clock);
@@ -145,7 +145,7 @@ async fn slow_down_adds_five_seconds_for_good() {
     assert_eq!(asked_at(&fake, began), [5, 15, 30, 45]);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_lost_answer_doubles_the_interval_and_nothing_is_asked_twice() {
     let (fake, clock) = start(|b| b).await;
     let client = kiosk(&fake, &clock);
@@ -164,7 +164,7 @@ async fn a_lost_answer_doubles_the_interval_and_nothing_is_asked_twice() {
     assert_eq!(asked_at(&fake, began), [5, 15, 35, 85, 135]);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn an_interval_that_is_none_is_five_seconds() {
     for (told, seconds) in [
         (json!(null), 5),
@@ -195,7 +195,7 @@ async fn an_interval_that_is_none_is_five_seconds() {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn an_interval_that_is_left_out_is_five_seconds_and_a_life_that_is_left_out_ten_minutes() {
     let (fake, clock) = start(|b| b).await;
     for answer in [
@@ -216,7 +216,7 @@ async fn an_interval_that_is_left_out_is_five_seconds_and_a_life_that_is_left_ou
     assert!(error.kind() == ErrorKind::Protocol && error.to_string().contains("no code"), "{error}");
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn whoever_is_turned_away_is_told_so_and_the_next_call_asks_for_another_code() {
     for (word, what) in [
         ("access_denied", "did not let this device in"),
@@ -248,7 +248,7 @@ async fn whoever_is_turned_away_is_told_so_and_the_next_call_asks_for_another_co
     assert_eq!(counts(&fake), (1, 1));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_code_that_has_ended_is_not_asked_about_any_more() {
     let (fake, clock) = start(|b| b.device_life(12 * SECOND)).await;
     let client = kiosk(&fake, &clock);
@@ -261,7 +261,7 @@ async fn a_code_that_has_ended_is_not_asked_about_any_more() {
     assert_eq!(counts(&fake), (1, 2));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_wait_that_is_given_up_stops_the_asking_and_can_be_taken_up_again() {
     let (fake, clock) = start(|b| b).await;
     let client = kiosk(&fake, &clock);
@@ -283,7 +283,7 @@ async fn a_wait_that_is_given_up_stops_the_asking_and_can_be_taken_up_again() {
     assert_eq!(counts(&fake), (1, 2));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_sign_out_stops_the_asking() {
     let (fake, clock) = start(|b| b).await;
     let client = kiosk(&fake, &clock);
@@ -299,7 +299,7 @@ async fn a_sign_out_stops_the_asking() {
     assert_eq!(counts(&fake), (2, 0));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_session_that_arrives_after_the_sign_out_is_not_kept() {
     let (fake, clock) = start(|b| b).await;
     let client = kiosk(&fake, &clock);
@@ -321,7 +321,7 @@ struct Blind;
 
 impl Responder for Blind {}
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_code_that_nobody_shows_is_not_asked_about() {
     let (fake, clock) = start(|b| b).await;
     let client = builder(&fake, &clock).device(FakeOrderingStack::MODULE).responder(Blind).build().unwrap();
@@ -337,7 +337,7 @@ async fn a_code_that_nobody_shows_is_not_asked_about() {
     assert_eq!(counts(&fake), (1, 1));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_modules_session_sleeps_in_a_store_and_wakes_without_a_person() {
     let (fake, clock) = start(|b| b).await;
     let home = tempfile::tempdir().unwrap();
@@ -363,7 +363,7 @@ async fn a_modules_session_sleeps_in_a_store_and_wakes_without_a_person() {
     assert_eq!(counts(&fake), (2, 2));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn while_the_old_token_is_good_a_refused_renewal_troubles_nobody() {
     let (fake, clock, client, asked) = attended().await;
     let first = client.session().lease().await.unwrap().generation();
@@ -384,7 +384,7 @@ async fn while_the_old_token_is_good_a_refused_renewal_troubles_nobody() {
     assert_eq!((asked.load(Ordering::SeqCst), counts(&fake)), (2, (2, 3)));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_sign_in_that_only_makes_sure_of_a_session_renews_it_and_asks_nobody() {
     let (fake, clock, client, asked) = attended().await;
     client.session().sign_in().await.unwrap();
@@ -399,7 +399,7 @@ async fn a_sign_in_that_only_makes_sure_of_a_session_renews_it_and_asks_nobody()
     assert_eq!((asked.load(Ordering::SeqCst), counts(&fake)), (2, (2, 4)));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn an_answer_without_a_refresh_token_is_used_to_its_end_before_a_person_is_asked_again() {
     let (fake, clock) = start(|b| b.without_refresh_token(true)).await;
     let (fake, asked) = (Arc::new(fake), Arc::<AtomicUsize>::default());
@@ -415,7 +415,7 @@ async fn an_answer_without_a_refresh_token_is_used_to_its_end_before_a_person_is
     assert_eq!((asked.load(Ordering::SeqCst), counts(&fake)), (2, (2, 2)));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_module_that_is_signed_out_has_to_be_let_in_again() {
     let (fake, clock, client, asked) = attended().await;
     let service = builder(&fake, &clock).client_credentials().build().unwrap();
@@ -431,7 +431,7 @@ async fn a_module_that_is_signed_out_has_to_be_let_in_again() {
     assert_eq!(asked.load(Ordering::SeqCst), 2);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_refused_client_is_presented_once_whatever_the_way_in() {
     let (fake, clock) = start(|b| b).await;
     let wrong =
@@ -454,7 +454,7 @@ async fn a_refused_client_is_presented_once_whatever_the_way_in() {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn somebody_without_an_account_is_somebody_else_after_every_sign_in() {
     let (fake, clock) = start(|b| b).await;
     let client = builder(&fake, &clock).anonymous().build().unwrap();
@@ -475,7 +475,7 @@ async fn somebody_without_an_account_is_somebody_else_after_every_sign_in() {
     assert_eq!((counts(&fake), fake.count("get_self")), ((0, 3), 5));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_refresh_token_that_comes_with_it_keeps_somebody_without_an_account_the_same() {
     let (fake, clock) = start(|b| b).await;
     let client = builder(&fake, &clock).anonymous().build().unwrap();
@@ -495,7 +495,7 @@ async fn a_refresh_token_that_comes_with_it_keeps_somebody_without_an_account_th
     assert_eq!(counts(&fake), (0, 3));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_service_signs_in_again_whether_or_not_a_refresh_token_came_with_its_token() {
     for refresh in [json!(null), json!(""), json!("r1")] {
         let (fake, clock) = start(|b| b).await;
@@ -511,7 +511,7 @@ async fn a_service_signs_in_again_whether_or_not_a_refresh_token_came_with_its_t
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_user_without_a_refresh_token_signs_in_again_by_password() {
     let (fake, clock) = start(|b| b.without_refresh_token(true)).await;
     let client = builder(&fake, &clock).password(FakeOrderingStack::LOGIN, FakeOrderingStack::PASSWORD);
@@ -523,7 +523,7 @@ async fn a_user_without_a_refresh_token_signs_in_again_by_password() {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_session_is_begun_with_a_refresh_token_and_goes_on_with_its_successors() {
     let (fake, clock) = start(|b| b).await;
     let client = builder(&fake, &clock).refresh_token(fake.new_refresh_token()).build().unwrap();
@@ -535,7 +535,7 @@ async fn a_session_is_begun_with_a_refresh_token_and_goes_on_with_its_successors
     assert_eq!((counts(&fake), fake.reuses()), ((0, 3), 0));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_refresh_token_that_is_not_replaced_stays_good() {
     let (fake, clock) = start(|b| b.keeps_refresh_token(true)).await;
     let client = builder(&fake, &clock).refresh_token(fake.new_refresh_token()).build().unwrap();
@@ -546,7 +546,7 @@ async fn a_refresh_token_that_is_not_replaced_stays_good() {
     assert_eq!((counts(&fake), fake.reuses()), ((0, 3), 0));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn after_a_restart_the_store_counts_for_more_than_the_same_seed_and_a_new_seed_for_more_than_the_store() {
     let (fake, clock) = start(|b| b).await;
     let home = tempfile::tempdir().unwrap();
@@ -570,7 +570,7 @@ async fn after_a_restart_the_store_counts_for_more_than_the_same_seed_and_a_new_
     assert_eq!(counts(&fake), (0, 4));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_seed_that_is_spent_is_never_sent_again() {
     let (fake, clock) = start(|b| b).await;
     let store = MemoryStore::new();
@@ -593,7 +593,7 @@ async fn a_seed_that_is_spent_is_never_sent_again() {
     assert!(error.is_local() && error.to_string().contains(".refresh_token(..)"), "{error}");
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_refused_seed_is_sent_once() {
     let (fake, clock) = start(|b| b).await;
     let client = builder(&fake, &clock).refresh_token("long dead").build().unwrap();
@@ -606,7 +606,7 @@ async fn a_refused_seed_is_sent_once() {
     assert_eq!(counts(&fake), (0, 1));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn an_outage_spends_no_seed_and_an_explicit_sign_in_loses_no_session() {
     let (fake, clock) = start(|b| b).await;
     let client = builder(&fake, &clock).refresh_token(fake.new_refresh_token()).build().unwrap();
@@ -624,7 +624,7 @@ async fn an_outage_spends_no_seed_and_an_explicit_sign_in_loses_no_session() {
     assert_eq!(client.session().lease().await.unwrap().generation().counter(), 2);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_torn_answer_to_the_seed_leaves_it_to_the_next_call_to_find_out() {
     let (fake, clock) = start(|b| b.rotating(false)).await;
     let client = builder(&fake, &clock).refresh_token(fake.new_refresh_token()).build().unwrap();
@@ -637,7 +637,7 @@ async fn a_torn_answer_to_the_seed_leaves_it_to_the_next_call_to_find_out() {
     assert_eq!(counts(&fake), (0, 2));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_signed_out_seed_begins_no_other_session() {
     let (fake, clock) = start(|b| b).await;
     let client = builder(&fake, &clock).refresh_token(fake.new_refresh_token()).build().unwrap();
@@ -682,7 +682,7 @@ impl Store for Flaky {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn without_its_store_a_seed_is_not_sent_because_it_may_be_spent() {
     let (fake, clock) = start(|b| b).await;
     let (store, seed) = (Flaky::default(), fake.new_refresh_token());
@@ -704,7 +704,7 @@ async fn without_its_store_a_seed_is_not_sent_because_it_may_be_spent() {
     assert_eq!((counts(&fake), fake.reuses()), ((0, 1), 0));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn two_names_in_one_store_are_two_sessions() {
     let (fake, clock) = start(|b| b).await;
     let store = MemoryStore::new();
@@ -721,7 +721,7 @@ async fn two_names_in_one_store_are_two_sessions() {
     assert_eq!((counts(&fake), fake.reuses()), ((0, 4), 0));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn what_names_nobody_needs_a_name_where_others_could_find_it() {
     let builder =
         || Client::builder("https://ordering.example").tenant(FakeOrderingStack::TENANT).client("id", "hunter2");
@@ -748,7 +748,7 @@ fn what_names_nobody_needs_a_name_where_others_could_find_it() {
 }
 
 /// A second factor is set up with codes like those of any authenticator app, and taken away again.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_second_factor_is_set_up_and_taken_away() {
     let (fake, clock) = start(|b| b).await;
     let client = builder(&fake, &clock).password(FakeOrderingStack::LOGIN, FakeOrderingStack::PASSWORD);

@@ -141,7 +141,7 @@ async fn read_request(guest: &mut TcpStream) -> std::io::Result<()> {
 
 /// A client at the end of a road to its vendor. No fake keeps a connection, so each request is met by the weather of its
 /// time.
-struct Stage<S> {
+struct Fixture<S> {
     surface: S,
     clock: ManualClock,
     road: Road,
@@ -149,8 +149,8 @@ struct Stage<S> {
     session: Session,
 }
 
-impl<S: Surface> Stage<S> {
-    async fn set() -> Self {
+impl<S: Surface> Fixture<S> {
+    async fn new() -> Self {
         let clock = ManualClock::new();
         let surface = S::start(&clock, S::LIFE).await;
         let road = Road::to(surface.fake()).await;
@@ -208,59 +208,59 @@ async fn pass_waits<T>(clock: &ManualClock, mut task: JoinHandle<T>, others: usi
 const SECOND: Duration = Duration::from_secs(1);
 
 async fn calls_go_on_after_an_outage_of_twenty_seconds<S: Surface>() {
-    let mut stage = Stage::<S>::set().await;
-    stage.session.lease().await.unwrap();
-    let before = stage.arrived();
+    let mut fixture = Fixture::<S>::new().await;
+    fixture.session.lease().await.unwrap();
+    let before = fixture.arrived();
     for weather in OUTAGE {
-        stage.road.turns(weather).await;
+        fixture.road.turns(weather).await;
         for _ in 0..4 {
-            let call = tokio::spawn(stage.http.get(S::PATH).send());
-            match (weather, pass_waits(&stage.clock, call, 0).await) {
+            let call = tokio::spawn(fixture.http.get(S::PATH).send());
+            match (weather, pass_waits(&fixture.clock, call, 0).await) {
                 (Weather::Unavailable, answer) => assert_eq!(answer.unwrap().status(), 503),
                 (Weather::HalfBody, answer) => assert!(answer.unwrap().bytes().await.is_err()),
                 (_, answer) => assert_eq!(answer.unwrap_err().kind(), ErrorKind::Outage, "{weather:?}"),
             }
-            stage.clock.advance(SECOND);
+            fixture.clock.advance(SECOND);
         }
-        assert_eq!(stage.road.lost(), if weather == Weather::Refused { 0 } else { 4 }, "{weather:?}");
+        assert_eq!(fixture.road.lost(), if weather == Weather::Refused { 0 } else { 4 }, "{weather:?}");
     }
-    stage.road.turns(Weather::Fine).await;
-    assert_eq!(stage.call().await.unwrap(), 200);
-    assert_eq!(stage.arrived(), (before.0 + 1, before.1));
+    fixture.road.turns(Weather::Fine).await;
+    assert_eq!(fixture.call().await.unwrap(), 200);
+    assert_eq!(fixture.arrived(), (before.0 + 1, before.1));
 }
 
 async fn a_sign_in_works_after_an_outage_of_twenty_seconds<S: Surface>() {
-    let mut stage = Stage::<S>::set().await;
-    assert_eq!(stage.sit_out().await, [0, 1, 1, 1, 1]);
-    assert_eq!(stage.call().await.unwrap(), 200);
+    let mut fixture = Fixture::<S>::new().await;
+    assert_eq!(fixture.sit_out().await, [0, 1, 1, 1, 1]);
+    assert_eq!(fixture.call().await.unwrap(), 200);
     let mut once = vec![0; S::OBTAIN.len()];
     once[0] = 1;
-    assert_eq!(stage.arrived(), (1, once));
+    assert_eq!(fixture.arrived(), (1, once));
 }
 
 async fn a_renewal_works_after_an_outage_of_twenty_seconds<S: Surface>() {
-    let mut stage = Stage::<S>::set().await;
-    stage.session.lease().await.unwrap();
-    end_the_token(&stage).await;
-    let (calls, before) = stage.arrived();
+    let mut fixture = Fixture::<S>::new().await;
+    fixture.session.lease().await.unwrap();
+    end_the_token(&fixture).await;
+    let (calls, before) = fixture.arrived();
     // Where a token rotates and nobody knows whether it was spent, one further try is made.
     let torn = if S::RENEWS_BY_ROTATION { 2 } else { 1 };
-    assert_eq!(stage.sit_out().await, [0, torn, torn, torn, 1]);
-    assert_eq!(stage.call().await.unwrap(), 200);
-    let (calls, after) = (stage.arrived().0 - calls, stage.arrived().1);
+    assert_eq!(fixture.sit_out().await, [0, torn, torn, torn, 1]);
+    assert_eq!(fixture.call().await.unwrap(), 200);
+    let (calls, after) = (fixture.arrived().0 - calls, fixture.arrived().1);
     assert_eq!((calls, after.iter().sum::<usize>()), (1, before.iter().sum::<usize>() + 1));
     assert_eq!(after.last(), before.last().map(|renewals| renewals + 1).as_ref());
 }
 
 /// By the clock; where nobody knows when a token ends, by a 401, at a time when no other one is to be had.
-async fn end_the_token<S: Surface>(stage: &Stage<S>) {
+async fn end_the_token<S: Surface>(fixture: &Fixture<S>) {
     if let Some(life) = S::LIFE {
-        return stage.clock.advance(2 * life);
+        return fixture.clock.advance(2 * life);
     }
-    stage.surface.forget();
-    S::OBTAIN.iter().for_each(|operation| stage.surface.fake().next(operation, Fault::Empty(503)));
-    let error = stage.call().await.unwrap_err();
-    stage.clock.advance(error.retry_after().unwrap());
+    fixture.surface.forget();
+    S::OBTAIN.iter().for_each(|operation| fixture.surface.fake().next(operation, Fault::Empty(503)));
+    let error = fixture.call().await.unwrap_err();
+    fixture.clock.advance(error.retry_after().unwrap());
 }
 
 for_every_surface! {

@@ -114,7 +114,7 @@ async fn is_asked_once(
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn two_hundred_who_wait_are_one_captcha_and_one_choice_of_a_session() {
     let clock = ManualClock::new();
     let fake = Arc::new(
@@ -132,7 +132,7 @@ async fn two_hundred_who_wait_are_one_captcha_and_one_choice_of_a_session() {
     is_asked_once(client.session(), &asked, 2, &fake, &counts).await;
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn two_hundred_who_wait_are_one_device_code() {
     let clock = ManualClock::new();
     let fake = Arc::new(FakeOrderingStack::builder().clock(clock.clone()).start().await);
@@ -156,7 +156,7 @@ async fn two_hundred_who_wait_are_one_device_code() {
     is_asked_once(client.session(), &asked, 1, &fake, &[("start_device", 1), ("issue_token", 1)]).await;
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn two_hundred_who_wait_are_one_mail() {
     let clock = ManualClock::new();
     let fake = Arc::new(FakeVtex::builder().clock(clock.clone()).start().await);
@@ -186,7 +186,7 @@ fn counts(fake: &FakeVms) -> (usize, usize) {
     (fake.count("get_captcha"), fake.count("get_token"))
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn an_answer_may_come_later_and_from_another_task() {
     let (fake, clock, client) = captchas().await;
     let question = client.session().lease().await.unwrap_err();
@@ -198,7 +198,7 @@ async fn an_answer_may_come_later_and_from_another_task() {
     assert_eq!(counts(&fake), (1, 1));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn an_answer_that_comes_twice_is_sent_once() {
     let (fake, _clock, client) = captchas().await;
     let question = client.session().lease().await.unwrap_err();
@@ -218,7 +218,7 @@ async fn an_answer_that_comes_twice_is_sent_once() {
     assert_eq!((generations.len(), counts(&fake)), (1, (1, 1)));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn an_answer_that_comes_too_late_is_not_sent_and_brings_another_picture() {
     let (fake, clock, client) = captchas().await;
     let question = client.session().lease().await.unwrap_err();
@@ -231,7 +231,7 @@ async fn an_answer_that_comes_too_late_is_not_sent_and_brings_another_picture() 
     assert_eq!(counts(&fake), (2, 1));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn an_answer_that_never_comes_costs_one_picture_a_minute_and_only_if_somebody_calls() {
     let (fake, clock, client) = captchas().await;
     for pictures in 1..=3 {
@@ -245,7 +245,7 @@ async fn an_answer_that_never_comes_costs_one_picture_a_minute_and_only_if_someb
     assert_eq!(counts(&fake), (3, 0));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn an_answer_whose_asker_has_gone_is_used_all_the_same() {
     let (fake, _clock, client) = captchas().await;
     let resume = client.session().lease().await.unwrap_err().resume().unwrap();
@@ -278,7 +278,7 @@ impl Responder for Slow {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn who_takes_longer_than_the_captcha_lives_is_shown_another_one_and_costs_no_attempt() {
     let (fake, clock, _) = captchas().await;
     let person = Slow { fake: fake.clone(), clock: clock.clone(), takes: MINUTE };
@@ -292,7 +292,7 @@ async fn who_takes_longer_than_the_captcha_lives_is_shown_another_one_and_costs_
     assert_eq!(counts(&fake), (2, 1));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_policy_may_ask_for_as_long_as_a_person_and_no_longer() {
     let clock = ManualClock::new();
     let fake = FakeVms::builder().clock(clock.clone()).session_limit(1).other_sessions(1).start().await;
@@ -328,7 +328,7 @@ async fn a_policy_may_ask_for_as_long_as_a_person_and_no_longer() {
     assert_eq!(client.session().lease().await.map(drop).unwrap_err().kind(), ErrorKind::SessionLimitReached);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn who_takes_longer_than_anybody_waits_has_not_answered_and_can_still_be_asked() {
     let (fake, clock, _) = captchas().await;
     let patience = Timeouts::default().person;

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn every_page_that_the_readme_links_to_is_there_and_is_found_from_the_reference_too() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let read = |name: &str| fs::read_to_string(root.join(name)).unwrap();
@@ -34,7 +34,7 @@ fn functions(folder: &Path, names: &mut BTreeSet<String>) {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn every_test_that_security_md_names_is_there() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut there = BTreeSet::new();

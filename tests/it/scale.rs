@@ -32,7 +32,7 @@ async fn herd(client: &orderingstack::Client, callers: usize) {
     assert_eq!(generations.len(), 1);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 #[threads(4)]
 async fn ten_thousand_tasks_on_a_cold_and_on_an_expired_cache_are_one_request_each() {
     let clock = ManualClock::new();
@@ -45,7 +45,7 @@ async fn ten_thousand_tasks_on_a_cold_and_on_an_expired_cache_are_one_request_ea
     assert_eq!((fake.count("issue_token"), fake.reuses()), (2, 0));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 #[threads(4)]
 async fn a_thousand_callers_over_twenty_expiries_use_no_refresh_token_twice() {
     let clock = ManualClock::new();
@@ -61,7 +61,7 @@ async fn a_thousand_callers_over_twenty_expiries_use_no_refresh_token_twice() {
 }
 
 /// Ten minutes of an outage with a hundred callers a second: the schedule decides, not the callers.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn an_outage_is_asked_about_on_a_schedule_and_ends_by_itself() {
     let clock = ManualClock::new();
     let fake = FakeOrderingStack::builder().clock(clock.clone()).start().await;
@@ -91,7 +91,7 @@ async fn an_outage_is_asked_about_on_a_schedule_and_ends_by_itself() {
     client.session().lease().await.unwrap();
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 #[threads(4)]
 async fn in_a_million_leases_fifty_tenants_never_get_each_others_token() {
     let clock = ManualClock::new();

@@ -44,7 +44,7 @@ async fn put(store: &MemoryStore, key: &Key, json: &str) -> Option<()> {
     Some(())
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn what_stands_there_tells_whose_it_is_and_for_how_long_and_no_more() {
     let (folder, key) = (tempfile::tempdir().unwrap(), testing::key("one"));
     let store = Sealed::new(FileStore::at(folder.path()), drawn(1));
@@ -66,7 +66,7 @@ async fn what_stands_there_tells_whose_it_is_and_for_how_long_and_no_more() {
     assert_ne!(text, fs::read_to_string(folder.path().join(format!("{key}.json"))).unwrap());
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_key_that_is_not_there_is_named_and_nothing_is_changed() {
     let (below, key) = (MemoryStore::new(), testing::key("one"));
     let (right, wrong) = (drawn(1), drawn(2));
@@ -79,7 +79,7 @@ async fn a_key_that_is_not_there_is_named_and_nothing_is_changed() {
     assert_eq!(both.load(&key).await.unwrap().unwrap().generation(), generation(1));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn whatever_is_changed_of_a_sealed_record_breaks_it() {
     let (below, key) = (MemoryStore::new(), testing::key("one"));
     let store = Sealed::new(below.clone(), drawn(1));
@@ -122,7 +122,7 @@ async fn whatever_is_changed_of_a_sealed_record_breaks_it() {
     assert_eq!(store.load(&key).await.unwrap().unwrap().to_json().expose(), record(&key, 1).to_json().expose());
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_record_of_another_session_is_none_of_this_one() {
     let (below, one, two) = (MemoryStore::new(), testing::key("one"), testing::key("two"));
     let store = Sealed::new(below.clone(), drawn(1));
@@ -135,7 +135,7 @@ async fn a_record_of_another_session_is_none_of_this_one() {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn what_is_not_sealed_is_taken_over_only_where_that_was_said() {
     let (below, key) = (MemoryStore::new(), testing::key("one"));
     assert!(below.compare_and_swap(&key, None, record(&key, 1)).await.unwrap());
@@ -149,7 +149,7 @@ async fn what_is_not_sealed_is_taken_over_only_where_that_was_said() {
 }
 
 #[cfg(unix)]
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn a_key_file_that_others_could_have_read_is_refused() {
     use std::os::unix::fs::{PermissionsExt, symlink};
     let home = tempfile::tempdir().unwrap();
@@ -197,7 +197,7 @@ fn a_key_file_that_others_could_have_read_is_refused() {
     ["link", "twice", "raw", "folder", "nothing"].iter().for_each(|name| refused(&path(name)));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn a_key_says_its_name_alone() {
     let key = drawn(1);
     assert_eq!((key.id().len(), drawn(1).id() == key.id(), drawn(2).id() == key.id()), (16, true, false));
@@ -210,7 +210,7 @@ fn a_key_says_its_name_alone() {
 }
 
 /// Of a fleet in which each process learns of the new key at another time: first to open, then to seal, then alone.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 #[threads(4)]
 async fn a_key_is_replaced_under_load_and_nothing_fails() {
     let (fake, folder) = (FakeVitaMojo::builder().rotating(true).start().await, tempfile::tempdir().unwrap());
@@ -262,7 +262,7 @@ async fn a_key_is_replaced_under_load_and_nothing_fails() {
 }
 
 /// Whoever cannot read a session begins no other one over it, also where signing in would cost nothing.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_client_that_cannot_read_a_session_begins_no_other_one() {
     let (clock, below) = (ManualClock::new(), MemoryStore::new());
     let vms = FakeVms::builder().clock(clock.clone()).start().await;
@@ -303,7 +303,7 @@ async fn a_client_that_cannot_read_a_session_begins_no_other_one() {
     assert_eq!((vita.count("auth"), vita.reuses()), (1, 0));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_record_of_a_newer_version_is_no_reason_to_begin_another_session() {
     let (clock, folder) = (ManualClock::new(), tempfile::tempdir().unwrap());
     let fake = FakeVms::builder().clock(clock.clone()).start().await;

@@ -32,24 +32,24 @@ async fn use_it() {
     assert_eq!(fake.count("get_token"), 1);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_static_client_serves_a_test() {
     use_it().await;
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_static_client_serves_another_test() {
     use_it().await;
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 #[threads(2)]
 async fn a_static_client_serves_a_test_of_several_threads() {
     use_it().await;
 }
 
 /// The same in one process, whoever runs the tests: runtimes of both kinds, side by side and one after the other.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn a_static_client_serves_many_runtimes_at_once_with_one_session() {
     for _ in 0..3 {
         let runtimes = (0..8).map(|n| if n % 2 == 0 { one_thread() } else { many_threads() });

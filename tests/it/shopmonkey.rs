@@ -25,7 +25,7 @@ fn key(fake: &FakeShopmonkey, clock: &ManualClock) -> Client {
     builder(fake, clock).api_key(FakeShopmonkey::API_KEY).build().unwrap()
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn the_vendors_own_example_signs_in_although_it_breaks_its_own_required() {
     let (fake, clock) = start(|b| b).await;
     let client = login(&fake, &clock);
@@ -35,7 +35,7 @@ async fn the_vendors_own_example_signs_in_although_it_breaks_its_own_required() 
     typed.send().await.unwrap();
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn what_a_whole_sign_in_tells_is_in_the_profile_and_its_secrets_are_apart() {
     let (fake, clock) = start(|b| b.whole_profile(true)).await;
     let client = login(&fake, &clock);
@@ -46,7 +46,7 @@ async fn what_a_whole_sign_in_tells_is_in_the_profile_and_its_secrets_are_apart(
     assert!(fake.secrets().iter().all(|secret| !shown.contains(secret.as_str())), "{shown}");
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn an_audience_is_sent_and_belongs_to_a_password() {
     let (fake, clock) = start(|b| b).await;
     let client = builder(&fake, &clock).password(FakeShopmonkey::EMAIL, FakeShopmonkey::PASSWORD).audience("shop");
@@ -56,7 +56,7 @@ async fn an_audience_is_sent_and_belongs_to_a_password() {
     assert!(error.kind() == ErrorKind::Config && error.to_string().contains(".audience(..)"), "{error}");
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_key_is_sent_as_it_is_and_is_never_renewed() {
     let (fake, clock) = start(|b| b).await;
     let client = key(&fake, &clock);
@@ -71,7 +71,7 @@ async fn a_key_is_sent_as_it_is_and_is_never_renewed() {
     assert_eq!(fake.count("logout"), 0);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_401_to_a_key_is_final_and_remembered_for_a_while() {
     let (fake, clock) = start(|b| b).await;
     let client = key(&fake, &clock);
@@ -90,7 +90,7 @@ async fn a_401_to_a_key_is_final_and_remembered_for_a_while() {
     assert_eq!(report.matches("the vendor answered 401 to token ").count(), 2, "{report}");
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_success_that_is_denied_inside_a_200_is_an_error() {
     let (fake, clock) = start(|b| b).await;
     let client = key(&fake, &clock);
@@ -108,7 +108,7 @@ async fn a_success_that_is_denied_inside_a_200_is_an_error() {
     assert_eq!(fake.count("login"), 1);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn whichever_status_refuses_a_login_it_is_the_credentials_but_a_firewalls_page_is_not() {
     for status in [400, 401, 403] {
         let (fake, clock) = start(|b| b.refused_login(status)).await;
@@ -126,7 +126,7 @@ async fn whichever_status_refuses_a_login_it_is_the_credentials_but_a_firewalls_
     client.session().lease().await.expect("a firewall's page is not remembered against the password");
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn retry_after_is_seconds_or_a_date() {
     for date in [false, true] {
         let (fake, clock) = start(|b| b.calls_per_minute(1).retry_after_date(date)).await;
@@ -142,7 +142,7 @@ async fn retry_after_is_seconds_or_a_date() {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn keys_are_made_listed_and_deleted() {
     let (fake, clock) = start(|b| b).await;
     let client = key(&fake, &clock);
@@ -165,7 +165,7 @@ async fn keys_are_made_listed_and_deleted() {
     assert_eq!((counts, fake.saw().len()), ([1, 2, 1, 0], 4));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_list_of_keys_ends_without_meta_and_with_a_repeated_page() {
     let many = |b: FakeShopmonkeyBuilder| {
         (0..150).fold(b, |b, n| b.api_key(&format!("key {n}"), &format!("sm-key-number-{n:04}")))
@@ -179,7 +179,7 @@ async fn a_list_of_keys_ends_without_meta_and_with_a_repeated_page() {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_login_session_ends_at_the_vendor_and_a_lost_one_is_made_anew() {
     let (fake, clock) = start(|b| b).await;
     let client = login(&fake, &clock);
@@ -197,7 +197,7 @@ async fn a_login_session_ends_at_the_vendor_and_a_lost_one_is_made_anew() {
     assert_eq!((fake.count("login"), fake.count("logout")), (3, 2));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn the_typed_logout_ends_the_session_here_too_and_a_key_is_only_forgotten() {
     let (fake, clock) = start(|b| b).await;
     let client = login(&fake, &clock);
@@ -220,7 +220,7 @@ async fn the_typed_logout_ends_the_session_here_too_and_a_key_is_only_forgotten(
     assert_eq!((fake.count("login"), fake.count("logout"), fake.count("other")), (2, 1, 2));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_key_made_by_a_session_serves_a_second_client_until_it_is_deleted() {
     let (fake, clock) = start(|b| b).await;
     let session = login(&fake, &clock);
@@ -256,7 +256,7 @@ async fn a_key_made_by_a_session_serves_a_second_client_until_it_is_deleted() {
     assert_eq!((of("token #1"), of("api key #1"), of("api key #2")), (7, 1, 4), "{bearers:?}");
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_login_that_tells_its_end_is_used_to_it_and_nothing_is_left_behind_at_the_vendor() {
     let hour = Duration::from_secs(3600);
     let (fake, clock) = start(|b| b.jwt(true).token_life(hour)).await;

@@ -37,7 +37,7 @@ fn quoted(text: &str) -> impl Iterator<Item = &str> {
     text.split('`').skip(1).step_by(2)
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn every_test_that_the_page_names_exists() {
     let page = fs::read_to_string(Path::new(ROOT).join("specs/README.md")).expect("the page");
     let page = page.replace("\r\n", "\n");
@@ -48,7 +48,7 @@ fn every_test_that_the_page_names_exists() {
     assert!(missing.is_empty(), "specs/README.md names tests that are not there: {missing:#?}");
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn every_reading_names_its_test_or_is_for_later() {
     let page = fs::read_to_string(Path::new(ROOT).join("specs/README.md")).expect("the page");
     let page = page.replace("\r\n", "\n");

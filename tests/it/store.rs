@@ -60,7 +60,7 @@ impl Store for Moody {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn what_somebody_else_has_obtained_is_taken_over_without_the_lock() {
     let clock = ManualClock::new();
     let fake = FakeVitaMojo::builder().clock(clock.clone()).rotating(true).start().await;
@@ -75,7 +75,7 @@ async fn what_somebody_else_has_obtained_is_taken_over_without_the_lock() {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn who_waits_for_the_lock_finds_meanwhile_what_its_holder_has_saved() {
     let clock = ManualClock::new();
     let fake = FakeVitaMojo::builder().clock(clock.clone()).rotating(true).start().await;
@@ -127,7 +127,7 @@ impl Store for Mute {
 }
 
 /// A run looks, locks, looks again, counts an attempt and saves: with a store that hangs, each of these would be a wait.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_store_that_does_not_answer_is_waited_for_once() {
     let clock = ManualClock::new();
     let fake = FakeVms::builder().clock(clock.clone()).start().await;
@@ -162,7 +162,7 @@ async fn a_store_that_does_not_answer_is_waited_for_once() {
     assert_eq!(loads(&store.asked.lock().unwrap()), loads(&asked) + 1);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_save_that_fails_costs_no_sign_in_and_is_made_up_for() {
     let clock = ManualClock::new();
     let fake = FakeVitaMojo::builder().clock(clock.clone()).rotating(true).start().await;
@@ -190,7 +190,7 @@ async fn a_save_that_fails_costs_no_sign_in_and_is_made_up_for() {
     assert_eq!(fake.count("auth"), 1);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_new_session_that_could_not_be_saved_takes_the_place_of_the_ended_one_later() {
     let clock = ManualClock::new();
     let fake = FakeVitaMojo::builder().clock(clock.clone()).rotating(true).start().await;
@@ -216,7 +216,7 @@ async fn a_new_session_that_could_not_be_saved_takes_the_place_of_the_ended_one_
     assert_eq!(fake.count("auth"), 2);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_stored_token_whose_successor_could_not_be_saved_is_not_taken_back() {
     let clock = ManualClock::new();
     let fake = FakeVitaMojo::builder().clock(clock.clone()).rotating(true).start().await;
@@ -230,7 +230,7 @@ async fn a_stored_token_whose_successor_could_not_be_saved_is_not_taken_back() {
     assert_eq!((fake.count("auth"), fake.count("refresh_token"), fake.reuses()), (1, 2, 0));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_token_that_rotates_is_not_renewed_without_the_store_and_a_valid_one_serves() {
     let clock = ManualClock::new();
     let fake = FakeVitaMojo::builder().clock(clock.clone()).rotating(true).start().await;
@@ -251,7 +251,7 @@ async fn a_token_that_rotates_is_not_renewed_without_the_store_and_a_valid_one_s
     assert_eq!((fake.count("auth"), fake.count("refresh_token"), fake.reuses()), (1, 1, 0));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_vendor_whose_tokens_do_not_rotate_goes_on_without_the_store() {
     let (fake, clock, store) = (FakeVms::start().await, ManualClock::new(), Moody::default());
     store.down.store(true, Ordering::SeqCst);
@@ -260,7 +260,7 @@ async fn a_vendor_whose_tokens_do_not_rotate_goes_on_without_the_store() {
     assert_eq!(fake.count("get_token"), 1);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_sign_out_that_the_store_does_not_hear_of_says_so_and_counts_here() {
     let (fake, clock, store) = (FakeVms::start().await, ManualClock::new(), Moody::default());
     let client = vms_client(&fake, &clock).store(store.clone()).build().unwrap();
@@ -274,7 +274,7 @@ async fn a_sign_out_that_the_store_does_not_hear_of_says_so_and_counts_here() {
     assert_eq!(client.session().lease().await.unwrap_err().kind(), ErrorKind::SignedOut);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn who_waits_for_the_lock_looks_again_and_again_but_not_for_ever() {
     let clock = ManualClock::new();
     let fake = FakeVitaMojo::builder().clock(clock.clone()).rotating(true).start().await;

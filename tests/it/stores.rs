@@ -52,7 +52,7 @@ impl<P: StoreFactory> StoreFactory for Under<P> {
 /// As `store_laws!` does, with the leak check around each.
 macro_rules! leak_checked_laws {
     ($factory:ty, $($law:ident)*) => {$(
-        #[apply(hunted!)]
+        #[apply(leak_checked!)]
         #[threads(4)]
         async fn $law() {
             store_law::$law::<$factory>().await;

@@ -1,7 +1,7 @@
 //! What the crate tells through `tracing`: little, and never a secret.
 
 use crate::{
-    laws::{Stage, Surface, for_every_surface},
+    laws::{Fixture, Surface, for_every_surface},
     vitamojo_client, vms_client,
 };
 use keyway::testing::{FakeVitaMojo, FakeVms, Fault, ManualClock};
@@ -48,7 +48,7 @@ impl Log {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn a_renewal_tells_two_lines_a_failure_one_more_and_a_served_token_none() {
     let log = Log::default();
     let subscriber = tracing_subscriber::fmt()
@@ -150,8 +150,8 @@ impl Counter {
 /// One span and two quiet events for each token that is obtained, one loud one for each failure; nothing for a call.
 async fn a_token_is_two_quiet_lines_and_a_failure_one_loud_one<S: Surface>() {
     let (counter, _guard) = Counter::listen();
-    let stage = Stage::<S>::set().await;
-    let (http, session) = stage.client();
+    let fixture = Fixture::<S>::new().await;
+    let (http, session) = fixture.client();
     session.lease().await.unwrap();
     let quiet = Told { spans: 1, debug: 2, loud: 0 };
     assert_eq!(counter.take(), quiet);
@@ -161,14 +161,14 @@ async fn a_token_is_two_quiet_lines_and_a_failure_one_loud_one<S: Surface>() {
     }
     assert_eq!(counter.take(), Told::default());
 
-    stage.surface.forget();
+    fixture.surface.forget();
     assert_eq!(http.get(S::PATH).send().await.unwrap().status(), 200);
     assert_eq!(counter.take(), quiet);
 
-    stage.surface.forget();
-    stage.clock.advance(Duration::from_secs(3600));
-    stage.clock.advance(S::LIFE.unwrap_or_default());
-    stage.all(&Fault::Html(503));
+    fixture.surface.forget();
+    fixture.clock.advance(Duration::from_secs(3600));
+    fixture.clock.advance(S::LIFE.unwrap_or_default());
+    fixture.all(&Fault::Html(503));
     for _ in 0..100 {
         http.get(S::PATH).send().await.unwrap_err();
     }
@@ -178,10 +178,10 @@ async fn a_token_is_two_quiet_lines_and_a_failure_one_loud_one<S: Surface>() {
 /// It tells by itself: whoever waited for it may be gone.
 async fn a_failure_is_told_although_nobody_waits_for_it<S: Surface>() {
     let (counter, _guard) = Counter::listen();
-    let stage = Stage::<S>::set().await;
-    let (_, session) = stage.client();
-    stage.all(&Fault::Html(503));
-    let gate = stage.fake().hold(stage.sign_in());
+    let fixture = Fixture::<S>::new().await;
+    let (_, session) = fixture.client();
+    fixture.all(&Fault::Html(503));
+    let gate = fixture.fake().hold(fixture.sign_in());
     let caller = {
         let session = session.clone();
         tokio::spawn(async move { session.lease().await })
@@ -199,7 +199,7 @@ for_every_surface! {
     a_failure_is_told_although_nobody_waits_for_it
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_session_that_came_too_late_is_ended_in_silence_unless_the_vendor_does_not_end_it() {
     for (answer, lines) in [(None, 0), (Some(Fault::Html(503)), 1)] {
         let log = Log::default();

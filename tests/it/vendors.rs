@@ -126,7 +126,7 @@ fn every_call(document: &Document) -> String {
     part
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn every_vendor_has_a_page_that_says_what_its_document_says() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = root.join("docs/vendors");
@@ -154,7 +154,7 @@ fn every_vendor_has_a_page_that_says_what_its_document_says() {
 }
 
 /// Every fact has its certainty and source, and what is unknown is said in each document.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn what_lives_how_long_is_told_with_its_source() {
     for (name, document) in crate::documents::documents() {
         let info = &document.root["info"];

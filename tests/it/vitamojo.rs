@@ -1,6 +1,6 @@
 //! Vita Mojo: sign-in, the ten-minute token, renewal in both dialects.
 
-use crate::{TENANT, puppet::Puppet, vitamojo_client};
+use crate::{TENANT, scripted_store::ScriptedStore, vitamojo_client};
 use keyway::{
     ErrorKind, Expiry, FileStore, MemoryStore, Secret, SignOut,
     testing::{FakeVitaMojo, Fault, ManualClock, RefreshDialect},
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn one_token_serves_many_calls_and_carries_the_tenant() {
     let (fake, clock) = start(|b| b.require_tenant(TENANT)).await;
     let client = vitamojo_client(&fake, &clock).build().unwrap();
@@ -25,7 +25,7 @@ async fn one_token_serves_many_calls_and_carries_the_tenant() {
     assert!(fake.saw().iter().all(|seen| seen.tenant.as_deref() == Some(TENANT)));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn an_opaque_token_lives_ten_minutes_and_a_jwt_as_long_as_it_says() {
     let (fake, clock) = start(|b| b).await;
     let lease = vitamojo_client(&fake, &clock).build().unwrap().session().lease().await.unwrap();
@@ -39,7 +39,7 @@ async fn an_opaque_token_lives_ten_minutes_and_a_jwt_as_long_as_it_says() {
     assert!(life.abs_diff(3 * MINUTE) <= Duration::from_secs(1), "{life:?}");
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn an_expired_token_is_renewed_and_not_signed_in_again() {
     let (fake, clock) = start(|b| b.rotating(true)).await;
     let client = vitamojo_client(&fake, &clock).build().unwrap();
@@ -52,7 +52,7 @@ async fn an_expired_token_is_renewed_and_not_signed_in_again() {
     assert_eq!((fake.count("auth"), fake.count("refresh_token"), fake.reuses()), (1, 3, 0));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn in_the_early_window_a_call_is_served_at_once_and_the_renewal_runs_behind() {
     let (fake, clock) = start(|b| b).await;
     let client = vitamojo_client(&fake, &clock).build().unwrap();
@@ -69,7 +69,7 @@ async fn in_the_early_window_a_call_is_served_at_once_and_the_renewal_runs_behin
     assert_eq!(fake.count("refresh_token"), 1);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_renewal_is_put_and_after_a_404_or_405_post_once_and_for_all() {
     let (fake, clock) = start(|b| b.refresh_dialect(RefreshDialect::PostCreated)).await;
     let client = vitamojo_client(&fake, &clock).build().unwrap();
@@ -83,7 +83,7 @@ async fn a_renewal_is_put_and_after_a_404_or_405_post_once_and_for_all() {
     assert_eq!(fake.count("auth"), 1);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_refresh_token_with_odd_characters_is_encoded_once_and_never_shown() {
     let (fake, clock) = start(|b| b.odd_tokens(true).rotating(true)).await;
     let client = vitamojo_client(&fake, &clock).build().unwrap();
@@ -99,7 +99,7 @@ async fn a_refresh_token_with_odd_characters_is_encoded_once_and_never_shown() {
     assert!(fake.secrets().iter().all(|secret| !shown.contains(secret.as_str())), "{shown}");
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn only_the_vendors_own_refusal_discards_a_refresh_token() {
     let (fake, clock) = start(|b| b).await;
     let client = vitamojo_client(&fake, &clock).build().unwrap();
@@ -122,7 +122,7 @@ async fn only_the_vendors_own_refusal_discards_a_refresh_token() {
     assert_eq!(fake.count("auth"), 2);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_sentence_refuses_the_credentials_and_they_are_not_tried_again() {
     let (fake, clock) = start(|b| b).await;
     let client =
@@ -139,7 +139,7 @@ async fn a_sentence_refuses_the_credentials_and_they_are_not_tried_again() {
     assert_eq!(fake.count("auth"), 2);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_valid_token_survives_a_failed_renewal() {
     let (fake, clock) = start(|b| b).await;
     let client = vitamojo_client(&fake, &clock).build().unwrap();
@@ -152,7 +152,7 @@ async fn a_valid_token_survives_a_failed_renewal() {
     assert_eq!(fake.count("refresh_token"), 1);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn the_typed_check_answers_and_a_sign_out_is_local() {
     let (fake, clock) = start(|b| b).await;
     let client = vitamojo_client(&fake, &clock).build().unwrap();
@@ -166,7 +166,7 @@ async fn the_typed_check_answers_and_a_sign_out_is_local() {
     assert_eq!(fake.count("auth"), 2);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_renewal_that_names_no_refresh_token_keeps_the_old_one() {
     for unnamed in [json!({}), json!({ "refresh": null }), json!({ "refresh": "" }), json!({ "refresh": 7 })] {
         let (fake, clock) = start(|b| b.rotating(true)).await;
@@ -192,7 +192,7 @@ async fn start(
 }
 
 /// The vendor may have rotated the refresh token or not: one further try tells.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_torn_renewal_is_tried_once_more_and_not_a_third_time() {
     for (first, second, works, counts) in [
         // It had not: the same token is good.
@@ -241,7 +241,7 @@ fn counts(fake: &FakeVitaMojo) -> (usize, usize) {
     (fake.count("auth"), fake.count("refresh_token"))
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_refresh_token_begins_a_session_in_either_dialect_and_with_odd_characters() {
     for (dialect, methods) in [
         (RefreshDialect::PutOk, &["PUT", "PUT", "PUT"][..]),
@@ -261,7 +261,7 @@ async fn a_refresh_token_begins_a_session_in_either_dialect_and_with_odd_charact
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn the_store_counts_for_more_than_the_same_seed_and_a_new_seed_begins_another_lineage() {
     let (fake, clock) = start(|b| b.rotating(true)).await;
     let home = tempfile::tempdir().unwrap();
@@ -282,10 +282,10 @@ async fn the_store_counts_for_more_than_the_same_seed_and_a_new_seed_begins_anot
     assert_eq!((counts(&fake), fake.reuses()), ((2, 4), 0));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_seed_is_not_sent_again_although_nothing_of_it_is_in_the_store() {
     let (fake, clock) = start(|b| b.rotating(true)).await;
-    let store = Puppet::default();
+    let store = ScriptedStore::default();
     store.fill();
     let client = seeded(&fake, &clock, &seed(&fake).await).profile("till-7").store(store).build().unwrap();
     client.session().lease().await.unwrap();
@@ -297,7 +297,7 @@ async fn a_seed_is_not_sent_again_although_nothing_of_it_is_in_the_store() {
     assert_eq!((counts(&fake), fake.reuses()), ((1, 2), 0));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_dead_refresh_token_is_refused_once_and_not_sent_again() {
     let (fake, clock) = start(|b| b).await;
     // As a seed: the credentials are wrong.
@@ -331,7 +331,7 @@ async fn a_dead_refresh_token_is_refused_once_and_not_sent_again() {
     assert_eq!(counts(&fake), (4, 4));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_typed_call_without_the_session_names_the_tenant_too() {
     let (fake, clock) = start(|b| b.require_tenant(TENANT)).await;
     let client = vitamojo_client(&fake, &clock).build().unwrap();
@@ -341,7 +341,7 @@ async fn a_typed_call_without_the_session_names_the_tenant_too() {
     assert_eq!((seen.tenant.as_deref(), seen.bearer.as_deref()), (Some(TENANT), None));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn without_a_tenant_none_is_sent_and_the_vendor_may_refuse_that() {
     let (fake, clock) = start(|b| b).await;
     let client =
@@ -361,7 +361,7 @@ async fn without_a_tenant_none_is_sent_and_the_vendor_may_refuse_that() {
     assert_eq!(counts(&fake), (2, 0));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn a_refresh_token_names_nobody_so_that_a_store_needs_a_name_for_it() {
     let client = || Client::builder("https://vmos.example").refresh_token("hunter2");
     client().build().unwrap();

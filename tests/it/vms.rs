@@ -46,7 +46,7 @@ fn reads(fake: &Arc<FakeVms>) -> Person {
     Person { answers: Box::new(answers), chooses: None, captchas: Arc::default() }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_first_sign_in_serves_typed_and_free_calls_with_one_token() {
     let (fake, clock) = start(|b| b).await;
     let client = vms_client(&fake, &clock).build().unwrap();
@@ -61,7 +61,7 @@ async fn a_first_sign_in_serves_typed_and_free_calls_with_one_token() {
     assert!(client.session().profile().unwrap().facts()["login"].is_string());
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_token_is_sent_with_one_bearer() {
     let (fake, clock) = start(|b| b.prefixed_token(true)).await;
     let client = vms_client(&fake, &clock).build().unwrap();
@@ -69,7 +69,7 @@ async fn a_token_is_sent_with_one_bearer() {
     assert!(!client.session().lease().await.unwrap().token().unwrap().expose().starts_with("Bearer"));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn without_a_responder_a_captcha_is_a_typed_error_that_can_be_resumed() {
     let (fake, clock) = start(|b| b.captcha(true)).await;
     let client = vms_client(&fake, &clock).build().unwrap();
@@ -88,7 +88,7 @@ async fn without_a_responder_a_captcha_is_a_typed_error_that_can_be_resumed() {
     assert_eq!((fake.count("get_captcha"), fake.count("get_token")), (1, 1));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn while_a_captcha_waits_for_its_answer_everybody_sees_the_same_one() {
     let (fake, clock) = start(|b| b.captcha(true)).await;
     let client = vms_client(&fake, &clock).build().unwrap();
@@ -104,7 +104,7 @@ async fn while_a_captcha_waits_for_its_answer_everybody_sees_the_same_one() {
     error.resume().unwrap().answer(answer).await.unwrap();
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_persons_answer_does_not_shorten_a_wait_the_vendor_asked_for() {
     let (fake, clock) = start(|b| b.captcha(true)).await;
     let client = vms_client(&fake, &clock).build().unwrap();
@@ -123,7 +123,7 @@ async fn a_persons_answer_does_not_shorten_a_wait_the_vendor_asked_for() {
     assert_eq!(fake.count("get_token"), 1);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_responder_is_asked_once_for_everybody_who_waits() {
     let (fake, clock) = start(|b| b.captcha(true)).await;
     let person = reads(&fake);
@@ -139,7 +139,7 @@ async fn a_responder_is_asked_once_for_everybody_who_waits() {
     assert_eq!((captchas.load(Ordering::SeqCst), fake.count("get_token")), (1, 1));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_wrong_answer_brings_a_new_captcha_and_the_third_is_the_last() {
     let (fake, clock) = start(|b| b.captcha(true)).await;
     let seen = Arc::new(Mutex::new(Vec::new()));
@@ -158,7 +158,7 @@ async fn a_wrong_answer_brings_a_new_captcha_and_the_third_is_the_last() {
     error.resume().unwrap().answer(answer).await.unwrap();
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_person_who_declines_is_an_error_that_can_still_be_resumed() {
     let (fake, clock) = start(|b| b.captcha(true)).await;
     let person = Person { answers: Box::new(|_| None), chooses: None, captchas: Arc::default() };
@@ -177,7 +177,7 @@ fn asked(fake: &FakeVms) -> [usize; 3] {
     ["get_basic_static", "get_captcha", "get_token"].map(|operation| fake.count(operation))
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_captcha_is_asked_for_only_when_the_settings_or_a_422_say_so() {
     let refused = |field: &str| Fault::Json(422, json!({ "message": "x", "errors": { field: ["wrong"] } }));
     for (settings, answer, expected) in [
@@ -205,7 +205,7 @@ async fn a_captcha_is_asked_for_only_when_the_settings_or_a_422_say_so() {
     assert_eq!(asked(&fake), [1, 0, 0]);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_throttle_of_captchas_is_waited_for_too() {
     for (told, wait) in [(true, 540), (false, 600)] {
         let (fake, clock) = start(|b| b.captcha(true).captchas_per_address(1).retry_after(told)).await;
@@ -224,7 +224,7 @@ async fn a_throttle_of_captchas_is_waited_for_too() {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_throttled_sign_in_is_waited_for_as_told_or_ten_minutes_and_counts_by_address_and_by_login() {
     let second = |fake: &FakeVms, clock: &ManualClock| {
         vms::Client::builder(fake.uri()).password("second@mail.com", "secret").clock(clock.clone()).build().unwrap()
@@ -255,7 +255,7 @@ async fn a_throttled_sign_in_is_waited_for_as_told_or_ten_minutes_and_counts_by_
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_419_with_sessions_is_the_session_limit() {
     let (fake, clock) = start(|b| b.session_limit(3).other_sessions(3)).await;
     let client = vms_client(&fake, &clock).build().unwrap();
@@ -274,7 +274,7 @@ async fn a_419_with_sessions_is_the_session_limit() {
     assert_eq!((fake.count("get_token"), fake.sessions().len()), (2, 3));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn the_first_answer_wins_and_a_second_one_joins() {
     let (fake, clock) = start(|b| b.session_limit(2).other_sessions(2)).await;
     let client = vms_client(&fake, &clock).build().unwrap();
@@ -290,7 +290,7 @@ async fn the_first_answer_wins_and_a_second_one_joins() {
     assert_eq!((fake.count("get_token"), fake.sessions().len()), (2, 2));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_policy_ends_one_session_and_the_captcha_is_used_again_inside_its_lease() {
     let (fake, clock) = start(|b| b.captcha(true).session_limit(4).other_sessions(4)).await;
     let person = reads(&fake);
@@ -302,7 +302,7 @@ async fn a_policy_ends_one_session_and_the_captcha_is_used_again_inside_its_leas
     assert_eq!(fake.sessions().len(), 4);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn after_the_captchas_lease_a_new_one_is_asked_for() {
     let (fake, clock) = start(|b| b.captcha(true).session_limit(1).other_sessions(1)).await;
     let client = vms_client(&fake, &clock).responder(reads(&fake)).build().unwrap();
@@ -317,7 +317,7 @@ async fn after_the_captchas_lease_a_new_one_is_asked_for() {
     assert_eq!((fake.count("get_captcha"), fake.count("get_token")), (2, 2));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_limit_that_stays_exceeded_ends_in_an_error_and_not_in_a_loop() {
     let (fake, clock) = start(|b| b).await;
     let sessions = json!({ "sessions": [{ "id": "s1", "is_current": false, "online": false }], "sessions_limit": 1 });
@@ -328,7 +328,7 @@ async fn a_limit_that_stays_exceeded_ends_in_an_error_and_not_in_a_loop() {
     assert_eq!(fake.count("get_token"), 2);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn each_policy_ends_the_session_it_names_or_none() {
     // As they are listed: in use, out of use for long, out of use for longer.
     type Choice = fn() -> EvictionPolicy;
@@ -371,7 +371,7 @@ async fn each_policy_ends_the_session_it_names_or_none() {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn which_session_a_policy_ends_is_seen_at_the_vendor() {
     for (policy, ended) in [(EvictionPolicy::OldestOffline, 1), (EvictionPolicy::Oldest, 0)] {
         let (fake, clock) = start(|b| b.session_limit(3)).await;
@@ -394,7 +394,7 @@ async fn which_session_a_policy_ends_is_seen_at_the_vendor() {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_chosen_session_that_has_vanished_ends_nobody_elses() {
     for place_is_free in [true, false] {
         let (fake, clock) = start(|b| b.session_limit(2).other_sessions(2)).await;
@@ -424,7 +424,7 @@ async fn a_chosen_session_that_has_vanished_ends_nobody_elses() {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_429_with_sessions_is_the_session_limit_and_without_a_throttle() {
     let (fake, clock) = start(|b| b).await;
     let sessions = json!({ "sessions": [{ "id": "s1", "is_current": false, "online": true }] });
@@ -442,7 +442,7 @@ async fn a_429_with_sessions_is_the_session_limit_and_without_a_throttle() {
     client.session().lease().await.unwrap();
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn an_empty_429_is_a_throttle_of_ten_minutes() {
     let (fake, clock) = start(|b| b).await;
     fake.next("get_token", Fault::Empty(429));
@@ -452,7 +452,7 @@ async fn an_empty_429_is_a_throttle_of_ten_minutes() {
     assert_eq!(error.retry_after(), Some(Duration::from_secs(600)));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_419_without_sessions_is_a_broken_contract() {
     let (fake, clock) = start(|b| b).await;
     let client = vms_client(&fake, &clock).session_limit(EvictionPolicy::Oldest).build().unwrap();
@@ -465,7 +465,7 @@ async fn a_419_without_sessions_is_a_broken_contract() {
     assert_eq!(fake.count("get_token"), 3);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_422_is_judged_by_its_fields() {
     let (fake, clock) = start(|b| b).await;
     for (field, kind) in [
@@ -481,7 +481,7 @@ async fn a_422_is_judged_by_its_fields() {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_wrong_password_is_sent_once() {
     let (fake, clock) = start(|b| b).await;
     let client =
@@ -493,7 +493,7 @@ async fn a_wrong_password_is_sent_once() {
     assert_eq!(fake.count("get_token"), 1);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn the_budget_refuses_here_before_the_vendor_would() {
     let (fake, clock) = start(|b| b).await;
     let client = vms_client(&fake, &clock).build().unwrap();
@@ -507,7 +507,7 @@ async fn the_budget_refuses_here_before_the_vendor_would() {
     assert_eq!(error.retry_after(), Some(Duration::from_secs(600)));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_session_that_ended_is_noticed_and_the_call_is_sent_again() {
     let (fake, clock) = start(|b| b).await;
     let client = vms_client(&fake, &clock).build().unwrap();
@@ -518,7 +518,7 @@ async fn a_session_that_ended_is_noticed_and_the_call_is_sent_again() {
     assert_eq!((fake.count("get_token"), fake.count("list_cameras"), fake.count("list_sessions")), (2, 2, 1));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_sign_out_ends_the_session_at_the_vendor_and_is_seen_by_every_clone() {
     let (fake, clock) = start(|b| b).await;
     let client = vms_client(&fake, &clock).build().unwrap();
@@ -531,7 +531,7 @@ async fn a_sign_out_ends_the_session_at_the_vendor_and_is_seen_by_every_clone() 
     assert_eq!((fake.sessions().len(), fake.count("get_token"), fake.count("logout")), (1, 2, 1));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn the_typed_logout_ends_the_session_here_too() {
     let (fake, clock) = start(|b| b).await;
     let client = vms_client(&fake, &clock).build().unwrap();
@@ -541,7 +541,7 @@ async fn the_typed_logout_ends_the_session_here_too() {
     assert_eq!(fake.count("logout"), 1);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_vms_session_is_not_renewed_and_says_what_to_do() {
     let (fake, clock) = start(|b| b).await;
     let client = vms_client(&fake, &clock).build().unwrap();
@@ -569,7 +569,7 @@ fn lose_to_another(fake: &FakeVms) {
     fake.revoke_all();
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_session_lost_soon_after_it_took_anothers_place_is_not_taken_back() {
     let (fake, clock) = contested().await;
     let client = vms_client(&fake, &clock).session_limit(EvictionPolicy::Oldest).build().unwrap();
@@ -587,7 +587,7 @@ async fn a_session_lost_soon_after_it_took_anothers_place_is_not_taken_back() {
     assert_eq!((cameras(&client).await.unwrap(), fake.count("get_token")), (200, 3));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn after_the_peace_a_sign_in_ends_no_session_until_somebody_asks_for_it() {
     let (fake, clock) = contested().await;
     let rival = vms_client(&fake, &clock).session_limit(EvictionPolicy::Oldest).build().unwrap();
@@ -608,7 +608,7 @@ async fn after_the_peace_a_sign_in_ends_no_session_until_somebody_asks_for_it() 
     assert_eq!((cameras(&rival).await.unwrap(), fake.count("get_token")), (200, 9));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_session_lost_later_than_that_is_made_anew() {
     let (fake, clock) = contested().await;
     let client = vms_client(&fake, &clock).session_limit(EvictionPolicy::Oldest).build().unwrap();
@@ -619,7 +619,7 @@ async fn a_session_lost_later_than_that_is_made_anew() {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn one_that_took_nobodys_place_is_made_anew_however_soon_it_is_lost() {
     let (fake, clock) = start(|b| b).await;
     let client = vms_client(&fake, &clock).session_limit(EvictionPolicy::Oldest).build().unwrap();
@@ -630,7 +630,7 @@ async fn one_that_took_nobodys_place_is_made_anew_however_soon_it_is_lost() {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn who_adopts_such_a_session_from_a_store_keeps_the_peace_too() {
     let (fake, clock) = contested().await;
     let store = crate::laws::Written::default();
@@ -650,7 +650,7 @@ async fn who_adopts_such_a_session_from_a_store_keeps_the_peace_too() {
     assert_eq!((cameras(&heir).await.unwrap(), fake.count("get_token")), (200, 3));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn two_fleets_at_one_account_do_not_end_each_others_sessions_for_ever() {
     let (fake, clock) = start(|b| b.session_limit(1)).await;
     let fleet = || vms_client(&fake, &clock).session_limit(EvictionPolicy::Oldest).build().unwrap();
@@ -670,7 +670,7 @@ async fn two_fleets_at_one_account_do_not_end_each_others_sessions_for_ever() {
     assert_eq!((served, fake.count("get_token")), ([120, 1], 5 + 22));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn clients_clones_and_restarts_that_share_a_store_share_ten_attempts_in_ten_minutes() {
     let (fake, clock) = start(|b| b.user("another@mail.com", "secret")).await;
     fake.always("get_token", Fault::Html(503));
@@ -711,7 +711,7 @@ async fn clients_clones_and_restarts_that_share_a_store_share_ten_attempts_in_te
     assert_eq!(fake.count("get_token"), 11);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn the_report_says_whether_a_person_was_asked_or_the_policy() {
     for (captcha, evict, expected) in [
         (false, EvictionPolicy::Never, "asked: which session may end"),
@@ -728,7 +728,7 @@ async fn the_report_says_whether_a_person_was_asked_or_the_policy() {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn the_report_tells_a_sign_in_from_a_key_that_was_given() {
     let (fake, clock) = start(|b| b).await;
     let client = vms_client(&fake, &clock).build().unwrap();

@@ -25,7 +25,7 @@ fn builder(fake: &FakeVtex, clock: &ManualClock) -> ClientBuilder {
     Client::builder(fake.uri()).clock(clock.clone())
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn an_app_key_is_exchanged_and_the_expiry_is_read_as_an_epoch_or_as_seconds() {
     for relative in [false, true] {
         let (fake, clock) = start(|b| b.expires_in_seconds(relative).token_life(6 * HOUR)).await;
@@ -43,7 +43,7 @@ async fn an_app_key_is_exchanged_and_the_expiry_is_read_as_an_epoch_or_as_second
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_local_clock_that_is_a_day_wrong_does_no_harm() {
     for seconds in [-86_400, 86_400] {
         let (fake, clock) = start(|b| b.token_life(6 * HOUR)).await;
@@ -57,7 +57,7 @@ async fn a_local_clock_that_is_a_day_wrong_does_no_harm() {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn an_app_key_is_sent_as_two_headers_and_nothing_signs_in() {
     let (fake, clock) = start(|b| b).await;
     let client = builder(&fake, &clock).app_key_headers(FakeVtex::APP_KEY, FakeVtex::APP_TOKEN).build().unwrap();
@@ -69,7 +69,7 @@ async fn an_app_key_is_sent_as_two_headers_and_nothing_signs_in() {
     client.api().get_organization_unit_settings().unit_id(FakeVtex::UNIT).send().await.unwrap();
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn an_auth_status_other_than_success_is_a_refusal_inside_a_200_and_in_a_401() {
     for unauthorized in [false, true] {
         let (fake, clock) = start(|b| b.refusals_in_401(unauthorized)).await;
@@ -87,7 +87,7 @@ async fn an_auth_status_other_than_success_is_a_refusal_inside_a_200_and_in_a_40
     assert_eq!((error.kind(), error.retry_after()), (ErrorKind::Throttled, Some(HOUR / 2)));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn an_oauth_exchange_asks_its_source_each_time() {
     let (fake, clock) = start(|b| b).await;
     let asked = Arc::new(AtomicUsize::new(0));
@@ -104,7 +104,7 @@ async fn an_oauth_exchange_asks_its_source_each_time() {
     assert_eq!((asked.load(Ordering::SeqCst), fake.count("exchange_oauth_access_token")), (2, 2));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_user_token_serves_until_it_ends_and_then_nothing_is_sent() {
     let (fake, clock) = start(|b| b).await;
     let token = fake.new_user_token(HOUR);
@@ -119,7 +119,7 @@ async fn a_user_token_serves_until_it_ends_and_then_nothing_is_sent() {
     assert_eq!(fake.saw().len(), before);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_user_token_that_says_it_has_ended_is_not_sent() {
     use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
     let (fake, clock) = start(|b| b).await;
@@ -130,7 +130,7 @@ async fn a_user_token_that_says_it_has_ended_is_not_sent() {
     assert!(fake.saw().is_empty());
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn calls_that_sign_in_carry_no_credentials() {
     let (fake, clock) = start(|b| b).await;
     let client = builder(&fake, &clock).app_key(FakeVtex::APP_KEY, FakeVtex::APP_TOKEN).build().unwrap();
@@ -140,7 +140,7 @@ async fn calls_that_sign_in_carry_no_credentials() {
     assert!(fake.saw().iter().all(|seen| seen.bearer.is_none()), "{:?}", fake.saw());
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn an_exchange_at_another_origin_gets_nothing_of_the_session() {
     let (fake, clock) = start(|b| b).await;
     let other = FakeVtex::start().await;
@@ -150,7 +150,7 @@ async fn an_exchange_at_another_origin_gets_nothing_of_the_session() {
     assert!(fake.saw().is_empty());
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn an_account_is_a_host_name_and_the_shared_host_must_be_told_which() {
     let refused = |builder: ClientBuilder, what: &str| {
         let error = builder.app_key("key", "hunter2").build().unwrap_err();
@@ -168,7 +168,7 @@ fn an_account_is_a_host_name_and_the_shared_host_must_be_told_which() {
     Client::for_account("mystore").app_key("key", "hunter2").build().expect("a client");
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn at_the_host_that_serves_all_accounts_the_sign_in_says_which() {
     let (fake, clock) = start(|b| b.account("mystore")).await;
     let address: std::net::SocketAddr = fake.uri().trim_start_matches("http://").parse().unwrap();
@@ -183,7 +183,7 @@ async fn at_the_host_that_serves_all_accounts_the_sign_in_says_which() {
     assert_eq!((error.status(), fake.count("generate_authentication_token")), (Some(400), 2), "{error}");
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn two_accounts_side_by_side_never_share_a_session() {
     let (fake, clock) = start(|b| b).await;
     let store = keyway::MemoryStore::new();
@@ -198,7 +198,7 @@ async fn two_accounts_side_by_side_never_share_a_session() {
     assert_eq!(fake.count("generate_authentication_token"), 2);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_shopper_signs_in_by_mail_and_renews_by_cookies_that_rotate() {
     let (fake, clock) = start(|b| b).await;
     let client = builder(&fake, &clock).app_key_headers(FakeVtex::APP_KEY, FakeVtex::APP_TOKEN).build().unwrap();
@@ -229,7 +229,7 @@ async fn a_shopper_signs_in_by_mail_and_renews_by_cookies_that_rotate() {
     assert!(!fake.saw().iter().any(with_key), "no session of the client's goes along");
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_value_that_would_end_its_cookie_is_refused_before_anything_is_sent() {
     let (fake, clock) = start(|b| b).await;
     let client = builder(&fake, &clock).app_key_headers(FakeVtex::APP_KEY, FakeVtex::APP_TOKEN).build().unwrap();
@@ -240,7 +240,7 @@ async fn a_value_that_would_end_its_cookie_is_refused_before_anything_is_sent() 
     assert!(fake.saw().is_empty());
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_call_that_takes_the_other_credential_alone_is_refused_before_anything_is_sent() {
     let (fake, clock) = start(|b| b).await;
     let token = fake.new_user_token(HOUR);
@@ -260,7 +260,7 @@ async fn a_call_that_takes_the_other_credential_alone_is_refused_before_anything
     user.api().get_user_id_by_email().usuario(FakeVtex::EMAIL).send().await.unwrap();
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn an_app_token_is_renewed_while_both_work_and_the_old_one_ends_with_the_finish() {
     let (fake, clock) = start(|b| b).await;
     let client = |token: Secret| builder(&fake, &clock).app_key_headers(FakeVtex::APP_KEY, token).build().unwrap();
@@ -292,7 +292,7 @@ async fn an_app_token_is_renewed_while_both_work_and_the_old_one_ends_with_the_f
     );
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn two_app_keys_at_one_store_never_share_a_token() {
     let (fake, clock) = start(|b| b.app_key("vtexappkey-second", "second-app-token")).await;
     let store = keyway::MemoryStore::new();
@@ -308,7 +308,7 @@ async fn two_app_keys_at_one_store_never_share_a_token() {
     assert_eq!(fake.count("generate_authentication_token"), 2);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn an_oauth_source_that_fails_or_gives_what_is_refused_is_asked_again_and_told() {
     let (fake, clock) = start(|b| b.provider_token(FakeVtex::PROVIDER, "second-provider-token")).await;
     let asked = Arc::new(AtomicUsize::new(0));
@@ -342,7 +342,7 @@ async fn an_oauth_source_that_fails_or_gives_what_is_refused_is_asked_again_and_
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_user_token_near_its_end_is_used_to_its_end_and_then_asked_for_again() {
     use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
     let (fake, clock) = start(|b| b).await;

@@ -32,7 +32,7 @@ async fn by_password(client: &Client, password: &str) -> Result<(Secret, Storefr
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_shopper_signs_in_with_a_password_and_renews_by_cookies() {
     let (fake, client) = start(|b| b).await;
     let (_, session) = by_password(&client, FakeVtex::PASSWORD).await.unwrap();
@@ -43,7 +43,7 @@ async fn a_shopper_signs_in_with_a_password_and_renews_by_cookies() {
     assert_eq!(["start_login", "validate_password"].map(|operation| fake.count(operation)), [1, 1]);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_wrong_password_is_refused_and_a_blocked_user_is_left_alone() {
     let (fake, client) = start(|b| b).await;
     let (_, error) = by_password(&client, "wrong-Password-1").await.unwrap_err();
@@ -54,7 +54,7 @@ async fn a_wrong_password_is_refused_and_a_blocked_user_is_left_alone() {
 }
 
 /// The block was also seen in words, in the language of the store.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_block_told_in_plain_words_is_a_block() {
     let path = "/api/vtexid/pub/authentication/classic/validate";
     let server = wiremock::MockServer::start().await;
@@ -69,7 +69,7 @@ async fn a_block_told_in_plain_words_is_a_block() {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_second_factor_is_asked_for_by_its_code_and_completes_the_sign_in() {
     let (fake, client) = start(|b| b.second_factor(FakeVtex::EMAIL, CODE)).await;
     let (thread, error) = by_password(&client, FakeVtex::PASSWORD).await.unwrap_err();
@@ -89,7 +89,7 @@ async fn a_second_factor_is_asked_for_by_its_code_and_completes_the_sign_in() {
 }
 
 /// Clients of the live service take the session from the cookies of the second factor's answer.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_session_may_stand_in_the_cookies_alone() {
     let server = wiremock::MockServer::start().await;
     let body = json!({ "authStatus": "Success" });
@@ -129,7 +129,7 @@ fn steps(fake: &FakeVtex) -> [usize; 3] {
     ["start_login", "validate_password", "validate_mfa"].map(|operation| fake.count(operation))
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_session_begins_with_a_password_renews_by_cookies_and_comes_back() {
     let (clock, store) = (ManualClock::new(), MemoryStore::new());
     let fake = FakeVtex::builder().clock(clock.clone()).start().await;
@@ -147,7 +147,7 @@ async fn a_session_begins_with_a_password_renews_by_cookies_and_comes_back() {
     assert!(error.to_string().contains(".storefront_password(..) signs in to an account"), "{error}");
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_wrong_password_of_a_session_is_presented_once() {
     let fake = FakeVtex::start().await;
     let client = with_password(&fake, "wrong-Password-1").build().unwrap();
@@ -158,7 +158,7 @@ async fn a_wrong_password_of_a_session_is_presented_once() {
     assert_eq!(fake.count("validate_password"), 1);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_session_finds_the_routes_that_the_account_has_and_remembers_them() {
     let fake = FakeVtex::builder().refuses_legacy_routes(true).password("jane_21", "Forty-Blue-Cups-9").start().await;
     let builder = Client::builder(fake.uri()).account(FakeVtex::ACCOUNT);
@@ -171,7 +171,7 @@ async fn a_session_finds_the_routes_that_the_account_has_and_remembers_them() {
     assert_eq!((steps(&fake), newer), ([1, 1, 0], [2, 2]));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_second_factor_is_a_question_that_is_answered_in_the_same_sign_in() {
     let fake = FakeVtex::builder().second_factor(FakeVtex::EMAIL, CODE).start().await;
     let client = with_password(&fake, FakeVtex::PASSWORD).build().unwrap();
@@ -193,7 +193,7 @@ async fn a_second_factor_is_a_question_that_is_answered_in_the_same_sign_in() {
     assert_eq!(steps(&fake), [1, 1, 2]);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_responder_is_asked_for_the_second_factor_at_most_three_times() {
     let fake = FakeVtex::builder().second_factor(FakeVtex::EMAIL, CODE).start().await;
     let (person, asked) = phone(&["1", "2", CODE]);
@@ -211,7 +211,7 @@ async fn a_responder_is_asked_for_the_second_factor_at_most_three_times() {
     assert_eq!(client.session().lease().await.unwrap_err().kind(), ErrorKind::Declined);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_code_that_comes_too_late_begins_the_sign_in_anew() {
     let clock = ManualClock::new();
     let fake = FakeVtex::builder().clock(clock.clone()).second_factor(FakeVtex::EMAIL, CODE).start().await;
@@ -226,7 +226,7 @@ async fn a_code_that_comes_too_late_begins_the_sign_in_anew() {
 }
 
 /// Nobody has shown whether a mailed key can lead to it; the vendor's form has the member.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_second_factor_after_a_mailed_key_is_the_same_question() {
     for form in [
         json!({ "authStatus": "RequiresMFA", "promptMFA": true }),
@@ -243,7 +243,7 @@ async fn a_second_factor_after_a_mailed_key_is_the_same_question() {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn an_account_without_the_older_routes_is_told_apart_and_signs_in_at_the_authenticator() {
     let (fake, client) = start(|b| b.refuses_legacy_routes(true).password("jane_21", "Forty-Blue-Cups-9")).await;
     let (_, error) = by_password(&client, FakeVtex::PASSWORD).await.unwrap_err();
@@ -263,7 +263,7 @@ async fn an_account_without_the_older_routes_is_told_apart_and_signs_in_at_the_a
     assert!(!asked.is_empty(), "the account goes along in every one");
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_password_is_set_by_a_mailed_key_and_a_weak_one_is_a_validation() {
     let (fake, client) = start(|b| b).await;
     let routes = client.storefront().authenticator(FakeVtex::ACCOUNT);
@@ -292,7 +292,7 @@ async fn a_password_is_set_by_a_mailed_key_and_a_weak_one_is_a_validation() {
 }
 
 /// As the vendor's own front end does it. What it ends at the vendor nobody has shown, so the session does not claim it.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn signing_out_tells_the_vendor_and_claims_no_more() {
     let (fake, client) = start(|b| b).await;
     let (_, session) = by_password(&client, FakeVtex::PASSWORD).await.unwrap();
@@ -305,7 +305,7 @@ async fn signing_out_tells_the_vendor_and_claims_no_more() {
     assert_eq!(fake.count("logout"), 2);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_redirection_after_signing_out_is_no_failure() {
     let server = bare(vec![("GET", "/api/vtexid/pub/logout", 302, "")]).await;
     let client = Client::builder(server.uri()).account("a").user_token("t").build().unwrap();
@@ -324,7 +324,7 @@ async fn a_redirection_after_signing_out_is_no_failure() {
     assert_eq!(seen[0].headers["cookie"].to_str().unwrap(), "VtexIdclientAutCookie_a=v");
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn users_of_the_authenticator_are_made_and_passwords_migrate() {
     let fake = FakeVtex::start().await;
     let client = Client::builder(fake.uri()).app_key_headers(FakeVtex::APP_KEY, FakeVtex::APP_TOKEN).build().unwrap();

@@ -71,7 +71,7 @@ fn end_of(expiry: Expiry) -> SystemTime {
     end
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_shopper_signs_in_with_the_key_from_the_mail_and_calls_carry_the_header() {
     let (fake, clock) = start(|b| b).await;
     let client = builder(&fake, &clock).responder(reader(&fake)).build().unwrap();
@@ -93,7 +93,7 @@ async fn a_shopper_signs_in_with_the_key_from_the_mail_and_calls_carry_the_heade
 }
 
 /// The vendor's document says `accessKey`; a server that ignores capitals would read both as one member with two values.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn the_access_key_goes_out_as_the_vendors_front_end_spells_it() {
     let started = r#"{"authenticationToken":"t"}"#;
     let opened = r#"{"authStatus":"Success","authCookie":{"Name":"VtexIdclientAutCookie_a","Value":"v"}}"#;
@@ -113,7 +113,7 @@ async fn the_access_key_goes_out_as_the_vendors_front_end_spells_it() {
 }
 
 /// "If the response is empty with 200 OK", says the vendor.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_200_that_is_not_empty_has_sent_no_mail() {
     let send = "/api/vtexid/pub/authentication/accesskey/send";
     for (body, is_sent) in
@@ -134,7 +134,7 @@ async fn a_200_that_is_not_empty_has_sent_no_mail() {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn renewals_rotate_and_no_refresh_token_is_spent_twice() {
     let (fake, clock) = start(|b| b).await;
     let client = builder(&fake, &clock).responder(reader(&fake)).build().unwrap();
@@ -154,7 +154,7 @@ async fn renewals_rotate_and_no_refresh_token_is_spent_twice() {
     assert_eq!((counts(&fake), fake.reuses()), ([1, 1, 1, 20], 0));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_401_is_answered_with_a_renewal_and_the_same_call() {
     let (fake, clock) = start(|b| b).await;
     let client = builder(&fake, &clock).responder(reader(&fake)).build().unwrap();
@@ -164,7 +164,7 @@ async fn a_401_is_answered_with_a_renewal_and_the_same_call() {
     assert_eq!((counts(&fake), fake.count("other"), fake.reuses()), ([1, 1, 1, 1], 3, 0));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn after_a_restart_a_stored_session_is_served_and_renewed_without_a_person() {
     let (fake, clock) = start(|b| b).await;
     let store = Written::default();
@@ -181,7 +181,7 @@ async fn after_a_restart_a_stored_session_is_served_and_renewed_without_a_person
     assert_eq!((counts(&fake), fake.reuses()), ([1, 1, 1, 3], 0));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_refused_renewal_asks_a_person_again_and_presents_the_dead_token_to_nobody() {
     let (fake, clock) = start(|b| b).await;
     let store = MemoryStore::new();
@@ -203,7 +203,7 @@ async fn a_refused_renewal_asks_a_person_again_and_presents_the_dead_token_to_no
     assert_eq!((counts(&fake), fake.reuses()), ([2, 2, 2, 2], 0));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn two_accounts_and_two_shoppers_side_by_side_in_one_store_never_mix() {
     let (fake, clock) = start(|b| b).await;
     let store = MemoryStore::new();
@@ -224,7 +224,7 @@ async fn two_accounts_and_two_shoppers_side_by_side_in_one_store_never_mix() {
     assert_eq!((tokens.len(), counts(&fake), fake.reuses()), (9, [3, 3, 3, 6], 0));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_wrong_key_is_asked_for_again_at_most_three_times_and_no_other_mail_is_sent() {
     let (fake, clock) = start(|b| b).await;
     let wrong = person(|_| Some(Secret::from("000000")));
@@ -250,7 +250,7 @@ async fn a_wrong_key_is_asked_for_again_at_most_three_times_and_no_other_mail_is
     assert_eq!(*asked.lock().unwrap(), [1, 2]);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn after_the_last_try_another_key_is_mailed() {
     let (fake, clock) = start(|b| b).await;
     let refused = json!({ "authStatus": "WrongCredentials", "lastAttemptAvailable": 0, "expiresIn": 0 });
@@ -259,7 +259,7 @@ async fn after_the_last_try_another_key_is_mailed() {
     assert_eq!((orders(&client).await.unwrap(), counts(&fake)), (200, [2, 2, 2, 0]));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_blocked_shopper_is_left_alone_for_half_an_hour() {
     let (fake, clock) = start(|b| b).await;
     fake.next("validate_access_key", Fault::Json(401, json!({ "authStatus": "BlockedUser" })));
@@ -274,7 +274,7 @@ async fn a_blocked_shopper_is_left_alone_for_half_an_hour() {
 }
 
 /// Programs that start one after the other, such as a crash loop, know of the block from what they share.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_block_is_waited_for_by_the_programs_that_start_meanwhile_too() {
     let (fake, clock) = start(|b| b).await;
     fake.next("validate_access_key", Fault::Json(401, json!({ "authStatus": "BlockedUser" })));
@@ -290,9 +290,9 @@ async fn a_block_is_waited_for_by_the_programs_that_start_meanwhile_too() {
 }
 
 /// The key is good for one try, and it would be spent for nobody.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_key_that_comes_when_nobody_waits_is_not_handed_in() {
-    struct Slow(crate::puppet::Hold, Arc<FakeVtex>);
+    struct Slow(crate::scripted_store::Hold, Arc<FakeVtex>);
     impl Responder for Slow {
         async fn access_key(&self, _: AccessKey) -> Option<Secret> {
             self.0.pass().await;
@@ -300,7 +300,7 @@ async fn a_key_that_comes_when_nobody_waits_is_not_handed_in() {
         }
     }
     let (fake, clock) = start(|b| b).await;
-    let answer = crate::puppet::Hold::new();
+    let answer = crate::scripted_store::Hold::new();
     let client = builder(&fake, &clock).responder(Slow(answer.clone(), fake.clone())).build().unwrap();
     let session = client.session().clone();
     let waiting = tokio::spawn(async move { session.lease().await.map(drop) });
@@ -316,7 +316,7 @@ async fn a_key_that_comes_when_nobody_waits_is_not_handed_in() {
     assert_eq!(counts(&fake), [1, 1, 1, 0]);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_shopper_who_declines_can_still_hand_the_key_in() {
     let (fake, clock) = start(|b| b).await;
     let client = builder(&fake, &clock).responder(person(|_| None)).build().unwrap();
@@ -328,7 +328,7 @@ async fn a_shopper_who_declines_can_still_hand_the_key_in() {
     assert_eq!((orders(&client).await.unwrap(), counts(&fake)), (200, [1, 1, 1, 0]));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn without_a_responder_the_key_is_handed_in_from_another_task_and_the_second_answer_joins() {
     let (fake, clock) = start(|b| b).await;
     let client = builder(&fake, &clock).build().unwrap();
@@ -351,7 +351,7 @@ async fn without_a_responder_the_key_is_handed_in_from_another_task_and_the_seco
     assert_eq!(counts(&fake), [1, 1, 1, 0]);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_key_that_comes_too_late_is_told_and_replaced_by_another_mail() {
     let (fake, clock) = start(|b| b).await;
     let client = builder(&fake, &clock).build().unwrap();
@@ -369,7 +369,7 @@ async fn a_key_that_comes_too_late_is_told_and_replaced_by_another_mail() {
     assert_eq!((orders(&client).await.unwrap(), counts(&fake)), (200, [2, 2, 2, 0]));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_key_that_never_comes_is_one_mail_in_five_minutes_and_only_if_somebody_calls() {
     let (fake, clock) = start(|b| b).await;
     let client = builder(&fake, &clock).build().unwrap();
@@ -384,7 +384,7 @@ async fn a_key_that_never_comes_is_one_mail_in_five_minutes_and_only_if_somebody
     assert_eq!(counts(&fake), [3, 3, 0, 0]);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn an_address_the_vendor_refuses_is_tried_once_until_somebody_asks_for_it() {
     let (fake, clock) = start(|b| b).await;
     let builder = Client::builder(fake.uri()).account(FakeVtex::ACCOUNT).storefront("nobody").clock(clock.clone());
@@ -399,7 +399,7 @@ async fn an_address_the_vendor_refuses_is_tried_once_until_somebody_asks_for_it(
     assert_eq!(counts(&fake), [2, 2, 0, 0]);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn the_end_is_the_tokens_own_else_the_answers_else_the_cookies_else_a_day() {
     let (fake, clock) = start(|b| b.storefront_life(2 * HOUR)).await;
     let now = || clock.wall().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
@@ -422,7 +422,7 @@ async fn the_end_is_the_tokens_own_else_the_answers_else_the_cookies_else_a_day(
     assert_eq!((end_of(renewed.expiry()), fake.reuses()), (clock.wall() + 2 * HOUR, 0));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn without_a_refresh_token_the_session_is_used_to_its_end_and_then_a_person_is_asked() {
     let (fake, clock) = start(|b| b).await;
     let cookie = json!({ "Name": "VtexIdclientAutCookie_apiexamples", "Value": "opaque" });
@@ -439,7 +439,7 @@ async fn without_a_refresh_token_the_session_is_used_to_its_end_and_then_a_perso
     assert_eq!(counts(&fake), [2, 2, 2, 0]);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn a_storefront_needs_the_accounts_name() {
     let error = Client::builder("https://store.example").storefront("a@b.example").build().unwrap_err();
     assert!(error.kind() == ErrorKind::Config && error.to_string().contains(".account(..)"), "{error}");

@@ -44,7 +44,7 @@ async fn renewed(lines: &str) -> Result<vtex::StorefrontSession, Error> {
     client.storefront().refresh(&session, None).await
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn the_last_cookie_of_a_name_is_the_sessions_whatever_came_before() {
     for (lines, token, refresh) in [
         (
@@ -79,7 +79,7 @@ async fn the_last_cookie_of_a_name_is_the_sessions_whatever_came_before() {
 }
 
 /// A renewal that takes the refresh token away leaves none: the old one is spent, and is not sent again.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_refresh_token_that_was_taken_away_is_not_sent_again() {
     let vendor = Raw::start(|request| match request.lines().next().unwrap() {
         line if line.contains("/refreshtoken/") => answer(
@@ -105,7 +105,7 @@ async fn a_refresh_token_that_was_taken_away_is_not_sent_again() {
     assert_eq!(vendor.count("/refreshtoken/"), 1);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_renewal_without_the_sessions_cookies_is_none() {
     for lines in [
         "set-cookie: __cf_bm=x; Max-Age=1800",
@@ -119,7 +119,7 @@ async fn a_renewal_without_the_sessions_cookies_is_none() {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_sessions_life_is_that_of_its_own_cookies() {
     let session =
         renewed("set-cookie: __cf_bm=x; Max-Age=1800\nset-cookie: VtexIdclientAutCookie_store=y; Max-Age=600");
@@ -131,7 +131,7 @@ async fn a_sessions_life_is_that_of_its_own_cookies() {
 
 // ---- codings and clocks ----
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn an_encoded_answer_is_not_asked_for_and_its_coding_is_named() {
     for coding in ["gzip", "br", "deflate, gzip"] {
         let said = answer(200, &format!("content-encoding: {coding}"), b"\x1f\x8b\x08\x00");
@@ -144,7 +144,7 @@ async fn an_encoded_answer_is_not_asked_for_and_its_coding_is_named() {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn an_answer_that_a_cache_kept_is_as_old_as_it_says() {
     // The token ends two hours after the vendor's clock of now, of which an hour went by in a cache.
     let vendor = Raw::start(|_| {
@@ -159,7 +159,7 @@ async fn an_answer_that_a_cache_kept_is_as_old_as_it_says() {
     assert_eq!(end.duration_since(keyway::Clock::wall(&clock)).unwrap(), Duration::from_secs(7200));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_date_to_wait_for_is_one_of_the_vendors_clock() {
     let at = "date: Tue, 14 Nov 2023 22:13:20 GMT";
     for (headers, seconds) in [
@@ -174,7 +174,7 @@ async fn a_date_to_wait_for_is_one_of_the_vendors_clock() {
 
 // ---- JSON ----
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn only_the_token_of_a_sign_in_is_essential() {
     for body in [
         "\u{feff}{\"access_token\":\"the-token\"}",
@@ -196,7 +196,7 @@ async fn only_the_token_of_a_sign_in_is_essential() {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_captcha_a_list_and_a_limit_are_read_across_types() {
     let vendor = Raw::start(|request| match request.split(' ').nth(1).unwrap_or_default() {
         "/api/v1/static/basic" => json(200, r#"{"is_captcha_available":"1"}"#),
@@ -218,7 +218,7 @@ async fn a_captcha_a_list_and_a_limit_are_read_across_types() {
     assert_eq!((session.id.as_str(), session.online, session.last), ("41", true, Some(1_700_000_000)));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_broken_member_of_a_typed_answer_costs_that_member() {
     let vendor = Raw::start(|request| match request.split(' ').nth(1).unwrap_or_default() {
         path if path.ends_with("/oauth/token") => json(200, r#"{"access_token":"the-token"}"#),
@@ -240,7 +240,7 @@ async fn a_broken_member_of_a_typed_answer_costs_that_member() {
 
 // ---- what a code means ----
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn the_code_decides_whatever_the_status() {
     for (status, body, kind, temporary) in [
         (403, r#"{"error":"invalid_grant"}"#, ErrorKind::InvalidCredentials, false),
@@ -258,7 +258,7 @@ async fn the_code_decides_whatever_the_status() {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_refused_refresh_token_is_one_with_every_status() {
     for status in [200, 400, 401, 403] {
         let vendor = Raw::start(move |request| match request.contains("grant_type=refresh_token") {
@@ -273,7 +273,7 @@ async fn a_refused_refresh_token_is_one_with_every_status() {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_refusal_without_words_is_one_where_the_document_has_none() {
     for status in [400, 401] {
         let vendor = Raw::start(move |request| match request.starts_with("PUT") {
@@ -291,7 +291,7 @@ async fn a_refusal_without_words_is_one_where_the_document_has_none() {
 
 // ---- who answered ----
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_firewalls_page_at_the_sign_in_is_named() {
     let page = "<!doctype html><title>Attention Required!</title>";
     for (headers, who) in [
@@ -308,7 +308,7 @@ async fn a_firewalls_page_at_the_sign_in_is_named() {
     assert_eq!(error.kind(), ErrorKind::Protocol);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn an_unknown_tenant_is_named() {
     let error =
         refused(json(400, r#"{"error":"invalid_request","error_description":"X-Tenant names no tenant"}"#)).await;
@@ -316,7 +316,7 @@ async fn an_unknown_tenant_is_named() {
     assert!(error.to_string().contains(TENANT) && error.to_string().contains(".tenant(..)"), "{error}");
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_free_call_fails_as_a_typed_one_does() {
     for (status, headers, body, kind) in [
         (401, "", "", ErrorKind::Unauthorized),
@@ -351,7 +351,7 @@ async fn a_free_call_fails_as_a_typed_one_does() {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn one_address_is_one_session_however_it_is_written() {
     let vendor = Raw::start(|_| json(200, r#"{"access_token":"the-token"}"#)).await;
     let (store, port) = (MemoryStore::new(), vendor.port());
@@ -370,7 +370,7 @@ async fn one_address_is_one_session_however_it_is_written() {
 
 // ---- what will not do tomorrow either ----
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn tls_to_a_port_of_plain_http_is_a_mistake_and_no_outage() {
     let vendor = Raw::start(|_| answer(400, "", "")).await;
     let client = operator(&format!("https://127.0.0.1:{}", vendor.port())).build().unwrap();
@@ -380,7 +380,7 @@ async fn tls_to_a_port_of_plain_http_is_a_mistake_and_no_outage() {
     assert!(error.source().is_some(), "the cause can be asked for");
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_proxy_that_is_not_there_is_named() {
     let gone = {
         let port = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
@@ -395,7 +395,7 @@ async fn a_proxy_that_is_not_there_is_named() {
 }
 
 /// Found by `fuzz answer`: what stood before the tear refused the credentials for good.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_refusal_that_breaks_off_refuses_nobody() {
     for body in
         [r#"{"error":"invalid_grant","#, r#"{"error":"invalid_grant" "x":1}"#, "{\"error\":\"invalid_grant\",B\0:true}"]
@@ -427,7 +427,7 @@ async fn a_refusal_that_breaks_off_refuses_nobody() {
 }
 
 /// Needs `openssl`, and says so where there is none.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_certificate_of_an_unknown_authority_is_told_with_its_cure() {
     let folder = tempfile::tempdir().unwrap();
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();

@@ -21,7 +21,7 @@ impl StoreFactory for Server {
 /// As `store_laws!` does, with the leak check around each.
 macro_rules! leak_checked_laws {
     ($factory:ty, $($law:ident)*) => {$(
-        #[apply(hunted!)]
+        #[apply(leak_checked!)]
         #[threads(4)]
         async fn $law() {
             store_law::$law::<$factory>().await;

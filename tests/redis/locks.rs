@@ -20,7 +20,7 @@ fn locks(server: &Server) -> Vec<String> {
 }
 
 /// A program that ends right after it: nothing of its runtime runs any more.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn redis_locks_are_free_when_their_release_returns() {
     let Some(server) = Server::start() else { return };
     let store = RedisStore::connect(server.url()).unwrap();
@@ -32,7 +32,7 @@ fn redis_locks_are_free_when_their_release_returns() {
     assert_eq!(locks(&server), [""; 0]);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn redis_locks_are_freed_although_their_release_is_dropped() {
     let Some(server) = Server::start() else { return };
     let store = RedisStore::connect(server.url()).unwrap();
@@ -46,7 +46,7 @@ fn redis_locks_are_freed_although_their_release_is_dropped() {
     });
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn redis_locks_that_are_released_too_late_free_nobody_elses() {
     let Some(server) = Server::start() else { return };
     let (store, key) = (RedisStore::connect(server.url()).unwrap(), key("one"));
@@ -56,7 +56,7 @@ async fn redis_locks_that_are_released_too_late_free_nobody_elses() {
     store.lock(&key, Duration::ZERO).await.expect_err("it is held");
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn redis_locks_whose_release_nobody_hears_of_say_so() {
     let Some(mut server) = Server::start() else { return };
     let (store, key) = (RedisStore::connect(server.url()).unwrap(), key("one"));

@@ -5,8 +5,8 @@
 extern crate macro_rules_attribute;
 
 #[macro_use]
-#[path = "../hunter/mod.rs"]
-mod hunter;
+#[path = "../leak_check/mod.rs"]
+mod leak_check;
 
 #[path = "../children/mod.rs"]
 mod children;

@@ -11,7 +11,7 @@ use tokio::runtime::{Builder, Runtime};
 const LONG: Duration = Duration::from_secs(30);
 const MINUTES: Duration = Duration::from_secs(60);
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn redis_that_is_down_stops_only_what_rotates_and_is_back_without_a_restart() {
     let Some(mut server) = Server::with(&["--appendonly yes", "--appendfsync always"]) else { return };
     let clock = ManualClock::new();
@@ -49,7 +49,7 @@ async fn redis_that_is_down_stops_only_what_rotates_and_is_back_without_a_restar
 }
 
 /// The connection that the store had is of no use any more, whoever made it.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn redis_that_was_started_anew_is_used_as_if_nothing_had_been() {
     let Some(mut server) = Server::with(&["--appendonly yes", "--appendfsync always"]) else { return };
     let client = redis::Client::open(server.url()).unwrap();
@@ -69,7 +69,7 @@ async fn redis_that_was_started_anew_is_used_as_if_nothing_had_been() {
     assert_eq!(own.load(&key).await.unwrap().map(|kept| kept.generation()), Some(generation(1, 6)));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn redis_is_used_over_a_plain_connection_for_as_long_as_that_lasts() {
     let Some(mut server) = Server::start() else { return };
     let client = redis::Client::open(server.url()).unwrap();
@@ -82,7 +82,7 @@ async fn redis_is_used_over_a_plain_connection_for_as_long_as_that_lasts() {
     assert!(RedisStore::from_client(client).load(&key).await.unwrap().is_none(), "it kept nothing");
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn redis_that_is_paused_holds_up_nobody_for_longer_than_its_bound() {
     let Some(server) = Server::start() else { return };
     let clock = ManualClock::new();
@@ -111,7 +111,7 @@ fn one_thread() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn redis_is_used_from_one_runtime_after_the_other() {
     let Some(server) = Server::start() else { return };
     let (store, key) = (RedisStore::connect(server.url()).unwrap(), key("one"));
@@ -129,7 +129,7 @@ fn redis_is_used_from_one_runtime_after_the_other() {
 }
 
 /// The connection belongs to the runtime that made it, and that one stands still.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn redis_is_used_although_the_runtime_that_connected_is_driven_by_nobody() {
     let Some(server) = Server::start() else { return };
     let (store, key) = (RedisStore::connect(server.url()).unwrap(), key("one"));

@@ -64,7 +64,7 @@ impl Store for Halting {
 
 /// At a vendor whose refresh tokens rotate, and at one where each sign-in is a session.
 #[cfg(unix)]
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn redis_holders_that_are_stopped_past_their_lease_neither_spend_nor_save() {
     let Some(server) = Server::start() else { return };
     let ordering = FakeOrderingStack::builder().rotating(true).start().await;
@@ -93,7 +93,7 @@ async fn redis_holders_that_are_stopped_past_their_lease_neither_spend_nor_save(
 
 /// Four processes at each of three vendors, for half a minute in which every token is renewed again and again, and Redis
 /// is killed and started anew in the middle.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn redis_keeps_four_processes_at_three_vendors_one_session_each_also_through_a_restart() {
     let Some(mut server) = Server::with(&["--appendonly yes", "--appendfsync always"]) else { return };
     let vita = FakeVitaMojo::builder().rotating(true).start().await;
@@ -132,7 +132,7 @@ async fn redis_keeps_four_processes_at_three_vendors_one_session_each_also_throu
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn redis_holders_that_are_killed_hold_up_others_no_longer_than_their_lease() {
     let Some(server) = Server::start() else { return };
     let vms = FakeVms::start().await;

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn redis_passwords_go_to_another_machine_under_tls_only() {
     let others = [
         "redis.example:1",
@@ -59,7 +59,7 @@ async fn redis_passwords_go_to_another_machine_under_tls_only() {
     assert!(RedisStore::from_client(client).check().unwrap_err().is_unavailable());
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn redis_certificates_are_looked_at() {
     for url in ["rediss://:s3cret@redis.example:1/#insecure", "rediss://127.0.0.1:1/0#insecure"] {
         let error = RedisStore::connect(url).unwrap_err();
@@ -71,7 +71,7 @@ fn redis_certificates_are_looked_at() {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn redis_that_holds_something_huge_is_not_read_into_memory() {
     let Some(server) = Server::start() else { return };
     let (store, key) = (RedisStore::connect(server.url()).unwrap(), key("one"));
@@ -107,7 +107,7 @@ fn address_of(first: u16) -> (u16, Arc<AtomicU16>) {
     (port, behind)
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn redis_roles_that_change_behind_one_address_are_noticed() {
     let (Some(one), Some(two)) = (Server::start(), Server::start()) else { return };
     let (port, behind) = address_of(one.port());

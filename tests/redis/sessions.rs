@@ -32,7 +32,7 @@ async fn two_are_one<F: Deref<Target = Fake>>(
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn redis_makes_two_processes_one_at_vita_mojo() {
     let clock = ManualClock::new();
     let fake = FakeVitaMojo::builder().clock(clock.clone()).rotating(true).start().await;
@@ -42,7 +42,7 @@ async fn redis_makes_two_processes_one_at_vita_mojo() {
     .await;
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn redis_makes_two_processes_one_at_ordering_stack() {
     let clock = ManualClock::new();
     let fake = FakeOrderingStack::builder().clock(clock.clone()).rotating(true).start().await;
@@ -55,7 +55,7 @@ async fn redis_makes_two_processes_one_at_ordering_stack() {
     .await;
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn redis_makes_two_processes_one_at_shopmonkey() {
     let clock = ManualClock::new();
     let fake = FakeShopmonkey::builder().clock(clock.clone()).jwt(true).token_life(HOUR).start().await;
@@ -67,7 +67,7 @@ async fn redis_makes_two_processes_one_at_shopmonkey() {
     .await;
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn redis_makes_two_processes_one_at_vtex() {
     let clock = ManualClock::new();
     let fake = FakeVtex::builder().clock(clock.clone()).start().await;
@@ -80,7 +80,7 @@ async fn redis_makes_two_processes_one_at_vtex() {
 }
 
 /// The vendor tells no end: the token is used until it is refused.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn redis_makes_two_processes_one_at_vms() {
     let Some(server) = Server::start() else { return };
     let clock = ManualClock::new();
@@ -98,7 +98,7 @@ async fn redis_makes_two_processes_one_at_vms() {
 }
 
 /// What was begun is saved although nobody waits for it any more, and the lock is free again.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn redis_hears_of_a_session_whose_callers_have_gone() {
     let Some(server) = Server::start() else { return };
     let clock = ManualClock::new();

@@ -17,7 +17,7 @@ fn of(json: &str) -> Record {
     Record::from_json(json).unwrap()
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn redis_names_tell_what_they_are_and_end_by_themselves() {
     let Some(server) = Server::start() else { return };
     let (store, key) = (RedisStore::connect(server.url()).unwrap(), key("one"));
@@ -46,7 +46,7 @@ async fn redis_names_tell_what_they_are_and_end_by_themselves() {
     assert_eq!(names, [format!("keyway:{{{key}}}:lock"), session(&key)]);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn redis_prefixes_and_databases_keep_sessions_apart() {
     let Some(server) = Server::start() else { return };
     let one = RedisStore::connect(server.url()).unwrap();
@@ -61,7 +61,7 @@ async fn redis_prefixes_and_databases_keep_sessions_apart() {
     assert_eq!(names, [session(&key), format!("staging:{{{key}}}:session")]);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn redis_damage_is_removed_counts_as_absent_and_is_healed_by_the_next_save() {
     let Some(server) = Server::start() else { return };
     let (store, key) = (RedisStore::connect(server.url()).unwrap(), key("one"));
@@ -80,7 +80,7 @@ async fn redis_damage_is_removed_counts_as_absent_and_is_healed_by_the_next_save
     assert!(store.compare_and_swap(&key, None, record(1, 1)).await.unwrap());
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn redis_leaves_alone_what_is_newer_or_not_ours() {
     let Some(server) = Server::start() else { return };
     let (store, key) = (RedisStore::connect(server.url()).unwrap(), key("one"));
@@ -98,7 +98,7 @@ async fn redis_leaves_alone_what_is_newer_or_not_ours() {
     assert_eq!(server.ask::<String>(&["TYPE", &session(&key)]), "list");
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn redis_locks_whose_lease_has_ended_free_nobody_elses() {
     let Some(server) = Server::start() else { return };
     let (store, key) = (RedisStore::connect(server.url()).unwrap(), key("one"));
@@ -113,7 +113,7 @@ async fn redis_locks_whose_lease_has_ended_free_nobody_elses() {
     store.lock(&key, Duration::ZERO).await.expect_err("it is held");
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn redis_takes_a_user_with_the_documented_rights_and_tells_which_are_missing() {
     assert!(include_str!("../../src/store/redis/mod.rs").contains(ACL));
     let Some(server) = Server::start() else { return };
@@ -146,7 +146,7 @@ async fn redis_takes_a_user_with_the_documented_rights_and_tells_which_are_missi
     drop(store.lock(&key, LONG).await.unwrap());
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn redis_refuses_a_wrong_password_in_words_that_do_not_hold_it() {
     let Some(server) = Server::with(&["--requirepass right"]) else { return };
     let key = key("one");
@@ -166,7 +166,7 @@ async fn redis_refuses_a_wrong_password_in_words_that_do_not_hold_it() {
     assert!(store.load(&key).await.unwrap().is_none());
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn redis_speaks_tls_with_whom_it_trusts() {
     let key_pair = rcgen::KeyPair::generate().unwrap();
     let certificate = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap().self_signed(&key_pair).unwrap();
@@ -193,7 +193,7 @@ async fn redis_speaks_tls_with_whom_it_trusts() {
     assert!(said.to_string().ends_with("whether the URL is right about TLS"), "{said}");
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn redis_urls_that_cannot_be_read_are_refused_without_showing_them() {
     for url in
         ["", "s3cret", "http://:s3cret@host/", "redis://:s3cret@host/words", "redis://:s3cret@host?protocol=s3cret"]
@@ -208,7 +208,7 @@ fn redis_urls_that_cannot_be_read_are_refused_without_showing_them() {
     RedisStore::connect("unix:///run/redis.sock").expect("a socket");
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn redis_outside_a_runtime_is_an_error_and_no_panic() {
     let (store, key) = (RedisStore::connect("redis://127.0.0.1:1").unwrap(), key("one"));
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());

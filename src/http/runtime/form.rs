@@ -46,7 +46,7 @@ mod tests {
         access_token: Secret,
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn a_secret_is_written_into_a_form_and_nowhere_else() {
         let body = Tokens { access_token: Secret::from("hunter 2") };
         assert!(serde_json::to_string(&body).is_err());
@@ -57,7 +57,7 @@ mod tests {
         assert_eq!(sent, b"access_token=hunter+2");
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn a_form_holds_single_values_only() {
         let request = reqwest::Client::new().post("https://vendor.example/");
         let error = form(request, &json!({ "user": { "name": "x" } })).expect_err("nested");

@@ -68,7 +68,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn lists_and_maps_may_be_null_or_hold_null() {
         #[derive(Deserialize)]
         struct Read {

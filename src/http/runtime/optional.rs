@@ -50,7 +50,7 @@ optional_from! {
 mod tests {
     use super::*;
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn an_optional_argument_may_be_given_in_several_ways() {
         let secret = |given: Optional<Secret>| given.0.map(|secret| secret.expose().to_owned());
         assert_eq!(secret("x".into()), Some("x".to_owned()));

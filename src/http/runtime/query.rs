@@ -103,7 +103,7 @@ mod tests {
         request.expect("a request").url().query().unwrap_or_default().to_owned()
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn a_query_parameter_is_left_out_or_repeated() {
         assert_eq!(query(QueryParam::new("id", &None::<String>)), "");
         assert_eq!(query(QueryParam::new("id", &Some("k 1&2"))), "id=k+1%262");

@@ -131,7 +131,7 @@ mod tests {
         access_token: Secret,
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn a_wrong_answer_is_never_quoted() {
         for body in ["", "{\"access_token\":", "<html>hunter2</html>", "{\n\"access_token\": [\"hunter2\"]}"] {
             let error = ResponseValue::<Tokens>::from_answer(answer(body)).expect_err("no tokens");
@@ -140,7 +140,7 @@ mod tests {
         }
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn where_any_json_will_do_nothing_does_as_well() {
         for body in ["", " \r\n"] {
             assert!(ResponseValue::anything(answer(body)).expect("anything").is_null());
@@ -149,7 +149,7 @@ mod tests {
         assert!(ResponseValue::anything(answer("<html>")).is_err());
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn an_answer_without_a_documented_body_may_have_any() {
         assert_eq!(ResponseValue::empty(answer("<html>")).status(), 200);
     }

@@ -126,7 +126,7 @@ fn scenes() -> Vec<(&'static str, Scene, Scene)> {
     ]
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn whatever_befalls_them_sessions_keep_what_is_promised() {
     let long = std::env::var("KEYWAY_MODEL").is_ok_and(|size| size == "long");
     let only = std::env::var("KEYWAY_MODEL_ONLY").unwrap_or_default();

@@ -86,7 +86,7 @@ async fn fail_to_save(step: &'static str, why: ErrorKind) -> (tempfile::TempDir,
     (home, error.to_string())
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_save_that_fails_at_any_step_leaves_the_old_file_whole_and_nothing_beside_it() {
     for (step, why) in [
         ("open lock", ErrorKind::ReadOnlyFilesystem),
@@ -109,7 +109,7 @@ async fn a_save_that_fails_at_any_step_leaves_the_old_file_whole_and_nothing_bes
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_save_that_a_power_failure_may_undo_says_so_and_is_there_until_then() {
     let (home, said) = fail_to_save("sync folder", ErrorKind::Other).await;
     assert!(said.starts_with("a power failure may undo the last save"), "{said}");
@@ -118,7 +118,7 @@ async fn a_save_that_a_power_failure_may_undo_says_so_and_is_there_until_then() 
     assert_eq!(kept.map(|kept| kept.generation().counter()), Some(2));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn what_works_and_is_busy_differs_from_what_fails_and_from_what_never_works() {
     for (step, why, never_works) in [
         ("lock", ErrorKind::Other, true),
@@ -140,7 +140,7 @@ async fn what_works_and_is_busy_differs_from_what_fails_and_from_what_never_work
     assert_eq!((error.is_busy(), error.is_unavailable()), (true, false), "{error}");
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn every_failure_says_where_and_what_to_do() {
     for (step, why, advice) in [
         ("create", ErrorKind::ReadOnlyFilesystem, "give a folder that can be written"),
@@ -154,7 +154,7 @@ async fn every_failure_says_where_and_what_to_do() {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn without_locks_or_without_a_folder_there_is_no_lock_but_an_error() {
     let home = tempfile::tempdir().expect("a folder");
     for (step, why) in [
@@ -170,7 +170,7 @@ async fn without_locks_or_without_a_folder_there_is_no_lock_but_an_error() {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_temporary_file_that_cannot_be_removed_now_is_removed_by_the_next_save() {
     struct Worse(Broken);
     impl Disk for Worse {
@@ -251,7 +251,7 @@ async fn use_scanned(step: &'static str, times: usize) -> (bool, Vec<u64>) {
     (works, waited)
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn what_could_not_be_saved_is_removed_although_somebody_looks_at_it() {
     struct Full(Scanned);
     impl Disk for Full {
@@ -278,7 +278,7 @@ async fn what_could_not_be_saved_is_removed_although_somebody_looks_at_it() {
     );
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_file_that_somebody_else_has_open_is_tried_again_for_half_a_second() {
     assert_eq!(SCANS_OF_OTHERS.iter().sum::<u64>(), 510);
     for step in ["open lock", "read", "rename", "move away", "remove"] {
@@ -289,7 +289,7 @@ async fn a_file_that_somebody_else_has_open_is_tried_again_for_half_a_second() {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_damaged_file_is_moved_away_counts_as_absent_and_is_healed_by_the_next_save() {
     let home = tempfile::tempdir().expect("a folder");
     let (store, key, first) = (FileStore::at(home.path()), key(), Generation::first(7));
@@ -316,7 +316,7 @@ async fn a_damaged_file_is_moved_away_counts_as_absent_and_is_healed_by_the_next
     assert_eq!(aside, MOST_DAMAGED as usize);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn damage_that_cannot_be_moved_away_is_an_error_and_no_absence() {
     let home = tempfile::tempdir().expect("a folder");
     fs::write(home.path().join(format!("{}.json", key())), "damage").expect("written");
@@ -325,7 +325,7 @@ async fn damage_that_cannot_be_moved_away_is_an_error_and_no_absence() {
     assert!(said.starts_with("a damaged session file cannot be moved away"), "{said}");
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_file_of_a_newer_version_is_left_as_it_is() {
     let home = tempfile::tempdir().expect("a folder");
     let (store, key) = (FileStore::at(home.path()), key());
@@ -343,7 +343,7 @@ async fn a_file_of_a_newer_version_is_left_as_it_is() {
 }
 
 #[cfg(unix)]
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn folders_that_are_there_keep_their_mode() {
     use std::os::unix::fs::PermissionsExt;
     let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o777;
@@ -365,7 +365,7 @@ async fn folders_that_are_there_keep_their_mode() {
     assert_eq!((mode(&mine), mode(&yours), mode(&home.path().join("state"))), (0o700, 0o755, 0o755));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_file_where_a_folder_should_be_is_told_as_that_and_not_as_a_folder_open_to_others() {
     let home = tempfile::tempdir().expect("a folder");
     let file = home.path().join("sessions");
@@ -376,7 +376,7 @@ async fn a_file_where_a_folder_should_be_is_told_as_that_and_not_as_a_folder_ope
     assert!(!store.0.told.load(Ordering::Relaxed));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn a_program_is_named_by_a_plain_name() {
     for wrong in ["", " ", ".", "..", "...", "a/b", "/a", "a\\b", "c:", "a\0", "a\nb"] {
         let error = FileStore::for_app(wrong).expect_err(wrong);
@@ -386,13 +386,13 @@ fn a_program_is_named_by_a_plain_name() {
     assert!(store.0.path.ends_with("my app.2/keyway") && store.0.path.is_absolute());
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn debug_shows_the_folder_and_nothing_else() {
     let folder = std::path::absolute("some/where").expect("a current folder");
     assert_eq!(format!("{:?}", FileStore::at(&folder)), format!("FileStore({folder:?})"));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn outside_a_runtime_there_is_an_error_and_no_panic() {
     let store = FileStore::at("/nowhere");
     let (key, mut context) = (key(), Context::from_waker(Waker::noop()));
@@ -411,7 +411,7 @@ impl Disk for Tells {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_waiter_on_a_runtime_that_nobody_drives_keeps_the_lock_from_nobody() {
     let home = tempfile::tempdir().expect("a folder");
     let (tells, told) = mpsc::sync_channel(8);
@@ -430,7 +430,7 @@ async fn a_waiter_on_a_runtime_that_nobody_drives_keeps_the_lock_from_nobody() {
 }
 
 /// Its thread was busy for longer than an offer stands: it would be so the next time, too.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn a_task_whose_thread_is_busy_gets_a_free_lock_when_it_is_polled_again() {
     let home = tempfile::tempdir().expect("a folder");
     let (tells, told) = mpsc::sync_channel(8);
@@ -451,7 +451,7 @@ fn a_task_whose_thread_is_busy_gets_a_free_lock_when_it_is_polled_again() {
     others.block_on(async { Store::lock(&other, &key, Duration::ZERO).await.expect_err("it is held") });
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn what_is_too_long_to_be_read_again_is_not_saved() {
     let home = tempfile::tempdir().expect("a folder");
     let (store, key, first) = (FileStore::at(home.path()), key(), Generation::first(7));

@@ -59,7 +59,7 @@ mod tests {
         Key::new("vms", &[])
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn what_is_written_is_read_and_begins_with_the_word_that_is_compared() {
         let record = record();
         let written = write(&record, 5).expect("short");
@@ -71,7 +71,7 @@ mod tests {
         assert_eq!(read.to_json().expose(), record.to_json().expose());
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn damage_is_named_and_what_is_newer_is_an_error() {
         let whole = write(&record(), 5).expect("short");
         for (text, what) in [

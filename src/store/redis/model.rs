@@ -165,7 +165,7 @@ mod tests {
     }
 
     /// Thousands of commands in any order: both answer the same to each, and keep the same for as long.
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     async fn redis_scripts_and_the_model_of_them_are_one() {
         let Some(server) = server::Server::start() else { return };
         let link = Link::own(::redis::Client::open(server.url()).unwrap());
@@ -202,7 +202,7 @@ mod tests {
         }
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn what_has_ended_is_not_there() {
         let (mut names, second) = (Names::default(), Duration::from_secs(1));
         assert!(names.take(Duration::ZERO, "lock", b"a", second));

@@ -88,7 +88,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn every_dialect_of_an_end_is_read_and_the_first_that_is_told_counts() {
         let access = Secret::from("e30.eyJleHAiOjE3MDAwMDA2MDB9.s");
         let body = json!({ "life": { "s": 600, "m": "10", "ms": 600_000 }, "at": 1_700_000_600_i64, "at_ms": 1_700_000_600_000_i64, "none": null });

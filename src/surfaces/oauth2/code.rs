@@ -134,7 +134,7 @@ pub(super) fn spent(error: Error) -> Error {
 mod tests {
     use super::*;
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn what_a_page_says_instead_of_a_code_is_told_by_its_kind() {
         let ended = |query: &str| code(&Secret::from(format!("https://app.example/back?{query}"))).expect_err(query);
         for (query, kind) in [
@@ -153,7 +153,7 @@ mod tests {
         assert_eq!(code(&Secret::from("https://app.example/?code=a%20b")).expect("a code").expose(), "a b");
     }
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn what_is_random_is_long_and_never_the_same() {
         let (one, other) = (random().expect("random"), random().expect("random"));
         assert_eq!(one.expose().len(), 43);

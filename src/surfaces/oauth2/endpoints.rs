@@ -268,7 +268,7 @@ fn life(reply: &AuthResponse) -> Duration {
 mod tests {
     use super::*;
 
-    #[apply(hunted!)]
+    #[apply(leak_checked!)]
     fn metadata_stands_behind_the_issuers_path_or_in_front_of_it() {
         let url = |text: &str| Url::parse(text).expect("a URL");
         let (plain, tenant) = (url("https://id.example"), url("https://id.example/tenants/a/"));

@@ -15,7 +15,7 @@ const TEN_MINUTES: Duration = Duration::from_secs(600);
 /// How many processes a fleet has.
 const FLEETS: [usize; 3] = [1, 10, 25];
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_wrong_password_is_presented_once_by_fifty_processes_one_after_the_other() {
     let unrenewed = Vendor::of(Capabilities::new("scripted", ".password(..)"));
     for (vendor, processes) in [(Vendor::rotating(), 50), (Vendor::signing_in(), 5), (unrenewed, 5)] {
@@ -29,7 +29,7 @@ async fn a_wrong_password_is_presented_once_by_fifty_processes_one_after_the_oth
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_wrong_password_is_presented_once_by_fifty_processes_at_once() {
     let vendor = Vendor::rotating();
     vendor.refuse_password();
@@ -63,7 +63,7 @@ async fn is_presented_once(fake: &Fake, clock: &ManualClock, operation: &str, ri
     assert_eq!(fake.count(operation), 2, "{operation}");
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_program_that_starts_again_and_again_with_a_wrong_password_asks_once() {
     let clock = ManualClock::new();
     let fake = FakeVms::builder().clock(clock.clone()).start().await;
@@ -90,7 +90,7 @@ async fn a_program_that_starts_again_and_again_with_a_wrong_password_asks_once()
 }
 
 /// Two processes, of which one has a wrong password, and then the vendor is down: the right one was never refused.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_word_of_an_outage_says_nothing_about_the_password_that_was_presented() {
     let vendor = Vendor::rotating();
     let process = |password: &str| {
@@ -109,7 +109,7 @@ async fn a_word_of_an_outage_says_nothing_about_the_password_that_was_presented(
     assert_eq!(vendor.counts().0, 3);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn who_insists_presents_a_refused_password_once_more() {
     let vendor = Vendor::rotating();
     vendor.refuse_password();
@@ -142,7 +142,7 @@ async fn outage(processes: usize, step: Duration, restarts: bool) -> usize {
     vendor.counts().0
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn an_outage_of_ten_minutes_costs_a_fleet_what_it_costs_one_process() {
     for processes in FLEETS {
         let sent = outage(processes, SECOND, false).await;
@@ -150,13 +150,13 @@ async fn an_outage_of_ten_minutes_costs_a_fleet_what_it_costs_one_process() {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn an_outage_of_ten_minutes_costs_a_crash_loop_what_it_costs_one_process() {
     let sent = outage(1, 5 * SECOND, true).await;
     assert!((10..=20).contains(&sent), "{sent} sign-ins");
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_renewal_that_fails_for_ten_minutes_is_asked_for_on_one_schedule() {
     for processes in [1, 10] {
         let vendor = Vendor::rotating();
@@ -176,7 +176,7 @@ async fn a_renewal_that_fails_for_ten_minutes_is_asked_for_on_one_schedule() {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn who_is_throttled_adopts_what_another_process_has_saved() {
     let vendor = Vendor::signing_in();
     let (other, its_store) = vendor.process();
@@ -197,7 +197,7 @@ async fn who_is_throttled_adopts_what_another_process_has_saved() {
     assert_eq!(vendor.counts().0, 2);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn who_waits_out_an_outage_or_a_refusal_adopts_what_another_process_has_saved() {
     for error in [Error::unexpected_status(503), Error::invalid_credentials("no")] {
         let vendor = Vendor::signing_in();
@@ -226,7 +226,7 @@ async fn five_starts(vendor: &Vendor) -> Vec<ErrorKind> {
     kinds
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn five_starts_within_a_throttle_ask_once_and_then_again() {
     let vendor = Vendor::signing_in();
     vendor.twist_sign_ins([Twist::Fail(Error::throttled(Some(TEN_MINUTES)))]);
@@ -240,7 +240,7 @@ async fn five_starts_within_a_throttle_ask_once_and_then_again() {
     assert_eq!(vendor.counts().0, 2);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_throttle_of_another_process_is_waited_for_by_who_insists_too() {
     let vendor = Vendor::signing_in();
     vendor.twist_sign_ins([Twist::Fail(Error::throttled(Some(TEN_MINUTES)))]);
@@ -252,7 +252,7 @@ async fn a_throttle_of_another_process_is_waited_for_by_who_insists_too() {
     assert_eq!(vendor.counts().0, 1);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn five_starts_within_a_throttle_of_the_vms_ask_once() {
     let clock = ManualClock::new();
     let fake = FakeVms::builder().clock(clock.clone()).start().await;
@@ -267,7 +267,7 @@ async fn five_starts_within_a_throttle_of_the_vms_ask_once() {
 }
 
 /// The word of an outage is over with the first token that anybody gets.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_success_ends_the_word_of_an_outage() {
     let clock = ManualClock::new();
     let fake = FakeVitaMojo::builder().clock(clock.clone()).rotating(true).start().await;
@@ -284,7 +284,7 @@ async fn a_success_ends_the_word_of_an_outage() {
 }
 
 /// Ten starts by a clock that is a day fast while the vendor is down, and then the right time.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn attempts_of_a_clock_that_was_fast_throttle_nobody_for_longer_than_the_window() {
     for ahead in [24 * 3600, 365 * 24 * 3600] {
         let window = Duration::from_secs(60);
@@ -306,7 +306,7 @@ async fn attempts_of_a_clock_that_was_fast_throttle_nobody_for_longer_than_the_w
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_word_of_a_clock_that_was_fast_keeps_no_crash_loop_waiting_for_ever() {
     let vendor = Vendor::signing_in();
     vendor.twist_sign_ins([Twist::Fail(Error::throttled(Some(TEN_MINUTES)))]);
@@ -322,7 +322,7 @@ async fn a_word_of_a_clock_that_was_fast_keeps_no_crash_loop_waiting_for_ever() 
     assert_eq!(vendor.counts().0, 2);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_session_begun_by_a_clock_that_is_fast_can_be_signed_out_by_the_right_one() {
     let vendor = Vendor::rotating();
     vendor.clock.jump_wall(24 * 3600);
@@ -342,7 +342,7 @@ async fn a_session_begun_by_a_clock_that_is_fast_can_be_signed_out_by_the_right_
 }
 
 /// A token stored by a fast clock lives as long from now as it lives, and not for ever anew at each look.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_token_stored_by_a_clock_that_is_fast_ends_for_a_program_that_restarts() {
     let vendor = Vendor::signing_in();
     vendor.clock.jump_wall(24 * 3600);

@@ -25,7 +25,7 @@ async fn refused_or_works(
     change: impl FnOnce(keyway::custom::ClientBuilder) -> keyway::custom::ClientBuilder,
     what: &str,
 ) {
-    let store = crate::puppet::Puppet::over(&vendor.memory);
+    let store = crate::scripted_store::ScriptedStore::over(&vendor.memory);
     let client = match change(vendor.builder(&store)).build() {
         Err(error) => return is_config(&error, what),
         Ok(client) => client,
@@ -49,18 +49,18 @@ async fn refused_or_works(
     session.close().await.ok();
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn a_budget_that_allows_nothing_is_refused_when_the_client_is_built() {
     for (attempts, within) in
         [(0, Duration::from_secs(60)), (5, Duration::ZERO), (0, Duration::ZERO), (0, Duration::MAX)]
     {
         let vendor = Vendor::of(signs_in().budget(attempts, within));
-        let error = vendor.builder(&crate::puppet::Puppet::default()).build().unwrap_err();
+        let error = vendor.builder(&crate::scripted_store::ScriptedStore::default()).build().unwrap_err();
         is_config(&error, "budget(..)");
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_budget_at_the_edge_works() {
     for attempts in [1, 2, usize::MAX] {
         for within in EDGES.into_iter().skip(1) {
@@ -73,7 +73,7 @@ async fn a_budget_at_the_edge_works() {
     at_once(lease(&session)).await.expect("the first attempt of all time");
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_default_life_at_the_edge_is_refused_or_works() {
     for life in EDGES {
         for renewal in [Renewal::None, Renewal::SignIn, super::ROTATES] {
@@ -84,14 +84,14 @@ async fn a_default_life_at_the_edge_is_refused_or_works() {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn a_default_life_of_nothing_is_refused_when_the_client_is_built() {
     let vendor = Vendor::of(signs_in().default_life(Duration::ZERO));
-    let error = vendor.builder(&crate::puppet::Puppet::default()).build().unwrap_err();
+    let error = vendor.builder(&crate::scripted_store::ScriptedStore::default()).build().unwrap_err();
     is_config(&error, "default_life(..)");
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_life_at_the_edge_is_an_error_or_works() {
     for life in EDGES {
         for renewal in [Renewal::None, Renewal::SignIn, super::ROTATES] {
@@ -104,7 +104,7 @@ async fn a_life_at_the_edge_is_an_error_or_works() {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn timeouts_at_the_edge_are_refused_or_work() {
     let usual = Timeouts::default();
     for edge in EDGES {
@@ -131,7 +131,7 @@ async fn timeouts_at_the_edge_are_refused_or_work() {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn windows_at_the_edge_are_refused_or_work() {
     let usual = Windows::default();
     for edge in EDGES {
@@ -156,7 +156,7 @@ async fn windows_at_the_edge_are_refused_or_work() {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn retries_at_the_edge_are_refused_or_work() {
     for edge in EDGES {
         for attempts in [0, 1, u32::MAX] {
@@ -166,7 +166,7 @@ async fn retries_at_the_edge_are_refused_or_work() {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_lease_for_longer_than_time_lasts_is_an_error_or_a_lease() {
     for life in EDGES {
         let vendor = Vendor { life: Some(life), ..Vendor::signing_in() };
@@ -182,7 +182,7 @@ async fn a_lease_for_longer_than_time_lasts_is_an_error_or_a_lease() {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_wait_that_a_vendor_asks_for_may_be_as_long_as_it_likes() {
     for wait in EDGES {
         let vendor = Vendor::signing_in();

@@ -23,7 +23,7 @@ fn elsewhere<T: Send>(work: impl Future<Output = T> + Send) -> T {
     })
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_vendor_that_fails_late_is_asked_by_one_of_a_hundred() {
     let vendor = Vendor::signing_in();
     let late = || Twist::Late(Duration::from_secs(19), Error::unexpected_status(503));
@@ -39,7 +39,7 @@ async fn a_vendor_that_fails_late_is_asked_by_one_of_a_hundred() {
 }
 
 /// The holder is slow and says nothing to others: who waits fails, and does not go without the lock.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_lock_that_stays_busy_is_a_failure_and_no_leave_to_sign_in() {
     let vendor = Vendor::signing_in();
     let hold = vendor.hold_sign_in();
@@ -57,7 +57,7 @@ async fn a_lock_that_stays_busy_is_a_failure_and_no_leave_to_sign_in() {
     assert_eq!(vendor.counts().0, 1);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_client_whose_runtime_has_ended_after_a_failed_save_holds_no_lock() {
     let vendor = Vendor::rotating();
     let (session, store) = vendor.process();
@@ -73,7 +73,7 @@ async fn a_client_whose_runtime_has_ended_after_a_failed_save_holds_no_lock() {
     drop(session);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_client_whose_runtime_has_ended_while_its_renewal_was_out_holds_no_lock() {
     let vendor = Vendor::rotating();
     let (session, _store) = vendor.process();
@@ -90,7 +90,7 @@ async fn a_client_whose_runtime_has_ended_while_its_renewal_was_out_holds_no_loc
     drop(session);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_client_whose_runtime_has_ended_while_it_owed_a_tombstone_holds_no_lock() {
     let vendor = Vendor::rotating();
     let (session, store) = vendor.process();
@@ -109,7 +109,7 @@ async fn a_client_whose_runtime_has_ended_while_it_owed_a_tombstone_holds_no_loc
     drop(session);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_save_that_close_makes_up_for_leaves_the_lock_free_when_it_returns() {
     let vendor = Vendor::rotating();
     let (session, store) = vendor.process();
@@ -122,7 +122,7 @@ async fn a_save_that_close_makes_up_for_leaves_the_lock_free_when_it_returns() {
     assert_eq!(vendor.counts(), (1, 2, 0));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_close_that_cannot_save_says_so_and_leaves_the_lock_free() {
     let vendor = Vendor::rotating();
     let (session, store) = vendor.process();
@@ -134,7 +134,7 @@ async fn a_close_that_cannot_save_says_so_and_leaves_the_lock_free() {
     is_free(&vendor).await;
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_close_during_a_renewal_waits_for_it_and_leaves_the_lock_free() {
     let vendor = Vendor::rotating();
     let (session, _store) = vendor.process();
@@ -157,7 +157,7 @@ async fn a_close_during_a_renewal_waits_for_it_and_leaves_the_lock_free() {
     assert_eq!(vendor.counts(), (1, 2, 0));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_close_after_a_sign_out_that_was_not_stored_tells_the_store_and_leaves_it() {
     let vendor = Vendor::rotating();
     let (session, store) = vendor.process();
@@ -170,7 +170,7 @@ async fn a_close_after_a_sign_out_that_was_not_stored_tells_the_store_and_leaves
     assert_eq!(vendor.counts(), (2, 1, 0));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_store_that_cannot_lock_keeps_nobody_from_a_session_that_was_never_stored() {
     let vendor = Vendor::rotating();
     let (session, store) = vendor.process();
@@ -183,7 +183,7 @@ async fn a_store_that_cannot_lock_keeps_nobody_from_a_session_that_was_never_sto
     assert_eq!(vendor.counts().2, 0);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_store_that_never_worked_keeps_nobody_from_a_session() {
     let vendor = Vendor::rotating();
     let (session, store) = vendor.process();
@@ -207,7 +207,7 @@ fn nowhere() -> (tempfile::TempDir, FileStore) {
     (place, store)
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_vitamojo_session_goes_on_where_its_folder_never_worked() {
     let clock = ManualClock::new();
     let fake = FakeVitaMojo::builder().clock(clock.clone()).rotating(true).start().await;
@@ -220,7 +220,7 @@ async fn a_vitamojo_session_goes_on_where_its_folder_never_worked() {
     assert_eq!(fake.reuses(), 0);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn an_orderingstack_session_goes_on_where_its_folder_never_worked() {
     let clock = ManualClock::new();
     let fake = FakeOrderingStack::builder().clock(clock.clone()).rotating(true).start().await;
@@ -237,7 +237,7 @@ async fn an_orderingstack_session_goes_on_where_its_folder_never_worked() {
 }
 
 /// What was stored once may have been taken over by others: its refresh token waits for the store.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_session_that_was_stored_once_waits_for_the_store() {
     let vendor = Vendor::rotating();
     let (session, store) = vendor.process();

@@ -11,7 +11,7 @@ mod sign_out;
 mod sign_outs;
 mod time;
 
-use crate::puppet::{Hold, Puppet};
+use crate::scripted_store::{Hold, ScriptedStore};
 use keyway::{
     Clock, Error, MemoryStore, Secret, Session, SignOut,
     custom::{self, Attempt, Capabilities, Issued, Issuer, Renewal, Tokens},
@@ -106,14 +106,14 @@ impl Vendor {
         Scripted { vendor: self.clone(), password: Secret::from("the scripted password") }
     }
 
-    pub(crate) fn builder(&self, store: &Puppet) -> custom::ClientBuilder {
+    pub(crate) fn builder(&self, store: &ScriptedStore) -> custom::ClientBuilder {
         let builder = custom::Client::builder("https://scripted.example").issuer(self.issuer());
         builder.principal("ann").clock(self.clock.clone()).store(store.clone())
     }
 
     /// As a process of its own has it.
-    pub(crate) fn process(&self) -> (Session, Puppet) {
-        let store = Puppet::over(&self.memory);
+    pub(crate) fn process(&self) -> (Session, ScriptedStore) {
+        let store = ScriptedStore::over(&self.memory);
         (self.builder(&store).build().unwrap().session().clone(), store)
     }
 

@@ -36,7 +36,7 @@ async fn works(client: &vitamojo::Client) {
     assert_eq!(client.http().get("/order/v1/orders").send().await.unwrap().status(), 200);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_session_that_is_moved_uses_its_access_token_first_and_spends_nothing() {
     let (fake, clock) = start().await;
     let pair = pair(&fake).await;
@@ -52,7 +52,7 @@ async fn a_session_that_is_moved_uses_its_access_token_first_and_spends_nothing(
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_moved_session_whose_access_token_is_refused_is_renewed() {
     for ended in [true, false] {
         let (fake, clock) = start().await;
@@ -68,7 +68,7 @@ async fn a_moved_session_whose_access_token_is_refused_is_renewed() {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_moved_session_goes_on_from_its_store_after_a_restart() {
     let (fake, clock) = start().await;
     let (pair, store) = (pair(&fake).await, MemoryStore::new());
@@ -85,7 +85,7 @@ async fn a_moved_session_goes_on_from_its_store_after_a_restart() {
     assert_eq!(client.session().lease().await.unwrap_err().kind(), ErrorKind::SignInRequired);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn an_orderingstack_session_is_moved_in_the_same_way() {
     let clock = ManualClock::new();
     let fake = FakeOrderingStack::builder().clock(clock.clone()).rotating(true).start().await;
@@ -104,7 +104,7 @@ async fn an_orderingstack_session_is_moved_in_the_same_way() {
     assert_eq!((fake.count("issue_token"), fake.reuses()), (asked + 1, 0));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn a_moved_session_needs_both_tokens_and_no_other_credential() {
     let builder = || vitamojo::Client::builder("https://vita.example");
     for built in [
@@ -139,7 +139,7 @@ async fn platform() -> (FakeOrderingStack, ManualClock) {
     (FakeOrderingStack::builder().clock(clock.clone()).start().await, clock)
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_device_code_that_nobody_waits_for_any_more_is_shown_again_to_whoever_comes() {
     let (fake, clock) = platform().await;
     let screen = Screen::default();
@@ -169,7 +169,7 @@ async fn a_device_code_that_nobody_waits_for_any_more_is_shown_again_to_whoever_
     assert_eq!((fake.count("start_device"), shown), (1, vec![fake.user_code(); 4]));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_device_code_that_was_given_up_can_be_answered_again_until_it_has_ended() {
     let (fake, clock) = platform().await;
     let client = kiosk(&fake, &clock).build().unwrap();
@@ -200,7 +200,7 @@ async fn a_device_code_that_was_given_up_can_be_answered_again_until_it_has_ende
     assert_eq!(fake.count("start_device"), 1);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_device_code_that_has_ended_is_not_shown_again() {
     let (fake, clock) = platform().await;
     let client = kiosk(&fake, &clock).build().unwrap();
@@ -212,7 +212,7 @@ async fn a_device_code_that_has_ended_is_not_shown_again() {
     assert_eq!(fake.count("start_device"), 2);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_clock_that_goes_on_by_itself_is_moved_as_well() {
     let clock = ManualClock::advancing();
     let (began, real) = (clock.now(), Instant::now());
@@ -228,7 +228,7 @@ async fn a_clock_that_goes_on_by_itself_is_moved_as_well() {
     assert_eq!(clock.sleepers(), 0);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_clock_that_goes_on_by_itself_serves_sessions_and_fakes() {
     let clock = ManualClock::advancing();
     let fake = FakeVitaMojo::builder().clock(clock.clone()).rotating(true).start().await;

@@ -1,7 +1,7 @@
 //! What never ends by itself, and what nobody drives any more.
 
 use super::{ELEVEN_MINUTES, LIFE, SECOND, Twist, Vendor, at_once, lease, pass, settle, sign_in};
-use crate::puppet::Puppet;
+use crate::scripted_store::ScriptedStore;
 use keyway::{
     Clock, Error, ErrorKind,
     custom::{Attempt, Capabilities, Client, Issued, Issuer, Renewal},
@@ -59,7 +59,7 @@ impl Issuer for Endless {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_request_that_never_ends_is_given_up_told_and_cools_down() {
     for sends in [true, false] {
         let (clock, issuer) = (ManualClock::new(), Endless { sends, ..Endless::default() });
@@ -73,7 +73,7 @@ async fn a_request_that_never_ends_is_given_up_told_and_cools_down() {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn six_hours_of_requests_that_never_end_leave_nothing_alive() {
     let (clock, issuer) = (ManualClock::new(), Endless { sends: true, ..Endless::default() });
     let builder = Client::builder("https://endless.example").issuer(issuer.clone()).clock(clock.clone());
@@ -93,7 +93,7 @@ async fn six_hours_of_requests_that_never_end_leave_nothing_alive() {
     assert_eq!((issuer.alive.load(Ordering::SeqCst), tasks(), clock.sleepers()), (0, before, 0));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_renewal_that_never_ends_is_given_up_and_its_token_is_not_spent_again() {
     let vendor = Vendor::rotating();
     let (session, _) = vendor.process();
@@ -151,7 +151,7 @@ impl Clock for Laptop {
 async fn sleeps_while_renewing(answered: bool) -> (usize, usize, usize) {
     let vendor = Vendor::rotating();
     let laptop = Laptop::of(&vendor.clock);
-    let store = Puppet::over(&vendor.memory);
+    let store = ScriptedStore::over(&vendor.memory);
     let session = vendor.builder(&store).clock(laptop.clone()).build().unwrap().session().clone();
     session.lease().await.unwrap();
     vendor.clock.advance(ELEVEN_MINUTES);
@@ -173,7 +173,7 @@ async fn sleeps_while_renewing(answered: bool) -> (usize, usize, usize) {
     vendor.counts()
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_renewal_that_was_out_while_the_machine_slept_is_not_sent_again() {
     // The answer comes. Nobody knows whether it is any good after eight hours.
     let (sign_ins, renewals, reuses) = sleeps_while_renewing(true).await;
@@ -184,7 +184,7 @@ async fn a_renewal_that_was_out_while_the_machine_slept_is_not_sent_again() {
 }
 
 /// The same with a clock that stands still while the machine sleeps.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_renewal_that_was_out_while_the_clock_stood_still_is_not_sent_again() {
     let vendor = Vendor::rotating();
     let (session, _) = vendor.process();
@@ -208,7 +208,7 @@ fn own() -> Runtime {
 }
 
 /// Each call on a runtime of its own, for a day; the vendor answers after others had a turn.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn a_runtime_per_call_for_a_day_spends_no_token_twice() {
     for slow in [Duration::ZERO, Duration::from_millis(1)] {
         let vendor = own().block_on(async { Vendor::rotating() });
@@ -238,7 +238,7 @@ fn a_runtime_per_call_for_a_day_spends_no_token_twice() {
 }
 
 /// A renewal behind a caller's back is under way when the runtime ends, again and again.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn a_renewal_that_ends_with_its_runtime_is_known_to_be_unknown() {
     let vendor = Vendor::rotating();
     let (session, _) = vendor.process();
@@ -259,7 +259,7 @@ fn a_renewal_that_ends_with_its_runtime_is_known_to_be_unknown() {
 }
 
 /// Whoever waits on another runtime is not left waiting.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn who_waits_for_a_runtime_that_has_ended_starts_anew() {
     let vendor = Vendor::rotating();
     let (session, _) = vendor.process();
@@ -280,7 +280,7 @@ fn who_waits_for_a_runtime_that_has_ended_starts_anew() {
     assert_eq!(vendor.counts().0, 2);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_sign_in_beside_a_renewal_that_hangs_comes_to_an_end() {
     let vendor = Vendor::rotating();
     let (session, _) = vendor.process();

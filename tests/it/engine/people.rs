@@ -1,7 +1,7 @@
 //! Questions nobody answers, answers nobody waits for, and callbacks that use their own client.
 
 use super::{SECOND, Vendor, at_once, lease, pass, settle};
-use crate::{puppet::Puppet, vms_client};
+use crate::{scripted_store::ScriptedStore, vms_client};
 use keyway::{
     Answer, Captcha, Error, ErrorKind, EvictionPolicy, Generation, Key, MemoryStore, Record, Responder, Secret,
     Session, SessionId, SessionLimit, Store, StoreError, StoreLock,
@@ -54,7 +54,7 @@ async fn are_gone(signs: Vec<Weak<()>>) {
     assert_eq!(signs.iter().filter(|sign| sign.strong_count() > 0).count(), 0, "clients live on");
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn thirty_vtex_clients_whose_question_nobody_answers_are_gone_when_dropped() {
     let clock = ManualClock::new();
     let fake = FakeVtex::builder().clock(clock.clone()).start().await;
@@ -72,7 +72,7 @@ async fn thirty_vtex_clients_whose_question_nobody_answers_are_gone_when_dropped
     are_gone(signs).await;
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn clients_with_any_question_open_are_gone_when_dropped() {
     let clock = ManualClock::new();
     let captcha = FakeVms::builder().clock(clock.clone()).captcha(true).start().await;
@@ -100,11 +100,11 @@ async fn clients_with_any_question_open_are_gone_when_dropped() {
     are_gone(signs).await;
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_client_that_is_dropped_in_the_middle_of_anything_is_gone_in_the_end() {
     let vendor = Vendor::rotating();
     let (store, sign) = Sign::new();
-    let client = vendor.builder(&Puppet::default()).store(store).build().unwrap();
+    let client = vendor.builder(&ScriptedStore::default()).store(store).build().unwrap();
     let hold = vendor.hold_sign_in();
     let waiting = lease(client.session());
     hold.arrived().await;
@@ -117,7 +117,7 @@ async fn a_client_that_is_dropped_in_the_middle_of_anything_is_gone_in_the_end()
 
 /// A person who takes her time, and tells when she was asked.
 struct Slow {
-    answer: crate::puppet::Hold,
+    answer: crate::scripted_store::Hold,
     fake: Arc<FakeVms>,
 }
 
@@ -133,14 +133,14 @@ impl Responder for Slow {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn an_answer_that_nobody_waits_for_spends_neither_an_attempt_nor_a_session() {
     for captcha in [true, false] {
         let clock = ManualClock::new();
         let builder = FakeVms::builder().clock(clock.clone());
         let builder = if captcha { builder.captcha(true) } else { builder.session_limit(1).other_sessions(1) };
         let fake = Arc::new(builder.start().await);
-        let answer = crate::puppet::Hold::new();
+        let answer = crate::scripted_store::Hold::new();
         let responder = Slow { answer: answer.clone(), fake: fake.clone() };
         let client = vms_client(&fake, &clock).responder(responder).build().unwrap();
         let waiting = lease(client.session());
@@ -165,11 +165,11 @@ async fn an_answer_that_nobody_waits_for_spends_neither_an_attempt_nor_a_session
 }
 
 /// What is owed to a store that fails is offered at its pace, also while a person is asked something.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_store_that_fails_is_not_asked_again_and_again_while_a_person_thinks() {
-    let (clock, store) = (ManualClock::new(), Puppet::default());
+    let (clock, store) = (ManualClock::new(), ScriptedStore::default());
     let fake = Arc::new(FakeVms::builder().clock(clock.clone()).captcha_after(1).start().await);
-    let answer = crate::puppet::Hold::new();
+    let answer = crate::scripted_store::Hold::new();
     let responder = Slow { answer: answer.clone(), fake: fake.clone() };
     let client = vms_client(&fake, &clock).store(store.clone()).responder(responder).build().unwrap();
     store.fill();
@@ -191,11 +191,11 @@ async fn a_store_that_fails_is_not_asked_again_and_again_while_a_person_thinks()
 }
 
 /// One of two callers goes: the answer is for the other one.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn an_answer_that_somebody_still_waits_for_counts() {
     let clock = ManualClock::new();
     let fake = Arc::new(FakeVms::builder().clock(clock.clone()).captcha(true).start().await);
-    let answer = crate::puppet::Hold::new();
+    let answer = crate::scripted_store::Hold::new();
     let responder = Slow { answer: answer.clone(), fake: fake.clone() };
     let client = vms_client(&fake, &clock).responder(responder).build().unwrap();
     let (first, second) = (lease(client.session()), lease(client.session()));
@@ -234,14 +234,14 @@ async fn unlucky(times: usize) -> (Arc<FakeVms>, ManualClock, vms::Client, Arc<A
     (fake, clock, client, asked)
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_chosen_session_that_has_ended_meanwhile_is_chosen_again() {
     let (fake, _clock, client, asked) = unlucky(1).await;
     client.session().lease().await.unwrap();
     assert_eq!((asked.load(Ordering::SeqCst), fake.count("get_token"), fake.sessions().len()), (2, 4, 1));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_choice_that_is_refused_for_ever_is_given_up_and_not_remembered_for_good() {
     let (fake, clock, client, asked) = unlucky(3).await;
     let error = client.session().lease().await.unwrap_err();
@@ -254,7 +254,7 @@ async fn a_choice_that_is_refused_for_ever_is_given_up_and_not_remembered_for_go
 }
 
 /// The same where a policy chooses, and where somebody answers the question by hand.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_choice_that_was_refused_blocks_no_credentials() {
     let clock = ManualClock::new();
     let fake = FakeVms::builder().clock(clock.clone()).session_limit(1).other_sessions(1).start().await;
@@ -303,7 +303,7 @@ fn is_named(error: &Error, name: &str) {
     assert!(error.kind() == ErrorKind::Config && error.to_string().contains(name), "{error}");
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_credential_source_that_uses_its_own_client_is_told_at_once() {
     let clock = ManualClock::new();
     let fake = FakeVms::builder().clock(clock.clone()).start().await;
@@ -342,7 +342,7 @@ impl Responder for Nosy {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_responder_that_uses_its_own_client_is_told_at_once() {
     let clock = ManualClock::new();
     let fake = FakeVms::builder().clock(clock.clone()).captcha(true).start().await;
@@ -373,7 +373,7 @@ impl Issuer for Recursive {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn an_issuer_that_uses_its_own_client_is_told_at_once() {
     let (clock, own) = (ManualClock::new(), Own::default());
     let builder = Client::builder("https://recursive.example").issuer(Recursive(own.clone())).clock(clock.clone());
@@ -405,19 +405,19 @@ impl Store for Curious {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_store_that_uses_its_own_client_is_told_at_once() {
     let vendor = Vendor::rotating();
     let (own, error) = (Own::default(), Arc::default());
     let store = Curious(MemoryStore::new(), own.clone(), Arc::clone(&error));
-    let session = vendor.builder(&Puppet::default()).store(store).build().unwrap().session().clone();
+    let session = vendor.builder(&ScriptedStore::default()).store(store).build().unwrap().session().clone();
     own.set(session.clone()).unwrap();
     at_once(lease(&session)).await.unwrap();
     is_named(error.lock().unwrap().as_ref().unwrap(), ".store(..)");
 }
 
 /// It hands the work to a task of its own: that waits, and whoever waits for it hears of it in time.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_source_that_has_a_task_use_its_own_client_ends_by_its_deadline() {
     let clock = ManualClock::new();
     let fake = FakeVms::builder().clock(clock.clone()).start().await;

@@ -47,7 +47,7 @@ async fn always_401(processes: usize) -> usize {
     fake.count("get_token")
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn an_endpoint_that_always_answers_401_costs_a_fleet_what_it_costs_one_process() {
     let one = always_401(1).await;
     assert!(one <= 7, "{one} sign-ins");
@@ -58,7 +58,7 @@ async fn an_endpoint_that_always_answers_401_costs_a_fleet_what_it_costs_one_pro
 }
 
 /// Each process is new, and learns from the store that the token was born of a 401.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn an_endpoint_that_always_answers_401_costs_a_crash_loop_no_more_than_one() {
     let one = always_401(1).await;
     let (fake, clock) = start(|b| b).await;
@@ -78,7 +78,7 @@ fn evicting(fake: &FakeVms, clock: &ManualClock) -> vms::Client {
     vms_client(fake, clock).session_limit(EvictionPolicy::Oldest).build().unwrap()
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_401_about_permissions_after_an_eviction_ends_nothing() {
     for worked_before in [true, false] {
         let (fake, clock) = start(|b| b.session_limit(1).other_sessions(1)).await;
@@ -97,7 +97,7 @@ async fn a_401_about_permissions_after_an_eviction_ends_nothing() {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_session_that_evicted_and_is_ended_in_its_turn_waits_ten_minutes() {
     let (fake, clock) = start(|b| b.session_limit(1).other_sessions(1)).await;
     let client = evicting(&fake, &clock);
@@ -111,7 +111,7 @@ async fn a_session_that_evicted_and_is_ended_in_its_turn_waits_ten_minutes() {
     assert_eq!(works(&client).await, Ok(200));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_revocation_is_noticed_at_once_after_six_hours_of_401s_elsewhere() {
     for order in ["good first", "bad first"] {
         let (fake, clock) = start(|b| b).await;
@@ -133,7 +133,7 @@ async fn a_revocation_is_noticed_at_once_after_six_hours_of_401s_elsewhere() {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_session_that_lived_for_a_day_is_no_sign_of_missing_permissions() {
     let (fake, clock) = start(|b| b).await;
     let client = vms_client(&fake, &clock).build().unwrap();
@@ -150,7 +150,7 @@ async fn a_session_that_lived_for_a_day_is_no_sign_of_missing_permissions() {
 }
 
 /// The same where each day begins with an endpoint that nobody has called before.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_session_that_lived_for_a_day_resets_the_streak_wherever_it_ended() {
     let (fake, clock) = start(|b| b).await;
     let client = vms_client(&fake, &clock).build().unwrap();
@@ -168,7 +168,7 @@ async fn a_session_that_lived_for_a_day_resets_the_streak_wherever_it_ended() {
 }
 
 /// The same with processes that are started anew each day.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_session_that_lived_for_a_day_resets_the_streak_across_restarts() {
     let (fake, clock) = start(|b| b).await;
     let store = MemoryStore::new();
@@ -184,7 +184,7 @@ async fn a_session_that_lived_for_a_day_resets_the_streak_across_restarts() {
     assert_eq!(works(&process()).await, Ok(200));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn near_its_end_a_token_that_was_born_of_a_401_is_renewed_after_another_one() {
     for milliseconds in [1100, 1400, 1600, 1900, 1999] {
         let clock = ManualClock::new();
@@ -201,7 +201,7 @@ async fn near_its_end_a_token_that_was_born_of_a_401_is_renewed_after_another_on
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn fifty_callers_of_a_two_second_token_hear_of_no_401() {
     let clock = ManualClock::new();
     let fake = FakeVitaMojo::builder().clock(clock.clone()).token_life(2 * SECOND).jwt(true).start().await;

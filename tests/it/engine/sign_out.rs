@@ -19,14 +19,14 @@ async fn one_behind() -> (Vendor, keyway::Session, keyway::Session) {
     (vendor, behind, ahead)
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_sign_out_by_a_client_that_is_behind_ends_the_session_by_its_newest_token() {
     let (vendor, behind, _ahead) = one_behind().await;
     assert_eq!(behind.sign_out().await.unwrap(), SignOut::Revoked);
     assert_eq!((vendor.live(), vendor.books().told.clone()), (0, vec!["scripted-access-2".to_owned()]));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_sign_out_that_a_renewal_overtakes_ends_the_session_by_the_renewed_token() {
     let vendor = Vendor::rotating();
     let (ours, store) = vendor.process();
@@ -42,7 +42,7 @@ async fn a_sign_out_that_a_renewal_overtakes_ends_the_session_by_the_renewed_tok
     assert_eq!(vendor.process().0.lease().await.unwrap().generation().counter(), 1, "it was buried");
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_sign_out_ends_what_this_client_has_renewed_and_could_not_save() {
     let vendor = Vendor::rotating();
     let (session, store) = vendor.process();
@@ -54,7 +54,7 @@ async fn a_sign_out_ends_what_this_client_has_renewed_and_could_not_save() {
     assert_eq!((vendor.live(), vendor.books().told.last().cloned()), (0, Some("scripted-access-2".to_owned())));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_sign_out_by_a_client_that_holds_nothing_ends_what_is_stored() {
     let vendor = Vendor::rotating();
     vendor.process().0.lease().await.unwrap();
@@ -63,7 +63,7 @@ async fn a_sign_out_by_a_client_that_holds_nothing_ends_what_is_stored() {
     assert_eq!(vendor.live(), 0);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn what_was_signed_out_here_is_not_adopted_by_a_sign_in_whose_first_look_fails() {
     for (loads, tombstones, looks) in [(1, 0, 1), (1, 0, 0), (0, 1, 1), (0, 1, 2), (1, 1, 2), (2, 0, 3)] {
         let vendor = Vendor::rotating();
@@ -88,7 +88,7 @@ async fn what_was_signed_out_here_is_not_adopted_by_a_sign_in_whose_first_look_f
 }
 
 /// At each of its steps the sign-out's caller gives up, and a session begins before the store goes on.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_sign_out_whose_caller_gave_up_does_not_end_the_session_begun_since() {
     for step in ["before the look", "after the look", "before the tombstone"] {
         let vendor = Vendor::rotating();
@@ -118,7 +118,7 @@ async fn a_sign_out_whose_caller_gave_up_does_not_end_the_session_begun_since() 
 }
 
 /// The same where the store stays silent for so long that it is given up.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_sign_out_that_the_store_answers_late_does_not_end_the_session_begun_since() {
     let vendor = Vendor::rotating();
     let (session, store) = vendor.process();
@@ -146,7 +146,7 @@ macro_rules! poll {
     };
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn who_is_polled_after_a_sign_out_has_returned_gets_no_lease() {
     for renewed_first in [true, false] {
         let vendor = Vendor::rotating();
@@ -170,7 +170,7 @@ async fn who_is_polled_after_a_sign_out_has_returned_gets_no_lease() {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn who_waited_across_a_sign_out_gets_no_lease_of_the_session_after_it_either() {
     let vendor = Vendor::rotating();
     let (session, _) = vendor.process();
@@ -192,7 +192,7 @@ async fn who_waited_across_a_sign_out_gets_no_lease_of_the_session_after_it_eith
     assert_eq!(vendor.live(), 1);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn who_waits_in_the_late_window_gets_no_lease_after_a_sign_out() {
     let vendor = Vendor::rotating();
     let (session, _) = vendor.process();
@@ -208,7 +208,7 @@ async fn who_waits_in_the_late_window_gets_no_lease_after_a_sign_out() {
     assert_eq!(outcome.unwrap_err().kind(), ErrorKind::SignedOut);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn nobody_spends_what_a_beaten_renewal_has_spent_while_the_tombstone_is_owed() {
     for failures in [1, 3] {
         let vendor = Vendor::rotating();
@@ -230,7 +230,7 @@ async fn nobody_spends_what_a_beaten_renewal_has_spent_while_the_tombstone_is_ow
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_sign_out_of_a_vendor_that_never_answers_ends() {
     let vendor = Vendor::rotating();
     let (session, _) = vendor.process();
@@ -243,7 +243,7 @@ async fn a_sign_out_of_a_vendor_that_never_answers_ends() {
     assert_eq!(vendor.under_way(), 0);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_sign_out_beside_a_sign_in_that_never_ends_returns_and_leaves_nothing_behind() {
     let vendor = Vendor::rotating();
     let (session, _) = vendor.process();
@@ -261,7 +261,7 @@ async fn a_sign_out_beside_a_sign_in_that_never_ends_returns_and_leaves_nothing_
     assert_eq!((vendor.counts(), vendor.live()), ((2, 0, 0), 1));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_vendor_that_refuses_a_sign_out_is_told_once() {
     let vendor = Vendor::rotating();
     let (session, _) = vendor.process();

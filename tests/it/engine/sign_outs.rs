@@ -3,7 +3,7 @@
 use super::{ELEVEN_MINUTES, SECOND, Twist, Vendor, at_once, lease, settle, sign_in, sign_out};
 use keyway::{Error, ErrorKind, SignOut};
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn two_clients_that_sign_out_at_once_end_their_one_session() {
     let vendor = Vendor::rotating();
     let (one, two) = (vendor.process().0, vendor.process().0);
@@ -21,7 +21,7 @@ async fn two_clients_that_sign_out_at_once_end_their_one_session() {
     assert_eq!(vendor.counts(), (2, 0, 0));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn two_sign_outs_of_one_client_both_return() {
     let vendor = Vendor::rotating();
     let (session, store) = vendor.process();
@@ -39,7 +39,7 @@ async fn two_sign_outs_of_one_client_both_return() {
     assert_eq!(session.sign_out().await.unwrap(), SignOut::LocalOnly, "there is nothing more to end");
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_sign_out_after_one_that_was_given_up_ends_the_session_begun_in_between() {
     let vendor = Vendor::rotating();
     let (session, store) = vendor.process();
@@ -60,7 +60,7 @@ async fn a_sign_out_after_one_that_was_given_up_ends_the_session_begun_in_betwee
 }
 
 /// In each order of the vendor's answer, the sign-out and the next sign-in.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_sign_in_answered_after_a_sign_out_and_another_sign_in_leaves_one_session() {
     for before in [true, false] {
         let vendor = Vendor::rotating();
@@ -86,7 +86,7 @@ async fn a_sign_in_answered_after_a_sign_out_and_another_sign_in_leaves_one_sess
 }
 
 /// Another process renews while a sign-out waits for its store: what it is given is of a session that is over.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_renewal_that_is_answered_after_a_sign_out_elsewhere_is_ended_too() {
     let vendor = Vendor::rotating();
     let (ours, theirs) = (vendor.process().0, vendor.process().0);
@@ -105,7 +105,7 @@ async fn a_renewal_that_is_answered_after_a_sign_out_elsewhere_is_ended_too() {
     assert_eq!(vendor.counts(), (2, 1, 0));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_sign_out_while_a_failure_cools_down_ends_what_is_stored() {
     let vendor = Vendor::rotating();
     vendor.process().0.lease().await.unwrap();
@@ -118,7 +118,7 @@ async fn a_sign_out_while_a_failure_cools_down_ends_what_is_stored() {
 }
 
 /// The tombstone is written after several failures, and the vendor is told but once.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_sign_out_that_is_stored_late_tells_the_vendor_once() {
     let vendor = Vendor::rotating();
     let (session, store) = vendor.process();

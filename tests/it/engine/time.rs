@@ -1,7 +1,7 @@
 //! Tokens that end while somebody waits, and what the clocks, the log and other code of the user's may do meanwhile.
 
 use super::{ELEVEN_MINUTES, LIFE, SECOND, Twist, Vendor, lease, settle};
-use crate::puppet::Puppet;
+use crate::scripted_store::ScriptedStore;
 use keyway::{
     Clock, Error, ErrorKind, ExpiringLock, Expiry, Generation, Key, MemoryStore, Record, Secret, Session, Store,
     StoreError, StoreLock,
@@ -24,7 +24,7 @@ macro_rules! poll {
 }
 
 /// A busy thread, or a machine that slept: the caller is polled only after the token has ended.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn who_is_polled_after_the_tokens_end_is_not_served_it() {
     for outcome in ["hangs", "fails", "fails after its end"] {
         let vendor = Vendor::rotating();
@@ -54,7 +54,7 @@ async fn who_is_polled_after_the_tokens_end_is_not_served_it() {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn who_is_polled_after_the_new_token_has_ended_too_is_not_served_it() {
     let vendor = Vendor::rotating();
     let (session, _) = vendor.process();
@@ -91,10 +91,10 @@ impl Clock for Paused {
 }
 
 /// A paused machine is found out within a second or two of going on, by whoever wants a token then.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_token_that_ended_while_the_machine_was_paused_is_found_out_soon() {
     let vendor = Vendor::rotating();
-    let builder = vendor.builder(&Puppet::default()).clock(Paused(vendor.clock.clone()));
+    let builder = vendor.builder(&ScriptedStore::default()).clock(Paused(vendor.clock.clone()));
     let session = builder.build().unwrap().session().clone();
     session.lease().await.unwrap();
     vendor.clock.advance(10 * SECOND);
@@ -109,7 +109,7 @@ fn mayfly(renewal: Renewal, life: Duration) -> Vendor {
     Vendor { life: None, ..Vendor::of(capabilities) }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_default_life_counts_where_the_vendor_does_not_say() {
     for renewal in [Renewal::None, Renewal::SignIn, super::ROTATES] {
         let vendor = mayfly(renewal, LIFE);
@@ -125,7 +125,7 @@ async fn a_default_life_counts_where_the_vendor_does_not_say() {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_default_life_gives_way_to_what_the_vendor_says() {
     let vendor = Vendor { life: Some(2 * LIFE), ..mayfly(Renewal::SignIn, LIFE) };
     let (session, _) = vendor.process();
@@ -190,7 +190,7 @@ impl tracing::Subscriber for Onlooker {
 }
 
 /// Signs in, renews, fails, saves in vain, signs out.
-async fn a_life(session: &Session, vendor: &Vendor, store: &Puppet) {
+async fn a_life(session: &Session, vendor: &Vendor, store: &ScriptedStore) {
     session.lease().await.unwrap();
     vendor.clock.advance(ELEVEN_MINUTES);
     vendor.twist_renewals([Twist::Fail(Error::unexpected_status(503))]);
@@ -205,7 +205,7 @@ async fn a_life(session: &Session, vendor: &Vendor, store: &Puppet) {
     session.sign_out().await.unwrap();
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn a_subscriber_may_look_at_the_session_it_is_told_of() {
     ends("a subscriber", || {
         let own = Own::default();
@@ -258,7 +258,7 @@ impl ExpiringLock for Held {
     }
 }
 
-impl Store for Looking<Puppet> {
+impl Store for Looking<ScriptedStore> {
     async fn load(&self, key: &Key) -> Result<Option<Record>, StoreError> {
         look(&self.1);
         self.0.load(key).await
@@ -301,11 +301,11 @@ impl Issuer for Looking<super::Scripted> {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn a_clock_a_store_a_lock_and_an_issuer_may_look_at_their_session() {
     ends("a callback", || {
         on_a_runtime(async move {
-            let (own, vendor, store) = (Own::default(), Vendor::rotating(), Puppet::over(&MemoryStore::new()));
+            let (own, vendor, store) = (Own::default(), Vendor::rotating(), ScriptedStore::over(&MemoryStore::new()));
             let builder = Client::builder("https://scripted.example").principal("ann");
             let builder = builder.issuer(Looking(vendor.issuer(), own.clone()));
             let builder = builder.clock(Looking(vendor.clock.clone(), own.clone()));
@@ -316,7 +316,7 @@ fn a_clock_a_store_a_lock_and_an_issuer_may_look_at_their_session() {
     });
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_lock_that_is_dropped_with_its_last_client_waits_for_nobody() {
     let vendor = Vendor::rotating();
     let (session, store) = vendor.process();

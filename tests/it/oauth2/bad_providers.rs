@@ -1,6 +1,6 @@
 //! Providers that do what none may: one typed error each, and nothing is sent where it does not belong.
 
-use super::{discovering, stage, told};
+use super::{discovering, fixture, told};
 use keyway::{
     Error, ErrorKind,
     oauth2::ClientBuilder,
@@ -12,9 +12,9 @@ async fn fails(builder: ClientBuilder) -> Error {
     builder.build().unwrap().session().lease().await.unwrap_err()
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn metadata_of_another_issuer_is_not_used() {
-    let (fake, clock) = stage().await;
+    let (fake, clock) = fixture().await;
     for issuer in [json!("https://evil.example"), json!(format!("{}/tenant", fake.uri())), json!(null), json!(7)] {
         fake.next("discover", Fault::Member("/issuer".into(), issuer));
         let error = fails(discovering(&fake, &clock).client_credentials()).await;
@@ -26,9 +26,9 @@ async fn metadata_of_another_issuer_is_not_used() {
     assert_eq!(fake.count("issue_token"), 0);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn an_endpoint_that_others_could_listen_to_gets_nothing() {
-    let (fake, clock) = stage().await;
+    let (fake, clock) = fixture().await;
     for (address, words) in [
         ("http://id.acme.example/token", "is not https"),
         ("token", "is no address"),
@@ -50,10 +50,10 @@ async fn an_endpoint_that_others_could_listen_to_gets_nothing() {
     assert_eq!(fake.count("issue_token"), 0);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn metadata_that_never_ends_or_leads_elsewhere_is_one_error() {
-    let (fake, clock) = stage().await;
-    let (other, _) = stage().await;
+    let (fake, clock) = fixture().await;
+    let (other, _) = fixture().await;
     for (fault, kind) in [
         (Fault::Huge, ErrorKind::Protocol),
         (Fault::Redirect(302, format!("{}/.well-known/openid-configuration", fake.uri())), ErrorKind::Protocol),
@@ -74,9 +74,9 @@ async fn metadata_that_never_ends_or_leads_elsewhere_is_one_error() {
     assert_eq!((fake.count("issue_token"), other.saw().len()), (0, 0));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_token_of_another_type_makes_no_session() {
-    let (fake, clock) = stage().await;
+    let (fake, clock) = fixture().await;
     for kind in ["mac", "DPoP", "N_A", ""] {
         fake.next("issue_token", Fault::Member("/token_type".into(), json!(kind)));
         let error = fails(told(&fake, &clock).client_credentials()).await;
@@ -92,10 +92,10 @@ async fn a_token_of_another_type_makes_no_session() {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_token_endpoint_that_redirects_gets_no_second_chance() {
-    let (fake, clock) = stage().await;
-    let (other, _) = stage().await;
+    let (fake, clock) = fixture().await;
+    let (other, _) = fixture().await;
     for status in [301, 302, 303, 307, 308] {
         fake.next("issue_token", Fault::Redirect(status, format!("{}/token", other.uri())));
         let error = fails(told(&fake, &clock).password(FakeOAuth2::LOGIN, FakeOAuth2::PASSWORD)).await;

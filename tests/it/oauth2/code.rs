@@ -1,6 +1,6 @@
 //! The authorization code with PKCE: a person signs in at the provider's page, and comes back by a redirect.
 
-use super::{discovering, follow, said, stage};
+use super::{discovering, fixture, follow, said};
 use keyway::{
     Answer, Error, ErrorKind, FileStore, MemoryStore, Resume, Secret, SignInPage,
     oauth2::{Client, ClientBuilder},
@@ -27,9 +27,9 @@ fn query(url: &str, name: &str) -> Option<String> {
     url.query_pairs().find(|(known, _)| known == name).map(|(_, value)| value.into_owned())
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_person_signs_in_at_the_page_and_is_renewed_from_then_on() {
-    let (fake, clock) = stage().await;
+    let (fake, clock) = fixture().await;
     let client = web(&fake, &clock).page_parameter("prompt", "login").build().unwrap();
     let (page, resume) = asked(&client).await;
     let of = |name| query(page.url(), name).unwrap_or_default();
@@ -54,9 +54,9 @@ async fn a_person_signs_in_at_the_page_and_is_renewed_from_then_on() {
     assert_eq!((fake.count("authorize"), fake.count("issue_token"), fake.reuses()), (1, 4, 0));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn one_page_is_for_everybody_who_waits_and_no_two_are_the_same() {
-    let (fake, clock) = stage().await;
+    let (fake, clock) = fixture().await;
     let client = web(&fake, &clock).build().unwrap();
     let ((one, _), (other, _)) = (asked(&client).await, asked(&client).await);
     assert_eq!(one.url(), other.url());
@@ -67,9 +67,9 @@ async fn one_page_is_for_everybody_who_waits_and_no_two_are_the_same() {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_redirect_that_belongs_elsewhere_is_refused_and_the_question_stays_open() {
-    let (fake, clock) = stage().await;
+    let (fake, clock) = fixture().await;
     let client = web(&fake, &clock).build().unwrap();
     let (page, resume) = asked(&client).await;
     let (mallory, _) = asked(&web(&fake, &clock).build().unwrap()).await;
@@ -99,9 +99,9 @@ async fn a_redirect_that_belongs_elsewhere_is_refused_and_the_question_stays_ope
     assert_eq!(fake.count("issue_token"), 1);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_second_redirect_and_one_that_comes_when_the_session_is_there_send_nothing() {
-    let (fake, clock) = stage().await;
+    let (fake, clock) = fixture().await;
     let client = web(&fake, &clock).build().unwrap();
     let (page, resume) = asked(&client).await;
     let redirect = follow(&page).await;
@@ -119,9 +119,9 @@ async fn a_second_redirect_and_one_that_comes_when_the_session_is_there_send_not
     assert_eq!((said(&fake, "grant_type"), fake.reuses()), (vec!["refresh_token".into()], 0));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_person_who_says_no_is_declined_and_the_next_call_asks_anew() {
-    let (fake, clock) = stage().await;
+    let (fake, clock) = fixture().await;
     let client = web(&fake, &clock).build().unwrap();
     let (page, resume) = asked(&client).await;
     fake.deny_authorizations();
@@ -136,9 +136,9 @@ async fn a_person_who_says_no_is_declined_and_the_next_call_asks_anew() {
     assert_eq!(fake.count("issue_token"), 0);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_code_that_the_provider_takes_no_longer_is_no_refused_credential() {
-    let (fake, clock) = stage().await;
+    let (fake, clock) = fixture().await;
     let client = web(&fake, &clock).build().unwrap();
     let (page, resume) = asked(&client).await;
     let redirect = follow(&page).await;
@@ -150,9 +150,9 @@ async fn a_code_that_the_provider_takes_no_longer_is_no_refused_credential() {
     resume.answer(Answer::Redirect(follow(&page).await)).await.unwrap();
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_code_whose_answer_is_lost_is_not_sent_again() {
-    let (fake, clock) = stage().await;
+    let (fake, clock) = fixture().await;
     let client = web(&fake, &clock).build().unwrap();
     let (page, resume) = asked(&client).await;
     let redirect = follow(&page).await;
@@ -164,9 +164,9 @@ async fn a_code_whose_answer_is_lost_is_not_sent_again() {
     assert_eq!((fake.count("issue_token"), fake.reuses()), (1, 0));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn another_process_finishes_what_this_one_began() {
-    let (fake, clock) = stage().await;
+    let (fake, clock) = fixture().await;
     let folder = tempfile::tempdir().unwrap();
     let client = || web(&fake, &clock).store(FileStore::at(folder.path())).profile("ann").build().unwrap();
     let (one, other) = (client(), client());
@@ -181,9 +181,9 @@ async fn another_process_finishes_what_this_one_began() {
     assert_eq!((fake.count("issue_token"), fake.reuses()), (1, 0));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_ticket_finishes_its_own_sign_in_and_no_other() {
-    let (fake, clock) = stage().await;
+    let (fake, clock) = fixture().await;
     let client = web(&fake, &clock).build().unwrap();
     let (page, _) = asked(&client).await;
     let (other, _) = asked(&web(&fake, &clock).build().unwrap()).await;
@@ -202,9 +202,9 @@ async fn a_ticket_finishes_its_own_sign_in_and_no_other() {
     assert_eq!(fake.count("issue_token"), 1);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_request_is_pushed_where_the_provider_or_the_user_wants_it() {
-    let (plain, clock) = stage().await;
+    let (plain, clock) = fixture().await;
     let strict = FakeOAuth2::builder().clock(clock.clone()).needs_pushed_requests(true).start().await;
     for (fake, builder) in [(&plain, web(&plain, &clock).pushed_requests()), (&strict, web(&strict, &clock))] {
         let client = builder.build().unwrap();
@@ -219,18 +219,18 @@ async fn a_request_is_pushed_where_the_provider_or_the_user_wants_it() {
     assert_eq!((error.kind(), error.operation()), (ErrorKind::Protocol, Some("push_authorization")), "{error}");
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_provider_that_tells_no_issuer_is_taken_at_its_redirect() {
-    let (_, clock) = stage().await;
+    let (_, clock) = fixture().await;
     let fake = FakeOAuth2::builder().clock(clock.clone()).tells_iss(false).start().await;
     let client = web(&fake, &clock).build().unwrap();
     let (page, resume) = asked(&client).await;
     resume.answer(Answer::Redirect(follow(&page).await)).await.unwrap();
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_metadata_without_a_page_is_told_and_an_own_page_counts() {
-    let (fake, clock) = stage().await;
+    let (fake, clock) = fixture().await;
     fake.always("discover", Fault::WithoutMember("/authorization_endpoint".into()));
     let error = web(&fake, &clock).build().unwrap().session().lease().await.unwrap_err();
     assert!(error.kind() == ErrorKind::Config && error.to_string().contains(".authorization_endpoint(..)"), "{error}");
@@ -239,7 +239,7 @@ async fn a_metadata_without_a_page_is_told_and_an_own_page_counts() {
     assert_eq!(query(page.url(), "realm").as_deref(), Some("tills"));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn what_a_page_cannot_be_asked_is_refused_by_the_builder() {
     let basis = || Client::discover("https://id.acme.example").public_client("till");
     let refused = |builder: ClientBuilder, words: &str| {

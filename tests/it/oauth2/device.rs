@@ -1,6 +1,6 @@
 //! A device that a person lets in with a code on another one (RFC 8628).
 
-use super::{stage, told};
+use super::{fixture, told};
 use keyway::{
     Answer, DeviceCode, ErrorKind, Responder,
     testing::{FakeOAuth2, ManualClock},
@@ -20,9 +20,9 @@ impl Responder for Shown {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_person_lets_a_device_in_and_it_is_renewed_from_then_on() {
-    let (fake, clock) = stage().await;
+    let (fake, clock) = fixture().await;
     let fake = Arc::new(fake);
     let client = told(&fake, &clock)
         .public_client(FakeOAuth2::PUBLIC_CLIENT)
@@ -38,9 +38,9 @@ async fn a_person_lets_a_device_in_and_it_is_renewed_from_then_on() {
     assert_eq!((fake.count("start_device"), fake.count("issue_token"), fake.reuses()), (1, 2, 0));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_device_that_a_person_turns_away_is_declined() {
-    let (fake, clock) = stage().await;
+    let (fake, clock) = fixture().await;
     let client = told(&fake, &clock).device().build().unwrap();
     let question = client.session().lease().await.unwrap_err();
     assert_eq!(question.kind(), ErrorKind::DeviceCodeRequired, "{question}");

@@ -1,6 +1,6 @@
 //! Client credentials, passwords, refresh tokens, and how a client says who it is (RFC 6749).
 
-use super::{said, stage, told};
+use super::{fixture, said, told};
 use keyway::{
     ErrorKind, FileStore, MemoryStore, Secret, SourceError,
     oauth2::{Client, ClientAuth, ClientBuilder},
@@ -11,9 +11,9 @@ use std::{future::ready, time::Duration};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_service_signs_in_as_the_client_itself_and_again_when_its_token_ends() {
-    let (fake, clock) = stage().await;
+    let (fake, clock) = fixture().await;
     let client = told(&fake, &clock).client_credentials().scope("menu orders").build().unwrap();
     assert_eq!(client.http().get("/menu").send().await.unwrap().status(), 200);
     assert_eq!(
@@ -26,9 +26,9 @@ async fn a_service_signs_in_as_the_client_itself_and_again_when_its_token_ends()
     assert_eq!((fake.count("issue_token"), fake.count("other")), (2, 2));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_user_signs_in_by_password_and_is_renewed_by_tokens_that_rotate() {
-    let (fake, clock) = stage().await;
+    let (fake, clock) = fixture().await;
     let client = told(&fake, &clock).password(FakeOAuth2::LOGIN, FakeOAuth2::PASSWORD).build().unwrap();
     for round in 1..=4 {
         assert_eq!(client.http().get("/menu").send().await.unwrap().status(), 200);
@@ -38,9 +38,9 @@ async fn a_user_signs_in_by_password_and_is_renewed_by_tokens_that_rotate() {
     assert_eq!((said(&fake, "grant_type"), fake.reuses()), (vec!["refresh_token".into()], 0));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_refresh_token_that_does_not_rotate_is_used_again() {
-    let (_, clock) = stage().await;
+    let (_, clock) = fixture().await;
     let fake = FakeOAuth2::builder().clock(clock.clone()).rotating(false).start().await;
     let client = told(&fake, &clock).password(FakeOAuth2::LOGIN, FakeOAuth2::PASSWORD).build().unwrap();
     for _ in 0..3 {
@@ -50,9 +50,9 @@ async fn a_refresh_token_that_does_not_rotate_is_used_again() {
     assert_eq!((fake.count("issue_token"), said(&fake, "grant_type")), (3, vec!["refresh_token".into()]));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_session_goes_on_with_a_refresh_token_that_was_given_and_spends_it_once() {
-    let (fake, clock) = stage().await;
+    let (fake, clock) = fixture().await;
     let (seed, store) = (fake.new_refresh_token(), MemoryStore::new());
     let client = || {
         let builder = told(&fake, &clock).refresh_token(seed.clone()).store(store.clone()).profile("till 7");
@@ -65,9 +65,9 @@ async fn a_session_goes_on_with_a_refresh_token_that_was_given_and_spends_it_onc
     assert_eq!((fake.count("issue_token"), fake.reuses()), (2, 0));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_pair_of_tokens_that_was_given_is_used_before_anything_is_asked_for() {
-    let (fake, clock) = stage().await;
+    let (fake, clock) = fixture().await;
     let seed = fake.new_refresh_token();
     let first = told(&fake, &clock).refresh_token(seed).build().unwrap();
     let access = first.session().lease().await.unwrap().token().unwrap().clone();
@@ -80,9 +80,9 @@ async fn a_pair_of_tokens_that_was_given_is_used_before_anything_is_asked_for() 
     assert_eq!(fake.count("issue_token"), 2);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn whom_a_token_is_for_is_said_with_every_grant_and_with_renewals() {
-    let (fake, clock) = stage().await;
+    let (fake, clock) = fixture().await;
     let client = told(&fake, &clock)
         .password(FakeOAuth2::LOGIN, FakeOAuth2::PASSWORD)
         .audience("tills")
@@ -98,9 +98,9 @@ async fn whom_a_token_is_for_is_said_with_every_grant_and_with_renewals() {
     assert_eq!((said(&fake, "audience"), said(&fake, "resource")), (vec![], resources));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_client_says_who_it_is_as_it_was_told_to() {
-    let (fake, clock) = stage().await;
+    let (fake, clock) = fixture().await;
     let with = |auth| told(&fake, &clock).client_with(FakeOAuth2::CLIENT_ID, auth).client_credentials();
     let source = || ready(Ok::<_, SourceError>(Secret::from(FakeOAuth2::CLIENT_SECRET)));
     let (id, secret) = (vec![FakeOAuth2::CLIENT_ID.to_owned()], vec![FakeOAuth2::CLIENT_SECRET.to_owned()]);
@@ -128,9 +128,9 @@ async fn a_client_says_who_it_is_as_it_was_told_to() {
     );
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_refusal_is_told_by_its_code_with_what_the_provider_says_in_plain_words() {
-    let (fake, clock) = stage().await;
+    let (fake, clock) = fixture().await;
     let lease = async |builder: ClientBuilder| builder.build().unwrap().session().lease().await.unwrap_err();
     let error = lease(told(&fake, &clock).client("till", "wrong-one").client_credentials()).await;
     assert_eq!((error.kind(), error.code()), (ErrorKind::InvalidCredentials, Some("invalid_client")), "{error}");
@@ -158,9 +158,9 @@ async fn a_refusal_is_told_by_its_code_with_what_the_provider_says_in_plain_word
     assert_eq!(lease(told(&fake, &clock).client_credentials()).await.kind(), ErrorKind::InvalidCredentials);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn what_a_provider_says_is_not_shown_where_it_is_long_or_odd_or_repeats_a_secret() {
-    let (fake, clock) = stage().await;
+    let (fake, clock) = fixture().await;
     let long = "x".repeat(200);
     for said in ["two\nlines", "a \"quote\"", "\u{202e}turned", &long, FakeOAuth2::CLIENT_SECRET, "", "é"] {
         let answer =
@@ -175,9 +175,9 @@ async fn what_a_provider_says_is_not_shown_where_it_is_long_or_odd_or_repeats_a_
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_refused_secret_is_not_sent_again_and_a_corrected_one_is() {
-    let (fake, clock) = stage().await;
+    let (fake, clock) = fixture().await;
     let secret = std::sync::Arc::new(std::sync::Mutex::new("wrong-one".to_owned()));
     let source = {
         let secret = secret.clone();
@@ -196,9 +196,9 @@ async fn a_refused_secret_is_not_sent_again_and_a_corrected_one_is() {
     assert_eq!(fake.count("issue_token"), 2);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn two_processes_share_a_session_and_spend_its_refresh_token_once() {
-    let (fake, clock) = stage().await;
+    let (fake, clock) = fixture().await;
     let folder = tempfile::tempdir().unwrap();
     let client = || {
         let builder = told(&fake, &clock).password(FakeOAuth2::LOGIN, FakeOAuth2::PASSWORD);
@@ -214,9 +214,9 @@ async fn two_processes_share_a_session_and_spend_its_refresh_token_once() {
     assert_eq!(fake.reuses(), 0);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn clients_that_differ_in_client_provider_scope_or_resource_share_no_session() {
-    let (fake, clock) = stage().await;
+    let (fake, clock) = fixture().await;
     let store = MemoryStore::new();
     let basis = || told(&fake, &clock).password(FakeOAuth2::LOGIN, FakeOAuth2::PASSWORD).store(store.clone());
     let all = [
@@ -236,7 +236,7 @@ async fn clients_that_differ_in_client_provider_scope_or_resource_share_no_sessi
     assert_eq!(fake.count("issue_token"), 6);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn what_cannot_work_is_refused_by_the_builder_in_one_sentence() {
     let basis = || Client::builder("https://api.acme.example").token_endpoint("/token").client("till", "a secret");
     let refused = |builder: ClientBuilder, words: &str| {

@@ -1,6 +1,6 @@
 //! The way back to a program on the person's own machine (RFC 8252).
 
-use super::{discovering, follow, stage};
+use super::{discovering, fixture, follow};
 use keyway::{
     ErrorKind, Secret,
     oauth2::Loopback,
@@ -37,9 +37,9 @@ async fn follow_url(url: &str) -> String {
     super::follow_url(url).await.expose().to_owned()
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_person_signs_in_with_the_browser_of_their_machine_and_may_close_the_page() {
-    let (fake, clock) = stage().await;
+    let (fake, clock) = fixture().await;
     let (client, mut pages) = terminal(&fake, &clock);
     let session = client.session().clone();
     let waiting = tokio::spawn(async move { session.lease().await.map(|_| ()) });
@@ -54,9 +54,9 @@ async fn a_person_signs_in_with_the_browser_of_their_machine_and_may_close_the_p
     assert_eq!(client.http().get("/menu").send().await.unwrap().status(), 200);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn requests_that_are_not_the_answer_are_turned_away_and_it_goes_on_waiting() {
-    let (fake, clock) = stage().await;
+    let (fake, clock) = fixture().await;
     let (client, mut pages) = terminal(&fake, &clock);
     let session = client.session().clone();
     let waiting = tokio::spawn(async move { session.lease().await.map(|_| ()) });
@@ -88,9 +88,9 @@ async fn requests_that_are_not_the_answer_are_turned_away_and_it_goes_on_waiting
     drop(idle);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_person_who_says_no_sees_that_and_so_does_the_program() {
-    let (fake, clock) = stage().await;
+    let (fake, clock) = fixture().await;
     fake.deny_authorizations();
     let (client, mut pages) = terminal(&fake, &clock);
     let session = client.session().clone();
@@ -102,9 +102,9 @@ async fn a_person_who_says_no_sees_that_and_so_does_the_program() {
     assert_eq!((error.kind(), error.code()), (ErrorKind::Declined, Some("access_denied")), "{error}");
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_page_that_cannot_be_shown_is_declined_and_can_be_answered_by_hand() {
-    let (fake, clock) = stage().await;
+    let (fake, clock) = fixture().await;
     let loopback = Loopback::showing(|_| Err(io::Error::other("no browser here")));
     let builder = discovering(&fake, &clock).public_client(FakeOAuth2::PUBLIC_CLIENT);
     let client = builder.browser(loopback).build().unwrap();
@@ -114,7 +114,7 @@ async fn a_page_that_cannot_be_shown_is_declined_and_can_be_answered_by_hand() {
     error.resume().unwrap().answer(keyway::Answer::Redirect(redirect)).await.unwrap();
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_responder_of_the_users_own_may_show_the_page_and_pass_it_on() {
     struct Window(Loopback, Arc<std::sync::atomic::AtomicUsize>);
     impl keyway::Responder for Window {
@@ -123,7 +123,7 @@ async fn a_responder_of_the_users_own_may_show_the_page_and_pass_it_on() {
             keyway::Responder::sign_in_page(&self.0, page).await
         }
     }
-    let (fake, clock) = stage().await;
+    let (fake, clock) = fixture().await;
     let (shown, mut pages) = mpsc::unbounded_channel();
     let loopback =
         Loopback::showing(move |url| shown.send(url.to_owned()).map_err(|_| io::Error::other("nobody looks")));

@@ -32,7 +32,7 @@ fn discovering(fake: &FakeOAuth2, clock: &ManualClock) -> ClientBuilder {
         .clock(clock.clone())
 }
 
-async fn stage() -> (FakeOAuth2, ManualClock) {
+async fn fixture() -> (FakeOAuth2, ManualClock) {
     let clock = ManualClock::new();
     (FakeOAuth2::builder().clock(clock.clone()).start().await, clock)
 }

@@ -1,6 +1,6 @@
 //! What a sign-out tells the provider (RFC 7009).
 
-use super::{stage, told};
+use super::{fixture, told};
 use keyway::{
     SignOut,
     oauth2::Client,
@@ -8,9 +8,9 @@ use keyway::{
 };
 use serde_json::json;
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_sign_out_revokes_the_refresh_token_first_and_the_access_token_too() {
-    let (fake, clock) = stage().await;
+    let (fake, clock) = fixture().await;
     let client = told(&fake, &clock).password(FakeOAuth2::LOGIN, FakeOAuth2::PASSWORD).build().unwrap();
     let access = client.session().lease().await.unwrap().token().unwrap().expose().to_owned();
     assert_eq!(client.session().sign_out().await.unwrap(), SignOut::Revoked);
@@ -21,9 +21,9 @@ async fn a_sign_out_revokes_the_refresh_token_first_and_the_access_token_too() {
     assert_eq!(fake.count("revoke_token"), 3);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_provider_that_revokes_refresh_tokens_alone_has_ended_the_session() {
-    let (fake, clock) = stage().await;
+    let (fake, clock) = fixture().await;
     let client = told(&fake, &clock).password(FakeOAuth2::LOGIN, FakeOAuth2::PASSWORD).build().unwrap();
     client.session().lease().await.unwrap();
     fake.next("revoke_token", Fault::Empty(200));
@@ -31,9 +31,9 @@ async fn a_provider_that_revokes_refresh_tokens_alone_has_ended_the_session() {
     assert_eq!(client.session().sign_out().await.unwrap(), SignOut::Revoked);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_provider_that_cannot_be_told_leaves_the_sign_out_local() {
-    let (fake, clock) = stage().await;
+    let (fake, clock) = fixture().await;
     let client = told(&fake, &clock).client_credentials().build().unwrap();
     client.session().lease().await.unwrap();
     fake.always("revoke_token", Fault::Html(503));

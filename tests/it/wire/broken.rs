@@ -3,9 +3,8 @@
 use super::{
     Surface, callable,
     document::{Document, Operation},
-    is_presentable, sample,
-    stage::{Answered, Stage},
-    table,
+    fixture::{Answered, Fixture},
+    is_presentable, sample, table,
 };
 use keyway::{Error, ErrorKind};
 use serde_json::Value;
@@ -19,14 +18,14 @@ pub(crate) async fn every_broken_answer<S: Surface>() {
     let document = Document::parse(S::DOCUMENT);
     let mut exchanges = 0;
     for (operation, call, role) in callable::<S>(&document) {
-        let mut stage = Stage::new::<S>(operation, &call, role).await;
+        let mut fixture = Fixture::new::<S>(operation, &call, role).await;
         for broken in broken_answers(operation) {
-            stage.answers_with(broken.answer);
-            let outcome = (call.send)(&stage.client, call.path).await;
+            fixture.answers_with(broken.answer);
+            let outcome = (call.send)(&fixture.client, call.path).await;
             judge(operation, broken.what, broken.wanted, outcome);
             exchanges += 1;
             if operation.step() == Some("sign-out") {
-                stage = Stage::new::<S>(operation, &call, role).await;
+                fixture = Fixture::new::<S>(operation, &call, role).await;
             }
         }
     }
@@ -102,16 +101,16 @@ fn judge(
     is_presentable(&error, &[SECRET.to_owned()], &about);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn an_answer_of_64_mib_is_not_read_to_its_end() {
     use super::vms::Vms;
     let document = Document::parse(Vms::DOCUMENT);
     let table = table::<Vms>(&document);
     let (operation, call) = table.iter().find(|(_, call)| call.operation == "get_basic_static").expect("an operation");
     for status in [200, 422] {
-        let stage = Stage::new::<Vms>(*operation, call, "user").await;
-        stage.answers_with(ResponseTemplate::new(status).set_body_bytes(vec![b' '; 64 * 1024 * 1024]));
-        let error = (call.send)(&stage.client, call.path).await.unwrap_err();
+        let fixture = Fixture::new::<Vms>(*operation, call, "user").await;
+        fixture.answers_with(ResponseTemplate::new(status).set_body_bytes(vec![b' '; 64 * 1024 * 1024]));
+        let error = (call.send)(&fixture.client, call.path).await.unwrap_err();
         assert_eq!((error.kind(), error.status()), (ErrorKind::Protocol, Some(status)), "{error}");
         assert!(error.to_string().contains("longer than 8 MiB"), "{error}");
         is_presentable(&error, &[], "64 MiB");

@@ -3,7 +3,7 @@
 use super::{
     Surface, callable,
     document::{Document, Operation},
-    stage::{Sent, Stage},
+    fixture::{Fixture, Sent},
 };
 use heck::ToSnakeCase;
 use keyway::ErrorKind;
@@ -19,17 +19,17 @@ pub(crate) async fn every_path_value<S: Surface>() {
         let is_limited = ["format", "pattern", "minLength", "maxLength"]
             .iter()
             .any(|limit| schema.get(*limit).is_some_and(|limit| limit != "password"));
-        let stage = Stage::new::<S>(operation, &call, role).await;
-        stage.answers(500, None);
+        let fixture = Fixture::new::<S>(operation, &call, role).await;
+        fixture.answers(500, None);
         for value in ["", ".", "..", "%2e%2e", "a/b", "ü", "a b?c#d", "../../v1/other", "\r\n"] {
-            stage.expects(operation.path_with(value));
+            fixture.expects(operation.path_with(value));
             if ["", ".", "..", "%2e%2e", "../../v1/other"].contains(&value) || is_limited {
-                refuses(operation, &stage, (call.send)(&stage.client, value), &[name]).await;
+                refuses(operation, &fixture, (call.send)(&fixture.client, value), &[name]).await;
                 continue;
             }
-            let error = (call.send)(&stage.client, value).await.unwrap_err();
+            let error = (call.send)(&fixture.client, value).await.unwrap_err();
             assert_eq!(error.status(), Some(500), "{}, {value:?}: {error}", operation.id());
-            let paths: Vec<_> = stage.seen().iter().map(|request| request.url.path().to_owned()).collect();
+            let paths: Vec<_> = fixture.seen().iter().map(|request| request.url.path().to_owned()).collect();
             assert_eq!(paths, [operation.path_with(value)], "{}, {value:?}", operation.id());
         }
     }
@@ -41,14 +41,14 @@ pub(crate) async fn every_missing_argument<S: Surface>() {
     for (operation, call, role) in callable::<S>(&document) {
         let required = operation.required_arguments();
         if !required.is_empty() {
-            let stage = Stage::new::<S>(operation, &call, role).await;
-            refuses(operation, &stage, (call.bare)(&stage.client), &required).await;
+            let fixture = Fixture::new::<S>(operation, &call, role).await;
+            refuses(operation, &fixture, (call.bare)(&fixture.client), &required).await;
         }
     }
 }
 
 /// `Validation` that names one of the fields, and nothing on the wire.
-pub(crate) async fn refuses<C>(operation: Operation<'_>, stage: &Stage<C>, sent: Sent<'_>, fields: &[&str]) {
+pub(crate) async fn refuses<C>(operation: Operation<'_>, fixture: &Fixture<C>, sent: Sent<'_>, fields: &[&str]) {
     let about = operation.id();
     let error = sent.await.expect_err(&about);
     assert_eq!((error.kind(), error.status()), (ErrorKind::Validation, None), "{about}: {error}");
@@ -61,5 +61,5 @@ pub(crate) async fn refuses<C>(operation: Operation<'_>, stage: &Stage<C>, sent:
         fields.iter().any(|wanted| field == *wanted || field == wanted.to_snake_case())
     };
     assert!(named.keys().all(|field| is_one(field)), "{about}: {error} names none of {fields:?}");
-    assert!(stage.seen().is_empty(), "{about}: it was sent");
+    assert!(fixture.seen().is_empty(), "{about}: it was sent");
 }

@@ -3,9 +3,9 @@
 use super::{
     Call, Surface, callable,
     document::{Answer, Document, Operation},
+    fixture::{Fixture, is_final},
     is_presentable,
     sample::{self, Mutation},
-    stage::{Stage, is_final},
     statuses::has_detail,
 };
 use keyway::ErrorKind;
@@ -17,15 +17,15 @@ pub(crate) async fn every_mutation<S: Surface>() {
     let document = Document::parse(S::DOCUMENT);
     let (mut harmless, mut fatal) = (0, 0);
     for (operation, call, role) in callable::<S>(&document) {
-        let mut stage = Stage::new::<S>(operation, &call, role).await;
+        let mut fixture = Fixture::new::<S>(operation, &call, role).await;
         for answer in operation.answers() {
             let Some(schema) = answer.schema else { continue };
             let mut values = sample::wholes(operation, &answer);
             values.extend(answer.examples.iter().map(|example| (*example).clone()));
             for mutation in values.iter().flat_map(|value| sample::mutations(&document, schema, value)) {
-                survives::<S>(operation, &call, &stage, (&answer, schema, &mutation)).await;
+                survives::<S>(operation, &call, &fixture, (&answer, schema, &mutation)).await;
                 if operation.step() == Some("sign-out") || is_final(role, answer.statuses[0]) {
-                    stage = Stage::new::<S>(operation, &call, role).await;
+                    fixture = Fixture::new::<S>(operation, &call, role).await;
                 }
                 *(if mutation.is_essential { &mut fatal } else { &mut harmless }) += 1;
             }
@@ -37,13 +37,13 @@ pub(crate) async fn every_mutation<S: Surface>() {
 async fn survives<S: Surface>(
     operation: Operation<'_>,
     call: &Call<S::Client>,
-    stage: &Stage<S::Client>,
+    fixture: &Fixture<S::Client>,
     (answer, schema, mutation): (&Answer<'_>, &Value, &Mutation),
 ) {
     let status = answer.statuses[0];
     let about = format!("{}, {}: {}", operation.id(), answer.key, mutation.what);
-    stage.answers(status, Some(&mutation.value));
-    let outcome = (call.send)(&stage.client, call.path).await;
+    fixture.answers(status, Some(&mutation.value));
+    let outcome = (call.send)(&fixture.client, call.path).await;
     let secrets = sample::secrets(operation.document, schema, &mutation.value);
     match outcome {
         Ok(answered) => {

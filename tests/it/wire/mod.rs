@@ -5,23 +5,23 @@
 //! forgotten: it is run, or the table is told to be incomplete.
 
 mod broken;
+mod fixture;
 mod input;
 mod lenient;
 mod orderingstack;
 mod sample;
 mod shopmonkey;
-mod stage;
 mod statuses;
 mod vitamojo;
 mod vms;
 mod vtex;
 
-pub(crate) use crate::hunter::document;
+pub(crate) use crate::leak_check::document;
 
 use document::{Document, Operation};
+use fixture::{Route, Sent};
 use keyway::{Error, ErrorKind};
 use serde_json::Value;
-use stage::{Route, Sent};
 use std::{collections::BTreeSet, path::Path};
 
 /// A server that answers these calls with these bodies, as they stand: method, path, status, body.
@@ -143,10 +143,10 @@ macro_rules! call {
             |client: &Client, value: &str| {
                 let ($call, $value) = (client.api().$operation(), value);
                 let filled = $filled;
-                Box::pin($crate::wire::stage::answered(client.http(), filled.send()))
+                Box::pin($crate::wire::fixture::answered(client.http(), filled.send()))
             },
             |client: &Client| {
-                Box::pin($crate::wire::stage::answered(client.http(), client.api().$operation().send()))
+                Box::pin($crate::wire::fixture::answered(client.http(), client.api().$operation().send()))
             },
         )
     };
@@ -196,7 +196,7 @@ fn is_presentable(error: &Error, secrets: &[String], about: &str) {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn every_surface_has_its_wire_tests() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let names = |folder: &str, ending: &str| -> BTreeSet<String> {

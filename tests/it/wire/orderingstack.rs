@@ -1,9 +1,9 @@
 //! OrderingStack on the wire.
 
 use super::{
-    Body, Call, Detail, Surface, broken, call, input, is, lenient,
-    stage::{self, Route},
-    statuses,
+    Body, Call, Detail, Surface, broken, call,
+    fixture::{self, Route},
+    input, is, lenient, statuses,
 };
 use crate::TENANT;
 use keyway::{
@@ -185,44 +185,44 @@ impl Responder for Screen {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn every_operation_and_status_is_as_documented() {
     statuses::every_status::<OrderingStack>().await;
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn the_vendors_examples_parse() {
     statuses::every_example::<OrderingStack>().await;
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn answers_are_read_leniently() {
     lenient::every_mutation::<OrderingStack>().await;
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_broken_answer_is_a_typed_error() {
     broken::every_broken_answer::<OrderingStack>().await;
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_path_value_stays_in_its_place() {
     input::every_path_value::<OrderingStack>().await;
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_missing_argument_is_named_and_nothing_is_sent() {
     input::every_missing_argument::<OrderingStack>().await;
 }
 
 // ---- the readings of specs/README.md ----
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn an_address_that_is_required_may_be_empty_and_is_sent_so() {
     let path = "/auth-api/api/users/by-auth-strategy";
     let mut routes = OrderingStack::session();
     routes.push(Route { method: "GET", path, status: 200, body: json!({}) });
-    let server = stage::server(routes).await;
+    let server = fixture::server(routes).await;
     let client = OrderingStack::client(&server.uri(), "user");
     client.api().by_auth_strategy().strategy("phone").id("1").email("").send().await.unwrap();
     let seen = server.received_requests().await.unwrap();
@@ -242,48 +242,48 @@ fn is_refused(error: &Error, field: &str) {
     assert!(error.validation().unwrap().keys().eq([field]), "{error} does not name {field} alone");
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_deletion_is_told_as_true_or_as_an_object() {
     for told in [json!(true), json!({ "deleteAfter": "2026-01-01T00:00:00Z" })] {
         let route = Route { method: "DELETE", path: "/auth-api/api/me", status: 200, body: told.clone() };
-        let server = stage::server(with(route)).await;
+        let server = fixture::server(with(route)).await;
         let client = OrderingStack::client(&server.uri(), "user");
         let answer = client.api().delete_self().body_map(|body| body.login("cashier")).send().await.unwrap();
         assert_eq!(*answer, told);
-        assert_eq!(stage::sent(&server, "/auth-api/api/me").await, [json!({ "login": "cashier" })]);
+        assert_eq!(fixture::sent(&server, "/auth-api/api/me").await, [json!({ "login": "cashier" })]);
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn an_empty_filter_or_venue_is_refused_and_nothing_is_sent() {
-    let server = stage::server(OrderingStack::session()).await;
+    let server = fixture::server(OrderingStack::session()).await;
     let client = OrderingStack::client(&server.uri(), "user");
     let error = client.api().get_public_tenant_config().filter("").send().await.unwrap_err();
     is_refused(&error, "filter");
     let module = client.api().create_module().body_map(|body| body.id("kiosk-1").type_("KIOSK").venue(""));
     is_refused(&module.send().await.unwrap_err(), "venue");
-    assert!(stage::calls(&server).await.is_empty());
+    assert!(fixture::calls(&server).await.is_empty());
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_venue_may_have_dots_in_a_module_and_none_in_a_path() {
     let route = Route { method: "POST", path: "/auth-api/api/modules", status: 200, body: json!({}) };
-    let server = stage::server(with(route)).await;
+    let server = fixture::server(with(route)).await;
     let client = OrderingStack::client(&server.uri(), "service");
     let error = client.api().get_venue_module_config().venue("north.1").type_("KIOSK").send().await.unwrap_err();
     is_refused(&error, "venue");
     let roles = client.api().grant_role_by_logins().body_map(|body| body.venue("").role("r").logins(vec!["a".into()]));
     is_refused(&roles.send().await.unwrap_err(), "venue");
-    assert!(stage::calls(&server).await.is_empty());
+    assert!(fixture::calls(&server).await.is_empty());
     let module = client.api().create_module().body_map(|body| body.id("kiosk-1").type_("KIOSK").venue("north.1"));
     module.send().await.unwrap();
     let sent = json!({ "id": "kiosk-1", "type": "KIOSK", "venue": "north.1" });
-    assert_eq!(stage::sent(&server, "/auth-api/api/modules").await, [sent]);
+    assert_eq!(fixture::sent(&server, "/auth-api/api/modules").await, [sent]);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_password_has_the_limits_of_its_place_and_none_at_sign_in() {
-    let server = stage::server(OrderingStack::session()).await;
+    let server = fixture::server(OrderingStack::session()).await;
     let client = OrderingStack::client(&server.uri(), "user");
     let user = |password: &str| {
         let password = password.to_owned();
@@ -301,7 +301,7 @@ async fn a_password_has_the_limits_of_its_place_and_none_at_sign_in() {
     for error in [strategy("123456789").await, strategy(&long).await].map(Result::unwrap_err) {
         is_refused(&error, "password");
     }
-    assert!(stage::calls(&server).await.is_empty());
+    assert!(fixture::calls(&server).await.is_empty());
     let call = client.api().issue_token();
     let call = call.body_map(|body| body.grant_type("password").username("anonymous").password("").scope("read"));
     call.send().await.unwrap();
@@ -313,23 +313,23 @@ async fn a_password_has_the_limits_of_its_place_and_none_at_sign_in() {
         assert_eq!(error.status(), Some(404), "{error}");
     }
     // The three that are within their limits, and the session of two of them.
-    assert_eq!(stage::calls(&server).await.len(), 4);
+    assert_eq!(fixture::calls(&server).await.len(), 4);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_code_is_six_digits_whatever_the_sample_says() {
     let route = Route { method: "POST", path: "/auth-api/api/totp", status: 200, body: json!(null) };
-    let server = stage::server(with(route)).await;
+    let server = fixture::server(with(route)).await;
     let client = OrderingStack::client(&server.uri(), "user");
     let sample = client.api().totp_configure().body_map(|body| body.secret("stringstri").code("string"));
     is_refused(&sample.send().await.unwrap_err(), "code");
-    assert!(stage::calls(&server).await.is_empty());
+    assert!(fixture::calls(&server).await.is_empty());
     client.api().totp_configure().body_map(|body| body.secret("stringstri").code("123456")).send().await.unwrap();
-    assert_eq!(stage::calls(&server).await, ["POST /auth-oauth2/oauth/token", "POST /auth-api/api/totp"]);
+    assert_eq!(fixture::calls(&server).await, ["POST /auth-oauth2/oauth/token", "POST /auth-api/api/totp"]);
 }
 
 /// The forms of the vendor's own clients.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn every_way_in_sends_the_form_of_its_grant() {
     let clock = ManualClock::new();
     let begin = |uri: &str| Client::builder(uri).tenant(TENANT).client("till", "hunter2").clock(clock.clone());
@@ -360,7 +360,7 @@ async fn every_way_in_sends_the_form_of_its_grant() {
         ),
     ];
     for (way, forms) in ways {
-        let server = stage::server(OrderingStack::session()).await;
+        let server = fixture::server(OrderingStack::session()).await;
         let client = way(begin(&server.uri()), &clock).build().unwrap();
         client.session().lease().await.unwrap();
         client.session().renew().await.unwrap();
@@ -376,7 +376,7 @@ async fn every_way_in_sends_the_form_of_its_grant() {
 }
 
 /// Some servers answer a poll with a 200 that has an error in it.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_poll_is_judged_by_its_error_whatever_its_status() {
     for (status, body, kind) in [
         (200, json!({ "error": "access_denied" }), ErrorKind::Declined),
@@ -390,7 +390,7 @@ async fn a_poll_is_judged_by_its_error_whatever_its_status() {
     ] {
         let mut routes = OrderingStack::session();
         routes.insert(0, Route { method: "POST", path: "/auth-oauth2/oauth/token", status, body: body.clone() });
-        let server = stage::server(routes).await;
+        let server = fixture::server(routes).await;
         let clock = ManualClock::new();
         let builder = Client::builder(server.uri()).tenant(TENANT).client("till", "hunter2");
         let client = builder.device("kiosk-1").clock(clock.clone()).build().unwrap();
@@ -401,6 +401,6 @@ async fn a_poll_is_judged_by_its_error_whatever_its_status() {
         let error = waiting.await.unwrap().unwrap_err();
         assert_eq!(error.kind(), kind, "{status} {body}: {error}");
         assert!(!format!("{error} {error:?}").contains("the-device-code"), "{error}");
-        assert_eq!(stage::calls(&server).await.len(), 2, "{status} {body}");
+        assert_eq!(fixture::calls(&server).await.len(), 2, "{status} {body}");
     }
 }

@@ -1,9 +1,9 @@
 //! Shopmonkey on the wire.
 
 use super::{
-    Body, Call, Detail, Surface, broken, call, input, is, lenient,
-    stage::{self, Route},
-    statuses,
+    Body, Call, Detail, Surface, broken, call,
+    fixture::{self, Route},
+    input, is, lenient, statuses,
 };
 use keyway::{
     ErrorKind, Retry,
@@ -67,32 +67,32 @@ impl Surface for Shopmonkey {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn every_operation_and_status_is_as_documented() {
     statuses::every_status::<Shopmonkey>().await;
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn the_vendors_examples_parse() {
     statuses::every_example::<Shopmonkey>().await;
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn answers_are_read_leniently() {
     lenient::every_mutation::<Shopmonkey>().await;
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_broken_answer_is_a_typed_error() {
     broken::every_broken_answer::<Shopmonkey>().await;
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_path_value_stays_in_its_place() {
     input::every_path_value::<Shopmonkey>().await;
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_missing_argument_is_named_and_nothing_is_sent() {
     input::every_missing_argument::<Shopmonkey>().await;
 }
@@ -108,22 +108,22 @@ fn with(route: Route) -> Vec<Route> {
     routes
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn the_life_of_a_key_is_a_whole_number_of_days_or_left_out() {
     let body = json!({ "success": true, "data": { "token": "the-new-key" } });
-    let server = stage::server(with(Route { method: "POST", path: KEYS, status: 200, body })).await;
+    let server = fixture::server(with(Route { method: "POST", path: KEYS, status: 200, body })).await;
     let client = Shopmonkey::client(&server.uri(), "user");
     for days in [Some(30), Some(0), None] {
         let call = client.api().create_api_key().body_map(|body| body.audience("shop").name("till").expires(days));
         call.send().await.unwrap();
     }
-    let sent: Vec<_> = stage::sent(&server, KEYS).await.iter().map(|body| body.get("expires").cloned()).collect();
+    let sent: Vec<_> = fixture::sent(&server, KEYS).await.iter().map(|body| body.get("expires").cloned()).collect();
     assert_eq!(sent, [Some(json!(30)), Some(json!(0)), None]);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_new_key_needs_an_audience_and_a_name() {
-    let server = stage::server(Shopmonkey::session()).await;
+    let server = fixture::server(Shopmonkey::session()).await;
     let client = Shopmonkey::client(&server.uri(), "user");
     let nameless = client.api().create_api_key().body_map(|body| body.audience("shop")).send().await;
     let for_nobody = client.api().create_api_key().body_map(|body| body.name("till")).send().await;
@@ -132,18 +132,20 @@ async fn a_new_key_needs_an_audience_and_a_name() {
         assert_eq!((error.kind(), error.status()), (ErrorKind::Validation, None), "{error}");
         assert!(error.validation().unwrap().keys().eq([field]), "{error}");
     }
-    assert!(stage::calls(&server).await.is_empty());
+    assert!(fixture::calls(&server).await.is_empty());
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_code_is_read_where_the_document_has_no_failure() {
     let body = || json!({ "success": false, "code": "API-472811", "message": "no" });
     for (status, kind) in [(404, ErrorKind::Api), (503, ErrorKind::Outage)] {
-        let server = stage::server(with(Route { method: "POST", path: "/v3/auth/logout", status, body: body() })).await;
+        let server =
+            fixture::server(with(Route { method: "POST", path: "/v3/auth/logout", status, body: body() })).await;
         let error = Shopmonkey::client(&server.uri(), "user").api().logout().send().await.unwrap_err();
         assert_eq!((error.kind(), error.status(), error.code()), (kind, Some(status), Some("API-472811")), "{error}");
     }
-    let server = stage::server(vec![Route { method: "POST", path: "/v3/auth/login", status: 503, body: body() }]).await;
+    let server =
+        fixture::server(vec![Route { method: "POST", path: "/v3/auth/login", status: 503, body: body() }]).await;
     let error = Shopmonkey::client(&server.uri(), "user").session().lease().await.unwrap_err();
     assert_eq!((error.kind(), error.code()), (ErrorKind::Outage, Some("API-472811")), "{error}");
 }

@@ -3,9 +3,8 @@
 use super::{
     Body, Call, Surface, callable,
     document::{Answer, Document, Operation, percent_encoded},
-    is_presentable, roles, sample,
-    stage::{Stage, is_final, spends_the_session},
-    table,
+    fixture::{Fixture, is_final, spends_the_session},
+    is_presentable, roles, sample, table,
 };
 use crate::drift::Drifts;
 use keyway::{Error, ErrorKind};
@@ -25,13 +24,13 @@ pub(crate) async fn every_status<S: Surface>() {
             is_refused::<S>(*operation, call).await;
         }
         for role in roles {
-            let mut stage = Stage::new::<S>(*operation, call, role).await;
+            let mut fixture = Fixture::new::<S>(*operation, call, role).await;
             for answer in operation.answers() {
                 for (status, body) in answers(*operation, &answer) {
-                    play::<S>(*operation, call, &stage, &answer, (status, role, body.as_ref())).await;
+                    play::<S>(*operation, call, &fixture, &answer, (status, role, body.as_ref())).await;
                     exchanges += 1;
                     if spends_the_session(*operation, status) {
-                        stage = Stage::new::<S>(*operation, call, role).await;
+                        fixture = Fixture::new::<S>(*operation, call, role).await;
                     }
                 }
             }
@@ -44,10 +43,10 @@ pub(crate) async fn every_status<S: Surface>() {
 
 /// No client has the session it needs: it is told so before anything is sent.
 async fn is_refused<S: Surface>(operation: Operation<'_>, call: &Call<S::Client>) {
-    let stage = Stage::new::<S>(operation, call, "user").await;
-    let error = (call.send)(&stage.client, call.path).await.unwrap_err();
+    let fixture = Fixture::new::<S>(operation, call, "user").await;
+    let error = (call.send)(&fixture.client, call.path).await.unwrap_err();
     assert_eq!((error.kind(), error.operation()), (ErrorKind::Config, Some(operation.id().as_str())), "{error}");
-    assert!(error.is_local() && stage.seen().is_empty(), "{error}");
+    assert!(error.is_local() && fixture.seen().is_empty(), "{error}");
 }
 
 /// The answers to be given for one documented one.
@@ -67,14 +66,14 @@ fn answers(operation: Operation<'_>, answer: &Answer<'_>) -> Vec<(u16, Option<Va
 async fn play<S: Surface>(
     operation: Operation<'_>,
     call: &Call<S::Client>,
-    stage: &Stage<S::Client>,
+    fixture: &Fixture<S::Client>,
     answer: &Answer<'_>,
     (status, role, body): (u16, &str, Option<&Value>),
 ) {
     let about = format!("{} as {role}, {status}", operation.id());
-    stage.answers(status, body);
-    let outcome = (call.send)(&stage.client, call.path).await;
-    let seen = stage.seen();
+    fixture.answers(status, body);
+    let outcome = (call.send)(&fixture.client, call.path).await;
+    let seen = fixture.seen();
     // A 401 to a session is answered with a new session and the same request.
     let times = if status == 401 && !operation.roles().is_empty() && !is_final(role, status) { 2 } else { 1 };
     assert_eq!(seen.len(), times, "{about}: sent {times} times");
@@ -220,10 +219,10 @@ pub(crate) async fn every_example<S: Surface>() {
     for (operation, call, role) in callable::<S>(&document) {
         for answer in operation.answers() {
             for example in &answer.examples {
-                let stage = Stage::new::<S>(operation, &call, role).await;
-                stage.answers(answer.statuses[0], Some(example));
+                let fixture = Fixture::new::<S>(operation, &call, role).await;
+                fixture.answers(answer.statuses[0], Some(example));
                 let about = format!("{}, {}", operation.id(), answer.key);
-                match (call.send)(&stage.client, call.path).await {
+                match (call.send)(&fixture.client, call.path).await {
                     Ok(answered) => {
                         let schema = answer.schema.expect("an example has a schema");
                         let lost = sample::lost(&document, schema, example, &answered.value);

@@ -3,9 +3,8 @@
 use super::{
     Call, Detail, Surface, broken, call,
     document::percent_encoded,
-    input, is, lenient,
-    stage::{self, Route},
-    statuses,
+    fixture::{self, Route},
+    input, is, lenient, statuses,
 };
 use crate::{TENANT, vitamojo_client};
 use keyway::{
@@ -64,39 +63,39 @@ impl Surface for VitaMojo {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn every_operation_and_status_is_as_documented() {
     statuses::every_status::<VitaMojo>().await;
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn the_vendors_examples_parse() {
     statuses::every_example::<VitaMojo>().await;
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn answers_are_read_leniently() {
     lenient::every_mutation::<VitaMojo>().await;
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_broken_answer_is_a_typed_error() {
     broken::every_broken_answer::<VitaMojo>().await;
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_path_value_stays_in_its_place() {
     input::every_path_value::<VitaMojo>().await;
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_missing_argument_is_named_and_nothing_is_sent() {
     input::every_missing_argument::<VitaMojo>().await;
 }
 
 // ---- the readings of specs/README.md ----
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_renewal_is_posted_after_a_404_or_405_without_a_code_only() {
     let code = json!({ "vmosCode": "US-99", "message": "Not here", "statusCode": 404 });
     for (fault, methods) in [
@@ -116,20 +115,20 @@ async fn a_renewal_is_posted_after_a_404_or_405_without_a_code_only() {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_renewal_answers_like_a_sign_in() {
-    let server = stage::server(VitaMojo::session()).await;
+    let server = fixture::server(VitaMojo::session()).await;
     let client = VitaMojo::client(&server.uri(), "user");
     let first = client.session().lease().await.unwrap();
     let renewed = client.session().renew().await.unwrap();
     assert_ne!(first.generation(), renewed.generation());
     assert_eq!(renewed.token().unwrap().expose(), "the-access-token");
-    assert_eq!(stage::calls(&server).await, ["POST /user/v1/auth", "PUT /user/v1/auth/refresh/the-refresh-token"]);
+    assert_eq!(fixture::calls(&server).await, ["POST /user/v1/auth", "PUT /user/v1/auth/refresh/the-refresh-token"]);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn sign_in_is_json_and_carries_no_session() {
-    let server = stage::server(VitaMojo::session()).await;
+    let server = fixture::server(VitaMojo::session()).await;
     VitaMojo::client(&server.uri(), "user").session().lease().await.unwrap();
     let seen = server.received_requests().await.unwrap();
     let header = |name| seen[0].headers.get(name).and_then(|value| value.to_str().ok());
@@ -138,16 +137,16 @@ async fn sign_in_is_json_and_carries_no_session() {
     assert_eq!((header("authorization"), header("tenant")), (None, Some(TENANT)));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_refresh_token_cannot_move_the_request_or_appear_in_an_error() {
     for refresh in ["..", "../../v2/admin", "a/b?c#d", "%2e%2e", "ü&secret value", "", "."] {
         let token = json!({ "payload": { "token": { "value": "the-access-token", "refresh": refresh } } });
         let route = Route { method: "POST", path: "/user/v1/auth", status: 201, body: token };
-        let server = stage::server(vec![route]).await;
+        let server = fixture::server(vec![route]).await;
         let client = VitaMojo::client(&server.uri(), "user");
         client.session().lease().await.unwrap();
         let outcome = client.session().renew().await;
-        let mut renewals = stage::calls(&server).await.into_iter().filter(|call| call != "POST /user/v1/auth");
+        let mut renewals = fixture::calls(&server).await.into_iter().filter(|call| call != "POST /user/v1/auth");
         if ["", ".", ".."].contains(&refresh) {
             assert_eq!(renewals.next(), None, "{refresh}");
             continue;
@@ -159,19 +158,19 @@ async fn a_refresh_token_cannot_move_the_request_or_appear_in_an_error() {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_check_needs_a_user_session_only() {
-    let server = stage::server(VitaMojo::session()).await;
+    let server = fixture::server(VitaMojo::session()).await;
     let client = VitaMojo::client(&server.uri(), "user");
     let _not_found = client.api().check_token().send().await.unwrap_err();
-    assert_eq!(stage::calls(&server).await, ["POST /user/v1/auth", "GET /user/v1/auth/check"]);
+    assert_eq!(fixture::calls(&server).await, ["POST /user/v1/auth", "GET /user/v1/auth/check"]);
     let credentials = json!({ "email": "admin@vitamojo.dev", "password": "hunter2" });
-    assert_eq!(stage::sent(&server, "/user/v1/auth").await, [credentials]);
+    assert_eq!(fixture::sent(&server, "/user/v1/auth").await, [credentials]);
     let seen = server.received_requests().await.unwrap();
     assert_eq!((seen[1].url.query(), seen[1].body.len()), (None, 0));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_sentence_refuses_the_credentials_and_a_list_is_validation() {
     let message = |message: Value| Fault::Json(400, json!({ "message": message, "statusCode": 400 }));
     for (fault, kind) in [
@@ -191,17 +190,17 @@ async fn a_sentence_refuses_the_credentials_and_a_list_is_validation() {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn paths_go_below_the_user_service() {
     let mut routes = VitaMojo::session();
     routes[0].path = "/gateway/user/v1/auth";
-    let server = stage::server(routes).await;
+    let server = fixture::server(routes).await;
     let client = VitaMojo::client(&format!("{}/gateway/", server.uri()), "user");
     let _not_found = client.api().check_token().send().await.unwrap_err();
     let _not_found = client.http().get("/order/v1/orders").send().await.unwrap();
     let _not_found = client.session().renew().await.unwrap_err();
     assert_eq!(
-        stage::calls(&server).await,
+        fixture::calls(&server).await,
         [
             "POST /gateway/user/v1/auth",
             "GET /gateway/user/v1/auth/check",

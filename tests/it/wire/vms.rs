@@ -1,9 +1,9 @@
 //! VMS on the wire.
 
 use super::{
-    Body, Call, Detail, Surface, broken, call, input, is, lenient,
-    stage::{self, Route},
-    statuses,
+    Body, Call, Detail, Surface, broken, call,
+    fixture::{self, Route},
+    input, is, lenient, statuses,
 };
 use keyway::{
     ErrorKind, EvictionPolicy, Retry, SignOut,
@@ -73,32 +73,32 @@ impl Surface for Vms {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn every_operation_and_status_is_as_documented() {
     statuses::every_status::<Vms>().await;
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn the_vendors_examples_parse() {
     statuses::every_example::<Vms>().await;
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn answers_are_read_leniently() {
     lenient::every_mutation::<Vms>().await;
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_broken_answer_is_a_typed_error() {
     broken::every_broken_answer::<Vms>().await;
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_path_value_stays_in_its_place() {
     input::every_path_value::<Vms>().await;
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_missing_argument_is_named_and_nothing_is_sent() {
     input::every_missing_argument::<Vms>().await;
 }
@@ -112,42 +112,43 @@ fn with(route: Route) -> Vec<Route> {
     routes
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_first_sign_in_sends_login_and_password_only() {
-    let server = stage::server(Vms::session()).await;
+    let server = fixture::server(Vms::session()).await;
     Vms::client(&server.uri(), "user").session().lease().await.unwrap();
     let credentials = json!({ "login": "operator", "password": "hunter2" });
-    assert_eq!(stage::sent(&server, "/api/v1/token").await, [credentials]);
+    assert_eq!(fixture::sent(&server, "/api/v1/token").await, [credentials]);
 }
 
 /// The page's example of a request has `"session_id": "null|session_id"`, that of a 419 the id `session_id`.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn the_notation_for_no_session_is_never_sent() {
     let limit = json!({ "sessions": [{ "id": "session_id", "is_current": false, "online": true }] });
     let route = Route { method: "POST", path: "/api/v1/token", status: 419, body: limit };
-    let server = stage::server(with(route)).await;
+    let server = fixture::server(with(route)).await;
     let builder = Client::builder(server.uri()).password("operator", "hunter2").session_limit(EvictionPolicy::Oldest);
     let error = builder.build().unwrap().session().lease().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::SessionLimitReached);
-    let sent = stage::sent(&server, "/api/v1/token").await;
+    let sent = fixture::sent(&server, "/api/v1/token").await;
     let sessions: Vec<_> = sent.iter().map(|body| body.get("session_id").and_then(Value::as_str)).collect();
     assert_eq!(sessions, [None, Some("session_id")]);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_bare_list_of_sessions_is_a_broken_contract() {
     let list = json!([{ "id": "s1", "is_current": false, "online": true }]);
     let route = Route { method: "POST", path: "/api/v1/token", status: 419, body: list };
-    let server = stage::server(with(route)).await;
+    let server = fixture::server(with(route)).await;
     let error = Vms::client(&server.uri(), "user").session().lease().await.unwrap_err();
     assert_eq!((error.kind(), error.status()), (ErrorKind::Protocol, Some(419)), "{error}");
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn the_reasons_of_a_422_come_from_errors() {
     for message in [json!("The given data was invalid"), json!("hunter2"), json!(null), json!({ "login": "hunter2" })] {
         let body = json!({ "message": message, "errors": { "language": ["The language is not known."] } });
-        let server = stage::server(with(Route { method: "PUT", path: "/api/v1/users/self", status: 422, body })).await;
+        let server =
+            fixture::server(with(Route { method: "PUT", path: "/api/v1/users/self", status: 422, body })).await;
         let client = Vms::client(&server.uri(), "user");
         let error = client.api().update_self().body_map(|body| body.language("xx")).send().await.unwrap_err();
         assert_eq!((error.kind(), error.status()), (ErrorKind::Validation, Some(422)), "{error}");
@@ -156,11 +157,11 @@ async fn the_reasons_of_a_422_come_from_errors() {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_session_is_ended_by_its_id_in_the_path_without_a_body() {
     let route =
         Route { method: "POST", path: "/api/v1/sessions/a%20b%2Fc", status: 200, body: json!({ "status": "ok" }) };
-    let server = stage::server(with(route)).await;
+    let server = fixture::server(with(route)).await;
     let client = Vms::client(&server.uri(), "user");
     let answer = client.api().delete_session().session_id("a b/c").send().await.unwrap();
     assert_eq!(answer.status.as_deref(), Some("ok"));
@@ -169,10 +170,10 @@ async fn a_session_is_ended_by_its_id_in_the_path_without_a_body() {
     assert!(last.body.is_empty() && !last.headers.contains_key("content-type"), "{last:?}");
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn client_headers_are_optional() {
     let route = Route { method: "POST", path: "/api/v1/sessions/s1", status: 200, body: json!({}) };
-    let server = stage::server(with(route)).await;
+    let server = fixture::server(with(route)).await;
     let client = Vms::client(&server.uri(), "user");
     client.api().delete_session().session_id("s1").send().await.unwrap();
     client.api().delete_session().session_id("s1").x_client("web").x_uuid(None).send().await.unwrap();
@@ -184,25 +185,25 @@ async fn client_headers_are_optional() {
     assert_eq!((has("x-client"), has("x-uuid")), (vec![false, true], vec![false, false]));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_client_header_that_holds_a_line_break_is_named_and_nothing_is_sent() {
-    let server = stage::server(Vms::session()).await;
+    let server = fixture::server(Vms::session()).await;
     let client = Vms::client(&server.uri(), "user");
     for value in ["web\r\nauthorization: x", "web\n", "\0"] {
         let error = client.api().delete_session().session_id("s1").x_client(value).send().await.unwrap_err();
         assert_eq!((error.kind(), error.status()), (ErrorKind::Validation, None), "{error}");
         assert!(error.validation().unwrap().contains_key("X-Client"), "{error}");
     }
-    assert!(stage::calls(&server).await.is_empty());
+    assert!(fixture::calls(&server).await.is_empty());
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_sign_out_works_without_a_device() {
     let server =
-        stage::server(with(Route { method: "POST", path: "/api/v1/logout", status: 200, body: json!({}) })).await;
+        fixture::server(with(Route { method: "POST", path: "/api/v1/logout", status: 200, body: json!({}) })).await;
     let client = Vms::client(&server.uri(), "user");
     client.api().logout().send().await.unwrap();
     client.session().sign_in().await.unwrap();
     assert_eq!(client.session().sign_out().await.unwrap(), SignOut::Revoked);
-    assert_eq!(stage::sent(&server, "/api/v1/logout").await, [json!({}), json!({})]);
+    assert_eq!(fixture::sent(&server, "/api/v1/logout").await, [json!({}), json!({})]);
 }

@@ -3,9 +3,8 @@
 use super::{
     Call, Detail, Surface, broken, call,
     document::Document,
-    input, is, lenient,
-    stage::{self, Route},
-    statuses,
+    fixture::{self, Route},
+    input, is, lenient, statuses,
 };
 use keyway::{
     ErrorKind, Expiry, Retry, Secret,
@@ -130,32 +129,32 @@ impl Surface for Vtex {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn every_operation_and_status_is_as_documented() {
     statuses::every_status::<Vtex>().await;
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn the_vendors_examples_parse() {
     statuses::every_example::<Vtex>().await;
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn answers_are_read_leniently() {
     lenient::every_mutation::<Vtex>().await;
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_broken_answer_is_a_typed_error() {
     broken::every_broken_answer::<Vtex>().await;
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_path_value_stays_in_its_place() {
     input::every_path_value::<Vtex>().await;
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_missing_argument_is_named_and_nothing_is_sent() {
     input::every_missing_argument::<Vtex>().await;
 }
@@ -172,10 +171,10 @@ fn answered(operation: &str, member: &str) -> String {
     answer.examples[0][member].as_str().expect("a text").to_owned()
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn an_exchange_is_for_120_minutes_at_most() {
     let body = json!({ "authToken": "the-user-token" });
-    let server = stage::server(vec![Route { method: "POST", path: EXCHANGE, status: 200, body }]).await;
+    let server = fixture::server(vec![Route { method: "POST", path: EXCHANGE, status: 200, body }]).await;
     let client = Vtex::client(&server.uri(), "user");
     let call = |minutes: i64| {
         let call = client.api().exchange_oauth_access_token();
@@ -184,17 +183,17 @@ async fn an_exchange_is_for_120_minutes_at_most() {
     let error = call(121).await.unwrap_err();
     assert_eq!((error.kind(), error.status()), (ErrorKind::Validation, None), "{error}");
     assert!(error.validation().unwrap().keys().eq(["duration"]), "{error}");
-    assert!(stage::calls(&server).await.is_empty());
+    assert!(fixture::calls(&server).await.is_empty());
     call(120).await.unwrap();
-    assert_eq!(stage::sent(&server, EXCHANGE).await[0]["duration"], 120);
+    assert_eq!(fixture::sent(&server, EXCHANGE).await[0]["duration"], 120);
 }
 
 /// Its answer tells no end, and both parts of the vendor's example cannot be read.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn an_exchanged_token_that_cannot_be_read_lives_the_minutes_asked_for() {
     let token = answered("exchange_oauth_access_token", "authToken");
     let body = json!({ "authToken": token });
-    let server = stage::server(vec![Route { method: "POST", path: EXCHANGE, status: 200, body }]).await;
+    let server = fixture::server(vec![Route { method: "POST", path: EXCHANGE, status: 200, body }]).await;
     for (asked, minutes) in [(None, 60), (Some(90), 90)] {
         let source = || async { Ok::<_, std::io::Error>(Secret::from("hunter2")) };
         let builder = Client::builder(server.uri()).oauth_exchange("p", source);
@@ -205,14 +204,14 @@ async fn an_exchanged_token_that_cannot_be_read_lives_the_minutes_asked_for() {
         let life = end.duration_since(SystemTime::now()).unwrap();
         assert!(life.abs_diff(Duration::from_secs(60 * minutes)) < Duration::from_secs(30), "{asked:?}: {life:?}");
     }
-    let sent = stage::sent(&server, EXCHANGE).await;
+    let sent = fixture::sent(&server, EXCHANGE).await;
     assert_eq!(sent.iter().map(|body| body.get("duration").cloned()).collect::<Vec<_>>(), [None, Some(json!(90))]);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_user_token_that_cannot_be_read_is_sent_as_it_is() {
     let token = answered("exchange_oauth_access_token", "authToken");
-    let server = stage::server(Vec::new()).await;
+    let server = fixture::server(Vec::new()).await;
     let client = Client::builder(server.uri()).user_token(token.as_str()).build().unwrap();
     assert_eq!(client.session().lease().await.unwrap().expiry(), Expiry::Unknown);
     client.http().get("/api/oms/pvt/orders").send().await.unwrap();
@@ -220,11 +219,11 @@ async fn a_user_token_that_cannot_be_read_is_sent_as_it_is() {
     assert_eq!((seen.len(), seen[0].headers["VtexIdclientAutCookie"].to_str().unwrap()), (1, token.as_str()));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn an_unknown_auth_status_is_an_error_and_is_named() {
     let route = |path| Route { method: "POST", path, status: 200, body: json!({ "authStatus": "PasskeyNeeded" }) };
     let server =
-        stage::server(["/api/vtexid/credential/validate", "/api/vtexid/apptoken/login"].map(route).into()).await;
+        fixture::server(["/api/vtexid/credential/validate", "/api/vtexid/apptoken/login"].map(route).into()).await;
     let client = Vtex::client(&server.uri(), "user");
     let error = client.api().check_authenticated_user().body_map(|body| body.token("hunter2")).send().await;
     let error = error.unwrap_err();
@@ -233,16 +232,16 @@ async fn an_unknown_auth_status_is_an_error_and_is_named() {
     assert_eq!((error.kind(), error.code()), (ErrorKind::InvalidCredentials, Some("PasskeyNeeded")), "{error}");
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_sign_in_without_a_token_is_a_failure() {
     let body = json!({ "authStatus": "Success", "expires": 1_669_770_737 });
     let route = Route { method: "POST", path: "/api/vtexid/apptoken/login", status: 200, body };
-    let server = stage::server(vec![route]).await;
+    let server = fixture::server(vec![route]).await;
     let error = Vtex::client(&server.uri(), "user").session().lease().await.unwrap_err();
     assert_eq!((error.kind(), error.status()), (ErrorKind::Protocol, Some(200)), "{error}");
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn switching_knows_oauth_alone() {
     use types::{AuthenticationMethodType, UpdatableMethodType};
     assert_eq!(AuthenticationMethodType::from("Password"), AuthenticationMethodType::Password);
@@ -251,7 +250,7 @@ fn switching_knows_oauth_alone() {
     assert_eq!(UpdatableMethodType::from("OAuth"), UpdatableMethodType::OAuth);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn both_of_the_vendors_examples_of_an_exchange_are_sent_as_they_stand() {
     let document = Document::parse(Vtex::DOCUMENT);
     let operations = document.operations();
@@ -259,7 +258,7 @@ async fn both_of_the_vendors_examples_of_an_exchange_are_sent_as_they_stand() {
     let examples = exchange.body().expect("a body").1["examples"].as_object().expect("examples");
     let examples: Vec<Value> = examples.values().map(|example| example["value"].clone()).collect();
     let body = json!({ "authToken": "the-user-token" });
-    let server = stage::server(vec![Route { method: "POST", path: EXCHANGE, status: 200, body }]).await;
+    let server = fixture::server(vec![Route { method: "POST", path: EXCHANGE, status: 200, body }]).await;
     let client = Vtex::client(&server.uri(), "user");
     for example in &examples {
         let text = |member: &str| example[member].as_str().expect("a text").to_owned();
@@ -267,7 +266,7 @@ async fn both_of_the_vendors_examples_of_an_exchange_are_sent_as_they_stand() {
         let call = client.api().exchange_oauth_access_token();
         call.body_map(|body| body.provider_id(provider).access_token(token).duration(minutes)).send().await.unwrap();
     }
-    assert_eq!(stage::sent(&server, EXCHANGE).await, examples);
+    assert_eq!(fixture::sent(&server, EXCHANGE).await, examples);
     let providers: Vec<_> = examples.iter().map(|example| &example["providerId"]).collect();
     assert_eq!(providers, ["custom-oauth-provider", "GoogleID"]);
 }

@@ -154,7 +154,7 @@ pub(crate) fn breaches(exchange: &Exchange<'_>) -> Vec<String> {
     }
     let Some(contract) = CONTRACTS.get(exchange.fake) else {
         return vec![format!(
-            "no document is known for `{}`: add it to CONTRACTS in tests/hunter/contract.rs",
+            "no document is known for `{}`: add it to CONTRACTS in tests/leak_check/contract.rs",
             exchange.fake
         )];
     };
@@ -171,7 +171,7 @@ pub(crate) fn breaches(exchange: &Exchange<'_>) -> Vec<String> {
     }
     if !exchange.is_faulty {
         let answer = contract.answer(operation, exchange).into_iter().filter(|what| !is_on_purpose(exchange, what));
-        let cure = "document it, or say in ON_PURPOSE of tests/hunter/contract.rs why the fake does so";
+        let cure = "document it, or say in ON_PURPOSE of tests/leak_check/contract.rs why the fake does so";
         breaches.extend(answer.map(|what| format!("the answer to `{}` {what}; {cure}", exchange.operation)));
     }
     breaches

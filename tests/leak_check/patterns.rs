@@ -23,8 +23,8 @@ const TELLING: usize = 16;
 const WORDS: [&str; 7] = ["/v1/auth", "a@b.example", "c@d.example", "nobody", "token", "user@example.com", "value"];
 
 /// Finds many secrets in many forms at once.
-pub(crate) struct Needles<'a> {
-    needles: Vec<Needle<'a>>,
+pub(crate) struct Patterns<'a> {
+    patterns: Vec<Needle<'a>>,
     automaton: AhoCorasick,
 }
 
@@ -43,18 +43,18 @@ pub(crate) struct Found<'a> {
     end: usize,
 }
 
-impl<'a> Needles<'a> {
+impl<'a> Patterns<'a> {
     pub(crate) fn of(secrets: impl Iterator<Item = &'a str>) -> Self {
         let secrets: BTreeSet<_> = secrets.filter(|secret| is_worth_searching(secret)).collect();
-        let needles: Vec<_> = secrets.into_iter().flat_map(needles).collect();
-        let texts = needles.iter().map(|needle| &needle.text);
+        let patterns: Vec<_> = secrets.into_iter().flat_map(patterns).collect();
+        let texts = patterns.iter().map(|needle| &needle.text);
         let automaton = AhoCorasick::builder().match_kind(MatchKind::Standard).build(texts).expect("an automaton");
-        Self { needles, automaton }
+        Self { patterns, automaton }
     }
 
     pub(crate) fn found_in(&self, text: &str) -> impl Iterator<Item = Found<'a>> {
         self.automaton.find_overlapping_iter(text).filter_map(move |found| {
-            let needle = &self.needles[found.pattern()];
+            let needle = &self.patterns[found.pattern()];
             let (start, end) = (found.start(), found.end());
             let counts = needle.text.len() >= ALONE || stands_alone(text, start, end);
             counts.then_some(Found { secret: needle.secret, form: needle.form, start, end })
@@ -76,7 +76,7 @@ fn is_worth_searching(secret: &str) -> bool {
     SEARCHED.contains(&secret.len()) && !is_record && !WORDS.contains(&secret)
 }
 
-fn needles(secret: &str) -> Vec<Needle<'_>> {
+fn patterns(secret: &str) -> Vec<Needle<'_>> {
     let json = serde_json::to_string(secret).unwrap_or_default();
     let debug = format!("{secret:?}");
     let form: String = form_urlencoded::byte_serialize(secret.as_bytes()).collect();

@@ -1,4 +1,4 @@
-//! Every test starts here; those few that do not are listed with their reasons in `tests/it/hunting.rs`. When it has ended, every secret that a fake gave out or that the test typed is
+//! Every test starts here; those few that do not are listed with their reasons in `tests/it/leak_checks.rs`. When it has ended, every secret that a fake gave out or that the test typed is
 //! searched for wherever others could have read it, and every exchange with a fake is held against the vendor's document.
 //!
 //! Searched for, as they are and percent-encoded, in base64, in JSON and in a `Debug` text: what fakes gave out and were
@@ -27,14 +27,14 @@
 pub(crate) mod contract;
 #[allow(dead_code, reason = "some tests need all of it, others little")]
 pub(crate) mod document;
-pub(crate) mod needles;
+pub(crate) mod patterns;
 pub(crate) mod wire_log;
 
 use keyway::testing::{
     Fake,
     witness::{self, Exchange, Witness},
 };
-use needles::Needles;
+use patterns::Patterns;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     io,
@@ -45,17 +45,17 @@ use std::{
 use tokio::runtime::{Builder, Runtime};
 use tracing_subscriber::{filter::LevelFilter, fmt::MakeWriter, prelude::*};
 
-/// Makes a test of a function without arguments, sync or async: `#[apply(hunted!)]`. An async one runs on one thread, or
+/// Makes a test of a function without arguments, sync or async: `#[apply(leak_checked!)]`. An async one runs on one thread, or
 /// with `#[threads(4)]` below on so many.
-macro_rules! hunted {
+macro_rules! leak_checked {
     ($(#[doc = $about:literal])* #[threads($threads:literal)] async fn $name:ident() $body:block) => {
         $(#[doc = $about])*
         #[test]
         fn $name() {
             fn test() {
-                $crate::hunter::runtime($threads).block_on(async $body);
+                $crate::leak_check::runtime($threads).block_on(async $body);
             }
-            $crate::hunter::hunted(test);
+            $crate::leak_check::checked(test);
         }
     };
     ($(#[$about:meta])* async fn $name:ident() $body:block) => {
@@ -63,9 +63,9 @@ macro_rules! hunted {
         #[test]
         fn $name() {
             fn test() {
-                $crate::hunter::runtime(1).block_on(async $body);
+                $crate::leak_check::runtime(1).block_on(async $body);
             }
-            $crate::hunter::hunted(test);
+            $crate::leak_check::checked(test);
         }
     };
     ($(#[$about:meta])* fn $name:ident() $body:block) => {
@@ -73,26 +73,26 @@ macro_rules! hunted {
         #[test]
         fn $name() {
             fn test() $body
-            $crate::hunter::hunted(test);
+            $crate::leak_check::checked(test);
         }
     };
 }
 
 /// Runs a test, and then looks for what it made secret.
-pub(crate) fn hunted(test: impl FnOnce()) {
-    let hunt = Hunt::begin();
+pub(crate) fn checked(test: impl FnOnce()) {
+    let check = LeakCheck::begin();
     let outcome = panic::catch_unwind(AssertUnwindSafe(test));
-    let leaks = hunt.end();
+    let leaks = check.end();
     match outcome {
         Err(panic) => panic::resume_unwind(panic),
         Ok(()) => assert!(leaks.is_empty(), "{}", leaks.join("\n")),
     }
 }
 
-/// Runs a test that is not hunted beside others that are: what it makes secret and what it shows is left to it.
-#[allow(dead_code, reason = "few tests are not hunted")]
+/// Runs a test that is not checked beside others that are: what it makes secret and what it shows is left to it.
+#[allow(dead_code, reason = "few tests are not checked")]
 pub(crate) fn apart(test: impl FnOnce()) {
-    COLLECTOR.diary().tests.extend(thread_name());
+    COLLECTOR.log().tests.extend(thread_name());
     test();
 }
 
@@ -145,36 +145,36 @@ pub(crate) fn trusts(fake: &Fake) {
 
 /// All that came to pass and that a test in progress may still want to look through.
 #[derive(Default)]
-struct Diary {
+struct Log {
     /// How many entries were thrown away.
     forgotten: usize,
     entries: VecDeque<Arc<Entry>>,
-    /// The hunts in progress, each with its first entry.
-    hunts: BTreeMap<usize, usize>,
-    hunts_begun: usize,
+    /// The checks in progress, each with its first entry.
+    checks: BTreeMap<usize, usize>,
+    checks_begun: usize,
     /// The names of threads that are tests.
     tests: BTreeSet<String>,
 }
 
-struct Collector(Mutex<Diary>);
+struct Collector(Mutex<Log>);
 
-static COLLECTOR: Collector = Collector(Mutex::new(Diary {
+static COLLECTOR: Collector = Collector(Mutex::new(Log {
     forgotten: 0,
     entries: VecDeque::new(),
-    hunts: BTreeMap::new(),
-    hunts_begun: 0,
+    checks: BTreeMap::new(),
+    checks_begun: 0,
     tests: BTreeSet::new(),
 }));
 
 impl Collector {
-    fn diary(&self) -> MutexGuard<'_, Diary> {
+    fn log(&self) -> MutexGuard<'_, Log> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn note(&self, entry: Entry) {
-        let mut diary = self.diary();
-        if !diary.hunts.is_empty() {
-            diary.entries.push_back(Arc::new(entry));
+        let mut log = self.log();
+        if !log.checks.is_empty() {
+            log.entries.push_back(Arc::new(entry));
         }
     }
 }
@@ -249,20 +249,20 @@ fn listen() {
     });
 }
 
-pub(crate) struct Hunt {
+pub(crate) struct LeakCheck {
     number: usize,
     test: Option<String>,
 }
 
-impl Hunt {
+impl LeakCheck {
     pub(crate) fn begin() -> Self {
         listen();
         let test = thread_name();
-        let mut diary = COLLECTOR.diary();
-        diary.hunts_begun += 1;
-        let (number, first) = (diary.hunts_begun, diary.forgotten + diary.entries.len());
-        diary.hunts.insert(number, first);
-        diary.tests.extend(test.clone());
+        let mut log = COLLECTOR.log();
+        log.checks_begun += 1;
+        let (number, first) = (log.checks_begun, log.forgotten + log.entries.len());
+        log.checks.insert(number, first);
+        log.tests.extend(test.clone());
         Self { number, test }
     }
 
@@ -276,13 +276,13 @@ impl Hunt {
             Entry::Secret { thread, secret } if !is_anothers(thread) => Some(secret.as_str()),
             _ => None,
         });
-        let needles = Needles::of(secrets);
+        let patterns = Patterns::of(secrets);
         let mut leaks = BTreeMap::new();
         for entry in &entries {
             if let Entry::Shown { what, thread, text } = &**entry
                 && !is_anothers(thread)
             {
-                for found in needles.found_in(text) {
+                for found in patterns.found_in(text) {
                     let leak = || {
                         format!("{what} shows the secret `{}` {}: {}", found.secret, found.form, found.excerpt(text))
                     };
@@ -290,24 +290,24 @@ impl Hunt {
                 }
             }
         }
-        leaks.into_values().chain(strays(&entries, &needles)).collect()
+        leaks.into_values().chain(sent_elsewhere(&entries, &patterns)).collect()
     }
 
-    /// The entries since the hunt began, and the tests there are. Forgets what no other hunt wants.
+    /// The entries since the check began, and the tests there are. Forgets what no other check wants.
     fn take(&self) -> (Vec<Arc<Entry>>, BTreeSet<String>) {
-        let mut diary = COLLECTOR.diary();
-        let first = diary.hunts.remove(&self.number).unwrap_or_default();
-        let entries = diary.entries.iter().skip(first - diary.forgotten).cloned().collect();
-        let wanted = diary.hunts.values().min().copied().unwrap_or(diary.forgotten + diary.entries.len());
-        let over = wanted - diary.forgotten;
-        diary.entries.drain(..over);
-        diary.forgotten = wanted;
-        (entries, diary.tests.clone())
+        let mut log = COLLECTOR.log();
+        let first = log.checks.remove(&self.number).unwrap_or_default();
+        let entries = log.entries.iter().skip(first - log.forgotten).cloned().collect();
+        let wanted = log.checks.values().min().copied().unwrap_or(log.forgotten + log.entries.len());
+        let over = wanted - log.forgotten;
+        log.entries.drain(..over);
+        log.forgotten = wanted;
+        (entries, log.tests.clone())
     }
 }
 
 /// Secrets that were sent to a fake which does not know them, while another one does.
-fn strays(entries: &[Arc<Entry>], needles: &Needles<'_>) -> BTreeSet<String> {
+fn sent_elsewhere(entries: &[Arc<Entry>], patterns: &Patterns<'_>) -> BTreeSet<String> {
     let mut homes: HashMap<&str, BTreeSet<&str>> = HashMap::new();
     let (mut closed, mut trusted) = (BTreeSet::new(), BTreeSet::new());
     for entry in entries {
@@ -320,7 +320,7 @@ fn strays(entries: &[Arc<Entry>], needles: &Needles<'_>) -> BTreeSet<String> {
             _ => {}
         }
     }
-    let mut strays = BTreeSet::new();
+    let mut sent_elsewhere = BTreeSet::new();
     for entry in entries {
         let Entry::Sent { address, text } = &**entry else { continue };
         // What an open fake knows is not known.
@@ -328,9 +328,9 @@ fn strays(entries: &[Arc<Entry>], needles: &Needles<'_>) -> BTreeSet<String> {
             continue;
         }
         let is_at_home = |secret: &str| homes.get(secret).is_none_or(|homes| homes.contains(address.as_str()));
-        let astray = needles.found_in(text).filter(|found| !is_at_home(found.secret));
-        strays
+        let astray = patterns.found_in(text).filter(|found| !is_at_home(found.secret));
+        sent_elsewhere
             .extend(astray.map(|found| format!("the secret `{}` was sent to another origin, {address}", found.secret)));
     }
-    strays
+    sent_elsewhere
 }

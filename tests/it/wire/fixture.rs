@@ -24,7 +24,7 @@ pub(crate) struct Answered {
 
 pub(crate) type Sent<'a> = Pin<Box<dyn Future<Output = Result<Answered, Error>> + Send + 'a>>;
 
-/// Only a request may hold secrets, so the typed answer is sent to the stage, which hands it back.
+/// Only a request may hold secrets, so the typed answer is sent to the fixture, which hands it back.
 const WRITTEN: &str = "/written-again";
 
 pub(crate) async fn answered<T: Serialize>(
@@ -49,7 +49,7 @@ pub(crate) struct Route {
 }
 
 /// One operation, a client with the right session, and the server.
-pub(crate) struct Stage<C> {
+pub(crate) struct Fixture<C> {
     pub(crate) client: C,
     director: Arc<Director>,
     _server: MockServer,
@@ -63,7 +63,7 @@ struct Director {
     seen: Mutex<Vec<Request>>,
 }
 
-impl<C> Stage<C> {
+impl<C> Fixture<C> {
     /// `role` is whose session the client has.
     pub(crate) async fn new<S: Surface<Client = C>>(operation: Operation<'_>, call: &Call<C>, role: &str) -> Self {
         let director = Arc::new(Director {
@@ -151,7 +151,7 @@ impl Respond for Directed {
             Some(route) => ResponseTemplate::new(route.status).set_body_json(&route.body),
             None => {
                 let target = &request.url[url::Position::BeforePath..];
-                crate::hunter::wire_log::keep(method, target, &request.headers, &request.body);
+                crate::leak_check::wire_log::keep(method, target, &request.headers, &request.body);
                 self.0.seen.lock().unwrap().push(request.clone());
                 self.0.answer.lock().unwrap().clone()
             }

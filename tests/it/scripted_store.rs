@@ -14,7 +14,7 @@ use tokio::sync::watch;
 /// A store that is pulled by strings: each pull is for one operation. Saves of sessions alone: attempts are counted
 /// whatever happens.
 #[derive(Clone, Default)]
-pub(crate) struct Puppet {
+pub(crate) struct ScriptedStore {
     inner: MemoryStore,
     strings: Arc<Mutex<Strings>>,
     saves: Arc<watch::Sender<usize>>,
@@ -93,7 +93,7 @@ impl Hold {
     }
 }
 
-impl Puppet {
+impl ScriptedStore {
     /// What `memory` keeps, by strings of its own.
     pub(crate) fn over(memory: &MemoryStore) -> Self {
         Self { inner: memory.clone(), ..Self::default() }
@@ -209,7 +209,7 @@ impl ExpiringLock for Lease {
     }
 }
 
-impl Store for Puppet {
+impl Store for ScriptedStore {
     async fn load(&self, key: &Key) -> Result<Option<Record>, StoreError> {
         self.loads.fetch_add(1, Ordering::SeqCst);
         let pull = self.strings.lock().unwrap().loads.pop_front();

@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 
 const ELEVEN_MINUTES: Duration = Duration::from_secs(11 * 60);
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 #[threads(4)]
 async fn five_hundred_tasks_on_a_cold_cache_are_one_sign_in() {
     let (fake, clock) = (FakeVms::start().await, ManualClock::new());
@@ -33,7 +33,7 @@ async fn five_hundred_tasks_on_a_cold_cache_are_one_sign_in() {
     assert_eq!((fake.count("get_token"), generations.len()), (1, 1));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 #[threads(4)]
 async fn five_hundred_tasks_on_an_expired_token_are_one_renewal() {
     let clock = ManualClock::new();
@@ -53,7 +53,7 @@ async fn five_hundred_tasks_on_an_expired_token_are_one_renewal() {
     assert_eq!((fake.count("auth"), fake.count("refresh_token"), fake.reuses()), (1, 1, 0));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_renewal_goes_on_when_everybody_who_waited_has_left() {
     let clock = ManualClock::new();
     let fake = FakeVitaMojo::builder().clock(clock.clone()).rotating(true).start().await;
@@ -74,7 +74,7 @@ async fn a_renewal_goes_on_when_everybody_who_waited_has_left() {
     assert_eq!((fake.count("refresh_token"), fake.reuses()), (1, 0));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_failure_is_shared_and_then_cools_down() {
     let (fake, clock) = (FakeVms::start().await, ManualClock::new());
     let client = vms_client(&fake, &clock).build().unwrap();
@@ -102,7 +102,7 @@ async fn a_failure_is_shared_and_then_cools_down() {
     assert_eq!(fake.count("get_token"), 2);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_late_401_to_an_older_token_renews_nothing() {
     let clock = ManualClock::new();
     let fake = FakeVitaMojo::builder().clock(clock.clone()).start().await;
@@ -122,7 +122,7 @@ async fn a_late_401_to_an_older_token_renews_nothing() {
     assert_eq!((fake.count("refresh_token"), fake.count("auth")), (1, 1));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn an_endpoint_that_always_answers_401_costs_one_renewal_and_not_one_per_call() {
     let clock = ManualClock::new();
     let fake = FakeVitaMojo::builder().clock(clock.clone()).start().await;
@@ -136,7 +136,7 @@ async fn an_endpoint_that_always_answers_401_costs_one_renewal_and_not_one_per_c
     assert_eq!((fake.count("check_token"), fake.count("refresh_token"), fake.count("auth")), (11, 1, 1));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn two_clients_that_share_a_store_share_the_session() {
     let (fake, clock, store) = (FakeVms::start().await, ManualClock::new(), MemoryStore::new());
     let one = vms_client(&fake, &clock).store(store.clone()).build().unwrap();
@@ -149,7 +149,7 @@ async fn two_clients_that_share_a_store_share_the_session() {
     assert_eq!(fake.count("get_token"), 2);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_new_password_is_a_new_lineage_and_the_same_one_finds_its_session() {
     let (fake, clock, store) = (FakeVms::start().await, ManualClock::new(), MemoryStore::new());
     let first = vms_client(&fake, &clock).store(store.clone()).build().unwrap().session().lease().await.unwrap();
@@ -160,7 +160,7 @@ async fn a_new_password_is_a_new_lineage_and_the_same_one_finds_its_session() {
     assert_eq!(fake.count("get_token"), 2);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_sign_out_beats_the_sign_in_that_is_under_way_and_leaves_no_session_behind() {
     let (fake, clock) = (FakeVms::start().await, ManualClock::new());
     let client = vms_client(&fake, &clock).build().unwrap();
@@ -178,7 +178,7 @@ async fn a_sign_out_beats_the_sign_in_that_is_under_way_and_leaves_no_session_be
     assert_eq!(client.session().lease().await.unwrap_err().kind(), ErrorKind::SignedOut);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn a_client_is_built_on_one_runtime_and_used_on_another() {
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (fake, clock) = (runtime().block_on(FakeVms::start()), ManualClock::new());
@@ -189,7 +189,7 @@ fn a_client_is_built_on_one_runtime_and_used_on_another() {
     assert_eq!(fake.count("get_token"), 1);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn a_runtime_that_dies_in_the_middle_of_a_sign_in_wedges_nobody() {
     let runtime = || tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let (fake, clock) = (runtime().block_on(FakeVms::start()), ManualClock::new());
@@ -205,7 +205,7 @@ fn a_runtime_that_dies_in_the_middle_of_a_sign_in_wedges_nobody() {
     assert_eq!(fake.count("get_token"), 2);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_call_whose_own_timeout_is_short_ends_in_time_and_the_renewal_survives() {
     let (fake, clock) = (FakeVms::start().await, ManualClock::new());
     let client = vms_client(&fake, &clock).build().unwrap();
@@ -225,7 +225,7 @@ async fn a_call_whose_own_timeout_is_short_ends_in_time_and_the_renewal_survives
     assert_eq!(fake.count("get_token"), 1);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_renewal_that_takes_longer_than_a_call_serves_the_next_one() {
     let clock = ManualClock::new();
     let fake = FakeVitaMojo::builder().clock(clock.clone()).rotating(true).start().await;
@@ -245,7 +245,7 @@ async fn a_renewal_that_takes_longer_than_a_call_serves_the_next_one() {
     assert_eq!((fake.count("auth"), fake.count("refresh_token"), fake.reuses()), (1, 1, 0));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_calls_own_timeout_covers_the_renewal_after_a_401() {
     let clock = ManualClock::new();
     let fake = FakeVitaMojo::builder().clock(clock.clone()).rotating(true).start().await;
@@ -268,7 +268,7 @@ async fn a_calls_own_timeout_covers_the_renewal_after_a_401() {
     assert_eq!((fake.count("other"), fake.count("refresh_token"), fake.count("auth")), (2, 1, 1));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_calls_own_timeout_covers_the_second_sending_after_a_401() {
     let clock = ManualClock::new();
     let fake = FakeVitaMojo::builder().clock(clock.clone()).rotating(true).start().await;
@@ -286,7 +286,7 @@ async fn a_calls_own_timeout_covers_the_second_sending_after_a_401() {
     assert_eq!((fake.count("other"), fake.count("refresh_token")), (2, 1));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn a_refused_refresh_token_is_not_presented_again_when_the_sign_in_fails_too() {
     let clock = ManualClock::new();
     let fake = FakeVitaMojo::builder().clock(clock.clone()).start().await;
@@ -302,7 +302,7 @@ async fn a_refused_refresh_token_is_not_presented_again_when_the_sign_in_fails_t
 }
 
 /// More of them than a thread has room to borrow, and given back on another thread than they were got on.
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn leases_that_are_kept_stay_what_they_were_whatever_comes_after_them() {
     let clock = ManualClock::new();
     let fake = FakeVitaMojo::builder().clock(clock.clone()).rotating(true).start().await;
@@ -329,7 +329,7 @@ async fn leases_that_are_kept_stay_what_they_were_whatever_comes_after_them() {
     assert_eq!((fake.count("auth"), fake.count("refresh_token")), (1, 2));
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn a_runtime_that_is_kept_but_not_driven_wedges_nobody() {
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (fake, clock) = (runtime().block_on(FakeVms::start()), ManualClock::new());
@@ -357,7 +357,7 @@ fn a_runtime_that_is_kept_but_not_driven_wedges_nobody() {
     assert_eq!(busy.block_on(client.session().lease()).unwrap().generation(), before);
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn however_many_wait_one_timer_tells_them_that_the_vendor_is_too_late() {
     let (fake, clock) = (FakeVms::start().await, ManualClock::new());
     let client = vms_client(&fake, &clock).build().unwrap();
@@ -432,7 +432,7 @@ impl CredentialSource for Hesitant {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 async fn whoever_waited_for_a_slow_source_waits_for_the_vendor_no_longer_than_others_do() {
     let (fake, clock, source) = (FakeVms::start().await, ManualClock::new(), Hesitant::new());
     let client = vms::Client::builder(fake.uri()).clock(clock.clone());
@@ -477,7 +477,7 @@ impl Issuer for Blocking {
     }
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 #[threads(2)]
 async fn a_flight_that_blocks_its_thread_wedges_nobody() {
     let (unblock, blocks) = mpsc::channel();
@@ -496,7 +496,7 @@ async fn a_flight_that_blocks_its_thread_wedges_nobody() {
     unblock.send(()).unwrap();
 }
 
-#[apply(hunted!)]
+#[apply(leak_checked!)]
 fn a_runtime_that_has_ended_is_told_and_wedges_nobody() {
     let runtime = || tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let (ended, alive, clock) = (runtime(), runtime(), ManualClock::new());

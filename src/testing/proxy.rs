@@ -1,7 +1,7 @@
 //! Stands between the callers and wiremock, and decides how an answer is delivered: later, torn, or never.
 //!
 //! wiremock answers one request at a time, from a synchronous function, and never closes a connection early; so an
-//! answer can be neither held nor cut in there. The door speaks no HTTP: it passes the bytes of one request on, takes
+//! answer can be neither held nor cut in there. The proxy speaks no HTTP: it passes the bytes of one request on, takes
 //! all bytes of the answer, and reads the label that our responder put into its head.
 
 use super::{fault::Cut, gate::Hold, time::Time};
@@ -58,14 +58,14 @@ impl Deliveries {
     }
 }
 
-pub(super) struct Door {
+pub(super) struct Proxy {
     vendor: SocketAddr,
     deliveries: Arc<Deliveries>,
     /// wiremock answers one at a time anyhow. More connections would only use up the process's file descriptors.
     permits: Semaphore,
 }
 
-impl Door {
+impl Proxy {
     pub(super) fn to(vendor: SocketAddr, deliveries: Arc<Deliveries>) -> Self {
         Self { vendor, deliveries, permits: Semaphore::new(16) }
     }

@@ -1,7 +1,7 @@
-//! The hunter, hunted: what leaks here is found, whatever the way and the form.
+//! The leak check, checked: what leaks here is found, whatever the way and the form.
 
 use crate::{
-    hunter::{self, Hunt, contract, needles::Needles},
+    leak_check::{self, LeakCheck, contract, patterns::Patterns},
     vitamojo_client, vms_client,
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -21,13 +21,13 @@ use std::{
 
 const SECRET: &str = "ünlöcked / \"97+13\" doors";
 
-/// What a hunt finds that goes on while `leak` is done.
+/// What a check finds that goes on while `leak` is done.
 fn found<T>(leak: impl Future<Output = T>) -> Vec<String> {
-    let hunt = Hunt::begin();
+    let check = LeakCheck::begin();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async { drop(leak.await) });
     drop(runtime);
-    hunt.end()
+    check.end()
 }
 
 fn is_told(found: &[String], what: &str) {
@@ -36,8 +36,8 @@ fn is_told(found: &[String], what: &str) {
 
 #[test]
 fn a_secret_is_found_in_every_form_and_in_no_other_text() {
-    let needles = Needles::of([SECRET].into_iter());
-    let forms = |text: &str| needles.found_in(text).map(|found| found.form).collect::<Vec<_>>();
+    let patterns = Patterns::of([SECRET].into_iter());
+    let forms = |text: &str| patterns.found_in(text).map(|found| found.form).collect::<Vec<_>>();
     for (text, form) in [
         (format!("it is {SECRET}!"), "as it is"),
         (json!({ "password": SECRET }).to_string(), "in JSON"),
@@ -55,8 +55,8 @@ fn a_secret_is_found_in_every_form_and_in_no_other_text() {
 
 #[test]
 fn a_long_part_of_a_secret_gives_it_away_and_a_short_secret_counts_where_it_stands_alone() {
-    let needles = Needles::of(["vm/refresh 1/../0123456789abcdef", "9f2a1", "tiny"].into_iter());
-    let secrets = |text: &str| needles.found_in(text).map(|found| found.secret).collect::<Vec<_>>();
+    let patterns = Patterns::of(["vm/refresh 1/../0123456789abcdef", "9f2a1", "tiny"].into_iter());
+    let secrets = |text: &str| patterns.found_in(text).map(|found| found.secret).collect::<Vec<_>>();
     assert_eq!(secrets("refresh%201/..%2F0123456789abcdef"), ["vm/refresh 1/../0123456789abcdef"]);
     assert_eq!(secrets("captcha=9f2a1&key=b9f2a1c"), ["9f2a1"]);
     assert_eq!(secrets("39f2a1 tiny"), Vec::<&str>::new());
@@ -188,7 +188,7 @@ fn what_one_vendor_knows_may_be_sent_to_no_other() {
         let clock = ManualClock::new();
         let (fake, other) = (FakeVms::start().await, FakeVms::start().await);
         if trusted {
-            hunter::trusts(&other);
+            leak_check::trusts(&other);
         }
         let client = vms_client(&fake, &clock).also_origin(other.uri()).build().unwrap();
         client.http().get(format!("{}/api/v1/cameras", other.uri())).send().await.unwrap();
@@ -202,14 +202,14 @@ fn what_one_vendor_knows_may_be_sent_to_no_other() {
 #[test]
 fn a_test_that_leaks_is_red() {
     let red = catch_unwind(|| {
-        hunter::hunted(|| {
+        leak_check::checked(|| {
             let secret = Secret::from(SECRET);
             tracing::info!("signed in with {}", secret.expose());
         });
     });
     let told = red.unwrap_err().downcast::<String>().unwrap();
     assert!(told.contains("a log shows the secret") && told.contains("signed in with"), "{told}");
-    hunter::hunted(|| tracing::info!("signed in with {:?}", Secret::from(SECRET)));
+    leak_check::checked(|| tracing::info!("signed in with {:?}", Secret::from(SECRET)));
 }
 
 /// As where tests share a process.
@@ -219,23 +219,23 @@ fn what_comes_to_be_on_the_threads_of_another_test_is_left_to_it() {
         tracing::info!("it said `{}`", Secret::from("what-one-test-typed").expose());
     }
     fn leak_anywhere() {
-        hunter::runtime(2).block_on(async {
+        leak_check::runtime(2).block_on(async {
             tokio::spawn(async { leak() }).await.unwrap();
             tokio::task::spawn_blocking(leak).await.unwrap();
         });
     }
     let beside = |other: fn()| {
-        let hunt = Hunt::begin();
+        let check = LeakCheck::begin();
         let thread = std::thread::Builder::new().name("another test".to_owned());
         thread.spawn(other).unwrap().join().unwrap();
-        hunt.end()
+        check.end()
     };
-    assert_eq!(beside(|| hunter::apart(leak)), Vec::<String>::new());
-    assert_eq!(beside(|| hunter::apart(leak_anywhere)), Vec::<String>::new());
+    assert_eq!(beside(|| leak_check::apart(leak)), Vec::<String>::new());
+    assert_eq!(beside(|| leak_check::apart(leak_anywhere)), Vec::<String>::new());
     // Its own threads are its own.
-    let hunt = Hunt::begin();
+    let check = LeakCheck::begin();
     leak_anywhere();
-    is_told(&hunt.end(), "a log shows the secret `what-one-test-typed`");
+    is_told(&check.end(), "a log shows the secret `what-one-test-typed`");
 }
 
 #[test]
@@ -291,7 +291,7 @@ fn an_answer_that_is_not_as_documented_is_told_unless_a_fault_was_asked_for() {
     assert!(wrong(|body| body["payload"]["user"]["active"] = json!(null)).contains("`/payload/user/active`"), "null");
     assert!(wrong(|body| body["payload"]["new"] = json!(1)).contains("`/payload/new` is not documented"), "a new one");
     assert_eq!(wrong(|body| body["payload"]["user"]["storeUUID"] = json!(null)), "", "may be null");
-    hunter::hunted(|| {
+    leak_check::checked(|| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
             let fake = FakeVms::start().await;
@@ -301,88 +301,88 @@ fn an_answer_that_is_not_as_documented_is_told_unless_a_fault_was_asked_for() {
     });
 }
 
-/// A test that nobody hunts: its file and its name, or all of a file.
-struct Unhunted {
+/// A test that nobody checks: its file and its name, or all of a file.
+struct Unchecked {
     file: &'static str,
     test: &'static str,
     #[expect(dead_code, reason = "it is there to be read")]
     why: &'static str,
 }
 
-const UNHUNTED: &[Unhunted] = &[
-    Unhunted {
+const UNCHECKED: &[Unchecked] = &[
+    Unchecked {
         file: "src/fuzzing.rs",
         test: "every_property_holds_for_what_its_search_begins_with",
         why: "its secrets are words such as `refresh`, made of whatever bytes come",
     },
-    Unhunted { file: "tests/hunter/mod.rs", test: "$name", why: "what a hunted test becomes" },
-    Unhunted { file: "tests/it/hunting.rs", test: "*", why: "leaks on purpose, and holds hunts of its own" },
-    Unhunted { file: "tests/allocations.rs", test: "*", why: "counts every allocation, and who listens allocates" },
-    Unhunted { file: "tests/misuse/tests/misuse.rs", test: "*", why: "what does not compile does not run" },
-    Unhunted { file: "tests/no_tls/tests/no_tls.rs", test: "*", why: "a crate of its own, in which nothing is sent" },
-    Unhunted {
+    Unchecked { file: "tests/leak_check/mod.rs", test: "$name", why: "what a checked test becomes" },
+    Unchecked { file: "tests/it/leak_checks.rs", test: "*", why: "leaks on purpose, and holds checks of its own" },
+    Unchecked { file: "tests/allocations.rs", test: "*", why: "counts every allocation, and who listens allocates" },
+    Unchecked { file: "tests/misuse/tests/misuse.rs", test: "*", why: "what does not compile does not run" },
+    Unchecked { file: "tests/no_tls/tests/no_tls.rs", test: "*", why: "a crate of its own, in which nothing is sent" },
+    Unchecked {
         file: "tests/processes.rs",
         test: "child",
-        why: "another process, which is killed before a hunt could end",
+        why: "another process, which is killed before a check could end",
     },
-    Unhunted {
+    Unchecked {
         file: "src/testing/store_law.rs",
         test: "$law",
-        why: "a law of a user's own store, whose tests know no hunter",
+        why: "a law of a user's own store, whose tests know no leak check",
     },
-    Unhunted {
+    Unchecked {
         file: "tests/it/folder.rs",
         test: "folder_child_without_a_umask",
         why: "another process, with a umask of its own",
     },
-    Unhunted { file: "tests/memory.rs", test: "child", why: "another process, whose memory is searched" },
-    Unhunted {
+    Unchecked { file: "tests/memory.rs", test: "child", why: "another process, whose memory is searched" },
+    Unchecked {
         file: "tests/soak.rs",
         test: "a_long_day_with_all_five_vendors_leaves_nothing_behind",
-        why: "each of its rounds is a hunt",
+        why: "each of its rounds is a check",
     },
-    Unhunted {
+    Unchecked {
         file: "src/testing/store_law.rs",
         test: "$law",
-        why: "what the laws become in a crate of a user's own; ours are hunted where they are named",
+        why: "what the laws become in a crate of a user's own; ours are checked where they are named",
     },
-    Unhunted {
+    Unchecked {
         file: "tests/it/folder.rs",
         test: "folder_child_without_a_umask",
-        why: "another process, started by a hunted test",
+        why: "another process, started by a checked test",
     },
-    Unhunted { file: "tests/memory.rs", test: "child", why: "another process, which looks for its own secrets" },
-    Unhunted {
+    Unchecked { file: "tests/memory.rs", test: "child", why: "another process, which looks for its own secrets" },
+    Unchecked {
         file: "tests/redis/main.rs",
         test: "child",
-        why: "another process, which is killed before a hunt could end",
+        why: "another process, which is killed before a check could end",
     },
 ];
 
 #[test]
-fn every_test_is_hunted_or_says_here_why_not() {
+fn every_test_is_checked_for_leaks_or_says_here_why_not() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files = Vec::new();
     ["src", "tests"].iter().for_each(|room| find_sources(&folder.join(room), &mut files));
-    let (mut unhunted, mut hunted) = (BTreeSet::new(), 0);
+    let (mut unchecked, mut checked) = (BTreeSet::new(), 0);
     for file in &files {
         let text = fs::read_to_string(file).unwrap();
         let name = file.strip_prefix(folder).unwrap().to_str().unwrap().replace('\\', "/");
-        hunted += text.lines().filter(|line| line.trim() == "#[apply(hunted!)]").count();
-        unhunted.extend(plain_tests(&text).map(|test| (name.clone(), test.to_owned())));
+        checked += text.lines().filter(|line| line.trim() == "#[apply(leak_checked!)]").count();
+        unchecked.extend(plain_tests(&text).map(|test| (name.clone(), test.to_owned())));
     }
-    let is = |known: &Unhunted, (file, test): &(String, String)| {
+    let is = |known: &Unchecked, (file, test): &(String, String)| {
         known.file == file && (known.test == "*" || known.test == test)
     };
-    let forgotten: Vec<_> = unhunted.iter().filter(|test| !UNHUNTED.iter().any(|known| is(known, test))).collect();
-    assert!(forgotten.is_empty(), "these do not begin with `#[apply(hunted!)]`: {forgotten:?}");
-    let needless: Vec<_> = UNHUNTED.iter().filter(|known| !unhunted.iter().any(|test| is(known, test))).collect();
+    let forgotten: Vec<_> = unchecked.iter().filter(|test| !UNCHECKED.iter().any(|known| is(known, test))).collect();
+    assert!(forgotten.is_empty(), "these do not begin with `#[apply(leak_checked!)]`: {forgotten:?}");
+    let needless: Vec<_> = UNCHECKED.iter().filter(|known| !unchecked.iter().any(|test| is(known, test))).collect();
     assert!(
         needless.is_empty(),
         "there is no such test any more: {:?}",
         needless.iter().map(|known| known.file).collect::<Vec<_>>()
     );
-    assert!(hunted > 550, "only {hunted} were found in {} files", files.len());
+    assert!(checked > 550, "only {checked} were found in {} files", files.len());
 }
 
 /// What stands below a test's attribute but another one: the name of the function.

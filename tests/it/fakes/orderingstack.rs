@@ -1,0 +1,577 @@
+//! OrderingStack.
+
+use super::*;
+use FakeOrderingStack as Os;
+
+const OTHER_TENANT: &str = "11111111-2222-4333-8444-555555555555";
+
+#[apply(leak_checked!)]
+async fn a_password_gives_both_tokens_and_an_expiry_as_a_number() {
+    let fake = Os::start().await;
+    let answer = by_password(&fake).send().await.expect("answers");
+    assert_eq!(answer.status(), 200);
+    let answer: Value = answer.json().await.expect("is JSON");
+    let expected = json!({
+        "access_token": fake.token(1), "refresh_token": answer["refresh_token"], "token_type": "bearer",
+        "expires_in": 3600, "scope": "read", "UUID": Os::USER, "TENANT": Os::TENANT, "TRUST": "T", "MFA": "F",
+    });
+    assert_eq!(answer, expected);
+    assert_eq!(fake.saw()[0].tenant.as_deref(), Some(Os::TENANT));
+
+    let me = body(with(&fake, 1, Method::GET, "/auth-api/api/me").send().await).await;
+    assert_eq!((&me["login"], &me["UUID"]), (&json!(Os::LOGIN), &json!(Os::USER)));
+    assert_eq!(fake.saw()[1].bearer.as_deref(), Some("token #1"));
+    assert_eq!((fake.count("issue_token"), fake.count("get_self")), (1, 1));
+}
+
+#[apply(leak_checked!)]
+async fn anonymous_users_and_services_get_no_refresh_token() {
+    let fake = Os::start().await;
+    let anonymous = [("grant_type", "password"), ("username", "anonymous"), ("password", ""), ("scope", "read")];
+    for form in [anonymous.as_slice(), &[("grant_type", "client_credentials")]] {
+        let answer = body(token(&fake, form).send().await).await;
+        assert!(answer["access_token"].is_string() && answer.get("refresh_token").is_none(), "{answer}");
+    }
+    let me = body(with(&fake, 1, Method::GET, "/auth-api/api/me").send().await).await;
+    assert_eq!(me["login"], "anonymous");
+    let without_password = [("grant_type", "password"), ("username", "anonymous")];
+    assert_eq!(refused(token(&fake, &without_password)).await, (400, "invalid_request".to_owned()));
+    assert_eq!(status(with(&fake, 1, Method::GET, "/auth-api/api/users").send()).await, 403);
+    assert_eq!(status(with(&fake, 1, Method::GET, "/menu-api/api/menus").send()).await, 200);
+}
+
+#[apply(leak_checked!)]
+async fn the_clients_id_and_secret_are_form_encoded_before_they_are_basic() {
+    let (id, secret) = ("web shop:1", "p%ss+w&rd é");
+    let fake = Os::builder().client(id, secret).start().await;
+    let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+    let encoded = format!("{}:{}", encode(id), encode(secret));
+    assert!(encoded.contains('+'), "{encoded}");
+    assert_eq!(status(token_for(&fake, &encoded.replace('+', "%20")).send()).await, 200);
+    assert_eq!(status(token_for(&fake, &encoded).send()).await, 200);
+    for wrong in [format!("{id}:{secret}"), format!("{id}:"), String::new()] {
+        assert_eq!(refused(token_for(&fake, &wrong)).await, (401, "invalid_client".to_owned()));
+    }
+    fake.set_client_secret("another");
+    let refusal = token_for(&fake, &encoded).send().await.expect("answers");
+    assert_eq!(refusal.status(), 401);
+    assert!(header(&refusal, "www-authenticate").starts_with("Basic"));
+    let other_way = call(&fake, Method::POST, "/auth-oauth2/oauth/token").header("x-tenant", Os::TENANT);
+    assert_eq!(refused(other_way.bearer_auth("another")).await.0, 401);
+}
+
+#[apply(leak_checked!)]
+async fn a_token_is_refused_in_the_words_of_oauth() {
+    let fake = Os::start().await;
+    let form = |body: &str| fake_form(&fake, "/auth-oauth2/oauth/token").body(body.to_owned());
+    let tenant = |request: RequestBuilder, uuid: &str| request.header("x-tenant", uuid);
+    let password = "grant_type=password&username=manager&password=";
+    for (request, error) in [
+        (form("grant_type=client_credentials"), "invalid_request"), // no tenant
+        (tenant(form("grant_type=client_credentials"), OTHER_TENANT), "invalid_request"),
+        (tenant(form("username=manager"), Os::TENANT), "invalid_request"),
+        (tenant(form("grant_type=magic"), Os::TENANT), "unsupported_grant_type"),
+        (tenant(form(&format!("{password}wrong")), Os::TENANT), "invalid_grant"),
+        (tenant(form(&format!("{password}wrong")), Os::TENANT), "invalid_grant"),
+        (tenant(form(&format!("{password}wrong").replace("manager", "nobody")), Os::TENANT), "invalid_grant"),
+        (tenant(form("grant_type=refresh_token&refresh_token=no"), Os::TENANT), "invalid_grant"),
+    ] {
+        assert_eq!(refused(request).await, (400, error.to_owned()));
+    }
+    let as_json = call(&fake, Method::POST, "/auth-oauth2/oauth/token").json(&json!({ "grant_type": "password" }));
+    let as_json = as_json.header("authorization", basic()).header("x-tenant", Os::TENANT);
+    assert_eq!(refused(as_json).await, (400, "invalid_request".to_owned()));
+    sign_in_as_service(&fake).await;
+    let user = body(with(&fake, 1, Method::GET, &user_path("")).send().await).await;
+    assert_eq!(user["failedAttempts"], 2);
+    assert_eq!((fake.count("issue_token"), fake.count("get_user")), (10, 1));
+}
+
+#[apply(leak_checked!)]
+async fn refresh_tokens_rotate_and_a_spent_one_takes_its_family_with_it() {
+    let fake = Os::start().await;
+    let first = sign_in(&fake).await;
+    let stranger = sign_in(&fake).await;
+    let second = body(renew(&fake, &first).send().await).await["refresh_token"].as_str().expect("text").to_owned();
+    assert_ne!(first, second);
+    assert_eq!(status(with(&fake, 3, Method::GET, "/auth-api/api/me").send()).await, 200);
+
+    assert_eq!(refused(renew(&fake, &first)).await, (400, "invalid_grant".to_owned()));
+    assert_eq!(fake.reuses(), 1);
+    assert_eq!(refused(renew(&fake, &second)).await, (400, "invalid_grant".to_owned()));
+    assert_eq!(status(with(&fake, 3, Method::GET, "/auth-api/api/me").send()).await, 401);
+    assert_eq!(status(renew(&fake, &stranger).send()).await, 200);
+    assert_eq!((fake.reuses(), fake.count("issue_token")), (1, 6));
+}
+
+#[apply(leak_checked!)]
+async fn a_renewal_may_leave_the_refresh_token_out_or_repeat_it() {
+    let keeps = Os::builder().keeps_refresh_token(true).start().await;
+    let refresh = sign_in(&keeps).await;
+    for _ in 0..2 {
+        assert!(body(renew(&keeps, &refresh).send().await).await.get("refresh_token").is_none());
+    }
+    let repeats = Os::builder().rotating(false).start().await;
+    let refresh = sign_in(&repeats).await;
+    for _ in 0..2 {
+        assert_eq!(body(renew(&repeats, &refresh).send().await).await["refresh_token"], refresh);
+    }
+    let never = Os::builder().without_refresh_token(true).start().await;
+    assert!(body(by_password(&never).send().await).await.get("refresh_token").is_none());
+    assert_eq!((keeps.reuses(), repeats.reuses(), never.reuses()), (0, 0, 0));
+}
+
+#[apply(leak_checked!)]
+async fn a_refresh_token_is_good_for_its_tenant_and_its_time() {
+    let clock = ManualClock::new();
+    let fake = Os::builder().tenant(OTHER_TENANT).refresh_life(DAY).clock(clock.clone()).start().await;
+    let refresh = fake.new_refresh_token();
+    let form = [("grant_type", "refresh_token"), ("refresh_token", refresh.as_str())];
+    let abroad = token_in(&fake, OTHER_TENANT, &form);
+    assert_eq!(refused(abroad).await, (400, "invalid_grant".to_owned()));
+    let renewed = body(renew(&fake, &refresh).send().await).await;
+    assert_eq!((&renewed["UUID"], fake.reuses()), (&json!(Os::USER), 0));
+    clock.advance(DAY);
+    let late = renew(&fake, renewed["refresh_token"].as_str().expect("text"));
+    assert_eq!(refused(late).await, (400, "invalid_grant".to_owned()));
+    let revoked = fake.new_refresh_token();
+    fake.revoke_refresh_tokens();
+    assert_eq!(refused(renew(&fake, &revoked)).await, (400, "invalid_grant".to_owned()));
+}
+
+#[apply(leak_checked!)]
+async fn the_expiry_is_told_in_three_dialects() {
+    for (dialect, told) in
+        [(ExpiresIn::Number, json!(90)), (ExpiresIn::Text, json!("90")), (ExpiresIn::Absent, Value::Null)]
+    {
+        let fake = Os::builder().expires_in(dialect).token_life(90 * SECOND).start().await;
+        let answer = body(by_password(&fake).send().await).await;
+        assert_eq!((&answer["expires_in"], answer.get("expires_in").is_some()), (&told, !told.is_null()));
+    }
+}
+
+#[apply(leak_checked!)]
+async fn an_access_token_ends_with_its_life_or_when_it_is_revoked() {
+    let clock = ManualClock::new();
+    let fake = Os::builder().token_life(MINUTE).jwt(true).clock(clock.clone()).start().await;
+    sign_in(&fake).await;
+    let token = fake.token(1);
+    let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).expect("a JWT")).expect("is base64");
+    let claims: Value = serde_json::from_slice(&claims).expect("is JSON");
+    assert_eq!((&claims["exp"], &claims["TENANT"]), (&json!(START + 60), &json!(Os::TENANT)));
+
+    clock.advance(MINUTE - SECOND);
+    assert_eq!(status(with(&fake, 1, Method::GET, "/auth-api/api/me").send()).await, 200);
+    clock.advance(SECOND);
+    assert_eq!(refused(with(&fake, 1, Method::GET, "/auth-api/api/me")).await, (401, "invalid_token".to_owned()));
+    sign_in(&fake).await;
+    fake.revoke_access_tokens();
+    assert_eq!(status(with(&fake, 2, Method::GET, "/menu-api/api/menus").send()).await, 401);
+    assert_eq!(status(call(&fake, Method::GET, "/menu-api/api/menus").send()).await, 401);
+}
+
+#[apply(leak_checked!)]
+async fn a_device_waits_for_a_person_and_gets_one_token() {
+    let clock = ManualClock::new();
+    let fake = Os::builder().clock(clock.clone()).start().await;
+    let device = start_device(&fake).await;
+    assert_eq!((&device["interval"], &device["expires_in"]), (&json!(5), &json!(600)));
+    assert_eq!(device["user_code"], fake.user_code());
+    let page = device["verification_uri_complete"].as_str().expect("text");
+    assert!(page.starts_with(device["verification_uri"].as_str().expect("text")), "{page}");
+
+    let pending = body(poll(&fake, &device).send().await).await;
+    assert_eq!(pending["error"], "authorization_pending");
+    assert!(pending["error_uri"].is_string());
+    clock.advance(4 * SECOND);
+    assert_eq!(refused(poll(&fake, &device)).await.1, "slow_down");
+    clock.advance(9 * SECOND); // it is 10 s now, for good
+    assert_eq!(refused(poll(&fake, &device)).await.1, "slow_down");
+    clock.advance(15 * SECOND);
+    assert_eq!(refused(poll(&fake, &device)).await.1, "authorization_pending");
+    assert!(fake.approve_device() && !fake.approve_device());
+    let tokens = body(poll(&fake, &device).send().await).await;
+    assert!(tokens["refresh_token"].is_string());
+    assert_eq!(refused(poll(&fake, &device)).await, (400, "invalid_grant".to_owned()));
+
+    let module = body(with(&fake, 1, Method::GET, "/auth-api/api/module-config").send().await).await;
+    assert_eq!((&module["id"], &module["type"]), (&json!(Os::MODULE), &json!("KIOSK")));
+    assert!(module["configSignature"].is_string());
+    assert_eq!((fake.count("start_device"), fake.count("issue_token")), (1, 6));
+}
+
+#[apply(leak_checked!)]
+async fn a_device_is_turned_away_or_comes_too_late() {
+    let clock = ManualClock::new();
+    let fake = Os::builder().device_life(MINUTE).device_interval(SECOND).clock(clock.clone()).start().await;
+    let (first, second) = (start_device(&fake).await, start_device(&fake).await);
+    assert!(fake.deny_device()); // the second
+    assert_eq!(refused(poll(&fake, &second)).await, (400, "access_denied".to_owned()));
+    assert!(!fake.approve_user_code(second["user_code"].as_str().expect("text")));
+    assert!(fake.approve_user_code(first["user_code"].as_str().expect("text")));
+    assert_eq!(status(poll(&fake, &first).send()).await, 200);
+    let third = start_device(&fake).await;
+    clock.advance(MINUTE);
+    assert!(!fake.approve_device());
+    assert_eq!(refused(poll(&fake, &third)).await, (400, "expired_token".to_owned()));
+    assert_eq!(refused(poll(&fake, &json!({ "device_code": "no" }))).await, (400, "invalid_grant".to_owned()));
+
+    let unknown = fake_form(&fake, "/auth-oauth2/oauth/device").header("x-tenant", Os::TENANT).body("module=no");
+    let unknown = unknown.send().await.expect("answers");
+    assert_eq!(unknown.status(), 404);
+    assert_eq!(unknown.json::<Value>().await.expect("is JSON")["description"], "Cannot determine module");
+}
+
+#[apply(leak_checked!)]
+async fn a_token_of_the_wrong_kind_is_403_and_modules_are_told_apart() {
+    let fake = Os::start().await;
+    sign_in(&fake).await; // 1: a user
+    sign_in_as_service(&fake).await; // 2
+    sign_in_as_module(&fake).await; // 3
+    let catalog_user = format!("/auth-api/api/catalog/user/{}", Os::USER);
+    let user = user_path("");
+    for (path, by_user, by_service, by_module) in [
+        ("/auth-api/api/me", 200, 403, 403),
+        ("/auth-api/api/users", 200, 403, 403),
+        (user.as_str(), 200, 200, 403),
+        ("/auth-api/api/modules", 200, 200, 403),
+        ("/auth-api/api/catalog/modules", 403, 200, 403),
+        (catalog_user.as_str(), 403, 200, 403),
+        ("/auth-api/api/module-config", 404, 403, 200),
+        ("/auth-api/api/module-common-config", 404, 403, 200),
+        ("/menu-api/api/menus", 200, 200, 200),
+    ] {
+        for (number, expected) in [(1, by_user), (2, by_service), (3, by_module)] {
+            let answer = with(&fake, number, Method::GET, path).header("x-tenant", Os::TENANT).send();
+            assert_eq!(status(answer).await, expected, "{path} with token #{number}");
+        }
+    }
+    let answer = with(&fake, 1, Method::GET, "/auth-api/api/module-config").send().await;
+    assert_eq!(body(answer).await["description"], "Cannot determine module");
+    assert_eq!(status(with(&fake, 2, Method::GET, &catalog_user).send()).await, 400); // wants the tenant
+}
+
+#[apply(leak_checked!)]
+async fn users_keep_to_their_tenant_and_services_choose_one() {
+    let fake = Os::builder().tenant(OTHER_TENANT).start().await;
+    sign_in(&fake).await;
+    let form = [("grant_type", "password"), ("username", Os::LOGIN), ("password", Os::PASSWORD)];
+    status(token_in(&fake, OTHER_TENANT, &form).send()).await;
+    sign_in_as_service(&fake).await;
+    let sibling = |number: usize, tenant: &str| {
+        with(&fake, number, Method::GET, "/menu-api/api/menus").header("x-tenant", tenant).send()
+    };
+    assert_eq!(body(sibling(2, OTHER_TENANT).await).await["tenant"], OTHER_TENANT);
+    assert_eq!(status(sibling(1, OTHER_TENANT)).await, 403);
+    assert_eq!(status(sibling(2, Os::TENANT)).await, 403);
+    assert_eq!(body(sibling(3, OTHER_TENANT).await).await["tenant"], OTHER_TENANT);
+    assert_eq!(status(sibling(3, "22222222-2222-4333-8444-555555555555")).await, 404);
+
+    let module = json!({ "id": "kds-1", "type": "KDS" });
+    let create = with(&fake, 2, Method::POST, "/auth-api/api/modules").json(&module).send().await;
+    assert_eq!(body(create).await, true);
+    let count = |number: usize, tenant: &str| {
+        with(&fake, number, Method::GET, "/auth-api/api/modules").header("x-tenant", tenant).send()
+    };
+    assert_eq!(header(&count(1, Os::TENANT).await.expect("answers"), "x-total-count"), "1");
+    assert_eq!(header(&count(3, OTHER_TENANT).await.expect("answers"), "x-total-count"), "2");
+    let named = |tenant: &str| fake.saw().iter().filter(|seen| seen.tenant.as_deref() == Some(tenant)).count();
+    assert_eq!((named(Os::TENANT), named(OTHER_TENANT)), (4, 5));
+}
+
+#[apply(leak_checked!)]
+async fn users_are_made_changed_listed_and_deleted() {
+    let fake = Os::start().await;
+    sign_in(&fake).await;
+    let id = "6f9619ff-8b86-4011-b42d-00cf4fc964ff";
+    let new = json!({
+        "id": id, "login": "ann", "password": "long enough", "firstName": "Łucja", "consents": ["news"],
+        "authStrategies": [{ "strategy": "FB", "id": "fb-1", "password": "a secret of ann" }],
+    });
+    let users = "/auth-api/api/users";
+    let made = with(&fake, 1, Method::POST, &format!("{users}/sync")).json(&new).send().await;
+    let made = body(made).await;
+    assert!(made["consents"]["news"].as_str().expect("a moment").ends_with('Z'));
+    let shown = json!([{ "strategy": "FB", "id": "fb-1", "active": true }]);
+    assert_eq!((&made["firstName"], &made["authStrategies"]), (&json!("Łucja"), &shown));
+    let same = with(&fake, 1, Method::POST, users).json(&json!({ "login": "ann" }));
+    assert_eq!(status(same.send()).await, 400);
+    let later = with(&fake, 1, Method::POST, users).json(&json!({ "login": "bob", "phone": "555" })).send().await;
+    let later = later.expect("answers");
+    assert_eq!((later.status().as_u16(), later.text().await.expect("a body")), (202, String::new()));
+
+    let change = with(&fake, 1, Method::PUT, &format!("{users}/{id}")).json(&json!({ "login": "anna" }));
+    assert_eq!(status(change.send()).await, 202);
+    let upsert = json!({ "login": "eve", "consents": [] });
+    let upsert = with(&fake, 1, Method::PUT, &format!("{users}/eve-1/sync")).json(&upsert);
+    assert_eq!(body(upsert.send().await).await["id"], "eve-1");
+
+    let page = with(&fake, 1, Method::GET, &format!("{users}?_sort=login&_order=DESC&_start=1&_end=3"));
+    let page = page.send().await.expect("answers");
+    assert_eq!(header(&page, "x-total-count"), "4");
+    let page: Value = page.json().await.expect("is JSON");
+    assert_eq!(json!([page[0]["login"], page[1]["login"]]), json!(["eve", "bob"]));
+    let filtered = with(&fake, 1, Method::GET, &format!("{users}?phone=555")).send().await.expect("answers");
+    assert_eq!(header(&filtered, "x-total-count"), "1");
+
+    let anna = [("grant_type", "password"), ("username", "anna"), ("password", "long enough")];
+    assert_eq!(status(token(&fake, &anna).send()).await, 200);
+    assert_eq!(body(with(&fake, 1, Method::DELETE, &format!("{users}/{id}")).send().await).await, true);
+    assert_eq!(status(with(&fake, 1, Method::GET, &format!("{users}/{id}")).send()).await, 404);
+    assert_eq!(status(with(&fake, 2, Method::GET, "/auth-api/api/me").send()).await, 401);
+    let secrets = fake.secrets();
+    assert!(secrets.iter().any(|secret| secret == "a secret of ann"));
+    assert_eq!((fake.count("get_user_list"), fake.count("create_user"), fake.count("create_user_sync")), (2, 2, 1));
+}
+
+#[apply(leak_checked!)]
+async fn users_are_found_by_contact_and_by_other_ways_to_sign_in() {
+    let fake = Os::start().await;
+    sign_in(&fake).await;
+    let strategy = json!({ "strategy": "FB", "id": "fb-9", "password": "ten letters" });
+    let strategy = with(&fake, 1, Method::POST, &user_path("/auth-strategy")).json(&strategy);
+    assert_eq!(body(strategy.send().await).await, true);
+    let find =
+        |query: &str| with(&fake, 1, Method::GET, &format!("/auth-api/api/users/by-auth-strategy?{query}")).send();
+    assert_eq!(body(find("strategy=FB&id=fb-9&email=").await).await["id"], Os::USER);
+    assert_eq!(status(find("strategy=FB&id=fb-8&email=")).await, 404);
+    assert_eq!(status(find("strategy=FB&id=fb-9")).await, 400); // the address may be empty, but not missing
+    let another = json!({ "strategy": "FB", "id": "fb-8" });
+    let another = with(&fake, 1, Method::POST, &user_path("/auth-strategy")).json(&another);
+    assert_eq!(body(another.send().await).await, true); // takes the place of the first
+    assert_eq!(status(find("strategy=FB&id=fb-9&email=")).await, 404);
+    let contact = format!("/auth-api/api/user/{}/contact", Os::USER);
+    assert_eq!(body(with(&fake, 1, Method::GET, &contact).send().await).await["login"], Os::LOGIN);
+    assert_eq!((fake.count("by_auth_strategy"), fake.count("get_user")), (4, 0));
+}
+
+#[apply(leak_checked!)]
+async fn the_signed_in_user_changes_and_deletes_himself() {
+    let fake = Os::start().await;
+    sign_in(&fake).await;
+    let me = |method: Method, path: &str, body: Value| {
+        with(&fake, 1, method, &format!("/auth-api/api/me{path}")).json(&body).send()
+    };
+    assert_eq!(text(me(Method::POST, "", json!({ "firstName": "Ann", "login": "no" })).await).await, "true");
+    let consents = json!({ "set": ["news", "sms"], "unset": ["sms"] });
+    assert_eq!(text(me(Method::POST, "/consents", consents).await).await, "true");
+    let user = body(me(Method::GET, "", json!({})).await).await;
+    assert_eq!((&user["firstName"], &user["login"]), (&json!("Ann"), &json!(Os::LOGIN)));
+    assert_eq!(user["consents"].as_object().expect("a map").keys().collect::<Vec<_>>(), ["news"]);
+
+    assert_eq!(status(me(Method::DELETE, "", json!({ "login": "other" }))).await, 400);
+    assert_eq!(status(with(&fake, 1, Method::DELETE, "/auth-api/api/me").send()).await, 400); // without a body
+    assert_eq!(text(me(Method::DELETE, "", json!({ "login": Os::LOGIN })).await).await, "true");
+    assert_eq!(status(me(Method::GET, "", json!({}))).await, 401);
+    assert_eq!(refused(by_password(&fake)).await, (400, "invalid_grant".to_owned()));
+
+    let patient = Os::builder().clock(ManualClock::new()).delete_grace(DAY).start().await;
+    sign_in(&patient).await;
+    let delete = with(&patient, 1, Method::DELETE, "/auth-api/api/me").json(&json!({ "login": Os::LOGIN }));
+    assert_eq!(body(delete.send().await).await, json!({ "deleteAfter": "2026-01-02T00:00:00.000Z" }));
+    assert_eq!(status(with(&patient, 1, Method::GET, "/auth-api/api/me").send()).await, 200);
+}
+
+#[apply(leak_checked!)]
+async fn a_second_factor_is_set_up_and_shows_at_sign_in() {
+    let fake = Os::start().await;
+    sign_in(&fake).await;
+    let secret = body(with(&fake, 1, Method::GET, "/auth-api/api/totp/secret").send().await).await["secret"].take();
+    assert!(fake.secrets().iter().any(|known| secret == *known.as_str()));
+    let configure = |code: &str| {
+        let config = json!({ "secret": secret, "code": code });
+        status(with(&fake, 1, Method::POST, "/auth-api/api/totp").json(&config).send())
+    };
+    let app = totp_rs::Secret::try_from_base32(secret.as_str().expect("is a text")).expect("is base32");
+    let app = totp_rs::Builder::new().with_secret(app).build_noncompliant();
+    let now = keyway::Clock::wall(&keyway::SystemClock).duration_since(std::time::SystemTime::UNIX_EPOCH);
+    let now = now.expect("is after 1970").as_secs();
+    assert_eq!(configure("12345").await, 400);
+    assert_eq!(configure(&app.generate(now + 3600).to_string()).await, 400);
+    assert_eq!(configure(&app.generate(now).to_string()).await, 200);
+    assert_eq!(body(by_password(&fake).send().await).await["MFA"], "T");
+    assert_eq!(status(with(&fake, 1, Method::DELETE, "/auth-api/api/totp").send()).await, 200);
+    assert_eq!(body(by_password(&fake).send().await).await["MFA"], "F");
+}
+
+#[apply(leak_checked!)]
+async fn properties_are_public_or_private_and_may_be_hidden() {
+    let fake = Os::start().await;
+    sign_in(&fake).await;
+    sign_in_as_service(&fake).await;
+    let properties = "/auth-api/api/properties";
+    let put = json!({ "value": "blue", "isPrivate": false });
+    let put = with(&fake, 1, Method::PUT, &format!("{properties}/theme")).json(&put);
+    assert_eq!(body(put.send().await).await, true);
+    let hidden = json!({ "property": "smtp.password", "value": "xyz", "isPrivate": true, "isObfuscate": true });
+    assert_eq!(body(with(&fake, 1, Method::POST, properties).json(&hidden).send().await).await, true);
+    let config = with(&fake, 1, Method::PUT, "/auth-api/api/config").json(&json!({ "phone": "555" }));
+    assert_eq!(body(config.send().await).await, true);
+
+    let config = |query: &str| with(&fake, 1, Method::GET, &format!("/auth-api/api/config{query}")).send();
+    assert_eq!(body(config("").await).await, json!({ "phone": "555", "theme": "blue" }));
+    assert_eq!(body(config("?filter=th").await).await, json!({ "theme": "blue" }));
+    let listed = body(with(&fake, 1, Method::GET, properties).send().await).await;
+    assert_eq!((&listed[1]["property"], &listed[1]["value"]), (&json!("smtp.password"), &json!("******")));
+    let catalog = with(&fake, 2, Method::GET, &format!("/auth-api/api/catalog/tenant/{}", Os::TENANT));
+    assert_eq!(body(catalog.send().await).await["properties"]["theme"], "blue");
+    assert_eq!(status(with(&fake, 2, Method::GET, "/auth-api/api/catalog/tenant/no").send()).await, 404);
+    assert_eq!(status(with(&fake, 1, Method::GET, &format!("{properties}/schema")).send()).await, 200);
+
+    let delete =
+        |private: bool| with(&fake, 1, Method::DELETE, &format!("{properties}/theme?isPrivate={private}")).send();
+    assert_eq!((status(delete(true)).await, status(delete(false)).await), (404, 200));
+    assert_eq!(body(config("").await).await, json!({ "phone": "555" }));
+    assert_eq!((fake.count("get_public_tenant_config"), fake.count("delete_tenant_property")), (3, 2));
+}
+
+#[apply(leak_checked!)]
+async fn modules_are_managed_and_signed_out() {
+    let fake = Os::start().await;
+    sign_in_as_service(&fake).await;
+    sign_in_as_module(&fake).await;
+    let as_service = |method: Method, path: &str| with(&fake, 1, method, &format!("/auth-api/api{path}"));
+    let module = json!({ "id": "kds-1", "type": "KDS", "venue": "v-2", "config": { "screen": "left" } });
+    assert_eq!(body(as_service(Method::POST, "/modules").json(&module).send().await).await, true);
+    assert_eq!(status(as_service(Method::POST, "/modules").json(&module).send()).await, 400);
+    let changed = json!({ "id": "kds-1", "type": "KDS", "production": true });
+    assert_eq!(body(as_service(Method::PUT, "/modules/kds-1").json(&changed).send().await).await, true);
+    assert_eq!(status(as_service(Method::PUT, "/modules/no").json(&changed).send()).await, 404);
+    for path in ["/modules/kds-1", "/catalog/modules/kds-1"] {
+        let module = body(as_service(Method::GET, path).send().await).await;
+        assert_eq!((&module["production"], &module["venue"]), (&json!(true), &json!("v-2")));
+    }
+    let venue = "/module-config/v-2?type=KDS&filterConfigName=screen&filterConfigValue=";
+    assert_eq!(status(as_service(Method::GET, &format!("{venue}left")).send()).await, 200);
+    assert_eq!(status(as_service(Method::GET, &format!("{venue}right")).send()).await, 404);
+    for path in ["/modules?type=KDS", "/catalog/modules?venue=v-2", "/find-module-config?id=kds-1"] {
+        let found = body(as_service(Method::GET, path).send().await).await;
+        assert_eq!((found.as_array().map(Vec::len), &found[0]["id"]), (Some(1), &json!("kds-1")), "{path}");
+    }
+    let shared = json!({ "language": "pl" });
+    let set = as_service(Method::POST, "/modules/KIOSK/common-config").json(&shared);
+    assert_eq!(body(set.send().await).await, true);
+    assert_eq!(body(as_service(Method::GET, "/modules/KIOSK/common-config").send().await).await, shared);
+    let own = with(&fake, 2, Method::GET, "/auth-api/api/module-common-config").send().await;
+    assert_eq!(body(own).await, json!({ "type": "KIOSK", "properties": shared }));
+
+    assert_eq!(status(as_service(Method::POST, "/modules/no/logout").send()).await, 404);
+    assert_eq!(body(as_service(Method::POST, "/modules/kiosk-1/logout").send().await).await, true);
+    let config = || with(&fake, 2, Method::GET, "/auth-api/api/module-config").send();
+    assert_eq!(status(config()).await, 401);
+    sign_in_as_module(&fake).await;
+    assert_eq!(body(as_service(Method::DELETE, "/modules/kiosk-1").send().await).await, true);
+    let gone = with(&fake, 3, Method::GET, "/auth-api/api/module-config").send();
+    assert_eq!(status(gone).await, 404);
+    assert_eq!((fake.count("logout_module"), fake.count("get_module_config")), (2, 2));
+}
+
+#[apply(leak_checked!)]
+async fn roles_are_granted_by_login_and_taken_from_everybody_else() {
+    let fake = Os::builder().user("ann", "pw").user("bob", "pw").start().await;
+    sign_in(&fake).await;
+    let ask = |path: &str, body: Value| {
+        with(&fake, 1, Method::POST, &format!("/auth-api/api/roles/{path}")).json(&body).send()
+    };
+    for role in ["ROLE_SU", "ROLE_USERS"] {
+        let grant = json!({ "role": role, "logins": [Os::LOGIN, "ann", "nobody"], "venue": "v-1" });
+        assert_eq!(body(ask("grant", grant).await).await, true);
+    }
+    assert_eq!(status(ask("grant", json!({ "role": "ROLE_SU", "logins": [] }))).await, 400);
+    assert_eq!(body(ask("revoke", json!(["ROLE_SU", "ROLE_USERS"])).await).await, true);
+    assert_eq!(status(ask("revoke", json!([]))).await, 400);
+    let users = body(with(&fake, 1, Method::GET, "/auth-api/api/users?_sort=login").send().await).await;
+    let roles = |index: usize| users[index]["roles"].as_array().map(Vec::len);
+    assert_eq!([roles(0), roles(1), roles(2)], [Some(1), Some(0), Some(2)]); // ann, bob, and who asked
+    assert_eq!(users[0]["roles"][0], json!({ "role": "ROLE_SU", "venue": "v-1" }));
+}
+
+#[apply(leak_checked!)]
+async fn no_secret_shows_in_what_it_prints() {
+    let builder = Os::builder().client("id", "a client's secret").user("ann", "a password");
+    let printed = format!("{builder:?}");
+    let fake = builder.start().await;
+    assert!(!fake.new_refresh_token().is_empty());
+    assert_eq!(status(token_for(&fake, "id:a+client%27s+secret").send()).await, 200);
+    let secrets = fake.secrets();
+    assert_eq!(secrets.len(), 5); // of the client, two passwords, a refresh token, an access token
+    let printed = format!("{printed} {fake:?} {:?}", fake.saw());
+    assert!(secrets.iter().all(|secret| !printed.contains(secret.as_str())), "{printed}");
+}
+
+fn basic() -> String {
+    format!("Basic {}", STANDARD.encode(format!("{}:{}", Os::CLIENT_ID, Os::CLIENT_SECRET)))
+}
+
+/// A form from the usual client, without a tenant.
+fn fake_form(fake: &Os, path: &str) -> RequestBuilder {
+    let request = call(fake, Method::POST, path).header("authorization", basic());
+    request.header("content-type", "application/x-www-form-urlencoded")
+}
+
+fn token_in(fake: &Os, tenant: &str, form: &[(&str, &str)]) -> RequestBuilder {
+    let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+    fake_form(fake, "/auth-oauth2/oauth/token").header("x-tenant", tenant).body(form)
+}
+
+fn token(fake: &Os, form: &[(&str, &str)]) -> RequestBuilder {
+    token_in(fake, Os::TENANT, form)
+}
+
+/// Asks for the token of a service, as this client: `id:secret`, form-encoded or not.
+fn token_for(fake: &Os, client: &str) -> RequestBuilder {
+    call(fake, Method::POST, "/auth-oauth2/oauth/token")
+        .header("authorization", format!("Basic {}", STANDARD.encode(client)))
+        .header("x-tenant", Os::TENANT)
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body("grant_type=client_credentials")
+}
+
+fn by_password(fake: &Os) -> RequestBuilder {
+    token(fake, &[("grant_type", "password"), ("username", Os::LOGIN), ("password", Os::PASSWORD)])
+}
+
+fn renew(fake: &Os, refresh: &str) -> RequestBuilder {
+    token(fake, &[("grant_type", "refresh_token"), ("refresh_token", refresh)])
+}
+
+async fn sign_in(fake: &Os) -> String {
+    body(by_password(fake).send().await).await["refresh_token"].as_str().expect("a refresh token").to_owned()
+}
+
+async fn sign_in_as_service(fake: &Os) {
+    let answer = token(fake, &[("grant_type", "client_credentials")]).send();
+    assert_eq!(status(answer).await, 200);
+}
+
+async fn sign_in_as_module(fake: &Os) {
+    let device = start_device(fake).await;
+    assert!(fake.approve_device());
+    assert_eq!(status(poll(fake, &device).send()).await, 200);
+}
+
+async fn start_device(fake: &Os) -> Value {
+    let start = fake_form(fake, "/auth-oauth2/oauth/device").header("x-tenant", Os::TENANT).body("module=kiosk-1");
+    body(start.send().await).await
+}
+
+fn poll(fake: &Os, device: &Value) -> RequestBuilder {
+    let code = device["device_code"].as_str().expect("a device code");
+    let grant = "urn:ietf:params:oauth:grant-type:device_code";
+    token(fake, &[("grant_type", grant), ("device_code", code)])
+}
+
+fn with(fake: &Os, number: usize, method: Method, path: &str) -> RequestBuilder {
+    call(fake, method, path).bearer_auth(fake.token(number))
+}
+
+fn user_path(rest: &str) -> String {
+    format!("/auth-api/api/users/{}{rest}", Os::USER)
+}
+
+async fn refused(request: RequestBuilder) -> (u16, String) {
+    let answer = request.send().await.expect("answers");
+    let status = answer.status().as_u16();
+    let body: Value = answer.json().await.expect("is JSON");
+    (status, body["error"].as_str().expect("an error").to_owned())
+}
