@@ -370,15 +370,17 @@ impl Raw<'_> {
     }
 
     fn kept(&mut self) -> Kept {
+        let (access, refresh, issued) = (self.text().into(), self.some(Self::text).map(Secret::from), self.time());
         Kept {
-            access: self.text().into(),
-            refresh: self.some(Self::text).map(Secret::from),
-            issued: self.time(),
+            access,
+            refresh,
+            issued,
             received: self.time(),
             ends: match self.byte() % 3 {
                 0 => StoredExpiry::Never,
                 1 => StoredExpiry::Unknown,
-                _ => StoredExpiry::At(self.time()),
+                // One that ends before it is issued has no life, and is written so.
+                _ => StoredExpiry::At(self.time().max(issued)),
             },
             evicted: self.byte() % 2 == 1,
             rejections: u32::from(self.byte()),

@@ -30,7 +30,9 @@ pub use port::Store;
 #[cfg(any(test, feature = "redis"))]
 pub(crate) use record::LONGEST;
 pub use record::Record;
-pub(crate) use record::{Kept, NotBefore, RecordState, SealedText, StoredExpiry, WaitReason};
+#[cfg(feature = "sealed")]
+pub(crate) use record::SealedText;
+pub(crate) use record::{Kept, NotBefore, RecordState, StoredExpiry, WaitReason};
 #[cfg(feature = "redis")]
 pub use redis::RedisStore;
 #[cfg(feature = "sealed")]
