@@ -238,8 +238,10 @@ impl WrittenSealed {
 
 impl WrittenSession {
     fn kept(self) -> Option<Kept> {
+        // A token that ended before it was issued has no life.
+        let issued = time(self.issued_ms)?;
         let ends = match self.ends {
-            WrittenEnd::AtMs(ms) => StoredExpiry::At(time(ms)?),
+            WrittenEnd::AtMs(ms) => StoredExpiry::At(time(ms)?.max(issued)),
             WrittenEnd::Endless(Endless::Never) => StoredExpiry::Never,
             WrittenEnd::Endless(Endless::Unknown) => StoredExpiry::Unknown,
         };
@@ -247,7 +249,7 @@ impl WrittenSession {
         Some(Kept {
             access: self.access,
             refresh: self.refresh,
-            issued: time(self.issued_ms)?,
+            issued,
             received: time(received_ms)?,
             ends,
             evicted: self.evicted,
