@@ -17,16 +17,16 @@ impl Resume {
     /// It can be answered more than once, and each time costs what a wrong answer costs.
     ///
     /// ```no_run
-    /// # async fn example(vms: keyway::vms::Client, key: keyway::SealingKey, posted: (String, String)) -> Result<(), keyway::Error> {
+    /// # async fn example(client: keyway::custom::Client, key: keyway::SealingKey, posted: (String, String)) -> Result<(), keyway::Error> {
     /// use keyway::{Answer, SealingKeys};
     ///
     /// let keys = SealingKeys::new(key);
     /// // The first request: the page shows the picture, and has the ticket in a hidden field.
-    /// let Err(question) = vms.session().lease().await else { return Ok(()) };
+    /// let Err(question) = client.session().lease().await else { return Ok(()) };
     /// let ticket = question.resume().map(|resume| resume.to_ticket(&keys)).transpose()?;
     /// // The second one, wherever it is served.
     /// let (ticket, captcha) = posted;
-    /// vms.session().resume_ticket(&ticket, &keys)?.answer(Answer::Captcha(captcha.into())).await?;
+    /// client.session().resume_ticket(&ticket, &keys)?.answer(Answer::Captcha(captcha.into())).await?;
     /// # Ok(()) }
     /// ```
     ///
