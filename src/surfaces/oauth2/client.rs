@@ -6,7 +6,7 @@ use super::{
     code::{Asks, Redirect},
     endpoints::Endpoint,
     facts::{PROVIDER, SURFACE},
-    grants::{BROWSER, CLIENT_CREDENTIALS, CODE, DEVICE, Grant, PASSWORD, REFRESH_TOKEN},
+    grants::{BROWSER, CLIENT_CREDENTIALS, CODE, DEVICE, EXCHANGE, Grant, PASSWORD, REFRESH_TOKEN},
     loopback::Loopback,
     provider::Provider,
     wants::Wants,
@@ -155,6 +155,8 @@ pub struct ClientBuilder {
     /// Given beside a refresh token.
     access: Option<Secret>,
     redirect: Option<Redirect>,
+    /// The type of a token that is exchanged.
+    subject: String,
     asks: Asks,
 }
 
@@ -169,6 +171,7 @@ impl ClientBuilder {
             grants: Vec::new(),
             access: None,
             redirect: None,
+            subject: String::new(),
             asks: Asks::default(),
         }
     }
@@ -316,6 +319,23 @@ impl ClientBuilder {
         self
     }
 
+    /// Exchanges another token, which says for whom, for one of this provider's (RFC 8693). `kind` is its type, such as
+    /// `urn:ietf:params:oauth:token-type:access_token`. The next token comes by a refresh token, if the provider gives one, and
+    /// else by the same exchange.
+    ///
+    /// Nothing says whose session it is: with a [`store`](Self::store) it needs a name, by [`profile`](Self::profile).
+    pub fn token_exchange(mut self, kind: impl Into<String>, token: impl Into<Secret>) -> Self {
+        self.subject = kind.into();
+        self.grant(EXCHANGE, "subject".into(), Credential::Given(token.into()))
+    }
+
+    /// As [`token_exchange`](Self::token_exchange), with a token that is asked for at every sign-in: from another session,
+    /// for instance.
+    pub fn token_exchange_from(mut self, kind: impl Into<String>, source: impl CredentialSource) -> Self {
+        self.subject = kind.into();
+        self.grant(EXCHANGE, "subject".into(), Credential::from_source(source))
+    }
+
     /// Signs in a device that has no browser, or no keyboard: a person lets it in with a code on another device
     /// ([`Responder::device_code`](crate::Responder::device_code)).
     ///
@@ -352,7 +372,7 @@ impl ClientBuilder {
     /// # Errors
     /// `Config`, naming the builder method whose value cannot work.
     pub fn build(mut self) -> Result<Client, Error> {
-        let offered = ".authorization_code(address), .browser(loopback), .client_credentials(), .device(), .refresh_token(secret) or .password(user, secret)";
+        let offered = ".authorization_code(address), .browser(loopback), .token_exchange(type, secret), .client_credentials(), .device(), .refresh_token(secret) or .password(user, secret)";
         let chosen = only(std::mem::take(&mut self.grants), offered)?;
         self.check(&chosen)?;
         let Some((id, auth)) = self.client.take() else {
@@ -377,13 +397,14 @@ impl ClientBuilder {
         let checked = checked.with_scope(self.wants.scope.as_deref()).with_audience(self.wants.audience.clone());
         let checked = checked.with_part("resource", self.wants.resources.join(" "));
         let checked = match chosen.method {
-            CODE | BROWSER | DEVICE | REFRESH_TOKEN => checked.named_by_profile(chosen.method)?,
+            BROWSER | CODE | DEVICE | EXCHANGE | REFRESH_TOKEN => checked.named_by_profile(chosen.method)?,
             _ => checked,
         };
         let grant = match chosen.method {
             PASSWORD => Grant::Password { user: chosen.principal.clone(), password: chosen.credential.clone() },
             REFRESH_TOKEN => Grant::RefreshToken { token: chosen.credential.clone(), access: self.access },
             DEVICE => Grant::Device,
+            EXCHANGE => Grant::Exchange { subject: chosen.credential.clone(), kind: self.subject },
             _ => match self.redirect {
                 Some(redirect) => Grant::Code { redirect, asks: self.asks },
                 None => Grant::ClientCredentials,

@@ -1,12 +1,13 @@
 //! How a client says who it is (RFC 6749, 2.3).
 
+use super::assertion::{SigningKey, TYPE, assertion};
 use crate::{
     CredentialSource, Error, Secret,
     credential::Credential,
     http::{client_id::ClientId, transport::AuthCall},
     session::Attempt,
 };
-use std::fmt;
+use std::{fmt, time::SystemTime};
 
 /// How a client says to its provider who it is.
 ///
@@ -29,6 +30,8 @@ enum Method {
     None,
     Basic(Credential),
     Post(Credential),
+    SecretJwt(Credential),
+    KeyJwt(SigningKey),
     Tls,
 }
 
@@ -63,6 +66,21 @@ impl ClientAuth {
         Self(Method::Post(Credential::from_source(source)))
     }
 
+    /// By a signature with the secret that both know, which itself is not sent (`client_secret_jwt`, RFC 7523). Providers
+    /// want secrets of 32 bytes or more for it.
+    #[must_use]
+    pub fn secret_jwt(secret: impl Into<Secret>) -> Self {
+        Self(Method::SecretJwt(Credential::Given(secret.into())))
+    }
+
+    /// By a signature with a private key, of which the provider knows the public half (`private_key_jwt`, RFC 7523). Each
+    /// is good for one request and a minute. It is made for the issuer, where there is one, and else for the token
+    /// endpoint.
+    #[must_use]
+    pub fn private_key_jwt(key: SigningKey) -> Self {
+        Self(Method::KeyJwt(key))
+    }
+
     /// By the certificate of the connection (`tls_client_auth`, RFC 8705), which is given to the HTTP client:
     /// `.http(|b| b.identity(..))`. The id goes in the form.
     #[must_use]
@@ -77,6 +95,8 @@ impl fmt::Debug for ClientAuth {
             Method::None => "ClientAuth(none)",
             Method::Basic(_) => "ClientAuth(client_secret_basic)",
             Method::Post(_) => "ClientAuth(client_secret_post)",
+            Method::SecretJwt(_) => "ClientAuth(client_secret_jwt)",
+            Method::KeyJwt(_) => "ClientAuth(private_key_jwt)",
             Method::Tls => "ClientAuth(tls_client_auth)",
         })
     }
@@ -111,8 +131,8 @@ impl OAuthClient {
 
     fn credential(&self) -> Option<&Credential> {
         match &self.method {
-            Method::Basic(secret) | Method::Post(secret) => Some(secret),
-            Method::None | Method::Tls => None,
+            Method::Basic(secret) | Method::Post(secret) | Method::SecretJwt(secret) => Some(secret),
+            Method::None | Method::KeyJwt(_) | Method::Tls => None,
         }
     }
 
@@ -122,13 +142,18 @@ impl OAuthClient {
     }
 
     /// What its requests are signed with from now on: asked anew from the source, where there is one.
-    pub(super) async fn proof(&self, attempt: Option<&Attempt>) -> Result<Proof<'_>, Error> {
+    pub(super) async fn proof<'a>(
+        &'a self,
+        attempt: Option<&Attempt>,
+        audience: &'a str,
+        now: SystemTime,
+    ) -> Result<Proof<'a>, Error> {
         let secret = match (self.credential(), attempt) {
             (None, _) => None,
             (Some(secret), Some(attempt)) => Some(attempt.secret_of(secret).await?),
             (Some(secret), None) => Some(secret.get().await?),
         };
-        Ok(Proof { client: self, secret })
+        Ok(Proof { client: self, secret, audience, now })
     }
 }
 
@@ -136,6 +161,9 @@ impl OAuthClient {
 pub(super) struct Proof<'a> {
     client: &'a OAuthClient,
     secret: Option<Secret>,
+    /// For whom it is signed, where it is.
+    audience: &'a str,
+    now: SystemTime,
 }
 
 impl Proof<'_> {
@@ -145,7 +173,8 @@ impl Proof<'_> {
     }
 
     /// This request, in the client's name.
-    pub(super) fn sign<'a>(&'a self, call: AuthCall, mut fields: Vec<(&'a str, &'a str)>) -> Result<AuthCall, Error> {
+    pub(super) fn sign(&self, call: AuthCall, fields: &[(&str, &str)]) -> Result<AuthCall, Error> {
+        let mut fields = fields.to_vec();
         let id = self.client.id.as_str();
         match (&self.client.method, &self.secret) {
             (Method::Basic(_), Some(secret)) => {
@@ -164,11 +193,23 @@ impl Proof<'_> {
                 fields.extend([("client_id", id), ("client_secret", secret.expose())]);
                 Ok(call.form(&fields))
             }
+            (Method::SecretJwt(_), Some(secret)) => self.assert(call, &fields, &SigningKey::shared(secret)?),
+            (Method::KeyJwt(key), _) => self.assert(call, &fields, key),
             _ => {
                 fields.push(("client_id", id));
                 Ok(call.form(&fields))
             }
         }
+    }
+}
+
+impl Proof<'_> {
+    fn assert(&self, call: AuthCall, fields: &[(&str, &str)], key: &SigningKey) -> Result<AuthCall, Error> {
+        let mut fields = fields.to_vec();
+        let id = self.client.id.as_str();
+        let assertion = assertion(key, id, self.audience, self.now)?;
+        fields.extend([("client_id", id), ("client_assertion_type", TYPE), ("client_assertion", assertion.expose())]);
+        Ok(call.form(&fields))
     }
 }
 

@@ -156,6 +156,12 @@ impl Endpoints {
         found.metadata.of(endpoint).map(|address| self.believed(endpoint, address, issuer)).transpose()
     }
 
+    /// What names the provider in what is signed for it alone: its issuer, or else its token endpoint (RFC 7523, 3).
+    pub(super) fn audience(&self) -> &str {
+        let issuer = self.issuer.as_ref().map(|issuer| issuer.id.as_str());
+        issuer.or(self.told.token_endpoint.as_deref()).unwrap_or_default()
+    }
+
     /// The provider's own word about itself, if it is asked for one.
     pub(super) async fn metadata(&self, auth: &AuthClient, now: Now) -> Result<Metadata, Error> {
         match &self.issuer {

@@ -12,6 +12,7 @@ pub(super) const PASSWORD: &str = ".password(..)";
 pub(super) const REFRESH_TOKEN: &str = ".refresh_token(..)";
 pub(super) const DEVICE: &str = ".device()";
 pub(super) const CODE: &str = ".authorization_code(..)";
+pub(super) const EXCHANGE: &str = ".token_exchange(..)";
 pub(super) const BROWSER: &str = ".browser(..)";
 
 /// What a session begins with.
@@ -26,6 +27,11 @@ pub(super) enum Grant {
         access: Option<Secret>,
     },
     Device,
+    /// Another token, of this type, is exchanged.
+    Exchange {
+        subject: Credential,
+        kind: String,
+    },
     /// A person signs in at the provider's page.
     Code {
         redirect: Redirect,
@@ -41,6 +47,7 @@ impl Grant {
             Self::Password { .. } => PASSWORD,
             Self::RefreshToken { .. } => REFRESH_TOKEN,
             Self::Device => DEVICE,
+            Self::Exchange { .. } => EXCHANGE,
             Self::Code { redirect: Redirect::To(_), .. } => CODE,
             Self::Code { redirect: Redirect::Loopback(_), .. } => BROWSER,
         }
@@ -49,7 +56,9 @@ impl Grant {
     /// The secret that it begins with, if that never changes.
     pub(super) fn seed(&self) -> Option<&Secret> {
         match self {
-            Self::Password { password: secret, .. } | Self::RefreshToken { token: secret, .. } => secret.given(),
+            Self::Password { password: secret, .. }
+            | Self::Exchange { subject: secret, .. }
+            | Self::RefreshToken { token: secret, .. } => secret.given(),
             Self::ClientCredentials | Self::Device | Self::Code { .. } => None,
         }
     }
@@ -77,6 +86,13 @@ impl Grant {
         let prose = user.prose;
         match self {
             Self::Password { .. } => user,
+            Self::Exchange { .. } => Capabilities {
+                prose: Prose {
+                    failed_sign_in: "400 `invalid_request` or `invalid_grant`; 401 `invalid_client`",
+                    ..prose
+                },
+                ..user
+            },
             Self::ClientCredentials => Capabilities {
                 renewal: Renewal::SignIn,
                 prose: Prose {
@@ -121,6 +137,7 @@ pub(in crate::surfaces) fn all() -> Vec<Capabilities> {
         Grant::Password { user: String::new(), password: secret() },
         Grant::Code { redirect: to("https://app.example/back"), asks: Asks::default() },
         Grant::Device,
+        Grant::Exchange { subject: secret(), kind: String::new() },
         Grant::RefreshToken { token: secret(), access: None },
     ];
     grants.iter().map(Grant::capabilities).collect()

@@ -22,7 +22,8 @@
 //! | [`authorization_code`](ClientBuilder::authorization_code) with PKCE, for web services; [`browser`](ClientBuilder::browser) for programs on a person's own machine | RFC 6749, 7636, 8252, 9207 |
 //! | [`device`](ClientBuilder::device) | RFC 8628 |
 //! | [`pushed_requests`](ClientBuilder::pushed_requests) | RFC 9126 |
-//! | [`ClientAuth`]: none, basic, post, by certificate | RFC 6749, 8705 |
+//! | [`token_exchange`](ClientBuilder::token_exchange) | RFC 8693 |
+//! | [`ClientAuth`]: none, basic, post, `private_key_jwt`, `client_secret_jwt`, by certificate | RFC 6749, 7523, 8705 |
 //! | metadata | RFC 8414, OpenID Connect Discovery |
 //! | [`resource`](ClientBuilder::resource) | RFC 8707 |
 //! | revocation at sign-out, [`introspect`](Client::introspect) | RFC 7009, 7662 |
@@ -31,6 +32,7 @@
 //! [`Profile`](crate::Profile) holds the granted `scope` and nothing else.
 
 mod addresses;
+mod assertion;
 mod client;
 mod client_auth;
 mod code;
@@ -41,6 +43,7 @@ mod loopback;
 mod provider;
 mod wants;
 
+pub use assertion::SigningKey;
 pub use client::{Client, ClientBuilder};
 pub use client_auth::ClientAuth;
 #[cfg(all(test, every_surface))]

@@ -23,6 +23,8 @@ use arc_swap::ArcSwapOption;
 use serde_json::Value;
 use url::Url;
 
+const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+
 /// Asks a provider for tokens.
 pub(super) struct Provider {
     pub(super) auth: AuthClient,
@@ -39,6 +41,10 @@ impl Provider {
         Now { wall: self.auth.clock.wall(), monotonic: self.auth.clock.monotonic() }
     }
 
+    async fn proof(&self, attempt: Option<&Attempt>) -> Result<Proof<'_>, Error> {
+        self.client.proof(attempt, self.endpoints.audience(), self.now().wall).await
+    }
+
     async fn endpoint(&self, endpoint: Endpoint) -> Result<Url, Error> {
         self.endpoints.get(endpoint, &self.auth, self.now()).await
     }
@@ -51,7 +57,7 @@ impl Provider {
         proof: &'a Proof<'_>,
         fields: Fields<'a>,
     ) -> Result<AuthCall, Error> {
-        proof.sign(self.auth.call(operation)?.to(address), fields)
+        proof.sign(self.auth.call(operation)?.to(address), &fields)
     }
 
     /// Asks for a token by this grant.
@@ -62,7 +68,7 @@ impl Provider {
     }
 
     async fn begin(&self, attempt: &Attempt) -> Result<Issued, Error> {
-        let proof = &self.client.proof(Some(attempt)).await?;
+        let proof = &self.proof(Some(attempt)).await?;
         match &self.grant {
             Grant::ClientCredentials => {
                 attempt.present(&proof.credential())?;
@@ -74,6 +80,12 @@ impl Provider {
                 fields.extend([("username", user.as_str()), ("password", password.expose())]);
                 let issued = self.obtain(attempt, proof, fields).await;
                 issued.map_err(|error| refused(error, "the provider refused the user or password", ".password(..)"))
+            }
+            Grant::Exchange { subject, kind } => {
+                let subject = attempt.credential(subject).await?;
+                let mut fields = self.granted(EXCHANGE);
+                fields.extend([("subject_token", subject.expose()), ("subject_token_type", kind)]);
+                self.obtain(attempt, proof, fields).await.map_err(refused_subject)
             }
             Grant::RefreshToken { token, access } => {
                 let seed = attempt.credential(token).await?;
@@ -173,7 +185,7 @@ impl Provider {
     async fn ask_again(&self, attempt: &Attempt, device: &DeviceCode) -> Result<Polled, Error> {
         let fields = vec![("grant_type", DEVICE_GRANT), ("device_code", device.device_code().expose())];
         let address = self.endpoint(Endpoint::Token).await?;
-        let proof = self.client.proof(Some(attempt)).await?;
+        let proof = self.proof(Some(attempt)).await?;
         // A lost answer must lead to a slower pace, which is the engine's; so nothing is tried again in here.
         let reply = self.auth.ask(self.call(ISSUE, address, &proof, fields)?).await?;
         polled(&reply, || issued(&reply, attempt.now()))
@@ -182,7 +194,7 @@ impl Provider {
     /// Tells the provider that this token is done with (RFC 7009). One that it does not know is done with already.
     async fn revoke(&self, address: &Url, token: &Secret, kind: &'static str) -> Result<(), Error> {
         let fields = vec![("token", token.expose()), ("token_type_hint", kind)];
-        let proof = self.client.proof(None).await?;
+        let proof = self.proof(None).await?;
         let reply = self.auth.ask(self.call(REVOKE, address.clone(), &proof, fields)?).await?;
         reply.checked().map(|_| ())
     }
@@ -208,7 +220,7 @@ impl Provider {
     pub(super) async fn introspect(&self, token: &Secret) -> Result<Value, Error> {
         let address = self.endpoint(Endpoint::Introspection).await?;
         let fields = vec![("token", token.expose()), ("token_type_hint", "access_token")];
-        let proof = self.client.proof(None).await?;
+        let proof = self.proof(None).await?;
         let reply = self.auth.ask(self.call(INTROSPECT, address, &proof, fields)?).await?;
         Ok(reply.checked()?.value())
     }
@@ -241,6 +253,17 @@ fn refused(error: Error, what: &'static str, method: &str) -> Error {
     }
 }
 
+/// A subject token that is not taken is told by `invalid_request` (RFC 8693, 2.2.2), and by `invalid_grant`, too.
+fn refused_subject(error: Error) -> Error {
+    match error.code() {
+        Some("invalid_request" | "invalid_grant") => error
+            .with_kind(ErrorKind::InvalidCredentials)
+            .message("the provider refused the token that was to be exchanged")
+            .advice("check .token_exchange(..); it is not tried again until it changes or sign_in() is called"),
+        _ => error,
+    }
+}
+
 impl Issuer for Provider {
     fn describe(&self) -> Capabilities {
         self.grant.capabilities()
@@ -259,7 +282,7 @@ impl Issuer for Provider {
     }
 
     async fn renew(&self, attempt: &Attempt, tokens: &Tokens) -> Result<Issued, Error> {
-        let proof = self.client.proof(Some(attempt)).await?;
+        let proof = self.proof(Some(attempt)).await?;
         self.exchanged(attempt, &proof, tokens.refresh_to_spend()?).await.map_err(renewal_refused)
     }
 

@@ -1,5 +1,6 @@
 //! A fake of a provider that speaks OAuth 2.0, with an API behind the same door.
 
+mod assertions;
 mod codes;
 mod names;
 mod platform;

@@ -9,6 +9,7 @@ use super::{
         exchange::{Answer, Ask, Vendor},
         lineage::Lineages,
     },
+    assertions::{Signers, TYPE},
     codes::{Codes, Exchanged, Request},
     names,
 };
@@ -38,6 +39,7 @@ pub(super) struct Rules {
     pub(super) tells_iss: bool,
     pub(super) openid: bool,
     pub(super) needs_pushed: bool,
+    pub(super) signers: Signers,
 }
 
 pub(super) struct Platform {
@@ -128,7 +130,14 @@ impl Vendor for Platform {
     fn secrets(&self) -> Vec<String> {
         let users = self.rules.users.iter().map(|user| user.secret.clone());
         let made = self.tokens.made().chain(self.devices.secrets()).chain(self.codes.secrets());
-        self.rules.clients.secrets().chain(users).chain(made).chain(self.said.iter().cloned()).collect()
+        self.rules
+            .clients
+            .secrets()
+            .chain(users)
+            .chain(made)
+            .chain(self.said.iter().cloned())
+            .chain(self.rules.signers.secrets())
+            .collect()
     }
 
     fn name_of(&self, token: &str) -> Option<String> {
@@ -161,6 +170,13 @@ impl Platform {
 
     /// Which client asks, whatever is asked for.
     fn client(&mut self, ask: &Ask<'_>) -> Result<String, Answer> {
+        if let Some(assertion) =
+            ask.form("client_assertion").filter(|_| ask.form("client_assertion_type").as_deref() == Some(TYPE))
+        {
+            let audiences = [root(ask), format!("{}/token", root(ask))];
+            let client = self.rules.signers.client_of(&assertion, &audiences, ask.now);
+            return client.ok_or_else(|| self.unauthorized(ask));
+        }
         let given = ask.basic().or_else(|| Some((ask.form("client_id")?, ask.form("client_secret")?)));
         let known = match given {
             Some((id, secret)) => self.rules.clients.know(&id, &secret).then_some(id),

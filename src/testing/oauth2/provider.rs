@@ -8,6 +8,7 @@ use super::super::{
     time::Time,
 };
 use super::{
+    assertions::Signers,
     names,
     platform::{Platform, Rules},
 };
@@ -103,6 +104,7 @@ impl FakeOAuth2 {
             tells_iss: true,
             openid: true,
             needs_pushed: false,
+            signers: Signers::default(),
         };
         FakeOAuth2Builder { clock: Time::default(), rules }
     }
@@ -241,6 +243,18 @@ impl FakeOAuth2Builder {
     /// `authorize` takes pushed requests alone (RFC 9126).
     pub fn needs_pushed_requests(mut self, needs: bool) -> Self {
         self.rules.needs_pushed = needs;
+        self
+    }
+
+    /// One more client, which signs who it is with a key on P-256 (`private_key_jwt`): this is its public point.
+    pub fn client_key(mut self, id: &str, point: &[u8]) -> Self {
+        self.rules.signers.add_point(id, point);
+        self
+    }
+
+    /// One more client, which signs who it is with a secret of 32 bytes or more (`client_secret_jwt`).
+    pub fn client_shared_key(mut self, id: &str, secret: &str) -> Self {
+        self.rules.signers.add_secret(id, secret);
         self
     }
 

@@ -5,6 +5,7 @@ mod code;
 mod device;
 mod discovery;
 mod grants;
+mod keys;
 mod loopback;
 mod sign_out;
 
