@@ -115,7 +115,7 @@ async fn redis_locks_whose_lease_has_ended_free_nobody_elses() {
 
 #[apply(leak_checked!)]
 async fn redis_takes_a_user_with_the_documented_rights_and_tells_which_are_missing() {
-    assert!(include_str!("../../src/store/redis/mod.rs").contains(ACL));
+    assert!(include_str!("../../src/store/redis/store.rs").contains(ACL));
     let Some(server) = Server::start() else { return };
     let set_user = |name: &str, rights: &str| {
         let () =
