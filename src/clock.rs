@@ -112,8 +112,10 @@ impl Now {
     }
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
 mod tests {
+    #![cfg(target_os = "linux")]
+
     use super::*;
 
     /// What the kernel says in hundredths of a second, rounded down.

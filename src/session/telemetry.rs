@@ -135,7 +135,7 @@ pub use recorder::describe;
 
 #[cfg(feature = "metrics")]
 mod recorder {
-    use super::{Labels, Telemetry};
+    use crate::session::telemetry::{Labels, Telemetry};
     use metrics::{Key, Label, Level, Metadata, Unit, with_recorder};
     use std::time::Duration;
 

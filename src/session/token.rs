@@ -193,7 +193,7 @@ impl Error {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::*;
+    use crate::session::token::*;
 
     /// Of this life, received at `now`.
     pub(in crate::session) fn token(life: Lifetime, now: Now) -> Token {
