@@ -30,20 +30,20 @@ const DOCUMENT: &str = include_str!("provider.json");
 /// The person at `authorize` allows everything at once, unless told otherwise.
 ///
 /// ```
-/// use base64::{Engine, engine::general_purpose::STANDARD};
 /// use keyway::testing::FakeOAuth2 as Fake;
 /// use serde_json::Value;
+/// use url::form_urlencoded::Serializer;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), reqwest::Error> {
 /// let fake = Fake::start().await;
 ///
-/// let client = STANDARD.encode(format!("{}:{}", Fake::CLIENT_ID, Fake::CLIENT_SECRET));
+/// let mut form = Serializer::new(String::from("grant_type=client_credentials"));
+/// form.append_pair("client_id", Fake::CLIENT_ID).append_pair("client_secret", Fake::CLIENT_SECRET);
 /// let token = reqwest::Client::new()
 ///     .post(format!("{}/token", fake.uri()))
-///     .header("authorization", format!("Basic {client}"))
 ///     .header("content-type", "application/x-www-form-urlencoded")
-///     .body("grant_type=client_credentials");
+///     .body(form.finish());
 ///
 /// let token: Value = token.send().await?.json().await?;
 /// assert_eq!(token["access_token"], fake.token(1));
