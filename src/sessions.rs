@@ -131,7 +131,8 @@ where
     /// at [`forget_idle`](Self::forget_idle).
     #[must_use]
     pub fn idle(self, idle: Duration) -> Self {
-        self.with(|inner| inner.idle = idle)
+        // With no time at all one that is in use would be idle again at once.
+        self.with(|inner| inner.idle = idle.max(Duration::from_nanos(1)))
     }
 
     /// Where the time comes from; for tests.

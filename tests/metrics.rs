@@ -203,8 +203,8 @@ fn an_eviction_is_counted_with_the_question_it_answered() {
         let client = vms_client(&fake, &clock).session_limit(EvictionPolicy::Oldest).build().unwrap();
         client.session().lease().await.unwrap();
         numbers.are(&[
-            ("sign_ins_total{surface=vms,reason=no_session,outcome=session_limit}", 1),
-            ("questions_total{surface=vms,kind=session_limit}", 1),
+            ("sign_ins_total{surface=vms,reason=no_session,outcome=session_limit_reached}", 1),
+            ("questions_total{surface=vms,kind=session_limit_reached}", 1),
             ("sign_ins_total{surface=vms,reason=no_session,outcome=ok}", 1),
             ("evictions_total{surface=vms}", 1),
             ("renewal_seconds{surface=vms,reason=no_session,outcome=ok}", 1),

@@ -1,8 +1,13 @@
 //! Keeps a session's token good while nobody calls: so that the first call after a quiet night waits for nothing.
 
 use super::{capabilities::Renewal, driver::Engine, session::Session, warm::Warm};
-use crate::{clock::Clock, error::Error, select::first};
+use crate::{
+    clock::Clock,
+    error::Error,
+    select::{First, first},
+};
 use std::{
+    pin::pin,
     sync::{Arc, Weak},
     time::Duration,
 };
@@ -63,7 +68,7 @@ impl Session {
         match () {
             () if token.deadlines.is_fresh(now) => Step::Wait(token.deadlines.fresh_for(now)),
             () if !left.is_zero() && !renews => Step::Wait(left),
-            () if left.is_zero() && !capabilities.signs_in_quietly() => Step::Rest,
+            () if (left.is_zero() || state.core.rejected) && !capabilities.signs_in_quietly() => Step::Rest,
             () => Step::Renew { again: (left / 8).clamp(SHORTEST, LONGEST) },
         }
     }
@@ -84,20 +89,28 @@ impl Drop for Keeper {
 
 async fn keep(keeper: Keeper) {
     while let Some(session) = keeper.engine.upgrade().map(Session) {
-        let pause = match session.step() {
+        let step = session.step();
+        let renews = matches!(step, Step::Renew { .. });
+        let pause = match step {
             Step::Rest => None,
             Step::Wait(pause) => Some(pause),
             Step::Renew { again } => match session.lease().await {
                 Ok(_) => Some(again),
                 // What only a person, or somebody who changes something, can mend is not asked for again.
-                Err(error) if !error.is_temporary() => None,
+                Err(error) if !error.is_temporary() && !error.is_local() => None,
                 Err(error) => Some(error.retry_after().unwrap_or(LONGEST).max(SHORTEST)),
             },
         };
         drop(session);
         match pause {
             Some(pause) => {
-                let _ = first(keeper.warm.news(), keeper.clock.sleep(pause)).await;
+                let mut slept = pin!(keeper.clock.sleep(pause));
+                // What this task has set going itself is no news to it.
+                while let First::One(()) = first(keeper.warm.news(), slept.as_mut()).await {
+                    if !renews || keeper.engine.strong_count() == 0 {
+                        break;
+                    }
+                }
             }
             None => keeper.warm.news().await,
         }

@@ -34,7 +34,8 @@ use std::{fmt, time::Duration};
 ///   gives the key or removes the record.
 /// - What is not sealed is refused as well, because whoever can write to the store could have put it there. To begin sealing
 ///   what there is, use [`take_unsealed`](Self::take_unsealed) until each session was saved once.
-/// - Whoever can write to the store can still remove a record, or put an older one of the same session back.
+/// - Whoever can write to the store can still remove a record, or put an older one of the same session back. What is so
+///   damaged that the store below does not know it for a record of this session counts as removed, with its warning.
 /// - Everything that the store below promises holds: locks, comparing, whole saves.
 ///
 /// To replace a key see [`SealingKeys`].

@@ -145,3 +145,14 @@ fn one_who_shares_an_http_client_sets_none_of_its_own() {
     let error = second.http_of(&first).http(|b| b).build().unwrap_err();
     assert!(error.kind() == ErrorKind::Config && error.to_string().contains(".http_of(..)"), "{error}");
 }
+
+/// No time at all is a moment: a client in use is not idle again and again.
+#[apply(leak_checked!)]
+async fn clients_that_are_idle_at_once_leave_those_in_use_alone() {
+    let stage = Stage::of(10).await;
+    let sessions = stage.sessions.idle(Duration::ZERO);
+    let lent = sessions.get(&1).unwrap();
+    call(sessions.get(&2)).await;
+    sessions.forget_idle();
+    call(Ok(lent)).await;
+}

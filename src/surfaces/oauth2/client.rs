@@ -142,8 +142,15 @@ const _: () = {
     promised::<Client>();
 };
 
+impl fmt::Debug for ClientBuilder {
+    /// No address: one that was given by mistake may hold credentials.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientBuilder").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
 /// Builds a [`Client`]. [`build`](Self::build) checks everything and contacts nobody.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[must_use = "a builder does nothing until it is built"]
 pub struct ClientBuilder {
     options: Options,
@@ -391,7 +398,9 @@ impl ClientBuilder {
             self.options.responder = Some(Arc::new(loopback.clone()));
         }
         let issuer = self.issuer.take();
-        let provider_at = issuer.or_else(|| self.endpoints.first().map(|(_, _, address)| address.clone()));
+        // Whichever was named first: the address that tokens come from says whose session it is.
+        let token = self.endpoints.iter().rev().find(|(endpoint, ..)| *endpoint == Endpoint::Token);
+        let provider_at = issuer.or_else(|| token.map(|(_, _, address)| address.clone()));
         let checked = self.options.check(&SURFACE)?.with_part("client", client.id());
         let checked = checked.with_part("provider", provider_at.unwrap_or_default());
         let checked = checked.with_scope(self.wants.scope.as_deref()).with_audience(self.wants.audience.clone());

@@ -6,11 +6,13 @@ use std::{
     fmt, io,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
     sync::Arc,
+    time::Duration,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     task::JoinSet,
+    time::timeout,
 };
 
 /// Where the browser comes back to.
@@ -19,6 +21,8 @@ const PATH: &str = "/callback";
 const LONGEST: usize = 16 * 1024;
 /// So many connections are looked at side by side: browsers open some that they never use.
 const CONNECTIONS: usize = 32;
+/// How long one of them may take: those that say nothing must not keep the answer out.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 type Show = dyn Fn(&str) -> io::Result<()> + Send + Sync;
 
@@ -88,7 +92,7 @@ impl Loopback {
             tokio::select! {
                 accepted = listener.accept(), if visitors.len() < CONNECTIONS => {
                     let (page, host) = (page.clone(), host.clone());
-                    visitors.spawn(async move { attend(accepted?.0, &page, &host).await });
+                    visitors.spawn(async move { timeout(PATIENCE, attend(accepted?.0, &page, &host)).await? });
                 }
                 Some(attended) = visitors.join_next() => {
                     // What broke was no answer.
@@ -136,8 +140,9 @@ async fn attend(mut visitor: TcpStream, page: &SignInPage, host: &str) -> io::Re
         Ok(_) => ("200 OK", "Back to the program", "It goes on signing in. You can close this page."),
         Err(status) => (*status, "Nothing here", "This is not the page that the program waits for."),
     };
-    visitor.write_all(answer(status, title, text).as_bytes()).await?;
-    visitor.shutdown().await?;
+    // A browser that does not wait for the page has brought its answer all the same.
+    let _ = visitor.write_all(answer(status, title, text).as_bytes()).await;
+    let _ = visitor.shutdown().await;
     Ok(redirect.ok())
 }
 
@@ -204,5 +209,6 @@ fn open_browser(url: &str) -> io::Result<()> {
         Command::new(if cfg!(target_os = "macos") { "open" } else { "xdg-open" })
     };
     let command = command.arg(url).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    command.spawn().map(|_| ())
+    // Waited for, so that it does not stay behind as a process that has ended.
+    command.spawn().map(|mut child| drop(std::thread::spawn(move || child.wait())))
 }

@@ -233,8 +233,8 @@ const ABOUT: [&str; 1] = ["scope"];
 /// how it travels (RFC 6749, 7.1).
 fn issued(reply: &AuthResponse, now: Now) -> Result<Issued, Error> {
     let issued = token_endpoint::issued(reply, now, &ABOUT)?;
-    match reply.value().get("token_type").and_then(Value::as_str) {
-        Some(kind) if !kind.eq_ignore_ascii_case("bearer") => {
+    match reply.value().get("token_type") {
+        Some(kind) if !kind.is_null() && !kind.as_str().is_some_and(|kind| kind.eq_ignore_ascii_case("bearer")) => {
             let error = Error::protocol("the provider issued a token of a type that is not `Bearer`");
             let error = error.advice("ask the provider for bearer tokens: how others travel is not known here");
             Err(reply.said(error).with_unknown_outcome())

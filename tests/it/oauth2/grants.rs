@@ -236,6 +236,29 @@ async fn clients_that_differ_in_client_provider_scope_or_resource_share_no_sessi
     assert_eq!(fake.count("issue_token"), 6);
 }
 
+/// The order in which a builder is told its endpoints says nothing about whose session it is.
+#[apply(leak_checked!)]
+async fn endpoints_in_another_order_are_the_same_session() {
+    let (fake, clock) = fixture().await;
+    let store = MemoryStore::new();
+    let credentials = |builder: ClientBuilder| {
+        let builder = builder.client(FakeOAuth2::CLIENT_ID, FakeOAuth2::CLIENT_SECRET).client_credentials();
+        builder.clock(clock.clone()).store(store.clone()).build().unwrap()
+    };
+    let one = credentials(Client::builder(fake.uri()).token_endpoint("/token").revocation_endpoint("/revoke"));
+    let other = credentials(Client::builder(fake.uri()).revocation_endpoint("/revoke").token_endpoint("/token"));
+    one.session().lease().await.unwrap();
+    other.session().lease().await.unwrap();
+    assert_eq!(fake.count("issue_token"), 1);
+}
+
+#[apply(leak_checked!)]
+fn a_builder_shows_no_address() {
+    let builder = Client::builder("https://user:open-sesame@vendor.example").token_endpoint("https://u:hunter2@x/");
+    let shown = format!("{builder:?}");
+    assert!(!shown.contains("hunter2") && !shown.contains("sesame"), "{shown}");
+}
+
 #[apply(leak_checked!)]
 fn what_cannot_work_is_refused_by_the_builder_in_one_sentence() {
     let basis = || Client::builder("https://api.acme.example").token_endpoint("/token").client("till", "a secret");
