@@ -1,29 +1,29 @@
 //! What an error means.
 
-/// What an [`Error`] means to the caller.
+/// What an [`Error`](crate::Error) means to the caller.
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
     /// The vendor refused the credentials. Keyway remembers it and does not try them again until they change or
-    /// `sign_in()` is called. Correct the credentials; see [`Error::validation`] for what the vendor said.
+    /// `sign_in()` is called. Correct the credentials; see [`Error::validation`](crate::Error::validation) for what the vendor said.
     InvalidCredentials,
     /// There is no session and nothing that could make one unattended. Sign in again with a person's help.
     SignInRequired,
     /// Somebody called `sign_out()` on this client. Call `sign_in()` to begin a new session.
     SignedOut,
-    /// The vendor wants a captcha answered and no responder did. Answer through [`Error::resume`].
+    /// The vendor wants a captcha answered and no responder did. Answer through [`Error::resume`](crate::Error::resume).
     CaptchaRequired,
-    /// The account has as many sessions as it may have. Choose one to end through [`Error::resume`], or set a policy.
+    /// The account has as many sessions as it may have. Choose one to end through [`Error::resume`](crate::Error::resume), or set a policy.
     SessionLimitReached,
-    /// A person must enter a code on a device of their own to let this one in. Show [`Error::device_code`] and go on
-    /// through [`Error::resume`].
+    /// A person must enter a code on a device of their own to let this one in. Show [`Error::device_code`](crate::Error::device_code) and go on
+    /// through [`Error::resume`](crate::Error::resume).
     DeviceCodeRequired,
-    /// The vendor has sent a key to a person. Hand it in through [`Error::resume`].
+    /// The vendor has sent a key to a person. Hand it in through [`Error::resume`](crate::Error::resume).
     AccessKeyRequired,
-    /// The vendor wants a second factor. Hand its code in through [`Error::resume`].
+    /// The vendor wants a second factor. Hand its code in through [`Error::resume`](crate::Error::resume).
     SecondFactorRequired,
-    /// A person must sign in at a page of the provider's. Lead them to [`Error::sign_in_page`] and go on through
-    /// [`Error::resume`] with the address that they come back to.
+    /// A person must sign in at a page of the provider's. Lead them to [`Error::sign_in_page`](crate::Error::sign_in_page) and go on through
+    /// [`Error::resume`](crate::Error::resume) with the address that they come back to.
     SignInPageRequired,
     /// The responder was asked and declined, or did not answer within [`Timeouts::person`](crate::Timeouts::person).
     Declined,
@@ -32,12 +32,12 @@ pub enum ErrorKind {
     /// The vendor answered 403: this session may not do that.
     Forbidden,
     /// A value was refused, by the vendor or by a limit of the document before anything was sent (then there is no
-    /// [`Error::status`]). See [`Error::validation`].
+    /// [`Error::status`](crate::Error::status)). See [`Error::validation`](crate::Error::validation).
     Validation,
-    /// Too many requests: the vendor said so, or our own attempt budget did ([`Error::is_local`]). Wait for
-    /// [`Error::retry_after`].
+    /// Too many requests: the vendor said so, or our own attempt budget did ([`Error::is_local`](crate::Error::is_local)). Wait for
+    /// [`Error::retry_after`](crate::Error::retry_after).
     Throttled,
-    /// Any other documented failure, also one inside a 200. See [`Error::code`] and [`Error::body`].
+    /// Any other documented failure, also one inside a 200. See [`Error::code`](crate::Error::code) and [`Error::body`](crate::Error::body).
     Api,
     /// The vendor could not be reached or answered 5xx. Try later.
     Outage,

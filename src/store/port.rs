@@ -12,7 +12,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 /// Keeps sessions between calls, and lets those who share it renew one at a time.
 ///
-/// [`MemoryStore`] is the default. It protects the tasks of one process; it cannot protect replicas. [`FileStore`] protects
+/// [`MemoryStore`](crate::MemoryStore) is the default. It protects the tasks of one process; it cannot protect replicas. [`FileStore`](crate::FileStore) protects
 /// the processes of one user on one machine, `RedisStore` (feature `redis`) those of many machines.
 ///
 /// # Cancel safety
