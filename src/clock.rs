@@ -112,27 +112,6 @@ impl Now {
     }
 }
 
-#[cfg(all(test, target_os = "linux"))]
-mod tests {
-
-    use super::*;
-
-    /// What the kernel says in hundredths of a second, rounded down.
-    fn uptime() -> f64 {
-        let text = std::fs::read_to_string("/proc/uptime").expect("a kernel that tells");
-        text.split(' ').next().and_then(|seconds| seconds.parse().ok()).expect("seconds")
-    }
-
-    #[apply(leak_checked!)]
-    fn the_monotonic_clock_counts_from_the_start_of_the_machine_and_while_it_sleeps() {
-        let before = uptime();
-        let now = SystemClock.monotonic().as_secs_f64();
-        let after = uptime();
-        assert!(before <= now && now <= after + 0.01, "{before} ≤ {now} ≤ {after}");
-        assert!(SystemClock.counts_sleep());
-    }
-}
-
 /// The clock of simulations: that of a runtime whose time is paused, and moves on whenever nobody has anything to do.
 #[cfg(all(test, feature = "redis"))]
 #[derive(Debug, Clone, Copy)]
@@ -158,5 +137,24 @@ impl Clock for PausedClock {
 
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
         Box::pin(tokio::time::sleep(duration))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_os = "linux")]
+    #[apply(leak_checked!)]
+    fn the_monotonic_clock_counts_from_the_start_of_the_machine_and_while_it_sleeps() {
+        use crate::{Clock, SystemClock};
+        // What the kernel says in hundredths of a second, rounded down.
+        let uptime = || -> f64 {
+            let text = std::fs::read_to_string("/proc/uptime").expect("a kernel that tells");
+            text.split(' ').next().and_then(|seconds| seconds.parse().ok()).expect("seconds")
+        };
+        let before = uptime();
+        let now = SystemClock.monotonic().as_secs_f64();
+        let after = uptime();
+        assert!(before <= now && now <= after + 0.01, "{before} ≤ {now} ≤ {after}");
+        assert!(SystemClock.counts_sleep());
     }
 }
