@@ -57,6 +57,15 @@ pub(crate) fn start(count: usize, job: &Job) -> Vec<Process> {
     processes
 }
 
+/// Until so many more requests for this operation were answered, one after the other: each may take as long as
+/// [`Fake::until`](keyway::testing::Fake::until) waits.
+pub(crate) async fn answered(fake: &keyway::testing::Fake, operation: &str, more: usize) {
+    let before = fake.count(operation);
+    for times in 1..=more {
+        fake.until(operation, before + times).await;
+    }
+}
+
 /// Has all of them call at once, and answers the tokens they called with.
 pub(crate) fn generations(processes: &mut [Process]) -> HashSet<String> {
     processes.iter_mut().for_each(|process| process.say("call"));
