@@ -4,7 +4,7 @@ use super::{
     Fake, ManualClock,
     account::Accounts,
     calendar,
-    document::{Document, OTHER},
+    document::Document,
     exchange::{Answer, Ask, Vendor},
     fake::locked,
     lineage::Lineages,
@@ -21,6 +21,8 @@ use std::{
     sync::{Arc, Mutex},
     time::{Duration, SystemTime},
 };
+
+mod signed_in;
 
 const DOCUMENT: &str = include_str!(concat!(env!("OUT_DIR"), "/vtex.json"));
 /// Where a user token stands: a header, and a cookie too, with an account after it or without.
@@ -468,112 +470,6 @@ impl Vtex {
         answer["account"] = json!(self.account());
         answer["audience"] = json!(audience);
         answer["tokenType"] = json!(if self.app_keys.iter().any(|key| key.key == user) { "appkey" } else { "user" });
-        Ok(Answer::json(200, &answer))
-    }
-}
-
-/// What needs a session, or an app key.
-impl Vtex {
-    fn signed_in(&mut self, ask: &Ask<'_>) -> Outcome {
-        let schemes = self.schemes(ask).ok_or_else(|| self.unauthorized(ask))?;
-        let admitted = schemes.iter().any(|scheme| self.document.admits(ask.operation(), scheme));
-        if schemes.is_empty() || !(admitted || ask.operation() == OTHER) {
-            return Err(self.unauthorized(ask));
-        }
-        if let Some(outcome) = self.about_users(ask) {
-            return outcome;
-        }
-        match ask.operation() {
-            "set_repeated_passwords" => self.set_password_rules(ask),
-            "expire_user_password" => self.expire_password(ask),
-            "get_user_id_by_email" => {
-                let email = ask.query("usuario").ok_or_else(|| Answer::message(400, "usuario is required."))?;
-                Ok(Answer::json(200, &json!(self.user(&email).map(|user| &user.id))))
-            }
-            "get_storefront_user" => self.storefront_user(ask),
-            "start_token_renewal" => self.start_token_renewal(ask),
-            "finish_token_renewal" => self.finish_token_renewal(ask),
-            "get_organization_unit_settings" => self.units.get(ask),
-            "set_organization_unit_settings" => self.units.set(ask),
-            "update_organization_unit_settings" => self.units.update(ask),
-            "delete_organization_unit_settings" => self.units.delete(ask),
-            OTHER => {
-                let user = self.user_token(ask).and_then(|token| self.tokens.live(token, ask.now));
-                let user = user.map(|lineage| &self.tokens.owner(lineage).user);
-                Ok(Answer::json(200, &json!({ "ok": true, "path": ask.path(), "user": user })))
-            }
-            operation => unreachable!("the document has a new operation: {operation}"),
-        }
-    }
-
-    /// The security schemes that the call was made under; none, if anything that came with it is wrong.
-    fn schemes(&self, ask: &Ask<'_>) -> Option<Vec<&'static str>> {
-        let mut schemes = Vec::new();
-        match (ask.header("X-VTEX-API-AppKey"), ask.header(APP_TOKEN)) {
-            (None, None) => {}
-            (Some(key), Some(token)) if self.knows(key, token) => schemes.push("appToken"),
-            _ => return None,
-        }
-        if let Some(token) = self.user_token(ask) {
-            self.tokens.live(token, ask.now)?;
-            schemes.push("VtexIdclientAutCookie");
-        }
-        Some(schemes)
-    }
-
-    fn user_token<'a>(&self, ask: &'a Ask<'_>) -> Option<&'a str> {
-        ask.header(TOKEN).or_else(|| ask.cookie(TOKEN)).or_else(|| ask.cookie(&self.account_cookie()))
-    }
-
-    fn set_password_rules(&mut self, ask: &Ask<'_>) -> Outcome {
-        let body = object(ask)?;
-        let (Some(active), Some(repeated)) = (body["isActive"].as_bool(), body["allowRepeated"].as_bool()) else {
-            return Err(Answer::message(400, "isActive and allowRepeated are required."));
-        };
-        self.password_rules = Some((active, repeated));
-        Ok(Answer::empty(200))
-    }
-
-    fn expire_password(&mut self, ask: &Ask<'_>) -> Outcome {
-        let email = ask.query("email").ok_or_else(|| Answer::message(400, "email is required."))?;
-        self.expired_passwords.push(email);
-        Ok(Answer::empty(200))
-    }
-
-    fn storefront_user(&self, ask: &Ask<'_>) -> Outcome {
-        let asked = ask.query("user").ok_or_else(|| Answer::message(400, "user is required."))?;
-        let user = self.user(&asked).ok_or_else(|| Answer::message(404, "User not found."))?; // not documented
-        let mut answer = self.document.example("get_storefront_user", 200);
-        answer["userId"] = json!(user.id);
-        answer["user"] = json!(user.email);
-        answer["name"] = json!(user.name);
-        answer["accountId"] = json!(FakeVtex::ACCOUNT_ID);
-        answer["accountName"] = json!(self.account());
-        Ok(Answer::json(200, &answer))
-    }
-
-    fn start_token_renewal(&mut self, ask: &Ask<'_>) -> Outcome {
-        let mut answer = self.document.example("start_token_renewal", 200);
-        let key = self.app_keys.iter_mut().find(|key| key.key == ask.parameter(0)).ok_or(Answer::empty(400))?;
-        if key.new_token.is_some() {
-            return Err(Answer::empty(409));
-        }
-        let token = self.app_tokens.make(|number, random| format!("vtex-app-token-{number}-{random}"));
-        answer["id"] = json!(key.id);
-        answer["keyName"] = json!(key.key);
-        answer["creationDateToken"] = json!(calendar::iso(key.made));
-        answer["creationDateNewToken"] = json!(calendar::iso(ask.now));
-        answer["newToken"] = json!(token);
-        key.new_token = Some((token, ask.now));
-        Ok(Answer::json(200, &answer))
-    }
-
-    fn finish_token_renewal(&mut self, ask: &Ask<'_>) -> Outcome {
-        let mut answer = self.document.example("finish_token_renewal", 200);
-        let key = self.app_keys.iter_mut().find(|key| key.key == ask.parameter(0)).ok_or(Answer::empty(400))?;
-        (key.token, key.made) = key.new_token.take().ok_or(Answer::empty(404))?;
-        answer["id"] = json!(key.id);
-        answer["creationDateToken"] = json!(calendar::iso(key.made));
         Ok(Answer::json(200, &answer))
     }
 }
