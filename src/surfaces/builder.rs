@@ -531,6 +531,68 @@ macro_rules! shared_options {
 }
 pub(crate) use shared_options;
 
+/// The doors of a client that has a `core`, besides its typed calls.
+macro_rules! doors {
+    ($client:ty) => {
+        impl $client {
+            /// Any HTTP call under the session.
+            #[must_use]
+            pub fn http(&self) -> crate::Http {
+                crate::Http::new(self.core.clone())
+            }
+
+            /// The session itself.
+            #[must_use]
+            pub fn session(&self) -> &crate::Session {
+                self.core.session()
+            }
+
+            /// The session for the calls of a client of your own; see [`SessionMiddleware`](crate::SessionMiddleware).
+            #[cfg(feature = "middleware")]
+            pub fn middleware(&self) -> crate::SessionMiddleware {
+                crate::SessionMiddleware::new(self.core.clone())
+            }
+
+            /// The session for a stack of `tower` services of your own; see [`SessionLayer`](crate::SessionLayer).
+            #[cfg(feature = "tower")]
+            pub fn layer(&self) -> crate::SessionLayer {
+                crate::SessionLayer::new(self.core.clone())
+            }
+        }
+
+        crate::http::outside::has_session!($client);
+
+        const _: () = {
+            const fn promised<T: Send + Sync + Clone + 'static>() {}
+            promised::<$client>();
+        };
+    };
+}
+pub(crate) use doors;
+
+/// Sessions that were begun elsewhere, for a builder with `grant()` and `access`.
+macro_rules! begun_elsewhere {
+    () => {
+        /// Goes on with a session that was begun elsewhere. This refresh token is spent by its first use; from then on its
+        /// successors are, which a [`store`](Self::store) keeps from one start to the next: there the same refresh token
+        /// counts for less than what is stored, and another one begins another session.
+        ///
+        /// Nothing says whose session it is: with a store it needs a name, by [`profile`](Self::profile).
+        pub fn refresh_token(self, token: impl Into<Secret>) -> Self {
+            self.grant(REFRESH_TOKEN, "refresh token".into(), Credential::Given(token.into()))
+        }
+
+        /// Goes on with a session that was begun elsewhere, of which an access token is at hand that is still good: that
+        /// one is used first, and the refresh token is not spent before it has ended or is refused. Otherwise as
+        /// [`refresh_token`](Self::refresh_token).
+        pub fn tokens(mut self, access: impl Into<Secret>, refresh: impl Into<Secret>) -> Self {
+            self.access = Some(access.into());
+            self.refresh_token(refresh)
+        }
+    };
+}
+pub(crate) use begun_elsewhere;
+
 /// The client of a surface: its free calls, its typed calls and its session.
 macro_rules! surface_client {
     ($(#[$doc:meta])* $generated:path) => {
@@ -553,34 +615,10 @@ macro_rules! surface_client {
                 Self { core, api }
             }
 
-            /// Any HTTP call under the session.
-            #[must_use]
-            pub fn http(&self) -> crate::Http {
-                crate::Http::new(self.core.clone())
-            }
-
             /// Every documented operation, typed. A failure the vendor answers is an error.
             #[must_use]
             pub fn api(&self) -> &$generated {
                 &self.api
-            }
-
-            /// The session itself.
-            #[must_use]
-            pub fn session(&self) -> &crate::Session {
-                self.core.session()
-            }
-
-            /// The session for the calls of a client of your own; see [`SessionMiddleware`](crate::SessionMiddleware).
-            #[cfg(feature = "middleware")]
-            pub fn middleware(&self) -> crate::SessionMiddleware {
-                crate::SessionMiddleware::new(self.core.clone())
-            }
-
-            /// The session for a stack of `tower` services of your own; see [`SessionLayer`](crate::SessionLayer).
-            #[cfg(feature = "tower")]
-            pub fn layer(&self) -> crate::SessionLayer {
-                crate::SessionLayer::new(self.core.clone())
             }
         }
 
@@ -590,12 +628,7 @@ macro_rules! surface_client {
             }
         }
 
-        crate::http::outside::has_session!(Client);
-
-        const _: () = {
-            const fn promised<T: Send + Sync + Clone + 'static>() {}
-            promised::<Client>();
-        };
+        crate::surfaces::builder::doors!(Client);
     };
 }
 pub(crate) use surface_client;

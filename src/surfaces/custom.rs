@@ -32,7 +32,7 @@ mod sending;
 
 use super::{
     DynIssuer,
-    builder::{Grant, Options, shared_options},
+    builder::{Grant, Options, doors, shared_options},
 };
 use crate::{
     Error,
@@ -69,30 +69,6 @@ impl Client {
     /// Begins a client for the platform at this address, such as `https://acme.example`.
     pub fn builder(url: impl Into<String>) -> ClientBuilder {
         ClientBuilder { options: Options::new(url), issuer: None, principal: None }
-    }
-
-    /// Any HTTP call under the session.
-    #[must_use]
-    pub fn http(&self) -> crate::Http {
-        crate::Http::new(self.core.clone())
-    }
-
-    /// The session itself.
-    #[must_use]
-    pub fn session(&self) -> &crate::Session {
-        self.core.session()
-    }
-
-    /// The session for the calls of a client of your own; see [`SessionMiddleware`](crate::SessionMiddleware).
-    #[cfg(feature = "middleware")]
-    pub fn middleware(&self) -> crate::SessionMiddleware {
-        crate::SessionMiddleware::new(self.core.clone())
-    }
-
-    /// The session for a stack of `tower` services of your own; see [`SessionLayer`](crate::SessionLayer).
-    #[cfg(feature = "tower")]
-    pub fn layer(&self) -> crate::SessionLayer {
-        crate::SessionLayer::new(self.core.clone())
     }
 }
 
@@ -189,9 +165,4 @@ impl ClientBuilder {
     }
 }
 
-crate::http::outside::has_session!(Client);
-
-const _: () = {
-    const fn promised<T: Send + Sync + Clone + 'static>() {}
-    promised::<Client>();
-};
+doors!(Client);

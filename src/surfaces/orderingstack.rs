@@ -1,7 +1,7 @@
 //! OrderingStack: OAuth2 with a client of its own, a tenant header, and paths that are partly our guess.
 
 use super::{
-    builder::{Grant, Options, only, shared_options, surface_client, tenant_header},
+    builder::{Grant, Options, begun_elsewhere, only, shared_options, surface_client, tenant_header},
     orderingstack_grants::{
         self as grants, ANONYMOUS, CLIENT_CREDENTIALS, DEVICE, PASSWORD, REFRESH_TOKEN, TokenService, UNKNOWN_TENANT,
     },
@@ -171,22 +171,7 @@ impl ClientBuilder {
         self.grant(DEVICE, module.into(), Credential::Nothing)
     }
 
-    /// Goes on with a user's session that was begun elsewhere: a user's session. This refresh token is spent by its first
-    /// use; from then on its successors are, which a [`store`](Self::store) keeps from one start to the next: there the
-    /// same refresh token counts for less than what is stored, and another one begins another session.
-    ///
-    /// Nothing says whose session it is: with a store it needs a name, by [`profile`](Self::profile).
-    pub fn refresh_token(self, token: impl Into<Secret>) -> Self {
-        self.grant(REFRESH_TOKEN, "refresh token".into(), Credential::Given(token.into()))
-    }
-
-    /// Goes on with a session that was begun elsewhere, of which an access token is at hand that is still good: that one is
-    /// used first, and the refresh token is not spent before it has ended or is refused. Otherwise as
-    /// [`refresh_token`](Self::refresh_token).
-    pub fn tokens(mut self, access: impl Into<Secret>, refresh: impl Into<Secret>) -> Self {
-        self.access = Some(access.into());
-        self.refresh_token(refresh)
-    }
+    begun_elsewhere!();
 
     fn grant(mut self, method: &'static str, principal: String, credential: Credential) -> Self {
         self.grants.push(Grant { method, principal, credential });

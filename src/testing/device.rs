@@ -1,6 +1,7 @@
 //! Devices that wait for a person to let them in (RFC 8628).
 
 use super::mint::{Mint, random};
+use serde_json::{Value, json};
 use std::time::{Duration, SystemTime};
 
 /// What a poll that came too early adds to the interval, for good.
@@ -31,6 +32,24 @@ enum State {
     Approved,
     Denied,
     Spent,
+}
+
+/// How a device is answered whose codes have begun: where they are entered, and how one of them is put into that address.
+pub(super) fn begun(
+    (device_code, user_code): (String, String),
+    page: &str,
+    name: &str,
+    rules: (Duration, Duration),
+) -> Value {
+    let (life, interval) = rules;
+    json!({
+        "device_code": device_code,
+        "user_code": user_code,
+        "verification_uri": page,
+        "verification_uri_complete": format!("{page}?{name}={user_code}"),
+        "interval": interval.as_secs(),
+        "expires_in": life.as_secs(),
+    })
 }
 
 /// A module that was let in.

@@ -4,7 +4,7 @@ use super::{
     Fake, ManualClock,
     account::{Account, Accounts},
     calendar,
-    device::Devices,
+    device::{Devices, begun},
     document::{Document, OTHER},
     exchange::{Answer, Ask, Vendor},
     fake::locked,
@@ -502,17 +502,9 @@ impl Platform {
         let (module, scope) = (form(ask, "module")?, scope(ask, "pos role.MENU"));
         self.tenants[&tenant].user_of_module(&module).ok_or_else(no_module)?;
         let Rules { device_life: life, device_interval: interval, .. } = self.rules;
-        let (device_code, user_code) = self.devices.begin(&tenant, &module, &scope, interval, ask.now + life);
+        let codes = self.devices.begin(&tenant, &module, &scope, interval, ask.now + life);
         let page = format!("http://{}/user-service/device-code/{tenant}", ask.header("host").unwrap_or_default());
-        let body = json!({
-            "device_code": device_code,
-            "user_code": user_code,
-            "verification_uri": page,
-            "verification_uri_complete": format!("{page}?code={user_code}"),
-            "interval": interval.as_secs(),
-            "expires_in": life.as_secs(),
-        });
-        Ok(Answer::json(200, &body))
+        Ok(Answer::json(200, &begun(codes, &page, "code", (life, interval))))
     }
 
     fn by_device(&mut self, ask: &Ask<'_>, tenant: &str) -> Result<usize, Answer> {

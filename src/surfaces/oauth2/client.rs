@@ -15,7 +15,7 @@ use crate::{
     CredentialSource, Error, Lease, Secret, SignInPage,
     credential::Credential,
     http::{Core, facts::Role},
-    surfaces::builder::{Grant as Credentialed, Options, only, shared_options},
+    surfaces::builder::{Grant as Credentialed, Options, begun_elsewhere, doors, only, shared_options},
 };
 use arc_swap::ArcSwapOption;
 use serde_json::Value;
@@ -55,30 +55,6 @@ impl Client {
     pub fn discover(issuer: impl Into<String>) -> ClientBuilder {
         let issuer = issuer.into();
         ClientBuilder::new(issuer.clone()).issuer(issuer)
-    }
-
-    /// Any HTTP call under the session.
-    #[must_use]
-    pub fn http(&self) -> crate::Http {
-        crate::Http::new(self.core.clone())
-    }
-
-    /// The session itself.
-    #[must_use]
-    pub fn session(&self) -> &crate::Session {
-        self.core.session()
-    }
-
-    /// The session for the calls of a client of your own; see [`SessionMiddleware`](crate::SessionMiddleware).
-    #[cfg(feature = "middleware")]
-    pub fn middleware(&self) -> crate::SessionMiddleware {
-        crate::SessionMiddleware::new(self.core.clone())
-    }
-
-    /// The session for a stack of `tower` services of your own; see [`SessionLayer`](crate::SessionLayer).
-    #[cfg(feature = "tower")]
-    pub fn layer(&self) -> crate::SessionLayer {
-        crate::SessionLayer::new(self.core.clone())
     }
 
     /// Finishes a sign-in that another process of yours has begun: with the [`ticket`](crate::SignInPage::ticket) of its page,
@@ -135,12 +111,7 @@ impl fmt::Debug for Client {
     }
 }
 
-crate::http::outside::has_session!(Client);
-
-const _: () = {
-    const fn promised<T: Send + Sync + Clone + 'static>() {}
-    promised::<Client>();
-};
+doors!(Client);
 
 impl fmt::Debug for ClientBuilder {
     /// No address: one that was given by mistake may hold credentials.
@@ -351,21 +322,7 @@ impl ClientBuilder {
         self.grant(DEVICE, "device".into(), Credential::Nothing)
     }
 
-    /// Goes on with a session that was begun elsewhere. This refresh token is spent by its first use; from then on its
-    /// successors are, which a [`store`](Self::store) keeps from one start to the next: there the same refresh token counts
-    /// for less than what is stored, and another one begins another session.
-    ///
-    /// Nothing says whose session it is: with a store it needs a name, by [`profile`](Self::profile).
-    pub fn refresh_token(self, token: impl Into<Secret>) -> Self {
-        self.grant(REFRESH_TOKEN, "refresh token".into(), Credential::Given(token.into()))
-    }
-
-    /// Goes on with a session that was begun elsewhere, of which an access token is at hand that is still good: that one
-    /// is used first. Otherwise as [`refresh_token`](Self::refresh_token).
-    pub fn tokens(mut self, access: impl Into<Secret>, refresh: impl Into<Secret>) -> Self {
-        self.access = Some(access.into());
-        self.refresh_token(refresh)
-    }
+    begun_elsewhere!();
 
     fn grant(mut self, method: &'static str, principal: String, credential: Credential) -> Self {
         self.grants.push(Credentialed { method, principal, credential });

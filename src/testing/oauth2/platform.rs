@@ -4,7 +4,7 @@ use super::{
     super::{
         account::{Account, Accounts},
         calendar,
-        device::Devices,
+        device::{Devices, begun},
         document::OTHER,
         exchange::{Answer, Ask, Vendor},
         lineage::Lineages,
@@ -301,17 +301,9 @@ impl Platform {
     fn start_device(&mut self, ask: &Ask<'_>) -> Outcome {
         let client = self.client(ask)?;
         let Rules { device_life: life, device_interval: interval, .. } = self.rules;
-        let (device_code, user_code) = self.devices.begin(&client, "", &scope(ask), interval, ask.now + life);
+        let codes = self.devices.begin(&client, "", &scope(ask), interval, ask.now + life);
         let page = format!("{}/activate", root(ask));
-        let body = json!({
-            "device_code": device_code,
-            "user_code": user_code,
-            "verification_uri": page,
-            "verification_uri_complete": format!("{page}?user_code={user_code}"),
-            "interval": interval.as_secs(),
-            "expires_in": life.as_secs(),
-        });
-        Ok(Answer::json(200, &body))
+        Ok(Answer::json(200, &begun(codes, &page, "user_code", (life, interval))))
     }
 
     /// With a refresh token everything goes that was made of it; what is not known is ended already (RFC 7009, 2.2).

@@ -1,9 +1,9 @@
 //! The store's lock, and stores that cannot be relied on.
 
 use super::{ELEVEN_MINUTES, SECOND, Twist, Vendor, at_once, lease, pass, settle};
-use crate::vitamojo_client;
+use crate::{scripted_store::ScriptedStore, vitamojo_client};
 use keyway::{
-    Error, ErrorKind, FileStore, Secret, orderingstack,
+    Error, ErrorKind, FileStore, Secret, Session, orderingstack,
     testing::{FakeOrderingStack, FakeVitaMojo, ManualClock},
 };
 use std::{thread, time::Duration};
@@ -14,13 +14,6 @@ async fn is_free(vendor: &Vendor) {
     let other = vendor.process().0;
     let renewing = tokio::spawn(async move { other.renew().await });
     at_once(renewing).await.expect("the lock is free");
-}
-
-/// Work on a runtime of its own, which ends with it.
-fn elsewhere<T: Send>(work: impl Future<Output = T> + Send) -> T {
-    thread::scope(|scope| {
-        scope.spawn(|| Builder::new_current_thread().enable_all().build().unwrap().block_on(work)).join().unwrap()
-    })
 }
 
 #[apply(leak_checked!)]
@@ -57,56 +50,57 @@ async fn a_lock_that_stays_busy_is_a_failure_and_no_leave_to_sign_in() {
     assert_eq!(vendor.counts().0, 1);
 }
 
-#[apply(leak_checked!)]
-async fn a_client_whose_runtime_has_ended_after_a_failed_save_holds_no_lock() {
+/// What a client does on a runtime that ends, with a token that has ended, keeps nobody from the lock; the client lives on.
+async fn leaves_no_lock(work: impl AsyncFnOnce(&Vendor, &Session, &ScriptedStore) + Send) {
     let vendor = Vendor::rotating();
     let (session, store) = vendor.process();
-    elsewhere(async {
-        session.lease().await.unwrap();
-        vendor.clock.advance(ELEVEN_MINUTES);
-        store.fail_saves(1);
-        session.lease().await.unwrap();
+    thread::scope(|scope| {
+        let there = || {
+            let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                session.lease().await.unwrap();
+                vendor.clock.advance(ELEVEN_MINUTES);
+                work(&vendor, &session, &store).await;
+            });
+        };
+        scope.spawn(there).join().unwrap();
     });
-    // The client lives on, and nobody drives it.
     let other = vendor.process().0;
     at_once(lease(&other)).await.expect("the lock is free");
     drop(session);
+}
+
+#[apply(leak_checked!)]
+async fn a_client_whose_runtime_has_ended_after_a_failed_save_holds_no_lock() {
+    leaves_no_lock(async |_, session, store| {
+        store.fail_saves(1);
+        session.lease().await.unwrap();
+    })
+    .await;
 }
 
 #[apply(leak_checked!)]
 async fn a_client_whose_runtime_has_ended_while_its_renewal_was_out_holds_no_lock() {
-    let vendor = Vendor::rotating();
-    let (session, _store) = vendor.process();
-    elsewhere(async {
-        session.lease().await.unwrap();
-        vendor.clock.advance(ELEVEN_MINUTES);
+    leaves_no_lock(async |vendor, session, _| {
         let hold = vendor.hold_renewal();
-        let waiting = lease(&session);
+        let waiting = lease(session);
         hold.arrived().await;
         drop(waiting);
-    });
-    let other = vendor.process().0;
-    at_once(lease(&other)).await.expect("the lock is free");
-    drop(session);
+    })
+    .await;
 }
 
 #[apply(leak_checked!)]
 async fn a_client_whose_runtime_has_ended_while_it_owed_a_tombstone_holds_no_lock() {
-    let vendor = Vendor::rotating();
-    let (session, store) = vendor.process();
-    elsewhere(async {
-        session.lease().await.unwrap();
-        vendor.clock.advance(ELEVEN_MINUTES);
+    leaves_no_lock(async |vendor, session, store| {
         let hold = vendor.hold_renewal();
-        let waiting = lease(&session);
+        let waiting = lease(session);
         hold.arrived().await;
         store.fail_tombstones(1);
         session.sign_out().await.unwrap_err();
         drop(waiting);
-    });
-    let other = vendor.process().0;
-    at_once(lease(&other)).await.expect("the lock is free");
-    drop(session);
+    })
+    .await;
 }
 
 #[apply(leak_checked!)]
