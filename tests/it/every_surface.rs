@@ -191,7 +191,8 @@ fn every_document_has_all_that_goes_with_a_surface() {
             surface,
             "no law is seen to fail for it",
         );
-        needs("src/fuzzing.rs", read("src/fuzzing.rs"), &format!("{surface}::"), "its answers are not searched");
+        let searched = "src/fuzzing/exchange.rs";
+        needs(searched, read(searched), &format!("{surface}::"), "its answers are not searched");
         if !examples.iter().any(|example| example.to_string_lossy().starts_with(&format!("{surface}_"))) {
             missing.push(format!("`{surface}`: no example in examples/ begins with `{surface}_`"));
         }
