@@ -26,6 +26,8 @@
 //! let client = custom::Client::builder("https://acme.example").issuer(acme).principal("till-7").build()?;
 //! # Ok(client) }
 //! ```
+//!
+//! `keyway::testing::session_laws!` (feature `testing`) runs the laws that the bundled surfaces keep to as tests of yours.
 
 mod expires;
 mod sending;

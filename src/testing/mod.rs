@@ -15,6 +15,7 @@
 //! | `FakeOAuth2` | with the feature `oauth2`: a provider of standard sign-ins |
 //! | [`FakeApi`] | any vendor, made from its OpenAPI document |
 //! | [`Fake`] | what all of them can do: log, counts, expectations, gates, faults |
+//! | [`session_laws!`](session_laws), [`store_laws!`](store_laws) | all that Keyway promises, as tests of an issuer or of a store of your own |
 //!
 //! # A test of your own
 //!
@@ -133,6 +134,8 @@ mod picture;
 mod proxy;
 mod runtime;
 mod server;
+#[doc(hidden)]
+pub mod session_law;
 mod shopmonkey;
 #[doc(hidden)]
 pub mod store_law;
@@ -148,13 +151,17 @@ mod vtex_password;
 mod vtex_shopper;
 
 #[doc(inline)]
+pub use crate::__session_laws as session_laws;
+#[doc(inline)]
 pub use crate::__store_laws as store_laws;
 #[doc(hidden)]
 pub mod witness {
     pub use crate::witness::{Exchange, Witness, tell};
 }
 #[doc(hidden)]
-pub use crate::{__store_law_names, __store_law_names_of_vendors, __store_law_tests};
+pub use crate::{
+    __session_law_names, __session_law_tests, __store_law_names, __store_law_names_of_vendors, __store_law_tests,
+};
 pub use api::{FakeApi, FakeApiBuilder};
 pub use clock::ManualClock;
 pub use fake::Fake;
@@ -165,6 +172,7 @@ pub use log::Seen;
 #[cfg(feature = "oauth2")]
 pub use oauth2::{FakeOAuth2, FakeOAuth2Builder};
 pub use orderingstack::{ExpiresIn, FakeOrderingStack, FakeOrderingStackBuilder};
+pub use session_law::{ClientSetup, SessionFactory};
 pub use shopmonkey::{FakeShopmonkey, FakeShopmonkeyBuilder};
 pub use store_law::StoreFactory;
 pub use vitamojo::{FakeVitaMojo, FakeVitaMojoBuilder, RefreshDialect};

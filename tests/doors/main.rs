@@ -1,4 +1,4 @@
-//! The doors for programs of another shape: without async, under `tower`, with thousands of sessions, between two processes.
+//! The doors for programs of another shape: without async, under `tower`, with thousands of sessions, between two processes, with an issuer of one's own.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "tests")]
 
 #[macro_use]
@@ -10,6 +10,7 @@ mod leak_check;
 
 mod blocking;
 mod layer;
+mod session_laws;
 mod sessions;
 mod tickets;
 mod warm;

@@ -2,8 +2,8 @@
 
 use crate::laws::{Surface, for_every_surface};
 use keyway::{
-    Clock, Error, ErrorKind, Http, MemoryStore, Session,
-    testing::{Fake, Fault, ManualClock},
+    Clock, Error, ErrorKind, Http, Session,
+    testing::{ClientSetup, Fake, Fault, ManualClock},
 };
 use std::{
     net::SocketAddr,
@@ -154,7 +154,7 @@ impl<S: Surface> Fixture<S> {
         let clock = ManualClock::new();
         let surface = S::start(&clock, S::LIFE).await;
         let road = Road::to(surface.fake()).await;
-        let (http, session) = surface.client_at(&format!("http://{}", road.address), &clock, &MemoryStore::new(), None);
+        let (http, session) = surface.client(&ClientSetup::at(format!("http://{}", road.address), &clock));
         Self { surface, clock, road, http, session }
     }
 

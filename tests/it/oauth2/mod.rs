@@ -9,6 +9,7 @@ mod keys;
 mod loopback;
 mod sign_out;
 
+use crate::laws::follow as follow_url;
 use keyway::{
     Secret, SignInPage,
     oauth2::{Client, ClientBuilder},
@@ -39,14 +40,8 @@ async fn fixture() -> (FakeOAuth2, ManualClock) {
 }
 
 /// Where the browser of a person is led who opens this page and allows everything.
-pub(crate) async fn follow(page: &SignInPage) -> Secret {
+async fn follow(page: &SignInPage) -> Secret {
     follow_url(page.url()).await
-}
-
-async fn follow_url(url: &str) -> Secret {
-    let browser = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-    let answer = browser.get(url).send().await.unwrap();
-    Secret::from(answer.headers()["location"].to_str().unwrap())
 }
 
 /// What the last token request said under this name.

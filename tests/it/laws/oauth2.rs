@@ -1,0 +1,136 @@
+//! Three kinds of clients of a provider that speaks OAuth 2.0.
+
+use super::{PATH, Surface};
+use keyway::{
+    Http, Responder, Secret, Session, SignInPage,
+    testing::{ClientSetup, Fake, FakeOAuth2, ManualClock, SessionFactory},
+};
+use std::time::Duration;
+
+/// A user of a provider that speaks OAuth 2.0, whose endpoints are discovered.
+pub(crate) struct OAuthUser(FakeOAuth2);
+
+/// A person who signs in at the page of such a provider, and allows everything.
+pub(crate) struct OAuthPerson(FakeOAuth2);
+
+struct Reader(ClientSetup);
+
+impl Responder for Reader {
+    async fn sign_in_page(&self, page: SignInPage) -> Option<Secret> {
+        self.0.panic_if_wanted();
+        Some(follow(page.url()).await)
+    }
+}
+
+/// Where the browser of a person is led who opens this page and allows everything.
+pub(crate) async fn follow(url: &str) -> Secret {
+    let browser = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let answer = browser.get(url).send().await.unwrap();
+    Secret::from(answer.headers()["location"].to_str().unwrap())
+}
+
+/// A service of such a provider.
+pub(crate) struct OAuthService(FakeOAuth2);
+
+async fn provider(clock: &ManualClock, life: Option<Duration>) -> FakeOAuth2 {
+    FakeOAuth2::builder().clock(clock.clone()).token_life(life.unwrap_or_default()).start().await
+}
+
+impl SessionFactory for OAuthUser {
+    const OBTAIN: &'static [&'static str] = &["issue_token"];
+    const LIFE: Option<Duration> = Some(Duration::from_secs(3600));
+    const PATH: &'static str = PATH;
+
+    async fn start(clock: &ManualClock, life: Option<Duration>) -> Self {
+        Self(provider(clock, life).await)
+    }
+
+    fn fake(&self) -> &Fake {
+        &self.0
+    }
+
+    fn client(&self, setup: &ClientSetup) -> (Http, Session) {
+        let builder = keyway::oauth2::Client::builder(setup.root()).token_endpoint("/token").clock(setup.clock());
+        let builder = builder.client(FakeOAuth2::CLIENT_ID, FakeOAuth2::CLIENT_SECRET).store(setup.store());
+        let source = setup.source(FakeOAuth2::PASSWORD);
+        let client = builder.password_from(FakeOAuth2::LOGIN, source).build().unwrap();
+        (client.http(), client.session().clone())
+    }
+
+    fn forget(&self) {
+        self.0.revoke_access_tokens();
+    }
+}
+
+impl Surface for OAuthUser {
+    const RENEWS_BY_ROTATION: bool = true;
+    const HAS_DOCUMENT: bool = false;
+
+    fn forget_refresh(&self) {
+        self.0.revoke_refresh_tokens();
+    }
+}
+
+impl SessionFactory for OAuthPerson {
+    const OBTAIN: &'static [&'static str] = &["issue_token"];
+    const LIFE: Option<Duration> = Some(Duration::from_secs(3600));
+    const PATH: &'static str = PATH;
+
+    async fn start(clock: &ManualClock, life: Option<Duration>) -> Self {
+        Self(provider(clock, life).await)
+    }
+
+    fn fake(&self) -> &Fake {
+        &self.0
+    }
+
+    fn client(&self, setup: &ClientSetup) -> (Http, Session) {
+        let builder = keyway::oauth2::Client::discover(setup.root()).public_client(FakeOAuth2::PUBLIC_CLIENT);
+        let builder = builder.authorization_code("https://till.example/back").responder(Reader(setup.clone()));
+        let client = builder.profile("ann").clock(setup.clock()).store(setup.store()).build().unwrap();
+        (client.http(), client.session().clone())
+    }
+
+    fn forget(&self) {
+        self.0.revoke_access_tokens();
+    }
+}
+
+impl Surface for OAuthPerson {
+    const RENEWS_BY_ROTATION: bool = true;
+    const HAS_DOCUMENT: bool = false;
+
+    fn forget_refresh(&self) {
+        self.0.revoke_refresh_tokens();
+    }
+}
+
+impl SessionFactory for OAuthService {
+    const OBTAIN: &'static [&'static str] = &["issue_token"];
+    const LIFE: Option<Duration> = Some(Duration::from_secs(3600));
+    const PATH: &'static str = PATH;
+
+    async fn start(clock: &ManualClock, life: Option<Duration>) -> Self {
+        Self(provider(clock, life).await)
+    }
+
+    fn fake(&self) -> &Fake {
+        &self.0
+    }
+
+    fn client(&self, setup: &ClientSetup) -> (Http, Session) {
+        let builder = keyway::oauth2::Client::builder(setup.root()).token_endpoint("/token").clock(setup.clock());
+        let source = setup.source(FakeOAuth2::CLIENT_SECRET);
+        let builder = builder.client_from(FakeOAuth2::CLIENT_ID, source).client_credentials();
+        let client = builder.store(setup.store()).build().unwrap();
+        (client.http(), client.session().clone())
+    }
+
+    fn forget(&self) {
+        self.0.revoke_access_tokens();
+    }
+}
+
+impl Surface for OAuthService {
+    const HAS_DOCUMENT: bool = false;
+}
