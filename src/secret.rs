@@ -8,9 +8,11 @@ use secrecy::{
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Visitor, ser::Error as _};
 use serde_json::Value;
 use std::{
+    borrow::Cow,
     cell::{Cell, RefCell},
     fmt,
 };
+use url::{Position, Url};
 
 /// A password, token, captcha answer or key.
 ///
@@ -55,6 +57,31 @@ impl Secret {
     pub(crate) fn to_string(&self) -> String {
         note(self);
         self.expose().to_owned()
+    }
+}
+
+/// An address that holds a secret, taken apart. It is wiped when it is dropped.
+pub(crate) struct SecretUrl(Option<Url>);
+
+impl SecretUrl {
+    pub(crate) fn parse(secret: &Secret) -> Option<Self> {
+        Url::parse(secret.expose()).ok().map(|url| Self(Some(url)))
+    }
+
+    /// Up to and without the query.
+    pub(crate) fn before_query(&self) -> &str {
+        self.0.as_ref().map_or("", |url| &url[..Position::AfterPath])
+    }
+
+    /// What its query says, by name.
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+        self.0.iter().flat_map(Url::query_pairs)
+    }
+}
+
+impl Drop for SecretUrl {
+    fn drop(&mut self) {
+        self.0.take().map(String::from).zeroize();
     }
 }
 

@@ -44,6 +44,23 @@ pub(crate) fn is_plain_loopback(url: &Url) -> bool {
     url.scheme() == "http" && is_loopback(url)
 }
 
+/// Whether this leads to the machine that opens it, by whatever of its names.
+#[cfg_attr(not(feature = "oauth2"), allow(dead_code, reason = "no other vendor names addresses"))]
+pub(crate) fn is_this_machine(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => {
+            let name = name.trim_end_matches('.');
+            name == "localhost" || name.ends_with(".localhost")
+        }
+        Some(Host::Ipv4(address)) => address.is_loopback() || address.is_unspecified(),
+        Some(Host::Ipv6(address)) => {
+            let inner = address.to_ipv4_mapped().map(IpAddr::V4).unwrap_or(IpAddr::V6(address));
+            inner.is_loopback() || inner.is_unspecified()
+        }
+        None => false,
+    }
+}
+
 fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost",

@@ -1,6 +1,6 @@
 //! A page at which a person signs in, and the redirect that leads back from it (RFC 6749, 4.1).
 
-use crate::secret::Secret;
+use crate::secret::{Secret, SecretUrl};
 use serde_json::{Value, json};
 use std::{fmt, sync::Arc};
 use url::{Position, Url};
@@ -23,6 +23,8 @@ struct Page {
     issuer: Option<String>,
     tells_issuer: bool,
     thread: Secret,
+    /// The name of the session that it is asked for.
+    session: Option<String>,
 }
 
 impl SignInPage {
@@ -37,7 +39,7 @@ impl SignInPage {
     ) -> Self {
         let (url, redirect_uri) = (url.into(), redirect_uri.into());
         let (state, thread) = (state.into(), thread.into());
-        Self(Arc::new(Page { url, redirect_uri, state, issuer: None, tells_issuer: false, thread }))
+        Self(Arc::new(Page { url, redirect_uri, state, issuer: None, tells_issuer: false, thread, session: None }))
     }
 
     /// Whose page it is. A redirect that names another issuer is refused, and one that names none if this provider
@@ -47,6 +49,18 @@ impl SignInPage {
         let page = Arc::make_mut(&mut self.0);
         (page.issuer, page.tells_issuer) = (Some(issuer.into()), always);
         self
+    }
+
+    /// Which session it is asked for, by its name in a store.
+    #[cfg_attr(not(feature = "oauth2"), allow(dead_code, reason = "no other vendor has such pages"))]
+    pub(crate) fn of_session(mut self, session: &str) -> Self {
+        Arc::make_mut(&mut self.0).session = Some(session.to_owned());
+        self
+    }
+
+    #[cfg_attr(not(feature = "oauth2"), allow(dead_code, reason = "no other vendor has such pages"))]
+    pub(crate) fn session(&self) -> Option<&str> {
+        self.0.session.as_deref()
     }
 
     /// The page's address, for a browser. It is good for this sign-in alone: show it to the person who signs in and to
@@ -79,6 +93,7 @@ impl SignInPage {
             "issuer": self.0.issuer,
             "tells_issuer": self.0.tells_issuer,
             "thread": self.0.thread.expose(),
+            "session": self.0.session,
         });
         Secret::from(ticket.to_string())
     }
@@ -88,7 +103,8 @@ impl SignInPage {
     pub fn from_ticket(ticket: &Secret) -> Option<Self> {
         let said: Value = serde_json::from_str(ticket.expose()).ok()?;
         let text = |name: &str| said[name].as_str();
-        let page = Self::new(text("url")?, text("redirect_uri")?, text("state")?, text("thread")?);
+        let mut page = Self::new(text("url")?, text("redirect_uri")?, text("state")?, text("thread")?);
+        Arc::make_mut(&mut page.0).session = text("session").map(str::to_owned);
         Some(match text("issuer") {
             Some(issuer) => page.with_issuer(issuer, said["tells_issuer"] == true),
             None => page,
@@ -97,17 +113,17 @@ impl SignInPage {
 
     /// Whether this redirect is the answer to this page, or why not.
     pub(crate) fn accepts(&self, redirect: &Secret) -> Result<(), &'static str> {
-        let given = Url::parse(redirect.expose()).map_err(|_| "it is no address")?;
+        let given = SecretUrl::parse(redirect).ok_or("it is no address")?;
         let own = Url::parse(self.redirect_uri()).map_err(|_| "the page leads back to no address")?;
         // Letter by letter: a path that is nearly the same may be another program's.
-        if given[..Position::AfterPath] != own[..Position::AfterPath] {
+        if *given.before_query() != own[..Position::AfterPath] {
             return Err("it leads to another address");
         }
-        if !own.query_pairs().all(|pair| given.query_pairs().any(|known| known == pair)) {
+        if !own.query_pairs().all(|pair| given.pairs().any(|known| known == pair)) {
             return Err("it leads to another address");
         }
         let said = |name: &str| {
-            let mut all = given.query_pairs().filter(|(known, _)| known == name).map(|(_, value)| value);
+            let mut all = given.pairs().filter(|(known, _)| known == name).map(|(_, value)| value);
             (all.next(), all.next().is_some())
         };
         match said("state") {
@@ -184,7 +200,7 @@ mod tests {
 
     #[apply(leak_checked!)]
     fn a_ticket_is_the_whole_page_and_shows_nothing() {
-        let page = page().with_issuer("https://id.example", true);
+        let page = page().with_issuer("https://id.example", true).of_session("oauth2-0f");
         let ticket = page.ticket();
         assert!(SignInPage::from_ticket(&ticket).expect("a ticket") == page);
         assert!(!format!("{page:?} {ticket:?}").contains("7f3a"));

@@ -173,7 +173,7 @@ impl Core {
     }
 
     /// The number of a question that was asked elsewhere.
-    #[cfg(feature = "sealed")]
+    #[cfg(any(feature = "oauth2", feature = "sealed"))]
     pub(crate) fn number_question(&mut self) -> u64 {
         self.memory.questions += 1;
         self.memory.questions

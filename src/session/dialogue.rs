@@ -54,6 +54,12 @@ impl Question {
         Some(Self { about, asked: now.monotonic })
     }
 
+    /// Of a page that was asked elsewhere.
+    #[cfg(feature = "oauth2")]
+    pub(crate) fn of_page(page: SignInPage, now: Now) -> Self {
+        Self { about: About::SignInPage(page), asked: now.monotonic }
+    }
+
     /// Until when (monotonic) its answer is taken, if the vendor says.
     pub(crate) fn ends(&self) -> Option<Duration> {
         let expires_in = match &self.about {

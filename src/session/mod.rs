@@ -6,7 +6,7 @@
 //! | `run`, `operation`, `seen`, `token`, `rules` | its plain data |
 //! | `plan`, `decide`, `rejection`, `budget`, `cooldown`, `windows` | the decisions it calls, pure as well |
 //! | `driver`, `outside`, `timer`, `log`, `gatekeeper`, `warm` | performs operations, each as a task; talks to the store, the vendor and people; keeps the time; tells what happened; lets issuers ask before they send |
-//! | `session`, `waiting`, `lease`, `resume`, `ticket`, `attempt`, `profile`, `report`, `errors`, `telemetry`, `keep_warm`, `audit` | what users and issuers see |
+//! | `session`, `waiting`, `lease`, `resume`, `ticket`, `finish`, `attempt`, `profile`, `report`, `errors`, `telemetry`, `keep_warm`, `audit` | what users and issuers see |
 //! | `issuer`, `issued`, `capabilities`, `responder`, `eviction`, `dialogue`, `tokens` | the port: what vendors and people are asked, and say |
 
 mod answers;
@@ -26,6 +26,8 @@ mod driver;
 mod ending;
 mod errors;
 pub(crate) mod eviction;
+#[cfg(feature = "oauth2")]
+mod finish;
 mod gatekeeper;
 pub(crate) mod issued;
 pub(crate) mod issuer;

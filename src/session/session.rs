@@ -462,11 +462,20 @@ impl Session {
     pub(super) fn key(&self) -> String {
         self.0.rules.key.to_string()
     }
+}
 
+#[cfg(any(feature = "oauth2", feature = "sealed"))]
+impl Session {
     /// A question that was asked elsewhere is one of this session's.
     pub(super) fn open(&self, question: super::dialogue::Question, said: Conversation) -> Resume {
         let id = self.0.state().core.number_question();
         Resume::new(self.clone(), id, question, said)
+    }
+
+    /// What is done before an explicit sign-in.
+    #[cfg(feature = "oauth2")]
+    pub(super) fn forget_failures(&self) {
+        self.0.change(|state, at| state.core.reset_failures(at.now));
     }
 }
 

@@ -361,7 +361,22 @@ impl Checked {
         builder.build().map_err(|error| Error::from(error).advice("check what .http(..) sets on the client"))
     }
 
-    /// `parts` name the session besides its address and tenant.
+    /// Names the session, in a store and wherever it is told from others.
+    pub(crate) fn key(&self, surface: &'static Surface, grant: &Grant) -> Key {
+        let tenant = self.tenant.as_ref().and_then(|(_, value)| value.to_str().ok()).unwrap_or_default();
+        let profile = self.options.profile.as_deref().unwrap_or_default();
+        let mut parts = vec![
+            ("root", self.root.as_str()),
+            ("tenant", tenant),
+            ("principal", &grant.principal),
+            ("grant", grant.method),
+            ("profile", profile),
+        ];
+        parts.extend(self.more.iter().map(|(name, value)| (*name, value.as_str())));
+        Key::new(surface.name, &parts)
+    }
+
+    /// The client of this session.
     pub(crate) fn assemble(
         self,
         surface: &'static Surface,
@@ -385,17 +400,7 @@ impl Checked {
             false => self.steps()?,
         };
         let constant = self.constant();
-        let tenant = self.tenant.as_ref().and_then(|(_, value)| value.to_str().ok()).unwrap_or_default();
-        let profile = self.options.profile.as_deref().unwrap_or_default();
-        let mut parts = vec![
-            ("root", self.root.as_str()),
-            ("tenant", tenant),
-            ("principal", &grant.principal),
-            ("grant", grant.method),
-            ("profile", profile),
-        ];
-        parts.extend(self.more.iter().map(|(name, value)| (*name, value.as_str())));
-        let key = Key::new(surface.name, &parts);
+        let key = self.key(surface, grant);
         let issuer_names_its_principal = issuer.describe().named;
         let Options { store, responder, timeouts, retry, windows, clock, allow_http, evict, judge, .. } = self.options;
         let session = Session::new(Settings {

@@ -17,7 +17,6 @@ use crate::{
     http::{Core, facts::Role},
     surfaces::builder::{Grant as Credentialed, Options, begun_elsewhere, doors, only, shared_options},
 };
-use arc_swap::ArcSwapOption;
 use serde_json::Value;
 use std::{fmt, sync::Arc};
 
@@ -62,29 +61,18 @@ impl Client {
     /// [`store`](ClientBuilder::store), the other one finds it there. Where there is a session already, nothing is sent.
     ///
     /// # Errors
-    /// `Config` if the redirect does not answer this page, or the client signs in in another way; else whatever the sign-in
-    /// ends with.
+    /// `Config` if the redirect does not answer this page, if the page was asked by a client of another id, provider, scope,
+    /// redirect address or [`profile`](ClientBuilder::profile), or if this client signs in in another way: nothing is sent.
+    /// Else whatever the sign-in ends with.
     ///
     /// # Cancel safety
-    /// Once polled, the sign-in goes on even if this future is dropped.
+    /// Once polled, the sign-in goes on even if this future is dropped. If one was under way already, which cannot know the
+    /// redirect, nothing of it is kept.
     pub async fn finish_sign_in(&self, ticket: &Secret, redirect: impl Into<Secret>) -> Result<Lease, Error> {
         let page = SignInPage::from_ticket(ticket)
             .ok_or_else(|| Error::config("what was given for the ticket of a sign-in page is none"))?;
-        let redirect = redirect.into();
-        page.accepts(&redirect).map_err(Error::no_answer_to_page)?;
-        if !matches!(self.provider.grant, Grant::Code { .. }) {
-            return Err(Error::config("this client leads nobody to a sign-in page, so there is none to finish")
-                .advice("call .authorization_code(address) on the builder"));
-        }
-        self.provider.brought.store(Some(Arc::new((page, redirect))));
-        let mut outcome = self.session().sign_in().await;
-        // It joined a sign-in that was asking already, and could not know the answer.
-        if outcome.as_ref().is_err_and(|error| error.sign_in_page().is_some()) && self.provider.brought.load().is_some()
-        {
-            outcome = self.session().sign_in().await;
-        }
-        self.provider.brought.store(None);
-        outcome
+        self.provider.asks_such(&page)?;
+        self.session().finish(page, redirect.into()).await
     }
 
     /// Asks the provider what it knows of the session's access token (RFC 7662): `active`, `scope`, `exp` and whatever else
@@ -354,6 +342,9 @@ impl ClientBuilder {
         if let (Some(Redirect::Loopback(loopback)), None) = (&self.redirect, &self.options.responder) {
             self.options.responder = Some(Arc::new(loopback.clone()));
         }
+        if let Some(Redirect::Loopback(loopback)) = &mut self.redirect {
+            *loopback = loopback.of_one_client();
+        }
         let issuer = self.issuer.take();
         // Whichever was named first: the address that tokens come from says whose session it is.
         let token = self.endpoints.iter().rev().find(|(endpoint, ..)| *endpoint == Endpoint::Token);
@@ -377,8 +368,8 @@ impl ClientBuilder {
             },
         };
         let auth = checked.auth_client(&PROVIDER)?;
-        let provider =
-            Arc::new(Provider { auth, endpoints, client, grant, wants: self.wants, brought: ArcSwapOption::empty() });
+        let session = checked.key(&SURFACE, &chosen).to_string();
+        let provider = Arc::new(Provider { auth, endpoints, client, grant, wants: self.wants, session });
         let core = checked.assemble(&SURFACE, Role::User, provider.clone(), &chosen)?;
         Ok(Client { core, provider })
     }

@@ -2,7 +2,7 @@
 //! RFC 7636; RFC 9207).
 
 use super::{loopback::Loopback, wants::Wants};
-use crate::{Error, ErrorKind, Secret, SignInPage, line::is_plain};
+use crate::{Error, ErrorKind, Secret, SignInPage, line::is_plain, secret::SecretUrl};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
 use url::Url;
@@ -45,6 +45,14 @@ impl Redirect {
             Self::Loopback(loopback) => loopback.open(),
         }
     }
+
+    /// Whether a page that leads back to this address is one of these. The port of a loopback is another one every time.
+    pub(super) fn leads_to(&self, address: &str) -> bool {
+        match self {
+            Self::To(own) => own == address,
+            Self::Loopback(_) => Loopback::is_one(address),
+        }
+    }
 }
 
 impl Authorization {
@@ -84,8 +92,8 @@ pub(super) fn random() -> Result<Secret, Error> {
 
 /// The code in a redirect that fits its page, or what it says instead (RFC 6749, 4.1.2.1).
 pub(super) fn code(redirect: &Secret) -> Result<Secret, Error> {
-    let url = Url::parse(redirect.expose()).map_err(|_| Error::protocol("the redirect is no address"))?;
-    let said = |name: &str| url.query_pairs().find(|(known, _)| known == name).map(|(_, value)| value.into_owned());
+    let url = SecretUrl::parse(redirect).ok_or_else(|| Error::protocol("the redirect is no address"))?;
+    let said = |name: &str| url.pairs().find(|(known, _)| known == name).map(|(_, value)| value.into_owned());
     if let Some(error) = said("error").filter(|error| !error.is_empty()) {
         return Err(refusal(&error));
     }

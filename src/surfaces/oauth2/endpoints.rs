@@ -5,7 +5,7 @@ use crate::{
     Error,
     clock::Now,
     http::{
-        origins::{is_private, is_same_origin},
+        origins::{is_private, is_same_origin, is_this_machine},
         transport::{AuthClient, AuthResponse},
     },
 };
@@ -204,14 +204,20 @@ impl Endpoints {
         if url.fragment().is_some() || !url.username().is_empty() || url.password().is_some() {
             return Err(wrong("holds a fragment or a user's name"));
         }
-        if !(is_private(&url) || self.allow_http && url.scheme() == "http") {
+        let is_named = [&issuer.url].into_iter().chain(&self.also).any(|own| is_same_origin(own, &url));
+        // Who listens on the person's own machine is not the provider, unless that is there itself.
+        if !is_named && is_this_machine(&url) && !is_this_machine(&issuer.url) {
+            return Err(wrong("is on this machine, where the issuer is not"));
+        }
+        let is_as_private = url.scheme() == "https" || issuer.url.scheme() != "https" && is_private(&url);
+        if !(is_as_private || is_named || self.allow_http && url.scheme() == "http") {
             return Err(wrong("is not https"));
         }
         // A person's browser goes there, and nothing of ours that is secret.
         if endpoint == Endpoint::Authorization {
             return Ok(url);
         }
-        if ![&issuer.url].into_iter().chain(&self.also).any(|own| is_same_origin(own, &url)) {
+        if !is_named {
             let what = format!("the provider's metadata names a {name} at another origin; nothing was sent to it");
             let advice = "if that origin is the provider's, name it with .also_origin(..) on the builder";
             return Err(Error::new(crate::ErrorKind::Config, what).advice(advice).at(DISCOVER));
@@ -282,5 +288,43 @@ mod tests {
         assert_eq!(openid(&tenant).as_str(), "https://id.example/tenants/a/.well-known/openid-configuration");
         assert_eq!(rfc8414(&plain).as_str(), "https://id.example/.well-known/oauth-authorization-server");
         assert_eq!(rfc8414(&tenant).as_str(), "https://id.example/.well-known/oauth-authorization-server/tenants/a");
+    }
+
+    #[apply(leak_checked!)]
+    fn metadata_leads_no_browser_to_this_machine_or_into_the_clear() {
+        let url = |text: &str| Url::parse(text).expect("a URL");
+        let issuer = |id: &str| Issuer { id: id.to_owned(), url: url(id) };
+        let believed = |also: &[&str], own: &str, address: &str, endpoint| {
+            let also = also.iter().map(|text| url(text)).collect();
+            let endpoints = Endpoints::new(Metadata::default(), None, also, false);
+            endpoints.believed(endpoint, address, &issuer(own)).map_err(|error| error.to_string())
+        };
+        let page = |address: &str| believed(&[], "https://id.example", address, Endpoint::Authorization);
+        for address in [
+            "http://127.0.0.1:8080/authorize",
+            "http://[::1]/authorize",
+            "http://localhost/authorize",
+            "https://localhost/authorize",
+            "https://localhost./authorize",
+            "https://id.localhost/authorize",
+            "https://127.9.9.9/authorize",
+            "https://0.0.0.0/authorize",
+            "https://[::]/authorize",
+            "https://[::ffff:127.0.0.1]/authorize",
+            "http://id.example/authorize",
+            "ftp://id.example/authorize",
+            "javascript:alert(1)",
+        ] {
+            let told = page(address).expect_err(address);
+            assert!(told.contains("authorization endpoint") && told.contains("nothing was sent"), "{address}: {told}");
+        }
+        page("https://login.id.example/authorize").expect("a page elsewhere");
+        // Whoever is on this machine itself, and what the user has named.
+        let own = "http://127.0.0.1:3000";
+        believed(&[], own, "http://127.0.0.1:3001/authorize", Endpoint::Authorization).expect("both are here");
+        let named = &["http://localhost:3001"];
+        believed(named, "https://id.example", "http://localhost:3001/authorize", Endpoint::Authorization)
+            .expect("named");
+        believed(&[], "https://id.example", "http://127.0.0.1/token", Endpoint::Token).expect_err("another origin");
     }
 }

@@ -1,7 +1,8 @@
 //! The way back from a sign-in page to a program on the person's own machine (RFC 8252, 7.3).
 
 use crate::{Error, Responder, Secret, SignInPage};
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
+use secrecy::zeroize::Zeroizing;
 use std::{
     fmt, io,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
@@ -23,6 +24,10 @@ const LONGEST: usize = 16 * 1024;
 const CONNECTIONS: usize = 32;
 /// How long one of them may take: those that say nothing must not keep the answer out.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long the machine is left alone that has nothing to take a connection with, such as a free file descriptor.
+const PAUSE: Duration = Duration::from_millis(200);
+/// So many sign-ins of clients that share a loopback may be under way. The oldest gives way to another.
+const SIGN_INS: usize = 64;
 
 type Show = dyn Fn(&str) -> io::Result<()> + Send + Sync;
 
@@ -48,8 +53,17 @@ type Show = dyn Fn(&str) -> io::Result<()> + Send + Sync;
 #[derive(Clone)]
 pub struct Loopback {
     show: Arc<Show>,
-    /// Open for the sign-in that is under way.
-    open: Arc<ArcSwapOption<TcpListener>>,
+    /// The ports that are open. Clients made of one builder share a loopback, and each page is answered at its own.
+    open: Arc<ArcSwap<Vec<Open>>>,
+    /// The port of this client's last sign-in, which ends when the next one begins.
+    last: Arc<ArcSwapOption<SocketAddr>>,
+}
+
+/// A port that a page leads back to.
+#[derive(Clone)]
+struct Open {
+    address: SocketAddr,
+    listener: Arc<TcpListener>,
 }
 
 impl Loopback {
@@ -62,7 +76,18 @@ impl Loopback {
     /// Shows the page's address in another way: prints it, or hands it to a window. An error declines the sign-in.
     #[must_use]
     pub fn showing(show: impl Fn(&str) -> io::Result<()> + Send + Sync + 'static) -> Self {
-        Self { show: Arc::new(show), open: Arc::default() }
+        Self { show: Arc::new(show), open: Arc::default(), last: Arc::default() }
+    }
+
+    /// The same for one client: sign-ins of another one go on when this one begins its next.
+    pub(super) fn of_one_client(&self) -> Self {
+        Self { last: Arc::default(), ..self.clone() }
+    }
+
+    /// Whether this is an address that a loopback opens.
+    pub(super) fn is_one(address: &str) -> bool {
+        let address = address.strip_prefix("http://").and_then(|rest| rest.strip_suffix(PATH));
+        address.and_then(|address| address.parse::<SocketAddr>().ok()).is_some_and(|address| address.ip().is_loopback())
     }
 
     /// Opens a port for a sign-in that begins, and tells the address that leads back to it.
@@ -76,29 +101,63 @@ impl Loopback {
             Error::config(format!("no port of this machine can be opened for the sign-in ({})", error.kind()))
                 .advice("see what keeps the program from it, or use .authorization_code(address)")
         })?;
-        self.open.store(Some(Arc::new(listener)));
+        let before = self.last.swap(Some(Arc::new(address)));
+        let opened = Open { address, listener: Arc::new(listener) };
+        self.open.rcu(|open| {
+            let others = open.iter().filter(|other| before.as_deref() != Some(&other.address));
+            let mut all: Vec<Open> = others.cloned().chain([opened.clone()]).collect();
+            all.drain(..all.len().saturating_sub(SIGN_INS));
+            all
+        });
         Ok(format!("http://{address}{PATH}"))
+    }
+
+    /// The port that this page leads back to. It is nobody else's from now on.
+    fn take(&self, page: &SignInPage) -> Option<Open> {
+        let is_of = |open: &Open| page.redirect_uri() == format!("http://{}{PATH}", open.address);
+        let before = self.open.rcu(|open| open.iter().filter(|open| !is_of(open)).cloned().collect::<Vec<_>>());
+        before.iter().find(|open| is_of(open)).cloned()
     }
 
     /// The request that answers the page. Others get an answer of their own, and it goes on listening.
     async fn wait(&self, page: &SignInPage) -> io::Result<Secret> {
-        let listener = self.open.swap(None).ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected))?;
+        let Open { address, listener } = self.take(page).ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected))?;
         let listener = Arc::try_unwrap(listener).or_else(|shared| shared.try_clone())?;
-        let host = listener.local_addr()?.to_string();
         let listener = tokio::net::TcpListener::from_std(listener)?;
         (self.show)(page.url())?;
-        let mut visitors = JoinSet::new();
-        loop {
-            tokio::select! {
-                accepted = listener.accept(), if visitors.len() < CONNECTIONS => {
-                    let (page, host) = (page.clone(), host.clone());
-                    visitors.spawn(async move { timeout(PATIENCE, attend(accepted?.0, &page, &host)).await? });
-                }
-                Some(attended) = visitors.join_next() => {
-                    // What broke was no answer.
-                    if let Ok(Ok(Some(redirect))) = attended {
-                        return Ok(redirect);
-                    }
+        Ok(answered(&listener, page, &address.to_string()).await)
+    }
+}
+
+/// What visitors come in by.
+trait Door: Sync {
+    fn accept(&self) -> impl Future<Output = io::Result<TcpStream>> + Send;
+}
+
+impl Door for tokio::net::TcpListener {
+    async fn accept(&self) -> io::Result<TcpStream> {
+        Ok(Self::accept(self).await?.0)
+    }
+}
+
+/// The redirect that one of the visitors brings.
+async fn answered(door: &impl Door, page: &SignInPage, host: &str) -> Secret {
+    let mut visitors = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = door.accept(), if visitors.len() < CONNECTIONS => {
+                let Ok(visitor) = accepted else {
+                    // It would fail again at once, and a core would be busy with that.
+                    let _ = timeout(PAUSE, std::future::pending::<()>()).await;
+                    continue;
+                };
+                let (page, host) = (page.clone(), host.to_owned());
+                visitors.spawn(async move { timeout(PATIENCE, attend(visitor, &page, &host)).await? });
+            }
+            Some(attended) = visitors.join_next() => {
+                // What broke was no answer.
+                if let Ok(Ok(Some(redirect))) = attended {
+                    return redirect;
                 }
             }
         }
@@ -132,7 +191,8 @@ impl Responder for Loopback {
 /// Reads one request, and answers it.
 async fn attend(mut visitor: TcpStream, page: &SignInPage, host: &str) -> io::Result<Option<Secret>> {
     let Some(head) = head(&mut visitor).await? else { return Ok(None) };
-    let redirect = redirect(&head, page, host);
+    let redirect =
+        std::str::from_utf8(&head).map_err(|_| "400 Bad Request").and_then(|head| redirect(head, page, host));
     let (status, title, text) = match &redirect {
         Ok(redirect) if is_refusal(redirect) => {
             ("200 OK", "Not signed in", "The program has been told. You can close this page.")
@@ -146,15 +206,17 @@ async fn attend(mut visitor: TcpStream, page: &SignInPage, host: &str) -> io::Re
     Ok(redirect.ok())
 }
 
-/// The head of a request, if one comes that is no longer than it may be.
-async fn head(visitor: &mut TcpStream) -> io::Result<Option<String>> {
-    let mut head = Vec::with_capacity(2048);
+/// The head of a request, if one comes that is no longer than it may be. A code and a state are in it: it is wiped, and as
+/// it has room for all from the beginning, no part of it is left behind elsewhere.
+async fn head(visitor: &mut TcpStream) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
+    let mut head = Zeroizing::new(Vec::with_capacity(LONGEST));
     while !head.windows(4).any(|end| end == b"\r\n\r\n") {
-        if head.len() > LONGEST || visitor.read_buf(&mut head).await? == 0 {
+        let room = LONGEST - head.len();
+        if room == 0 || (&mut *visitor).take(room as u64).read_buf(&mut *head).await? == 0 {
             return Ok(None);
         }
     }
-    Ok(String::from_utf8(head).ok())
+    Ok(Some(head))
 }
 
 /// The whole address of a request that answers this page: a `GET` for the right path of the right host, with its state.
@@ -171,7 +233,8 @@ fn redirect(head: &str, page: &SignInPage, host: &str) -> Result<Secret, &'stati
     match method {
         _ if path != Some(PATH) => Err("404 Not Found"),
         "GET" => {
-            let redirect = Secret::from(format!("http://{host}{target}"));
+            let whole = Zeroizing::new(["http://", host, target].concat());
+            let redirect = Secret::from(whole.as_str());
             page.accepts(&redirect).map(|()| redirect).map_err(|_| "400 Bad Request")
         }
         _ => Err("405 Method Not Allowed"),
@@ -211,4 +274,30 @@ fn open_browser(url: &str) -> io::Result<()> {
     let command = command.arg(url).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     // Waited for, so that it does not stay behind as a process that has ended.
     command.spawn().map(|mut child| drop(std::thread::spawn(move || child.wait())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    /// A process with no file descriptor left.
+    struct Full(AtomicUsize);
+
+    impl Door for Full {
+        async fn accept(&self) -> io::Result<TcpStream> {
+            // Without a pause no time would pass, and the test would never end.
+            assert!(self.0.fetch_add(1, Ordering::Relaxed) < 1000);
+            Err(io::Error::other("too many open files"))
+        }
+    }
+
+    #[apply(leak_checked!)]
+    async fn a_listener_that_takes_no_connection_is_asked_again_in_a_while() {
+        tokio::time::pause();
+        let page = SignInPage::new("https://id.example/", "http://127.0.0.1:1/callback", "s", "v");
+        let full = Full(AtomicUsize::new(0));
+        timeout(Duration::from_secs(60), answered(&full, &page, "127.0.0.1:1")).await.map(drop).expect_err("no answer");
+        assert!(full.0.load(Ordering::Relaxed) >= 60);
+    }
 }

@@ -19,7 +19,6 @@ use crate::{
         token_endpoint::{self, DEVICE_GRANT, device_code, polled, renewal_refused, seed_refused},
     },
 };
-use arc_swap::ArcSwapOption;
 use serde_json::Value;
 use url::Url;
 
@@ -32,8 +31,8 @@ pub(super) struct Provider {
     pub(super) client: OAuthClient,
     pub(super) grant: Grant,
     pub(super) wants: Wants,
-    /// A page that another process has asked, with the redirect that answers it, for the sign-in that begins next.
-    pub(super) brought: ArcSwapOption<(SignInPage, Secret)>,
+    /// The session's name, which is that of a page's session, too.
+    pub(super) session: String,
 }
 
 impl Provider {
@@ -99,13 +98,10 @@ impl Provider {
                 attempt.present(&proof.credential())?;
                 Err(self.ask_person(attempt, proof).await?)
             }
-            Grant::Code { redirect, asks } => {
-                let brought = self.brought.swap(None);
-                match attempt.redirect().or(brought.as_deref().map(|(page, redirect)| (page, redirect))) {
-                    Some((page, redirect)) => self.by_code(attempt, proof, page, redirect).await,
-                    None => Err(self.lead_to_page(attempt, proof, redirect, asks).await?),
-                }
-            }
+            Grant::Code { redirect, asks } => match attempt.redirect() {
+                Some((page, redirect)) => self.by_code(attempt, proof, page, redirect).await,
+                None => Err(self.lead_to_page(attempt, proof, redirect, asks).await?),
+            },
         }
     }
 
@@ -150,11 +146,31 @@ impl Provider {
         } else {
             authorization.page(endpoint, &fields)
         };
+        let page = page.of_session(&self.session);
         let always = metadata.authorization_response_iss_parameter_supported;
         Ok(Error::sign_in_page_required(match metadata.issuer {
             Some(issuer) => page.with_issuer(issuer, always),
             None => page,
         }))
+    }
+
+    /// Whether a page that was asked elsewhere is one that this client asks: another one's code would make a session of
+    /// somebody else's here.
+    pub(super) fn asks_such(&self, page: &SignInPage) -> Result<(), Error> {
+        let Grant::Code { redirect, .. } = &self.grant else {
+            return Err(Error::config("this client leads nobody to a sign-in page, so there is none to finish")
+                .advice("call .authorization_code(address) on the builder"));
+        };
+        if !redirect.leads_to(page.redirect_uri()) {
+            return Err(Error::config("the ticket is of a page that leads back to another address; nothing was sent")
+                .advice("finish it with a client of the same .authorization_code(address)"));
+        }
+        if page.session() != Some(&self.session) {
+            let what =
+                "the ticket is of another client's page: of another id, provider, scope or profile; nothing was sent";
+            return Err(Error::config(what).advice("finish it with a client that is built as the one that asked"));
+        }
+        Ok(())
     }
 
     /// Tells the provider the whole request beforehand (RFC 9126), and gets its name.

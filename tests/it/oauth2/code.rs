@@ -3,7 +3,7 @@
 use super::{discovering, fixture, follow, said};
 use keyway::{
     Answer, Error, ErrorKind, FileStore, MemoryStore, Resume, Secret, SignInPage,
-    oauth2::{Client, ClientBuilder},
+    oauth2::{Client, ClientBuilder, Loopback},
     testing::{FakeOAuth2, Fault, ManualClock},
 };
 use serde_json::json;
@@ -199,6 +199,67 @@ async fn a_ticket_finishes_its_own_sign_in_and_no_other() {
     assert_eq!(fake.count("issue_token"), 0);
     // A client that is asking already takes what is brought.
     client.finish_sign_in(&page.ticket(), follow(&page).await).await.unwrap();
+    assert_eq!(fake.count("issue_token"), 1);
+}
+
+#[apply(leak_checked!)]
+async fn a_ticket_is_finished_by_a_client_like_the_one_that_asked_and_by_no_other() {
+    let (fake, clock) = fixture().await;
+    let client = |name: &str| web(&fake, &clock).profile(name);
+    let (page, _) = asked(&client("ann").build().unwrap()).await;
+    let (ticket, redirect) = (page.ticket(), follow(&page).await);
+    for (other, words) in [
+        (client("bob"), "another client's page"),
+        (client("ann").scope("menu"), "another client's page"),
+        (client("ann").public_client(FakeOAuth2::PUBLIC_CLIENT), "another client's page"),
+        (client("ann").issuer(format!("{}/", fake.uri())), "another client's page"),
+        (
+            discovering(&fake, &clock).authorization_code("https://till.example/other").scope("menu orders"),
+            "another address",
+        ),
+        (discovering(&fake, &clock).browser(Loopback::new()).scope("menu orders").profile("ann"), "another address"),
+    ] {
+        let error = other.build().unwrap().finish_sign_in(&ticket, redirect.clone()).await.unwrap_err();
+        assert!(error.kind() == ErrorKind::Config && error.to_string().contains(words), "{words}: {error}");
+    }
+    assert_eq!(fake.count("issue_token"), 0);
+    client("ann").build().unwrap().finish_sign_in(&ticket, redirect).await.unwrap();
+    assert_eq!(fake.count("issue_token"), 1);
+}
+
+#[apply(leak_checked!)]
+async fn a_finish_that_is_dropped_leaves_no_code_for_the_next_sign_in() {
+    let (fake, clock) = fixture().await;
+    let client = web(&fake, &clock).pushed_requests().build().unwrap();
+    let (page, _) = asked(&client).await;
+    let (ticket, redirect) = (page.ticket(), follow(&page).await);
+    clock.advance(HOUR);
+    // Another sign-in is asking when the redirect comes, and then whoever brought it goes away.
+    let gate = fake.hold("push_authorization");
+    let asking = client.session().clone();
+    let asking = tokio::spawn(async move { asking.lease().await.map(|_| ()) });
+    gate.arrived(1).await;
+    let mut finishing = std::pin::pin!(client.finish_sign_in(&ticket, redirect));
+    assert!(futures_util::poll!(finishing.as_mut()).is_pending());
+    drop(finishing);
+    gate.open();
+    let error = asking.await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::SignInPageRequired, "{error}");
+    clock.advance(HOUR);
+    let (_, _) = asked(&client).await;
+    assert_eq!(fake.count("issue_token"), 0);
+}
+
+#[apply(leak_checked!)]
+async fn a_bad_redirect_undoes_no_sign_out_and_a_good_one_begins_a_session() {
+    let (fake, clock) = fixture().await;
+    let client = web(&fake, &clock).build().unwrap();
+    let (page, _) = asked(&client).await;
+    let (ticket, redirect) = (page.ticket(), follow(&page).await);
+    client.session().sign_out().await.unwrap();
+    client.finish_sign_in(&ticket, format!("{BACK}?code=1&state=guessed")).await.unwrap_err();
+    assert_eq!(client.session().lease().await.unwrap_err().kind(), ErrorKind::SignedOut);
+    client.finish_sign_in(&ticket, redirect).await.unwrap();
     assert_eq!(fake.count("issue_token"), 1);
 }
 

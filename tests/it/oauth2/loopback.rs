@@ -136,3 +136,36 @@ async fn a_responder_of_the_users_own_may_show_the_page_and_pass_it_on() {
     waiting.await.unwrap().unwrap();
     assert_eq!(asked.load(std::sync::atomic::Ordering::SeqCst), 1);
 }
+
+#[apply(leak_checked!)]
+async fn clients_that_share_a_builder_are_answered_each_at_its_own_port() {
+    /// Waits with all pages that are asked until it may go on.
+    struct Window(Loopback, Arc<tokio::sync::Barrier>);
+    impl keyway::Responder for Window {
+        async fn sign_in_page(&self, page: keyway::SignInPage) -> Option<Secret> {
+            self.1.wait().await;
+            keyway::Responder::sign_in_page(&self.0, page).await
+        }
+    }
+    let (fake, clock) = fixture().await;
+    let (shown, mut pages) = mpsc::unbounded_channel();
+    let loopback =
+        Loopback::showing(move |url| shown.send(url.to_owned()).map_err(|_| io::Error::other("nobody looks")));
+    let window = Window(loopback.clone(), Arc::new(tokio::sync::Barrier::new(2)));
+    let builder = discovering(&fake, &clock).browser(loopback).responder(window);
+    let clients = [builder.clone().build().unwrap(), builder.build().unwrap()];
+    let waiting = clients.each_ref().map(|client| {
+        let session = client.session().clone();
+        tokio::spawn(async move { session.lease().await.map(|_| ()) })
+    });
+    for _ in 0..2 {
+        let shown = tokio::time::timeout(std::time::Duration::from_secs(10), pages.recv()).await;
+        let redirect = page(&fake, &shown.expect("a page for each").unwrap()).await;
+        let (status, text) = visit(&redirect).await;
+        assert!(status == 200 && text.contains("Back to the program"), "{text}");
+    }
+    for waiting in waiting {
+        waiting.await.unwrap().unwrap();
+    }
+    assert_eq!((fake.count("issue_token"), fake.reuses()), (2, 0));
+}
