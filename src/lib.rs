@@ -116,8 +116,20 @@ pub use store::{ExpiringLock, FileStore, Generation, Key, MemoryStore, Record, S
 #[cfg(feature = "sealed")]
 pub use store::{Sealed, SealingKey, SealingKeys};
 
-// `custom`, and each vendor that is switched on.
-pub use surfaces::*;
+// One by one: of a name that a feature switches off, the compiler then says which feature that is.
+pub use surfaces::custom;
+#[cfg(feature = "oauth2")]
+pub use surfaces::oauth2;
+#[cfg(feature = "orderingstack")]
+pub use surfaces::orderingstack;
+#[cfg(feature = "shopmonkey")]
+pub use surfaces::shopmonkey;
+#[cfg(feature = "vitamojo")]
+pub use surfaces::vitamojo;
+#[cfg(feature = "vms")]
+pub use surfaces::vms;
+#[cfg(feature = "vtex")]
+pub use surfaces::vtex;
 
 /// Includes the code that `keyway_build::document(..).generate("acme")` made in the build script: a module `acme` with the
 /// vendor's operations, typed, for any session.

@@ -160,7 +160,7 @@ impl Core {
         };
         self.0.drift.answered(facts, &answer);
         let outcome = self.0.judge.judged(&answer, self.0.surface.classify, facts, &*self.0.clock);
-        let outcome = outcome.map_err(|error| self.0.paths.blame(facts, error));
+        let outcome = outcome.map_err(|error| self.blamed_on_key(self.0.paths.blame(facts, error), unknown));
         if outcome.is_ok() {
             self.0.drift.read(facts, &answer);
         }
@@ -168,6 +168,17 @@ impl Core {
             self.0.session.ended().await?;
         }
         outcome.map(|()| answer)
+    }
+
+    /// A key that the user gave is not signed in anew: if it is not accepted, it is the key that has to be looked at.
+    fn blamed_on_key(&self, error: Error, unknown: bool) -> Error {
+        if !unknown || self.0.role != Role::Key || error.kind() != ErrorKind::Unauthorized {
+            return error;
+        }
+        let credential = (self.0.surface.serves)(Role::Key);
+        error
+            .message(format!("the vendor does not accept what {credential} gave"))
+            .advice("it may have ended or been revoked, or may not do this: check it with the vendor")
     }
 
     /// What a free call's answer that is no success means.

@@ -16,7 +16,7 @@ impl Paths {
         for (operation, path) in given {
             let wrong = |what: String| Error::config(format!(".operation_path(..) cannot work: {what}"));
             let known = facts.iter().find(|facts| facts.operation == operation);
-            let known = known.ok_or_else(|| wrong(format!("there is no operation `{operation}`")))?;
+            let known = known.ok_or_else(|| wrong(unknown(facts, operation)))?;
             if !path.starts_with('/') || path.contains(['?', '#']) {
                 return Err(wrong(format!("the path of `{operation}` must begin with `/` and hold no query")));
             }
@@ -72,6 +72,21 @@ fn names(template: &str) -> Vec<&str> {
     names
 }
 
+/// Says so of a name that no operation has, and names the one that is most like it.
+pub(super) fn unknown(facts: &[Facts], given: &str) -> String {
+    let alike = |name: &str| strsim::normalized_damerau_levenshtein(&name.replace('_', ""), &plain(given));
+    let nearest = facts.iter().map(|facts| facts.operation).max_by(|a, b| alike(a).total_cmp(&alike(b)));
+    match nearest.filter(|name| alike(name) > 0.6) {
+        Some(name) => format!("there is no operation `{given}`; did you mean `{name}`?"),
+        None => format!("there is no operation `{given}`; they are named as the methods of api() are"),
+    }
+}
+
+/// Without what tells `getToken` from `get_token`.
+fn plain(name: &str) -> String {
+    name.replace(['_', '-', ' '], "").to_lowercase()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,6 +121,16 @@ mod tests {
         paths.apply(&FACTS[0], &mut url);
         assert_eq!(url.as_str(), "https://h/base/api/contacts/a%2Fb?x=1");
         assert_eq!(paths.of(&FACTS[0]), "/api/contacts/{id}");
+    }
+
+    #[apply(leak_checked!)]
+    fn of_a_mistyped_operation_the_nearest_is_named() {
+        for mistyped in ["getUserContact", "get_user_contacts", "get-user-contact", "get_uesr_contact"] {
+            let said = paths(mistyped, "/api/{id}").expect_err("no operation").to_string();
+            assert!(said.contains("did you mean `get_user_contact`?"), "{said}");
+        }
+        let said = paths("delete_everything", "/api/{id}").expect_err("no operation").to_string();
+        assert!(!said.contains("did you mean"), "{said}");
     }
 
     #[apply(leak_checked!)]

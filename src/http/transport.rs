@@ -5,7 +5,7 @@ use super::{
     drift::Drift,
     facts::{Facts, Step},
     judge::Judge,
-    paths::Paths,
+    paths::{self, Paths},
     response::{BufferedResponse, Verdict, date},
     segments::encode_segment,
     surface::Surface,
@@ -63,7 +63,7 @@ impl AuthClient {
     /// The documented operation of this name, its path filled in later if it has parameters.
     pub(crate) fn call(&self, operation: &str) -> Result<AuthCall, Error> {
         let facts = self.surface.facts.iter().find(|facts| facts.operation == operation);
-        let facts = facts.ok_or_else(|| Error::config(format!("the document has no operation {operation}")))?;
+        let facts = facts.ok_or_else(|| Error::config(paths::unknown(self.surface.facts, operation)))?;
         debug_assert!(
             facts.step != Step::Call || facts.roles.is_empty(),
             "an issuer calls `{operation}`, which its document takes for a call of the user's: give it `x-session-step`"

@@ -88,6 +88,8 @@ fn with_cause(what: &str, error: &reqwest::Error) -> String {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Why {
     Certificate,
+    /// Trusted, and at another time than this machine's clock shows.
+    CertificateTime,
     NotTls,
     TlsRefused,
     NoTls,
@@ -102,7 +104,13 @@ enum Why {
 /// every build.
 fn why(causes: &str) -> Why {
     let says = |words: &[&str]| words.iter().any(|word| causes.contains(word));
+    let certificate = says(&["certificate"]);
     match () {
+        () if certificate
+            && says(&["certificate expired", "certificate has expired", "not valid yet", "not yet valid"]) =>
+        {
+            Why::CertificateTime
+        }
         () if says(&["certificate verify failed", "invalid peer certificate", "self-signed", "self signed"]) => {
             Why::Certificate
         }
@@ -117,7 +125,7 @@ fn why(causes: &str) -> Why {
             Why::TlsRefused
         }
         () if says(&["scheme is not http"]) => Why::NoTls,
-        () if says(&["certificate"]) => Why::Certificate,
+        () if certificate => Why::Certificate,
         () => Why::Network,
     }
 }
@@ -134,6 +142,10 @@ fn not_connected(error: &reqwest::Error, url: Option<&Url>) -> Error {
             line(&format!("the vendor's certificate is not trusted{by}")),
             "if it is your own authority's, add that with .http(|b| b.add_root_certificate(..)) or SSL_CERT_FILE; \
              else check the address, and this machine's clock and authorities",
+        ),
+        (Why::CertificateTime, _) => config(
+            format!("the vendor's certificate is not valid at the time that this machine's clock shows{by}"),
+            "set the clock if it is wrong; if it is right, the vendor has to renew its certificate",
         ),
         (Why::NotTls, _) => config(
             line(&format!("the vendor's port does not speak TLS{by}")),

@@ -215,7 +215,7 @@ impl Core {
 
     pub(super) fn postpone(&mut self, error: StoreError, now: Now) {
         let closing = self.closing;
-        self.pending.iter_mut().for_each(|pending| pending.postpone(now, closing));
+        self.pending.iter_mut().for_each(|pending| pending.postpone(error.clone(), now, closing));
         self.notes.push(Note::StillUnsaved(error));
     }
 
@@ -342,7 +342,7 @@ impl Core {
     /// The user hears of it now, and it stays owed.
     fn tombstone_not_written(&mut self, error: StoreError, at: Moment) {
         let closing = self.closing;
-        self.signing_out.iter_mut().for_each(|names| names.postpone(at.now, closing));
+        self.signing_out.iter_mut().for_each(|names| names.postpone(error.clone(), at.now, closing));
         self.sign_out_is_stored(Err(Error::sign_out_not_stored(&error)));
     }
 

@@ -298,9 +298,14 @@ impl Core {
         self.is_quiet() && !self.locked
     }
 
-    /// What the store has not taken.
-    pub(crate) fn unsaved(&self) -> bool {
-        self.pending.is_some() || self.signing_out.is_some()
+    /// Fails with what the store has not taken, and why.
+    pub(crate) fn unsaved(&self) -> Result<(), Error> {
+        let trouble = match (&self.pending, &self.signing_out) {
+            (None, None) => return Ok(()),
+            (Some(pending), _) => pending.trouble.as_ref(),
+            (None, Some(names)) => names.trouble.as_ref(),
+        };
+        Err(Error::not_saved(trouble))
     }
 
     pub(crate) fn joins(&mut self) {

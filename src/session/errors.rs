@@ -62,7 +62,7 @@ impl Error {
 
     pub(super) fn store_is_not_ours(error: &StoreError) -> Self {
         Self::new(ErrorKind::Store, format!("the session store failed: {error}"))
-            .advice("nothing was sent, and no other session is begun expected that one")
+            .advice("nothing was sent, and no other session is begun over that one")
             .local()
     }
 
@@ -80,9 +80,11 @@ impl Error {
             .with_cause(error.clone())
     }
 
-    pub(super) fn not_saved() -> Self {
-        Self::new(ErrorKind::Store, "the session store has not taken what was to be saved")
-            .advice("the next process signs in anew; a session that was signed out may still be used there")
+    pub(super) fn not_saved(trouble: Option<&StoreError>) -> Self {
+        let why = trouble.map(|trouble| format!(": {trouble}")).unwrap_or_default();
+        let error = Self::new(ErrorKind::Store, format!("the session store has not taken what was to be saved{why}"))
+            .advice("the next process signs in anew; a session that was signed out may still be used there");
+        trouble.cloned().into_iter().fold(error, Self::with_cause)
     }
 
     pub(super) fn seed_used(credential: &str) -> Self {

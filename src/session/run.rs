@@ -203,6 +203,8 @@ pub(crate) struct PendingSave {
     /// Another process has changed the store meanwhile.
     pub(crate) conflict: bool,
     pub(crate) tries: u32,
+    /// Why the store has not taken it, when it was last offered.
+    pub(crate) trouble: Option<StoreError>,
     /// The store has certainly not written it.
     pub(crate) ours_alone: bool,
     /// The lock is kept with it, because what it replaces is used up: no other process may come by that.
@@ -232,6 +234,7 @@ impl PendingSave {
             run: Some(run),
             conflict: false,
             tries: 0,
+            trouble: None,
             ours_alone: false,
             keeps_lock: false,
             again_at: None,
@@ -251,7 +254,8 @@ impl PendingSave {
     }
 
     /// The store has failed: it is offered again later, for a while.
-    pub(crate) fn postpone(&mut self, now: Now, closing: bool) {
+    pub(crate) fn postpone(&mut self, error: StoreError, now: Now, closing: bool) {
+        self.trouble = Some(error);
         self.offers = if closing { 0 } else { self.offers.saturating_sub(1) };
         let again = (self.offers > 0).then(|| now.monotonic.saturating_add(self.wait));
         self.again_at = again;
@@ -280,6 +284,8 @@ pub(crate) struct SigningOut {
     /// The user has heard how it ended here.
     pub(crate) heard: bool,
     pub(crate) tries: u32,
+    /// Why the store has not taken it, when it was last offered.
+    pub(crate) trouble: Option<StoreError>,
     pub(crate) again_at: Duration,
     pub(crate) wait: Duration,
     pub(crate) offers: u32,
@@ -298,6 +304,7 @@ impl SigningOut {
             uncertain: None,
             heard: false,
             tries: 0,
+            trouble: None,
             again_at: Duration::ZERO,
             wait: FIRST,
             offers: OFFERS,
@@ -356,7 +363,8 @@ impl SigningOut {
         Record { generation, seed: seed.filter(|_| rules.capabilities.spent_by_sign_in), ..tombstone }
     }
 
-    pub(crate) fn postpone(&mut self, now: Now, closing: bool) {
+    pub(crate) fn postpone(&mut self, error: StoreError, now: Now, closing: bool) {
+        self.trouble = Some(error);
         self.offers = if closing { 0 } else { self.offers.saturating_sub(1) };
         self.again_at = match self.offers {
             0 => Duration::MAX,

@@ -303,7 +303,7 @@ impl Core {
             (pending.keeps_lock &= !self.rules.lacks(Broken::LockWhileUnsaved));
             pending.keep_at = at.now.monotonic.saturating_add(KEEP);
             pending.conflict = false;
-            pending.postpone(at.now, self.closing);
+            pending.postpone(error, at.now, self.closing);
             self.pending = Some(pending);
         }
         if profile.is_some() {

@@ -254,7 +254,7 @@ impl Session {
         until(&self.0, |engine| engine.state().core.is_quiet().then_some(())).await;
         self.0.change(|state, at| state.core.close(at));
         until(&self.0, |engine| engine.state().core.is_at_rest().then_some(())).await;
-        if self.0.state().core.unsaved() { Err(Error::not_saved()) } else { Ok(()) }
+        self.0.state().core.unsaved()
     }
 
     /// What the last sign-in told about the user; `None` if the session came out of a store.

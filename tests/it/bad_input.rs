@@ -120,7 +120,7 @@ async fn a_header_that_holds_a_line_break_is_refused_before_anything_is_sent() {
 }
 
 /// What a future is at its first poll, with no runtime around.
-fn at_once<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn at_once<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(outcome) => outcome,
         Poll::Pending => panic!("it waits for what cannot come"),

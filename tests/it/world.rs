@@ -3,6 +3,7 @@
 use crate::{
     TENANT,
     raw::{Raw, answer, json},
+    tls::Tls,
 };
 use keyway::{
     Answer, Error, ErrorKind, Expiry, MemoryStore, Secret, orderingstack, testing::ManualClock, vitamojo, vms, vtex,
@@ -426,32 +427,15 @@ async fn a_refusal_that_breaks_off_refuses_nobody() {
     }
 }
 
-/// Needs `openssl`, and says so where there is none.
 #[apply(leak_checked!)]
 async fn a_certificate_of_an_unknown_authority_is_told_with_its_cure() {
-    let folder = tempfile::tempdir().unwrap();
-    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-    let [certificate, key] = ["certificate", "key"].map(|name| folder.path().join(name));
-    std::fs::write(&certificate, made.cert.pem()).unwrap();
-    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
-    let port = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
-    let mut server = std::process::Command::new("openssl");
-    let server =
-        server.args(["s_server", "-quiet", "-accept", &format!("127.0.0.1:{port}"), "-cert"]).arg(&certificate);
-    let server = server.arg("-key").arg(&key).stdin(std::process::Stdio::piped()).stderr(std::process::Stdio::null());
-    let Ok(mut server) = server.stdout(std::process::Stdio::null()).spawn() else {
-        println!("left out: here is no openssl");
-        return;
-    };
-    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-        std::thread::park_timeout(Duration::from_millis(20));
-    }
-    let client = operator(&format!("https://localhost:{port}")).build().unwrap();
+    let vendor = Tls::start(1999..3999).await;
+    let client = operator(&vendor.uri).build().unwrap();
     let error = client.session().lease().await.unwrap_err();
-    let _ = server.kill();
-    let _ = server.wait();
     assert_eq!((error.kind(), error.is_temporary()), (ErrorKind::Config, false), "{error}");
     let line = error.to_string();
     assert!(line.contains("certificate is not trusted") && line.contains("add_root_certificate"), "{line}");
     assert!(error.source().is_some());
+    let client = operator(&vendor.uri).http(move |b| b.add_root_certificate(vendor.authority.clone())).build().unwrap();
+    assert_eq!(client.session().lease().await.unwrap_err().kind(), ErrorKind::Outage, "the cure cures");
 }

@@ -38,6 +38,8 @@ fn built(url: &str) -> Vec<Result<(), Error>> {
 fn is_told(error: &Error) {
     assert_eq!((error.kind(), error.is_temporary()), (ErrorKind::Config, false), "{error}");
     assert!(error.to_string().contains("without TLS") && error.to_string().contains("`rustls`"), "{error}");
+    // The table of mistakes shows the line, and no other test can be in this build.
+    assert!(include_str!("../../../docs/errors.md").contains(&format!("| {error} |")), "{error}");
 }
 
 #[test]
