@@ -13,7 +13,7 @@ use std::{
     fs,
     path::Path,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -258,10 +258,12 @@ fn config() -> Vec<Error> {
 
 #[apply(leak_checked!)]
 async fn the_page_of_errors_has_every_kind_with_the_lines_that_are_really_said() {
+    let said = said().await;
+    let _alone = PAGE.lock();
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/errors.md");
     let page = fs::read_to_string(&file).unwrap();
     let (mut written, mut rest) = (String::new(), page.as_str());
-    for (kind, errors) in said().await {
+    for (kind, errors) in said {
         for error in &errors {
             assert_eq!(error.kind(), kind, "{error}");
         }
@@ -283,6 +285,9 @@ async fn the_page_of_errors_has_every_kind_with_the_lines_that_are_really_said()
         fs::write(&file, format!("{written}{rest}")).unwrap();
     }
 }
+
+/// Held by a test that reads the page and writes it anew.
+pub(crate) static PAGE: Mutex<()> = Mutex::new(());
 
 /// Whether the page is to be written anew.
 pub(crate) fn blesses() -> bool {

@@ -10,7 +10,7 @@ use keyway::{
     vitamojo, vms,
 };
 use serde_json::json;
-use std::{fs, path::Path, time::Duration};
+use std::{fs, path::Path, process::Command};
 
 const BEGIN: &str = "<!-- mistakes -->\n";
 const END: &str = "<!-- /mistakes -->";
@@ -178,34 +178,79 @@ async fn of_the_program() -> Vec<Mistake> {
     ]
 }
 
+/// What `close()` says after a sign-in with a store that fails.
+async fn closed(builder: vms::ClientBuilder) -> Error {
+    let client = builder.build().unwrap();
+    client.session().lease().await.expect("it goes on without its store");
+    client.session().close().await.unwrap_err()
+}
+
 async fn of_the_stores() -> Vec<Mistake> {
     use ErrorKind::Store;
-    let (fake, clock) = (FakeVms::start().await, ManualClock::new());
-    let with = async |builder: vms::ClientBuilder| {
-        let client = builder.build().unwrap();
-        client.session().lease().await.expect("it goes on without its store");
-        clock.advance(Duration::from_secs(1));
-        client.session().close().await.unwrap_err()
-    };
+    let fake = FakeVms::start().await;
     let redis = RedisStore::connect("redis://127.0.0.1:9").unwrap();
-    let redis = with(vms_client(&fake, &clock).store(redis)).await;
-    // A folder in which nothing can be made, whoever asks.
-    let folder = with(vms_client(&fake, &clock).store(FileStore::at("/proc/1/keyway"))).await;
+    let redis = closed(vms_at(&fake.uri()).store(redis)).await;
     vec![
         mistake("Redis is down", Store, &redis, "start it; meanwhile each process signs in for itself"),
-        mistake(
+        (
             "a folder that is read-only",
             Store,
-            &folder,
+            READ_ONLY.to_owned(),
             "give `FileStore::at(..)` a folder that can be written to",
         ),
     ]
 }
 
-/// Shown by tests of their own, because a build has its features or has them not.
+const READ_ONLY: &str = "the session store has not taken what was to be saved: a lock file cannot be opened in \
+    `/var/lib/till`: Permission denied (os error 13); let this user write there, or give another folder to FileStore::at(..): \
+    the next process signs in anew; a session that was signed out may still be used there";
+
+/// Nothing is read-only to the administrator, so this goes on as another user there.
+#[cfg(unix)]
+#[apply(leak_checked!)]
+fn a_folder_that_is_read_only_is_answered_as_the_table_says() {
+    use std::os::unix::{
+        fs::{MetadataExt, PermissionsExt, chown},
+        process::CommandExt,
+    };
+    const SOMEONE: u32 = 12_345;
+    if let Some(folder) = std::env::var_os("KEYWAY_TEST_READ_ONLY") {
+        let error = crate::leak_check::runtime(1).block_on(async {
+            let fake = FakeVms::start().await;
+            closed(vms_at(&fake.uri()).store(FileStore::at(folder))).await
+        });
+        println!("\nsaid: {error}");
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let set_mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    set_mode(home.path(), 0o755);
+    let [folder, program] = ["sessions", "program"].map(|name| home.path().join(name));
+    fs::create_dir(&folder).unwrap();
+    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    let mut process = Command::new(&program);
+    if fs::metadata(home.path()).unwrap().uid() == 0 {
+        chown(&folder, Some(SOMEONE), Some(SOMEONE)).unwrap();
+        process.uid(SOMEONE).gid(SOMEONE);
+    }
+    set_mode(&folder, 0o500);
+    let name = "mistakes::a_folder_that_is_read_only_is_answered_as_the_table_says";
+    process.args([name, "--exact", "--nocapture"]).env("KEYWAY_TEST_READ_ONLY", &folder).current_dir("/");
+    let output = process.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).replace(&*folder.to_string_lossy(), "/var/lib/till");
+    let line = said.lines().find_map(|line| line.strip_prefix("said: "));
+    assert_eq!(line, Some(READ_ONLY), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Shown by a test of its own, because a build has its features or has them not.
 fn of_the_build() -> Vec<Mistake> {
     let no_tls = "keyway was built without TLS, so no https address can be called: turn on its feature `rustls`, `native-tls` or `rustls-no-provider`";
     vec![("no feature for TLS", ErrorKind::Config, no_tls.to_owned(), "leave the default features on, or add `rustls`")]
+}
+
+/// A machine without a name server words it differently from one with.
+fn as_resolved_here(line: &str) -> String {
+    line.replace("Temporary failure in name resolution", "Name or service not known")
 }
 
 #[apply(leak_checked!)]
@@ -217,8 +262,10 @@ async fn each_likely_mistake_has_a_line_that_says_what_to_do() {
     mistakes.extend(of_the_build());
     let mut table = "| what happened | I see | kind | do |\n|---|---|---|---|\n".to_owned();
     for (what, kind, line, cure) in mistakes {
+        let line = as_resolved_here(&line);
         table += &format!("| {what} | {} | `{kind:?}` | {cure} |\n", line.replace('|', "\\|"));
     }
+    let _alone = errors_page::PAGE.lock();
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/errors.md");
     let page = fs::read_to_string(&file).unwrap();
     let (before, rest) = page.split_once(BEGIN).expect("a place for the table");
