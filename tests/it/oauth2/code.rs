@@ -239,7 +239,7 @@ async fn a_finish_that_is_dropped_leaves_no_code_for_the_next_sign_in() {
     let asking = client.session().clone();
     let asking = tokio::spawn(async move { asking.lease().await.map(|_| ()) });
     gate.arrived(1).await;
-    let mut finishing = std::pin::pin!(client.finish_sign_in(&ticket, redirect));
+    let mut finishing = Box::pin(client.finish_sign_in(&ticket, redirect));
     assert!(futures_util::poll!(finishing.as_mut()).is_pending());
     drop(finishing);
     gate.open();
