@@ -290,10 +290,8 @@ struct Row {
 impl Row {
     fn new(vendor: &'static str, how: &'static str, lease: &Lease) -> Self {
         let expiry = match lease.expiry() {
-            Expiry::At(end) => {
-                let seconds = end.duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs() % 86_400;
-                format!("{:02}:{:02}:{:02} UTC", seconds / 3600, seconds / 60 % 60, seconds % 60)
-            }
+            // `Thu, 01 Jan 2026 00:21:40 GMT` without the day of the week and the seconds.
+            Expiry::At(end) => httpdate::fmt_http_date(end)[5..22].to_owned(),
             Expiry::Never => "never".into(),
             Expiry::Unknown => "not told".into(),
         };
@@ -313,10 +311,21 @@ impl Table {
     }
 
     fn print(&self) {
-        println!("\n{:<14} {:<24} {:<14} what the vendor saw", "vendor", "signed in with", "expires");
+        println!("\n{:<14} {:<24} expires (GMT, by its fake's clock)", "vendor", "signed in with");
         for row in &self.0 {
-            let saw = if row.saw.is_empty() { "(a real vendor keeps its own log)".into() } else { row.saw.join(", ") };
-            println!("{:<14} {:<24} {:<14} {saw}", row.vendor, row.how, row.expiry);
+            let saw =
+                if row.saw.is_empty() { "a real one, which keeps its own log".into() } else { row.saw.join(", ") };
+            println!("{:<14} {:<24} {}", row.vendor, row.how, row.expiry);
+            println!("{:<14} saw {saw}", "");
         }
+        println!("\nNext:");
+        for (command, what) in [
+            ("cargo run --example impatient", "what happens when callers go away"),
+            ("cargo run --example vms_captcha", "a sign-in that asks you something"),
+            ("cargo run --example doctor -- vms", "what to do when it does not work"),
+        ] {
+            println!("  {command:<34} {what}");
+        }
+        println!("  {:<34} your own program, from the first call on", "docs/guide/README.md");
     }
 }

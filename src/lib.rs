@@ -37,6 +37,25 @@ extern crate self as keyway;
 #[path = "../tests/leak_check/mod.rs"]
 mod leak_check;
 
+/// The guide's code is compiled and run.
+#[cfg(all(doctest, every_surface, feature = "oauth2", feature = "redis", feature = "sealed", feature = "testing"))]
+mod guide {
+    #[doc = include_str!("../docs/guide/1-first-call.md")]
+    struct FirstCall;
+    #[doc = include_str!("../docs/guide/2-first-test.md")]
+    struct FirstTest;
+    #[doc = include_str!("../docs/guide/3-first-deployment.md")]
+    struct FirstDeployment;
+    #[doc = include_str!("../docs/guide/4-second-process.md")]
+    struct SecondProcess;
+    #[doc = include_str!("../docs/guide/5-second-machine.md")]
+    struct SecondMachine;
+    #[doc = include_str!("../docs/guide/6-first-incident.md")]
+    struct FirstIncident;
+    #[doc = include_str!("../docs/guide/7-own-vendor.md")]
+    struct OwnVendor;
+}
+
 /// What the code of [`include_document!`] stands on. Not for anybody else: it changes with `keyway-build`.
 #[doc(hidden)]
 pub mod __private {

@@ -115,7 +115,7 @@ impl Core {
             return Event::Locked(Err(StoreError::not_in_time()));
         }
         if let Some(out) = self.vendor.as_ref().filter(|out| out.id == id) {
-            let error = Error::vendor_too_late(self.run.as_ref().is_some_and(|run| run.sent));
+            let error = Error::vendor_too_late(self.run.as_ref().is_some_and(|run| run.spent));
             return match &out.what {
                 VendorOp::Poll(_) => Event::Polled(Err(error)),
                 asked => Event::Issued(asked.clone(), Err(error)),

@@ -15,7 +15,7 @@ const ROUNDS: u32 = 3;
 
 impl Core {
     pub(super) fn fail_or_begin_anew(&mut self, error: Error, at: Moment) {
-        if let Some(run) = self.run.as_mut().filter(|run| run.lost_lock && !run.sent && run.rounds + 1 < ROUNDS) {
+        if let Some(run) = self.run.as_mut().filter(|run| run.lost_lock && !run.spent && run.rounds + 1 < ROUNDS) {
             run.rounds += 1;
             run.begins_anew();
             self.seen = None;

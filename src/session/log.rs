@@ -1,7 +1,8 @@
 //! What is told of a session: one event per run, and the numbers.
 
 use super::telemetry::Telemetry;
-use super::{decide::Reason, operation::Note, report::What, rules::Rules};
+use super::{decide::Reason, operation::Note, report::What, rules::Rules, tokens::Expiry};
+use crate::ErrorKind;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Tells the log and the numbers what has happened.
@@ -19,7 +20,7 @@ impl Log {
 
     /// Whatever the caller is in, a run is in none of it: it outlives its caller.
     fn begin_span(&self, run: u64, reason: Reason) {
-        let span = tracing::debug_span!(parent: None, "keyway.renewal", key = %self.rules.key, attempt = run, ?reason);
+        let span = tracing::debug_span!(parent: None, "keyway.renewal", key = %self.rules.key, attempt = run, reason = reason.as_str());
         let before = std::mem::replace(&mut *self.span.lock().unwrap_or_else(PoisonError::into_inner), span);
         drop(before);
     }
@@ -58,7 +59,7 @@ impl Log {
                 }
                 Note::NotRevoked { kind, asked_for: true } => {
                     if kind.is_some() {
-                        tracing::warn!(%key, ?kind, "keyway: the vendor was not told of the sign-out");
+                        tracing::warn!(%key, kind = kind.map(ErrorKind::as_str), "keyway: the vendor was not told of the sign-out");
                     }
                 }
                 Note::NotRevoked { .. } => {
@@ -70,23 +71,37 @@ impl Log {
 
     /// One event per run, with everything the decision was made from. A renewal that works is nobody's news.
     fn tell_end(&self, note: &Note) {
-        let Note::Ended { run, sign_outs, reason, left, took, sent, outcome } = note else { return };
+        let Note::Ended { run, sign_outs, reason, left, took, spent, outcome } = note else { return };
         let span = self.span();
         let _inside = span.enter();
         let key = &self.rules.key;
         self.telemetry.landed(*reason, outcome.as_ref().err(), *took);
+        let reason = reason.as_str();
         let took_ms = took.as_millis() as u64;
         let left_ms = left.map(|left| left.as_millis() as u64);
         match outcome {
             Ok(token) => {
-                let (generation, expiry) = (token.map(|(generation, _)| generation), token.map(|(_, expiry)| expiry));
-                let generation = generation.map(tracing::field::display);
-                tracing::debug!(%key, attempt = run, sign_outs, ?reason, left_ms, took_ms, sent, generation, ?expiry, "keyway: a token was obtained");
+                let generation = token.map(|(generation, _)| tracing::field::display(generation));
+                let expiry = token.map(|(_, expiry)| in_words(expiry));
+                tracing::debug!(%key, attempt = run, sign_outs, reason, left_ms, took_ms, spent, generation, expiry, "keyway: a token was obtained");
             }
             Err(error) => {
-                let (kind, wait) = (error.kind(), error.retry_after().map(tracing::field::debug));
-                tracing::warn!(%key, attempt = run, sign_outs, ?reason, left_ms, took_ms, sent, ?kind, wait, "keyway: {error}");
+                let (kind, wait) = (error.kind().as_str(), error.retry_after().map(tracing::field::debug));
+                // A question is no trouble: its answer is awaited.
+                if error.asked().is_some_and(|question| question.kind() == error.kind()) {
+                    tracing::info!(%key, attempt = run, sign_outs, reason, left_ms, took_ms, spent, kind, wait, "keyway: {error}");
+                } else {
+                    tracing::warn!(%key, attempt = run, sign_outs, reason, left_ms, took_ms, spent, kind, wait, "keyway: {error}");
+                }
             }
         }
+    }
+}
+
+fn in_words(expiry: Expiry) -> String {
+    match expiry {
+        Expiry::At(end) => httpdate::fmt_http_date(end),
+        Expiry::Never => "never".to_owned(),
+        Expiry::Unknown => "unknown".to_owned(),
     }
 }

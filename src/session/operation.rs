@@ -133,7 +133,8 @@ pub(crate) enum Note {
         reason: Reason,
         left: Option<Duration>,
         took: Duration,
-        sent: bool,
+        /// A sign-in attempt or a refresh token has gone to the vendor.
+        spent: bool,
         outcome: Result<Option<(Generation, Expiry)>, Error>,
     },
     StoreFailed(StoreError),
@@ -162,7 +163,7 @@ impl Note {
             reason: run.reason,
             left: run.left,
             took: now.monotonic.saturating_sub(run.started.monotonic),
-            sent: run.sent,
+            spent: run.spent,
             outcome,
         }
     }

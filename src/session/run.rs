@@ -55,7 +55,7 @@ pub(crate) struct Run {
     /// It has come to signing in.
     pub(crate) signs_in: bool,
     /// It has sent something that spends a token or an attempt.
-    pub(crate) sent: bool,
+    pub(crate) spent: bool,
     /// The session that was chosen had ended already, and another one is to be chosen.
     pub(crate) chose_again: bool,
 }
@@ -116,7 +116,7 @@ impl Run {
             refused: None,
             insists: false,
             signs_in: false,
-            sent: false,
+            spent: false,
             chose_again: false,
         }
     }

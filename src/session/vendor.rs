@@ -45,7 +45,7 @@ impl Core {
     }
 
     fn vendor_lost(&mut self, asked: &VendorOp, ours: bool, at: Moment) {
-        let sent = self.run.as_ref().is_some_and(|run| run.sent);
+        let sent = self.run.as_ref().is_some_and(|run| run.spent);
         if let (VendorOp::Renew(token), true) = (asked, sent) {
             self.memory.lost_renewal = Some(token.generation);
         }
@@ -121,7 +121,7 @@ impl Core {
                 (run.torn, self.seen) = (true, None);
             }
             _ => {
-                if late && run.sent {
+                if late && run.spent {
                     self.memory.lost_renewal = Some(token.generation);
                 }
                 // Whatever is wrong with the values, it is nothing a person typed.

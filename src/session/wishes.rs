@@ -152,7 +152,7 @@ impl Core {
     pub(super) fn clear_to_send(&mut self, asks: u64, now: Now) {
         let until = now.monotonic.saturating_add(self.rules.timeouts.renewal);
         self.vendor.iter_mut().filter(|out| out.id == asks).for_each(|out| out.deadline = until);
-        self.run.iter_mut().for_each(|run| run.sent = true);
+        self.run.iter_mut().for_each(|run| run.spent = true);
     }
 
     /// Whether the run that this operation belongs to still goes on.

@@ -78,7 +78,7 @@ fn a_renewal_tells_two_lines_a_failure_one_more_and_a_served_token_none() {
             client.session().lease().await.unwrap();
             let lines = log.take();
             assert_eq!(lines.len(), 2, "{lines:#?}");
-            for input in ["reason=Expired", "left_ms=0", "generation=", "took_ms=", "attempt=2"] {
+            for input in ["reason=\"expired\"", "left_ms=0", "generation=", "took_ms=", "attempt=2"] {
                 assert!(lines[1].contains(input), "{input}: {}", lines[1]);
             }
 
@@ -89,7 +89,7 @@ fn a_renewal_tells_two_lines_a_failure_one_more_and_a_served_token_none() {
             }
             let lines = log.take();
             assert_eq!(lines.len(), 2, "{lines:#?}");
-            assert!(lines[1].contains("WARN") && lines[1].contains("Outage"), "{lines:#?}");
+            assert!(lines[1].contains("WARN") && lines[1].contains("kind=\"outage\""), "{lines:#?}");
             for secret in fake.secrets() {
                 assert!(lines.iter().all(|line| !line.contains(&secret)));
             }
@@ -101,6 +101,24 @@ fn a_renewal_tells_two_lines_a_failure_one_more_and_a_served_token_none() {
             for field in fields {
                 assert!(page.contains(&format!("| `{field}`")), "docs/logs.md does not explain `{field}`: {lines:#?}");
             }
+        });
+    });
+}
+
+#[apply(leak_checked!)]
+fn a_question_is_told_and_is_no_warning() {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).with_ansi(false).finish();
+    tracing::subscriber::with_default(subscriber, || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (fake, clock) = (FakeVms::builder().captcha(true).start().await, ManualClock::new());
+            let client = vms_client(&fake, &clock).build().unwrap();
+            let question = client.session().lease().await.unwrap_err();
+            let lines = log.take();
+            assert_eq!(lines.len(), 1, "{lines:#?}");
+            let kind = question.kind().as_str();
+            assert!(lines[0].contains(" INFO ") && lines[0].contains(&format!("kind=\"{kind}\"")), "{lines:#?}");
         });
     });
 }
