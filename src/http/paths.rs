@@ -125,7 +125,7 @@ mod tests {
 
     #[apply(leak_checked!)]
     fn of_a_mistyped_operation_the_nearest_is_named() {
-        for mistyped in ["getUserContact", "get_user_contacts", "get-user-contact", "get_uesr_contact"] {
+        for mistyped in ["getUserContact", "get_user_contacts", "get-user-contact", "get_usr_contact"] {
             let said = paths(mistyped, "/api/{id}").expect_err("no operation").to_string();
             assert!(said.contains("did you mean `get_user_contact`?"), "{said}");
         }

@@ -155,7 +155,7 @@ async fn of_the_program() -> Vec<Mistake> {
     let its = client.clone();
     // A thread that belongs to no runtime.
     let nowhere = std::thread::spawn(move || crate::bad_input::at_once(its.session().lease()).unwrap_err());
-    let mistyped = vms_at("https://vms.example").operation_path("listSesions", "/api/v2/sessions");
+    let mistyped = vms_at("https://vms.example").operation_path("listSession", "/api/v2/sessions");
     vec![
         mistake(
             "no runtime of Tokio",
