@@ -20,6 +20,7 @@ use std::{fmt, future::Future, sync::Arc};
 ///     .build()?;
 /// # Ok(()) }
 /// ```
+#[doc(alias("vault", "secret manager"))]
 pub trait CredentialSource: Send + Sync + 'static {
     /// The secret as it is now.
     ///

@@ -16,6 +16,7 @@ use std::time::Duration;
 /// ```
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[doc(alias("backoff"))]
 pub struct Retry {
     /// How often a call is sent at most, the first time included. Default 3.
     pub attempts: u32,
@@ -80,6 +81,7 @@ impl Retry {
 /// ```
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[doc(alias("deadline"))]
 pub struct Timeouts {
     /// For a connection. Default 10 s.
     pub connect: Duration,

@@ -31,6 +31,7 @@ use url::{Position, Url};
 /// assert_eq!(password.expose(), "hunter2");
 /// ```
 #[derive(Clone)]
+#[doc(alias("SecretString", "password"))]
 pub struct Secret(SecretString);
 
 impl Secret {

@@ -39,6 +39,7 @@ const IDLE: Duration = Duration::from_secs(10 * 60);
 ///
 /// Making a client reads this machine's certificates, which takes milliseconds; `.http_of(&other)` on the builder shares those
 /// and the connections of another client.
+#[doc(alias("multi-tenant", "session pool"))]
 pub struct Sessions<K, C>(Arc<Inner<K, C>>);
 
 type Make<K, C> = dyn Fn(&K) -> Result<C, Error> + Send + Sync;

@@ -52,6 +52,7 @@ use std::pin::pin;
 /// ```
 #[derive(Clone)]
 #[must_use = "it does nothing until a client has it: `reqwest_middleware::ClientBuilder::with`"]
+#[doc(alias("interceptor"))]
 pub struct SessionMiddleware {
     core: Core,
     redirects_off: bool,

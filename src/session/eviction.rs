@@ -20,6 +20,7 @@ use std::{fmt, future::Future, sync::Arc};
 /// ```
 #[non_exhaustive]
 #[derive(Clone, Default)]
+#[doc(alias("concurrent sessions", "device limit"))]
 pub enum EvictionPolicy {
     /// None: the responder is asked, or the sign-in fails with `ErrorKind::SessionLimitReached`. The default.
     #[default]

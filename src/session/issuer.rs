@@ -23,6 +23,7 @@ use std::future::Future;
 ///
 /// # Cancel safety
 /// Its futures run in a task of their own, whoever waits for the session: only a runtime that ends drops one.
+#[doc(alias("TokenProvider", "authenticator"))]
 pub trait Issuer: Send + Sync + 'static {
     /// How this credential behaves. Asked once.
     fn describe(&self) -> Capabilities;

@@ -48,6 +48,7 @@ impl Session {
     ///
     /// # Errors
     /// `ErrorKind::Config` outside a Tokio runtime. The task ends with its runtime; then it may be called again.
+    #[doc(alias("background refresh"))]
     pub fn keep_warm(&self) -> Result<(), Error> {
         let runtime = Handle::try_current().map_err(|_| Error::no_runtime())?;
         let warm = self.0.warm.clone();

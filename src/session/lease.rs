@@ -75,6 +75,7 @@ impl CurrentToken {
 /// ```
 // The one of the hot path borrows the published token and counts nothing, so that cores do not fight over a counter; every
 // other one, and a clone, owns a share of it. Nothing but `Some` is in it.
+#[doc(alias("access token", "bearer"))]
 pub struct Lease(Guard<Option<Arc<CurrentToken>>>);
 
 impl Lease {

@@ -25,6 +25,7 @@ use crate::{
 ///     }
 /// }
 /// ```
+#[doc(alias("callback", "prompt", "captcha solver"))]
 pub trait Responder: Send + Sync + 'static {
     /// Returns what the picture says; `None` declines.
     fn captcha(&self, captcha: Captcha) -> impl Future<Output = Option<Secret>> + Send {

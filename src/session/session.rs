@@ -50,6 +50,7 @@ use tokio::runtime::Handle;
 /// # Ok(()) }
 /// ```
 #[derive(Clone)]
+#[doc(alias("TokenManager", "token cache"))]
 pub struct Session(pub(super) Arc<Engine>);
 
 /// What a session is made from.
@@ -124,6 +125,7 @@ impl Session {
     /// # Cancel safety
     /// Dropping the future changes nothing: a renewal that is under way goes on and its token is kept.
     #[inline]
+    #[doc(alias("access_token", "get_token", "bearer"))]
     pub async fn lease(&self) -> Result<Lease, Error> {
         match self.fresh() {
             Some(lease) => Ok(lease),
@@ -163,6 +165,7 @@ impl Session {
     ///
     /// # Cancel safety
     /// As [`lease`](Self::lease).
+    #[doc(alias("login", "log_in", "authenticate"))]
     pub async fn sign_in(&self) -> Result<Lease, Error> {
         self.0.is_not_called_back()?;
         for _ in 0..SIGN_INS {
@@ -188,6 +191,7 @@ impl Session {
     ///
     /// # Cancel safety
     /// As [`lease`](Self::lease).
+    #[doc(alias("refresh"))]
     pub async fn renew(&self) -> Result<Lease, Error> {
         self.can_be_renewed()?;
         self.0.is_not_called_back()?;
@@ -222,6 +226,7 @@ impl Session {
     ///
     /// # Cancel safety
     /// Once polled, the sign-out goes on even if this future is dropped.
+    #[doc(alias("logout", "log_out", "revoke"))]
     pub async fn sign_out(&self) -> Result<SignOut, Error> {
         self.end(true).await
     }

@@ -24,6 +24,7 @@ use std::time::Duration;
 /// ```
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[doc(alias("leeway", "skew", "expiry margin"))]
 pub struct Windows {
     /// Share of the life in which renewal runs behind, at most 0.25. Default 0.20.
     pub early_share: f64,

@@ -90,6 +90,7 @@ const FETCH: Duration = Duration::from_secs(1);
 /// It protects the processes of one machine. A folder on a network file system is only as good as the locks
 /// there: if there are none, every lock is an error; if they exist but do not reach other machines, nothing tells.
 #[derive(Clone)]
+#[doc(alias("token cache", "persist", "disk cache"))]
 pub struct FileStore(Arc<Folder>);
 
 impl FileStore {

@@ -17,6 +17,7 @@ use tokio::sync::Notify;
 ///
 /// It cannot protect replicas: two processes with a memory store each sign in for themselves.
 #[derive(Clone, Default)]
+#[doc(alias("token cache"))]
 pub struct MemoryStore(Arc<Mutex<HashMap<Key, Slot>>>);
 
 #[derive(Default)]

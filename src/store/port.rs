@@ -19,6 +19,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 /// The engine drops what a store does not answer within [`Timeouts::store_lock`](crate::Timeouts::store_lock), and a runtime
 /// that ends drops everything. What was begun may then be done or not, and must not be half done: a record is the old or the
 /// new one, whole.
+#[doc(alias("cache", "storage", "backend"))]
 pub trait Store: Send + Sync + 'static {
     /// Whether it is set up so that it can be used. `build()` asks it once, and refuses with what it answers. It contacts nobody.
     ///

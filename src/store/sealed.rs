@@ -40,6 +40,7 @@ use std::{fmt, time::Duration};
 ///
 /// To replace a key see [`SealingKeys`].
 #[derive(Clone)]
+#[doc(alias("encryption at rest", "encrypt"))]
 pub struct Sealed<S> {
     store: S,
     keys: SealingKeys,

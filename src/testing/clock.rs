@@ -40,6 +40,7 @@ use std::{
 /// # }
 /// ```
 #[derive(Clone)]
+#[doc(alias("mock time", "fake clock"))]
 pub struct ManualClock {
     hands: Arc<Mutex<Hands>>,
 }

@@ -34,6 +34,7 @@ use std::{
 /// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
+#[doc(alias("mock", "stub"))]
 pub enum Fault {
     /// Instead: this status, with this JSON.
     Json(u16, Value),

@@ -91,6 +91,7 @@ const TRIES: u32 = 5;
 /// others go on from memory; when it is back, so is everything, without a restart. One connection per store is made when
 /// it is first needed, and made anew when it is gone or silent.
 #[derive(Clone)]
+#[doc(alias("valkey"))]
 pub struct RedisStore {
     wire: Arc<dyn Wire>,
     who: Arc<str>,
