@@ -19,6 +19,7 @@ use std::time::Duration;
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     let fake = FakeVms::builder().start().await;
+    fake.serve("/api/v1/marks");
     let account = Account::of("VMS", fake.uri());
     let vms = vms::Client::builder(account.url())
         .password(account.get("LOGIN", FakeVms::LOGIN), account.get("PASSWORD", FakeVms::PASSWORD))

@@ -10,7 +10,7 @@ mod children;
 #[macro_use]
 mod leak_check;
 
-use children::{Job, PATIENCE, Process, answered, generations, start, tell};
+use children::{Job, PATIENCE, Process, answered, generations, serving, start, tell};
 use keyway::{
     FileStore, Record, Sealed, SealingKey, Store,
     testing::{self, FakeOrderingStack, FakeVitaMojo, FakeVms, Fault},
@@ -27,7 +27,7 @@ use std::{
 /// Where there is no session the operation that signs in is asked for once.
 #[apply(leak_checked!)]
 async fn eight_processes_without_a_session_are_one_sign_in() {
-    let (vita, ordering, vms) = (vita_mojo().await, ordering_stack().await, FakeVms::start().await);
+    let (vita, ordering, vms) = (vita_mojo().await, ordering_stack().await, vms().await);
     for (surface, uri) in [("vitamojo", vita.uri()), ("orderingstack", ordering.uri()), ("vms", vms.uri())] {
         let folder = tempfile::tempdir().unwrap();
         let mut processes = start(8, &Job::of(surface, &uri, folder.path()));
@@ -56,7 +56,7 @@ async fn eight_processes_on_an_ended_token_are_one_renewal() {
 /// The vendor tells no end, so the 401 does.
 #[apply(leak_checked!)]
 async fn eight_processes_whose_token_is_refused_are_one_new_sign_in() {
-    let (fake, folder) = (FakeVms::start().await, tempfile::tempdir().unwrap());
+    let (fake, folder) = (vms().await, tempfile::tempdir().unwrap());
     let mut processes = start(8, &Job::of("vms", &fake.uri(), folder.path()));
     let before = generations(&mut processes);
     fake.revoke_all();
@@ -86,7 +86,7 @@ async fn twenty_rotations_by_six_processes_use_no_token_twice() {
 
 #[apply(leak_checked!)]
 async fn a_process_that_is_killed_in_the_middle_of_a_sign_in_holds_up_nobody() {
-    let (fake, folder) = (FakeVms::start().await, tempfile::tempdir().unwrap());
+    let (fake, folder) = (vms().await, tempfile::tempdir().unwrap());
     let mut processes = start(3, &Job::of("vms", &fake.uri(), folder.path()));
     let gate = fake.hold("get_token");
     let mut killed = processes.pop().unwrap();
@@ -111,7 +111,7 @@ fn signed_in(processes: &mut [Process]) -> Vec<String> {
 
 #[apply(leak_checked!)]
 async fn eight_processes_share_ten_attempts_with_each_other_and_with_those_that_start_later() {
-    let (fake, folder) = (FakeVms::start().await, tempfile::tempdir().unwrap());
+    let (fake, folder) = (vms().await, tempfile::tempdir().unwrap());
     fake.always("get_token", Fault::Html(503));
     let job = Job::of("vms", &fake.uri(), folder.path());
     let mut processes = start(8, &job);
@@ -221,7 +221,7 @@ fn killed_while_they_save(work: &'static str, store: impl Store, folder: &Path) 
 
 #[apply(leak_checked!)]
 async fn one_process_signs_out_while_seven_call() {
-    let (fake, folder) = (FakeVms::start().await, tempfile::tempdir().unwrap());
+    let (fake, folder) = (vms().await, tempfile::tempdir().unwrap());
     let mut processes = start(8, &Job::of("vms", &fake.uri(), folder.path()));
     assert_eq!(generations(&mut processes).len(), 1);
     let (leaver, callers) = processes.split_first_mut().unwrap();
@@ -246,7 +246,7 @@ async fn one_process_signs_out_while_seven_call() {
 #[apply(leak_checked!)]
 async fn files_are_private_whatever_the_umask() {
     use std::os::unix::fs::PermissionsExt;
-    let fake = FakeVms::start().await;
+    let fake = vms().await;
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     for umask in ["000", "022", "077"] {
         let home = tempfile::tempdir().unwrap();
@@ -262,12 +262,16 @@ async fn files_are_private_whatever_the_umask() {
     }
 }
 
+async fn vms() -> FakeVms {
+    serving(FakeVms::start().await)
+}
+
 async fn vita_mojo() -> FakeVitaMojo {
-    FakeVitaMojo::builder().rotating(true).start().await
+    serving(FakeVitaMojo::builder().rotating(true).start().await)
 }
 
 async fn ordering_stack() -> FakeOrderingStack {
-    FakeOrderingStack::builder().rotating(true).start().await
+    serving(FakeOrderingStack::builder().rotating(true).start().await)
 }
 
 /// What every process but the first one runs. As a test of its own it does nothing.

@@ -285,6 +285,7 @@ async fn everybody(clock: &ManualClock) -> (Vec<Vendor>, Vec<Actor>) {
     let (store, mut actors) = (MemoryStore::new(), Vec::new());
     let builder = FakeVitaMojo::builder().clock(clock.clone()).rotating(true).user(OTHER, SECOND);
     let vita = Arc::new(builder.start().await);
+    vita.serve(ANY.0);
     for (user, password) in [(FakeVitaMojo::EMAIL, FakeVitaMojo::PASSWORD), (OTHER, SECOND)] {
         let whoami = ("/user/v1/auth/check", "/payload/user/email");
         client!(
@@ -299,6 +300,7 @@ async fn everybody(clock: &ManualClock) -> (Vec<Vendor>, Vec<Actor>) {
     }
     let builder = FakeOrderingStack::builder().clock(clock.clone()).rotating(true).user(OTHER, SECOND);
     let ordering = Arc::new(builder.start().await);
+    ordering.serve(ANY.0);
     for (user, password) in [(FakeOrderingStack::LOGIN, FakeOrderingStack::PASSWORD), (OTHER, SECOND)] {
         let builder = || {
             let builder = keyway::orderingstack::Client::builder(ordering.uri()).tenant(FakeOrderingStack::TENANT);
@@ -309,6 +311,7 @@ async fn everybody(clock: &ManualClock) -> (Vec<Vendor>, Vec<Actor>) {
     }
     let monkey = FakeShopmonkey::builder().clock(clock.clone()).jwt(true).token_life(HOUR).user(OTHER, SECOND);
     let monkey = Arc::new(monkey.start().await);
+    monkey.serve(ANY.0);
     for (user, password) in [(FakeShopmonkey::EMAIL, FakeShopmonkey::PASSWORD), (OTHER, SECOND)] {
         client!(
             actors,
@@ -321,6 +324,7 @@ async fn everybody(clock: &ManualClock) -> (Vec<Vendor>, Vec<Actor>) {
         );
     }
     let vms = Arc::new(FakeVms::builder().clock(clock.clone()).user(OTHER, SECOND).start().await);
+    vms.serve(ANY.0);
     for (user, password) in [(FakeVms::LOGIN, FakeVms::PASSWORD), (OTHER, SECOND)] {
         let builder = || {
             let builder = keyway::vms::Client::builder(vms.uri()).password(user, password);
@@ -329,6 +333,7 @@ async fn everybody(clock: &ManualClock) -> (Vec<Vendor>, Vec<Actor>) {
         client!(actors, clock, store, user, ("/api/v1/users/self", "/login"), false, builder());
     }
     let vtex = Arc::new(FakeVtex::builder().clock(clock.clone()).app_key(OTHER_KEY, SECOND).start().await);
+    vtex.serve(ANY.0);
     for (user, password) in [(FakeVtex::APP_KEY, FakeVtex::APP_TOKEN), (OTHER_KEY, SECOND)] {
         client!(
             actors,
@@ -341,6 +346,7 @@ async fn everybody(clock: &ManualClock) -> (Vec<Vendor>, Vec<Actor>) {
         );
     }
     let store_front = Arc::new(FakeVtex::builder().clock(clock.clone()).user(OTHER, "Till").start().await);
+    store_front.serve(ANY.0);
     for user in [FakeVtex::EMAIL, OTHER] {
         let builder = || {
             let builder = keyway::vtex::Client::builder(store_front.uri()).account(FakeVtex::ACCOUNT);

@@ -191,7 +191,7 @@ impl Api {
         (api, document)
     }
 
-    fn unknown(&self, ask: &Ask<'_>) -> Answer {
+    fn nearest(&self, ask: &Ask<'_>) -> Answer {
         let (method, path) = (ask.request.method.as_str(), ask.path());
         let allowed: Vec<&str> =
             self.routes.iter().filter(|(_, template)| template == path).map(|(method, _)| method.as_str()).collect();
@@ -286,7 +286,7 @@ impl fmt::Debug for Api {
 impl Vendor for Api {
     fn answer(&mut self, ask: &Ask<'_>) -> Answer {
         if ask.operation() == OTHER {
-            return self.unknown(ask);
+            return Answer::json(200, &json!({ "ok": true, "path": ask.path() }));
         }
         let name = ask.operation().to_owned();
         let operation = &self.operations[&name];
@@ -321,6 +321,10 @@ impl Vendor for Api {
             Some(content) => Answer::json(401, &of_content(&self.root, content)),
             None => Answer::message(401, "this call needs a session"),
         }
+    }
+
+    fn unknown(&self, ask: &Ask<'_>) -> Answer {
+        self.nearest(ask)
     }
 
     fn throttled(&self, _: &Ask<'_>) -> Answer {

@@ -4,8 +4,10 @@ use percent_encoding::percent_decode_str;
 use serde_json::Value;
 use std::collections::HashMap;
 
-/// What the fakes call a request that is no operation of the document.
+/// What the fakes call a request that is no operation of the document, but at a path which the fake serves beside it.
 pub(super) const OTHER: &str = "other";
+/// What the fakes call a request that they know nothing of.
+pub(super) const UNKNOWN: &str = "unknown";
 
 /// The operations of one surface.
 pub(super) struct Document {
@@ -82,21 +84,26 @@ impl Document {
     /// Panics with a sentence if there is no such operation: a mistyped name must not count as "never called".
     #[track_caller]
     pub(super) fn check(&self, operation: &str) {
-        let mut known: Vec<&str> = self.routes.iter().map(|route| route.operation.as_str()).chain([OTHER]).collect();
+        let mut known: Vec<&str> =
+            self.routes.iter().map(|route| route.operation.as_str()).chain([OTHER, UNKNOWN]).collect();
         known.sort_unstable();
         known.dedup();
         assert!(known.contains(&operation), "this fake knows no operation `{operation}`, only {}", known.join(", "));
     }
 
-    /// The operation that a request means: the route with the fewest parameters, if several fit.
-    pub(super) fn find(&self, method: &str, path: &str) -> Match {
+    /// The operation that a request means: the route with the fewest parameters, if several fit. `beside` says which other
+    /// paths are served.
+    pub(super) fn find(&self, method: &str, path: &str, beside: impl FnOnce() -> bool) -> Match {
         let fitting = self.routes.iter().filter(|route| route.method == method);
         let fitting = fitting.filter_map(|route| Some((route, parameters(&route.template, path)?)));
         match fitting.min_by_key(|(_, parameters)| parameters.len()) {
             Some((route, parameters)) => {
                 Match { operation: route.operation.clone(), template: route.template.clone(), parameters }
             }
-            None => Match { operation: OTHER.to_owned(), template: self.without_secrets(path), parameters: Vec::new() },
+            None => {
+                let operation = if beside() { OTHER } else { UNKNOWN };
+                Match { operation: operation.to_owned(), template: self.without_secrets(path), parameters: Vec::new() }
+            }
         }
     }
 
@@ -111,7 +118,7 @@ impl Document {
 }
 
 /// The values that make `path` of `template`; none if it does not fit.
-fn parameters(template: &str, path: &str) -> Option<Vec<String>> {
+pub(super) fn parameters(template: &str, path: &str) -> Option<Vec<String>> {
     let (template, path): (Vec<_>, Vec<_>) = (template.split('/').collect(), path.split('/').collect());
     if template.len() != path.len() {
         return None;

@@ -20,6 +20,16 @@ pub(super) trait Vendor: Send + 'static {
     /// What to call this access token in the log, if it is one of ours: `token #2`.
     fn name_of(&self, token: &str) -> Option<String>;
 
+    /// Paths beside its document that this vendor is known to serve: what answers there is called `other`.
+    fn beside(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// The vendor's "404", where it knows no such path.
+    fn unknown(&self, _: &Ask<'_>) -> Answer {
+        Answer::empty(404)
+    }
+
     /// Where this vendor's clients put their access token.
     fn token_of<'a>(&self, ask: &'a Ask<'_>) -> Option<&'a str> {
         ask.bearer()

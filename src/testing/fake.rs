@@ -2,7 +2,7 @@
 
 use super::{
     calendar,
-    document::Document,
+    document::{Document, UNKNOWN, parameters},
     exchange::{Answer, Ask, Vendor},
     fault::{Fault, Faults},
     gate::{Gate, Hold, PATIENCE},
@@ -28,8 +28,9 @@ use wiremock::{Request, Respond, ResponseTemplate};
 
 /// What every fake can do: each of them lends it by `Deref`, so `fake.count("get_token")` just works.
 ///
-/// Operations are named as the typed methods are, `get_token` for `getToken`; what is no operation of the document is
-/// `other`. A name that the fake does not know panics, at the line that gave it: it would otherwise count as "never called".
+/// Operations are named as the typed methods are, `get_token` for `getToken`. A path beside the document that the fake serves
+/// ([`serve`](Self::serve)) is `other`. Everything else is answered with 404 and counts as `unknown`, so that a mistyped path
+/// shows. A name that the fake does not know panics, at the line that gave it: it would otherwise count as "never called".
 pub struct Fake {
     shared: Arc<Shared>,
     vendor: Arc<Mutex<dyn Vendor>>,
@@ -54,10 +55,23 @@ struct Shared {
 struct Desk {
     seen: Vec<Seen>,
     expected: Vec<(String, usize)>,
+    beside: Beside,
     faults: Faults,
     holds: HashMap<String, Arc<Hold>>,
     /// What the test asked for and cannot have, in sentences.
     complaints: Vec<String>,
+}
+
+/// What is served beside the document.
+#[derive(Default)]
+enum Beside {
+    /// The paths that the vendor is known to have.
+    #[default]
+    Known,
+    /// These paths too.
+    Also(Vec<String>),
+    /// Every path.
+    Any,
 }
 
 impl Fake {
@@ -237,6 +251,35 @@ impl Fake {
         self.shared.skew.store(seconds, Ordering::SeqCst);
     }
 
+    /// Serves this path too, as a service of the vendor's that its document does not describe: whoever has a session is answered
+    /// with 200, `"ok": true` and the path. `{}` stands for one segment of any text. Such calls count as `other`.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), keyway::Error> {
+    /// use keyway::{testing::FakeVitaMojo, vitamojo};
+    ///
+    /// let fake = FakeVitaMojo::start().await;
+    /// fake.serve("/menu/v1/stores/{id}");
+    /// let vita = vitamojo::Client::builder(fake.uri()).password(FakeVitaMojo::EMAIL, FakeVitaMojo::PASSWORD).build()?;
+    /// assert_eq!(vita.http().get("/menu/v1/stores/7").send().await?.status(), 200);
+    /// assert_eq!(vita.http().get("/menu/v1/store/7").send().await?.status(), 404); // a slip of the hand
+    /// assert_eq!((fake.count("other"), fake.count("unknown")), (1, 1));
+    /// # Ok(()) }
+    /// ```
+    pub fn serve(&self, path: impl Into<String>) {
+        match &mut self.shared.desk().beside {
+            Beside::Any => {}
+            Beside::Also(paths) => paths.push(path.into()),
+            known @ Beside::Known => *known = Beside::Also(vec![path.into()]),
+        }
+    }
+
+    /// Serves every path. A path that is mistyped is answered like the right one from now on.
+    pub fn serve_any_path(&self) {
+        self.shared.desk().beside = Beside::Any;
+    }
+
     /// Takes back all faults of `operation`.
     #[track_caller]
     pub fn heal(&self, operation: &str) {
@@ -282,6 +325,16 @@ impl Desk {
         self.seen.iter().filter(|seen| seen.operation == operation).count()
     }
 
+    /// Whether a path of no operation is served all the same: one that the vendor is known to have, or the test asked for.
+    fn serves(&self, path: &str, known: &[&str]) -> bool {
+        let fits = |template: &str| parameters(template, path).is_some();
+        match &self.beside {
+            Beside::Any => true,
+            Beside::Also(paths) if paths.iter().any(|template| fits(template)) => true,
+            _ => known.iter().any(|template| fits(template)),
+        }
+    }
+
     /// The gate that holds this operation, and the number under which the next answer waits there.
     fn arrive(&mut self, operation: &str) -> Option<(Arc<Hold>, usize)> {
         let hold = self.holds.get(operation)?.clone();
@@ -298,7 +351,10 @@ struct Reception<V> {
 
 impl<V: Vendor> Respond for Reception<V> {
     fn respond(&self, request: &Request) -> ResponseTemplate {
-        let found = self.shared.document.find(request.method.as_str(), request.url.path());
+        let path = request.url.path();
+        let known = locked(&self.vendor).beside();
+        let beside = || self.shared.desk().serves(path, known);
+        let found = self.shared.document.find(request.method.as_str(), path, beside);
         let ask = Ask { request, found, now: self.shared.now() };
         let fault = self.shared.desk().faults.take(ask.operation());
         let (answer, seen) = self.answer(&ask, fault.as_ref());
@@ -320,10 +376,10 @@ impl<V: Vendor> Reception<V> {
         // Before the answer: a sign-out forgets whose token it was.
         let bearer = vendor.token_of(ask).map(|token| vendor.name_of(token).unwrap_or_else(|| "unknown".to_owned()));
         let answer = match fault {
-            None => vendor.answer(ask),
-            Some(fault) => {
-                fault.instead(&*vendor, ask).unwrap_or_else(|| self.spoil(fault, vendor.answer(ask), ask.operation()))
-            }
+            None => answer_to(&mut *vendor, ask),
+            Some(fault) => fault
+                .instead(&*vendor, ask)
+                .unwrap_or_else(|| self.spoil(fault, answer_to(&mut *vendor, ask), ask.operation())),
         };
         let answer = vendor.stamp(answer);
         let status = (!matches!(fault, Some(Fault::CutBefore))).then_some(answer.status);
@@ -368,6 +424,10 @@ impl<V: Vendor> Reception<V> {
         self.shared.answered.send_modify(|answered| *answered += 1);
         gate
     }
+}
+
+fn answer_to(vendor: &mut impl Vendor, ask: &Ask<'_>) -> Answer {
+    if ask.operation() == UNKNOWN { vendor.unknown(ask) } else { vendor.answer(ask) }
 }
 
 fn often(what: &str, times: usize) -> String {

@@ -8,7 +8,8 @@ use std::{fmt, time::SystemTime};
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Seen {
-    /// The operation, named as the typed methods are (`get_token`); `other` for what is no documented operation.
+    /// The operation, named as the typed methods are (`get_token`); `other` for a path beside the document that the fake
+    /// serves, `unknown` for one that it does not know.
     pub operation: String,
     /// The method: `GET`.
     pub method: String,

@@ -28,7 +28,8 @@ const DEVICE_GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
 /// An OrderingStack platform in memory: all grants of the token service, tenants with users, modules and properties.
 ///
 /// The operations are those of the document, at its paths: the token service is `issue_token` and `start_device`.
-/// Every other path (`other`) is a sibling service: with any valid token it answers 200 and
+/// Sibling services (`other`) are `/menu-api/api/menu` and what [`Fake::serve`](super::Fake::serve) adds: with any valid token
+/// they answer 200 and
 /// `{"ok": true, "path": …, "tenant": …}`, without one 401. A token of the wrong kind is answered with 403, and so is
 /// a user's or module's token with the `X-Tenant` of another tenant; a service's token may choose the tenant.
 ///
@@ -421,6 +422,14 @@ impl Vendor for Platform {
     /// Nothing is known of it.
     fn throttled(&self, _: &Ask<'_>) -> Answer {
         Answer::empty(429)
+    }
+
+    fn beside(&self) -> &'static [&'static str] {
+        &["/menu-api/api/menu"]
+    }
+
+    fn unknown(&self, _: &Ask<'_>) -> Answer {
+        refusal(404, "Not Found")
     }
 
     fn secrets(&self) -> Vec<String> {

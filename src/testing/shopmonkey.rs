@@ -29,8 +29,8 @@ const LONGEST_PAGE: usize = 100;
 /// A Shopmonkey in memory: sign-ins, API keys, and answers that say `success: false`.
 ///
 /// The operations are those of the document: `login`, `logout`, `list_api_keys`, `create_api_key`, `delete_api_key`.
-/// Every other path (`other`) answers 200 and `{"success": true, "ok": true, "path": …}` to the token of a session and
-/// to an API key; without one the answer is 401. Every answer has an `X-Request-Id`.
+/// Beside them `/v3/order`, `/v3/user` and what [`Fake::serve`] adds (`other`) answer 200 and `{"success": true, "ok": true, "path": …}` to
+/// the token of a session and to an API key; without one the answer is 401. Every answer has an `X-Request-Id`.
 ///
 /// ```
 /// use keyway::testing::FakeShopmonkey;
@@ -309,6 +309,14 @@ impl Vendor for Shop {
 
     fn throttled(&self, _: &Ask<'_>) -> Answer {
         refusal(429, "API-429001", "Too many requests")
+    }
+
+    fn beside(&self) -> &'static [&'static str] {
+        &["/v3/order", "/v3/user"]
+    }
+
+    fn unknown(&self, _: &Ask<'_>) -> Answer {
+        refusal(404, "API-404001", "Not found")
     }
 
     fn secrets(&self) -> Vec<String> {

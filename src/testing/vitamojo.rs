@@ -24,8 +24,8 @@ const DOCUMENT: &str = include_str!(concat!(env!("OUT_DIR"), "/vitamojo.json"));
 
 /// A Vita Mojo platform in memory: users, tokens that end, refresh tokens that may rotate.
 ///
-/// The operations are `auth`, `check_token` and `refresh_token`. Every other path is a sibling service (`other`): with
-/// a valid token it answers 200 and `{"ok": true, "path": …, "tenant": …}`, without one 401.
+/// The operations are `auth`, `check_token` and `refresh_token`. Sibling services (`other`) are
+/// `/order/v1/orders`, `/tenant/v1/stores` and what [`Fake::serve`] adds: with a valid token they answer 200 and `{"ok": true, "path": …, "tenant": …}`, without one 401.
 ///
 /// ```
 /// use keyway::testing::FakeVitaMojo;
@@ -249,6 +249,17 @@ impl Vendor for Service {
         Answer::empty(429)
     }
 
+    fn beside(&self) -> &'static [&'static str] {
+        &["/order/v1/orders", "/tenant/v1/stores"]
+    }
+
+    /// What the service's framework says where it has no route: without a `vmosCode`.
+    fn unknown(&self, ask: &Ask<'_>) -> Answer {
+        let path = ask.path().strip_prefix(PREFIX).unwrap_or(ask.path());
+        let message = format!("Cannot {} {path}", ask.request.method);
+        Answer::json(404, &json!({ "statusCode": 404, "error": "Not Found", "message": message }))
+    }
+
     fn secrets(&self) -> Vec<String> {
         self.users.secrets().chain(self.tokens.made()).collect()
     }
@@ -297,7 +308,7 @@ impl Service {
             RefreshDialect::PostCreated => ("POST", 201),
         };
         if ask.request.method != method {
-            return not_found(ask);
+            return self.unknown(ask);
         }
         let Some(lineage) = self.tokens.redeem(ask.parameter(0), self.rules.rotating, ask.now) else {
             return dead_refresh_token(ask);
@@ -311,9 +322,6 @@ impl Service {
 
     /// Whatever else the platform offers.
     fn sibling(&self, ask: &Ask<'_>) -> Answer {
-        if ask.path().starts_with("/user/v1/auth") {
-            return not_found(ask);
-        }
         if self.access(ask).is_none() {
             return self.unauthorized(ask);
         }
@@ -392,13 +400,6 @@ fn refusal(ask: &Ask<'_>, status: u16, message: Value, code: Option<&str>) -> An
 
 fn dead_refresh_token(ask: &Ask<'_>) -> Answer {
     refusal(ask, 400, json!("Refresh token not found"), Some("US-04"))
-}
-
-/// What the service's framework says where it has no route: without a `vmosCode`.
-fn not_found(ask: &Ask<'_>) -> Answer {
-    let path = ask.path().strip_prefix(PREFIX).unwrap_or(ask.path());
-    let message = format!("Cannot {} {path}", ask.request.method);
-    Answer::json(404, &json!({ "statusCode": 404, "error": "Not Found", "message": message }))
 }
 
 fn missing_fields(body: &Value) -> Value {

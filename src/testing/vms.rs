@@ -30,8 +30,8 @@ const ONLINE_FOR: Duration = Duration::from_secs(300);
 ///
 /// The operations are those of the document (`get_token`, `get_captcha`, `get_basic_static`, `list_sessions`,
 /// `delete_session`, `logout`, `get_self`, `update_self`) and, for calls beside it, `list_cameras`,
-/// `GET /api/v1/cameras`: three cameras, `[{"id": 1, "name": "Gate", "online": true}, …]`. Every other path (`other`)
-/// answers 200 and `{"ok": true, "path": …}` to a valid token. Without one the answer is 401; and without
+/// `GET /api/v1/cameras`: three cameras, `[{"id": 1, "name": "Gate", "online": true}, …]`. Paths that [`Fake::serve`] adds (`other`)
+/// answer 200 and `{"ok": true, "path": …}` to a valid token. Without one the answer is 401; and without
 /// `Accept: application/json`, errors are redirects or HTML pages, as in the vendor's framework. A `session_id` that is not one
 /// of the user's, or has ended meanwhile, is answered with 422.
 ///
@@ -327,6 +327,16 @@ impl Vendor for Platform {
 
     fn throttled(&self, _: &Ask<'_>) -> Answer {
         if self.rules.empty_429 { Answer::empty(429) } else { Answer::message(429, "Too Many Attempts.") }
+    }
+
+    /// Where its framework leads people who have no session.
+    fn beside(&self) -> &'static [&'static str] {
+        &["/login"]
+    }
+
+    fn unknown(&self, ask: &Ask<'_>) -> Answer {
+        let route = ask.path().trim_start_matches('/');
+        for_people_unless_json(ask, Answer::message(404, &format!("The route {route} could not be found.")))
     }
 
     fn secrets(&self) -> Vec<String> {

@@ -37,7 +37,8 @@ const HOSTS: [&str; 2] = [".vtexcommercestable.com.br", ".myvtex.com"];
 
 /// A VTEX store in memory: app keys, user tokens, sign-in by mail, settings of organization units.
 ///
-/// The operations are those of the document. Every other path (`other`) answers 200 and
+/// The operations are those of the document. Beside them `/api/oms/pvt/orders`, `/api/oms/user/orders`,
+/// `/api/license-manager/account`, `/api/sessions` and what [`Fake::serve`] adds (`other`) answer 200 and
 /// `{"ok": true, "path": …, "user": …}` to a user token (`VtexIdclientAutCookie`, as header or cookie) and to an app
 /// key pair (`X-VTEX-API-AppKey` with `X-VTEX-API-AppToken`); without one, or with a wrong one, the answer is 401.
 ///
@@ -402,6 +403,10 @@ impl Vendor for Vtex {
     /// Nothing is known of it.
     fn throttled(&self, _: &Ask<'_>) -> Answer {
         Answer::empty(429)
+    }
+
+    fn beside(&self) -> &'static [&'static str] {
+        &["/api/oms/pvt/orders", "/api/oms/user/orders", "/api/license-manager/account", "/api/sessions"]
     }
 
     fn secrets(&self) -> Vec<String> {

@@ -4,7 +4,7 @@
 
 use keyway::{
     BoxFuture, Clock, Http, Session, Store, SystemClock, orderingstack,
-    testing::{FakeOrderingStack, FakeVitaMojo, FakeVms},
+    testing::{Fake, FakeOrderingStack, FakeVitaMojo, FakeVms},
     vitamojo, vms,
 };
 use std::{
@@ -13,6 +13,7 @@ use std::{
     ffi::{OsStr, OsString},
     future::Future,
     io::{BufRead, BufReader, Write},
+    ops::Deref,
     process::{Child, ChildStdin, Command, Stdio},
     sync::mpsc,
     thread,
@@ -252,8 +253,17 @@ pub(crate) async fn serve(surface: &str, store: impl Store) {
     }
 }
 
+/// What the children call.
+const PATH: &str = "/some/service/v1/things";
+
+/// A fake that serves what the children call.
+pub(crate) fn serving<F: Deref<Target = Fake>>(fake: F) -> F {
+    fake.serve(PATH);
+    fake
+}
+
 pub(crate) async fn call(http: &Http) -> Result<(), String> {
-    match http.get("/some/service/v1/things").send().await {
+    match http.get(PATH).send().await {
         Ok(answer) if answer.status() == 200 => Ok(()),
         Ok(answer) => Err(answer.status().to_string()),
         Err(error) => Err(format!("{:?}", error.kind())),

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 async fn vms() -> (FakeVms, ManualClock, keyway::vms::Client) {
     let (fake, clock) = (FakeVms::start().await, ManualClock::new());
+    fake.serve("/api/v1/marks");
     let client = vms_client(&fake, &clock).retry(Retry::never()).build().unwrap();
     (fake, clock, client)
 }
@@ -75,6 +76,7 @@ async fn a_body_is_replayed_after_a_401_and_a_stream_is_not() {
 #[apply(leak_checked!)]
 async fn a_streamed_body_is_sent_once_and_whole_and_never_again_after_a_failure() {
     let (fake, clock) = (FakeVms::start().await, ManualClock::new());
+    fake.serve("/api/v1/marks");
     // The default retries: a stream is not among what can be sent again.
     let client = vms_client(&fake, &clock).build().unwrap();
     let (mut writer, reader) = tokio::io::duplex(64);
@@ -97,6 +99,7 @@ async fn a_streamed_body_is_sent_once_and_whole_and_never_again_after_a_failure(
 async fn a_redirect_to_an_origin_that_was_named_is_not_followed_either() {
     let (fake, clock) = (FakeVms::start().await, ManualClock::new());
     let other = FakeVms::start().await;
+    [&fake, &other].into_iter().for_each(|fake| fake.serve("/api/v1/marks"));
     trusts(&other);
     let client = vms_client(&fake, &clock).also_origin(other.uri()).build().unwrap();
     fake.always("other", Fault::Empty(307));
@@ -113,6 +116,7 @@ async fn a_redirect_to_an_origin_that_was_named_is_not_followed_either() {
 async fn a_401_of_an_origin_that_was_named_renews_the_session_like_one_of_our_own() {
     let (fake, clock) = (FakeVms::start().await, ManualClock::new());
     let other = FakeVms::start().await;
+    [&fake, &other].into_iter().for_each(|fake| fake.serve("/api/v1/marks"));
     trusts(&other);
     let client = vms_client(&fake, &clock).also_origin(other.uri()).build().unwrap();
     other.next("other", Fault::Unauthorized);

@@ -24,6 +24,7 @@ fn operator(uri: &str) -> vms::ClientBuilder {
 #[apply(leak_checked!)]
 async fn no_value_leads_a_call_to_another_operation() {
     let fake = FakeShopmonkey::start().await;
+    ["/v3/files/{id}", "/v3/files/{id}/{part}"].into_iter().for_each(|path| fake.serve(path));
     let client = shopmonkey::Client::builder(fake.uri()).api_key(FakeShopmonkey::API_KEY).build().unwrap();
     for id in ["../../user/42", "..%2f..%2fuser", "a/%2e%2e/b", "%252e%252e/x", "..;/user", "a\\..\\b", "..%5cuser"] {
         let error = client.api().delete_api_key().id(id).send().await.unwrap_err();

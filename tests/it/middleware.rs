@@ -73,6 +73,7 @@ async fn another_origin_and_a_call_with_credentials_of_its_own_pass_as_they_are(
 #[apply(leak_checked!)]
 async fn after_a_401_a_body_is_sent_again_once_with_the_next_token_and_a_stream_is_not() {
     let (fake, clock, keyway, own) = vms().await;
+    fake.serve("/api/v1/marks");
     let marks = format!("{}/api/v1/marks", fake.uri());
     keyway.session().lease().await.unwrap();
     fake.revoke_all();

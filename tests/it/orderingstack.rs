@@ -304,6 +304,7 @@ async fn a_guessed_path_says_so_and_can_be_overridden() {
     }
 
     let builder = builder(&fake, &clock).password(FakeOrderingStack::LOGIN, FakeOrderingStack::PASSWORD);
+    fake.serve("/elsewhere/{id}/contact");
     let moved = builder.clone().operation_path("get_user_contact", "/elsewhere/{id}/contact").build().unwrap();
     moved.api().get_user_contact().id(FakeOrderingStack::USER).send().await.unwrap();
     assert_eq!((fake.count("get_user_contact"), fake.count("other")), (0, 1));

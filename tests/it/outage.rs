@@ -153,6 +153,7 @@ impl<S: Surface> Fixture<S> {
     async fn new() -> Self {
         let clock = ManualClock::new();
         let surface = S::start(&clock, S::LIFE).await;
+        surface.fake().serve(S::PATH);
         let road = Road::to(surface.fake()).await;
         let (http, session) = surface.client(&ClientSetup::at(format!("http://{}", road.address), &clock));
         Self { surface, clock, road, http, session }

@@ -228,7 +228,7 @@ async fn a_key_is_replaced_under_load_and_nothing_fails() {
             tokio::spawn(async move {
                 while !over.load(Ordering::Relaxed) {
                     client.session().renew().await.unwrap();
-                    client.http().get("/some/service/v1/things").send().await.unwrap();
+                    client.http().get("/order/v1/orders").send().await.unwrap();
                     renewals.fetch_add(1, Ordering::Relaxed);
                 }
             })

@@ -216,7 +216,7 @@ async fn two_accounts_and_two_shoppers_side_by_side_in_one_store_never_mix() {
         for (account, email) in [("one", "a@b.example"), ("two", "a@b.example"), ("one", "c@d.example")] {
             let lease = client(account, email).session().lease().await.unwrap();
             tokens.insert(lease.token().unwrap().expose().to_owned());
-            let user = client(account, email).http().get("/who").send().await.unwrap();
+            let user = client(account, email).http().get("/api/sessions").send().await.unwrap();
             assert_eq!(user.json::<serde_json::Value>().await.unwrap()["user"], email, "{account}, round {round}");
         }
         clock.advance(DAY + HOUR);

@@ -1,7 +1,7 @@
 //! Real processes on one Redis.
 
 use crate::{
-    children::{self, GO_ON, Job, answered, generations, start, tell},
+    children::{self, GO_ON, Job, answered, generations, serving, start, tell},
     server::Server,
 };
 use keyway::{
@@ -66,8 +66,8 @@ impl Store for Halting {
 #[apply(leak_checked!)]
 async fn redis_holders_that_are_stopped_past_their_lease_neither_spend_nor_save() {
     let Some(server) = Server::start() else { return };
-    let ordering = FakeOrderingStack::builder().rotating(true).start().await;
-    let vms = FakeVms::start().await;
+    let ordering = serving(FakeOrderingStack::builder().rotating(true).start().await);
+    let vms = serving(FakeVms::start().await);
     let day = Duration::from_secs(24 * 3600);
     // It stays, so that nothing keeps it from leaving its lock.
     let mut first = start(1, &Job::of("orderingstack", &ordering.uri(), server.url()));
@@ -95,9 +95,9 @@ async fn redis_holders_that_are_stopped_past_their_lease_neither_spend_nor_save(
 #[apply(leak_checked!)]
 async fn redis_keeps_four_processes_at_three_vendors_one_session_each_also_through_a_restart() {
     let Some(mut server) = Server::with(&["--appendonly yes", "--appendfsync always"]) else { return };
-    let vita = FakeVitaMojo::builder().rotating(true).start().await;
-    let ordering = FakeOrderingStack::builder().rotating(true).start().await;
-    let vms = FakeVms::start().await;
+    let vita = serving(FakeVitaMojo::builder().rotating(true).start().await);
+    let ordering = serving(FakeOrderingStack::builder().rotating(true).start().await);
+    let vms = serving(FakeVms::start().await);
     let mut fleet = Vec::new();
     for (surface, uri, work) in [
         ("vitamojo", vita.uri(), "renew and call"),
@@ -139,7 +139,7 @@ async fn redis_keeps_four_processes_at_three_vendors_one_session_each_also_throu
 #[apply(leak_checked!)]
 async fn redis_holders_that_are_killed_hold_up_others_no_longer_than_their_lease() {
     let Some(server) = Server::start() else { return };
-    let vms = FakeVms::start().await;
+    let vms = serving(FakeVms::start().await);
     let mut killed = start(1, &Job::of("halting vms", &vms.uri(), server.url())).pop().unwrap();
     killed.say("call");
     assert_eq!(killed.hear(), "halted");

@@ -24,8 +24,8 @@ const DOCUMENT: &str = include_str!("provider.json");
 /// family with them when one comes back, devices, pushed requests, revocation and introspection.
 ///
 /// Its operations are `discover` (and `discover_oauth`, RFC 8414's address), `issue_token`, `authorize`,
-/// `push_authorization`, `start_device`, `revoke_token` and `introspect_token`. Every other path (`other`) is an API: with any
-/// valid token it answers 200 and `{"ok": true, "path": …}`, without one 401.
+/// `push_authorization`, `start_device`, `revoke_token` and `introspect_token`. Paths that [`Fake::serve`](super::super::Fake::serve)
+/// adds (`other`) are an API: with any valid token they answer 200 and `{"ok": true, "path": …}`, without one 401.
 ///
 /// The person at `authorize` allows everything at once, unless told otherwise.
 ///

@@ -27,6 +27,7 @@ impl<S: SessionFactory> Fixture<S> {
     pub async fn with_life(life: Option<Duration>) -> Self {
         let clock = ManualClock::new();
         let surface = Arc::new(S::start(&clock, life).await);
+        surface.fake().serve(S::PATH);
         Self { surface, clock, store: LawStore::in_memory() }
     }
 

@@ -153,6 +153,7 @@ async fn a_session_that_lived_for_a_day_is_no_sign_of_missing_permissions() {
 #[apply(leak_checked!)]
 async fn a_session_that_lived_for_a_day_resets_the_streak_wherever_it_ended() {
     let (fake, clock) = start(|b| b).await;
+    fake.serve(format!("{GOOD}/{{number}}"));
     let client = vms_client(&fake, &clock).build().unwrap();
     let call = async |number: usize| client.http().get(format!("{GOOD}/{number}")).send().await.unwrap().status();
     call(0).await;

@@ -303,7 +303,7 @@ async fn an_expectation_of_a_fake_that_saw_nothing_says_so() {
 #[apply(leak_checked!)]
 async fn a_mistyped_operation_does_not_count_as_never_called() {
     let fake = FakeVitaMojo::start().await;
-    let sentence = "this fake knows no operation `sign_in`, only auth, check_token, other, refresh_token";
+    let sentence = "this fake knows no operation `sign_in`, only auth, check_token, other, refresh_token, unknown";
     assert_eq!(complaint(|| fake.expect("sign_in", 0)), sentence);
 }
 
@@ -341,4 +341,62 @@ async fn no_secret_shows_in_what_a_fake_prints() {
     for secret in fake.secrets().iter().map(String::as_str).chain([random_part, FakeVms::PASSWORD]) {
         assert!(!printed.contains(secret), "{printed}");
     }
+}
+
+#[apply(leak_checked!)]
+async fn a_path_that_a_fake_does_not_know_is_answered_with_404_and_counted() {
+    let (vita, ordering, monkey) =
+        (FakeVitaMojo::start().await, FakeOrderingStack::start().await, FakeShopmonkey::start().await);
+    let (vms, vtex, provider) = (FakeVms::start().await, FakeVtex::start().await, FakeOAuth2::start().await);
+    // Each with a slip of the hand, and with how the vendor says so.
+    let slips: [(&Fake, &str, &str); 6] = [
+        (&vita, "/user/v1/auht", r#"{"error":"Not Found","message":"Cannot GET /v1/auht","statusCode":404}"#),
+        (&ordering, "/auth-api/api/mee", "Not Found"),
+        (&monkey, "/v3/orders", "API-404001"),
+        (&vms, "/api/v1/camera", "<h1>404</h1>"),
+        (&vtex, "/api/oms/pvt/order", ""),
+        (&provider, "/tokens", ""),
+    ];
+    for (fake, path, words) in slips {
+        let answer = call(fake, Method::GET, path).send().await.expect("answers");
+        assert_eq!(answer.status(), 404, "{path}");
+        let said = answer.text().await.expect("a body");
+        assert!(said.contains(words), "{path}: {said}");
+        assert_eq!((fake.count("unknown"), fake.count("other")), (1, 0), "{path}");
+        let line = fake.saw()[0].to_string();
+        assert_eq!(line, format!("unknown: GET {path}, answered with 404"));
+    }
+}
+
+#[apply(leak_checked!)]
+async fn a_mistyped_method_of_a_documented_path_is_unknown_too() {
+    let fake = FakeVms::start().await;
+    assert_eq!(status(call(&fake, Method::DELETE, "/api/v1/token").send()).await, 404);
+    assert_eq!((fake.count("unknown"), fake.count("get_token")), (1, 0));
+}
+
+#[apply(leak_checked!)]
+async fn a_fake_serves_the_paths_that_it_is_told_of_to_whoever_has_a_session() {
+    let fake = FakeVms::start().await;
+    fake.serve("/api/v1/marks/{id}");
+    let token = body(vms_sign_in(&fake, json!({})).send().await).await["access_token"].take();
+    let marks = |path: &str| vms(&fake, Method::GET, path).bearer_auth(token.as_str().expect("a token")).send();
+    assert_eq!(body(marks("/api/v1/marks/7").await).await, json!({ "ok": true, "path": "/api/v1/marks/7" }));
+    assert_eq!(status(vms(&fake, Method::GET, "/api/v1/marks/7").send()).await, 401);
+    for slip in ["/api/v1/marks", "/api/v1/mark/7", "/api/v1/marks/7/8"] {
+        assert_eq!(status(marks(slip)).await, 404, "{slip}");
+    }
+    fake.serve_any_path();
+    assert_eq!(status(marks("/api/v1/mark/7")).await, 200);
+    fake.serve("/of/no/use/any/more");
+    assert_eq!(status(marks("/api/v1/mark/7")).await, 200);
+    assert_eq!((fake.count("other"), fake.count("unknown")), (4, 3));
+}
+
+#[apply(leak_checked!)]
+async fn a_fault_of_unknown_paths_can_be_told_like_any_other() {
+    let fake = FakeVtex::start().await;
+    fake.next("unknown", Fault::Html(502));
+    assert_eq!(status(call(&fake, Method::GET, "/no").send()).await, 502);
+    assert_eq!(status(call(&fake, Method::GET, "/no").send()).await, 404);
 }

@@ -7,8 +7,8 @@ use base64::{
 use keyway::{
     Clock,
     testing::{
-        ExpiresIn, Fake, FakeOrderingStack, FakeShopmonkey, FakeVitaMojo, FakeVms, FakeVtex, Fault, ManualClock,
-        RefreshDialect,
+        ExpiresIn, Fake, FakeOAuth2, FakeOrderingStack, FakeShopmonkey, FakeVitaMojo, FakeVms, FakeVtex, Fault,
+        ManualClock, RefreshDialect,
     },
 };
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, redirect::Policy};

@@ -37,7 +37,7 @@ async fn anonymous_users_and_services_get_no_refresh_token() {
     let without_password = [("grant_type", "password"), ("username", "anonymous")];
     assert_eq!(refused(token(&fake, &without_password)).await, (400, "invalid_request".to_owned()));
     assert_eq!(status(with(&fake, 1, Method::GET, "/auth-api/api/users").send()).await, 403);
-    assert_eq!(status(with(&fake, 1, Method::GET, "/menu-api/api/menus").send()).await, 200);
+    assert_eq!(status(with(&fake, 1, Method::GET, "/menu-api/api/menu").send()).await, 200);
 }
 
 #[apply(leak_checked!)]
@@ -166,8 +166,8 @@ async fn an_access_token_ends_with_its_life_or_when_it_is_revoked() {
     assert_eq!(refused(with(&fake, 1, Method::GET, "/auth-api/api/me")).await, (401, "invalid_token".to_owned()));
     sign_in(&fake).await;
     fake.revoke_access_tokens();
-    assert_eq!(status(with(&fake, 2, Method::GET, "/menu-api/api/menus").send()).await, 401);
-    assert_eq!(status(call(&fake, Method::GET, "/menu-api/api/menus").send()).await, 401);
+    assert_eq!(status(with(&fake, 2, Method::GET, "/menu-api/api/menu").send()).await, 401);
+    assert_eq!(status(call(&fake, Method::GET, "/menu-api/api/menu").send()).await, 401);
 }
 
 #[apply(leak_checked!)]
@@ -239,7 +239,7 @@ async fn a_token_of_the_wrong_kind_is_403_and_modules_are_told_apart() {
         (catalog_user.as_str(), 403, 200, 403),
         ("/auth-api/api/module-config", 404, 403, 200),
         ("/auth-api/api/module-common-config", 404, 403, 200),
-        ("/menu-api/api/menus", 200, 200, 200),
+        ("/menu-api/api/menu", 200, 200, 200),
     ] {
         for (number, expected) in [(1, by_user), (2, by_service), (3, by_module)] {
             let answer = with(&fake, number, Method::GET, path).header("x-tenant", Os::TENANT).send();
@@ -259,7 +259,7 @@ async fn users_keep_to_their_tenant_and_services_choose_one() {
     status(token_in(&fake, OTHER_TENANT, &form).send()).await;
     sign_in_as_service(&fake).await;
     let sibling = |number: usize, tenant: &str| {
-        with(&fake, number, Method::GET, "/menu-api/api/menus").header("x-tenant", tenant).send()
+        with(&fake, number, Method::GET, "/menu-api/api/menu").header("x-tenant", tenant).send()
     };
     assert_eq!(body(sibling(2, OTHER_TENANT).await).await["tenant"], OTHER_TENANT);
     assert_eq!(status(sibling(1, OTHER_TENANT)).await, 403);

@@ -111,7 +111,7 @@ async fn a_providers_token_is_exchanged_for_minutes() {
     let google = json!({ "providerId": "GoogleID", "accessToken": "g-1", "duration": 120 });
     assert_eq!(status(exchange(&fake, google).send()).await, 200);
     assert_eq!(status(exchange(&fake, json!({ "duration": 121 })).send()).await, 400);
-    let orders = |number: usize| status(with_token(&fake, number, Method::GET, "/api/checkout/pub/orders").send());
+    let orders = |number: usize| status(with_token(&fake, number, Method::GET, "/api/oms/user/orders").send());
     clock.advance(60 * MINUTE - SECOND);
     assert_eq!((orders(1).await, orders(2).await), (200, 200));
     clock.advance(SECOND);
@@ -256,7 +256,7 @@ async fn a_storefront_session_is_renewed_by_cookies_that_replace_each_other() {
     assert!(cookies[1].1 == fake.token(2) && cookies[2].1 == fake.token(2));
     let answer: Value = renewed.json().await.expect("is JSON");
     assert_eq!((&answer["status"], &answer["refreshAfter"]), (&json!("Success"), &json!("2026-01-03T12:00:00.000Z")));
-    let orders = |number: usize| status(with_token(&fake, number, Method::GET, "/api/orders").send());
+    let orders = |number: usize| status(with_token(&fake, number, Method::GET, "/api/oms/user/orders").send());
     assert_eq!((orders(1).await, orders(2).await), (401, 200));
 
     let reused = refresh(&fake, &first, &fake.token(2)).send().await.expect("answers");
@@ -335,7 +335,7 @@ async fn each_operation_says_401_in_words_of_its_own() {
     for (operation, method, path, expected) in [
         ("generate_authentication_token", Method::POST, LOGIN, r#"{"authStatus":"WrongCredentials"}"#),
         ("get_user_id_by_email", Method::GET, "/api/vtexid/pvt/user/id", ""),
-        ("other", Method::GET, "/api/orders", r#"{"message":"The current user could not be resolved."}"#),
+        ("other", Method::GET, "/api/oms/user/orders", r#"{"message":"The current user could not be resolved."}"#),
     ] {
         fake.next(operation, Fault::Unauthorized);
         let answer = call(&fake, method, path).send().await.expect("answers");

@@ -36,7 +36,9 @@ fn discovering(fake: &FakeOAuth2, clock: &ManualClock) -> ClientBuilder {
 
 async fn fixture() -> (FakeOAuth2, ManualClock) {
     let clock = ManualClock::new();
-    (FakeOAuth2::builder().clock(clock.clone()).start().await, clock)
+    let fake = FakeOAuth2::builder().clock(clock.clone()).start().await;
+    fake.serve("/menu");
+    (fake, clock)
 }
 
 /// Where the browser of a person is led who opens this page and allows everything.
