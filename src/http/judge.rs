@@ -8,8 +8,8 @@ use crate::{Error, clock::Clock};
 use serde_json::Value;
 use std::{fmt, sync::Arc};
 
-/// A failure of a vendor of your own, before it becomes an error: what a function given to
-/// [`judge`](crate::custom::ClientBuilder::judge) looks at.
+/// A failure that a vendor answered, before it becomes an error: what a function given to
+/// [`judge`](crate::custom::ClientBuilder::judge), which every builder has, looks at.
 pub struct Failure<'a> {
     verdict: &'a Verdict<'a>,
     code: Option<String>,
@@ -28,7 +28,8 @@ impl Failure<'_> {
         self.code.as_deref()
     }
 
-    /// The operation, as typed calls name it; `http` for a free call, and `sign_in`, `renew` or `session` for an issuer's.
+    /// The operation, as typed calls name it; `http` for a free call, and `sign_in`, `renew` or `session` for those of an
+    /// [`Issuer`](crate::custom::Issuer) of yours.
     #[must_use]
     pub fn operation(&self) -> &'static str {
         self.verdict.facts.operation

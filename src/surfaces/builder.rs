@@ -487,6 +487,24 @@ macro_rules! shared_options {
             self
         }
 
+        /// Where the vendor's code stands in a failure, as a JSON pointer: `"/errors/0/extensions/code"`. It becomes
+        /// [`Error::code`](crate::Error::code). Default: where this vendor's failures have it, else a member `code` or `error`.
+        pub fn code_at(mut self, pointer: &'static str) -> Self {
+            self.options.judge.code_at = Some(pointer);
+            self
+        }
+
+        /// Reads a failure as the vendor means it, where the status alone does not say: of sign-ins and renewals, of free calls
+        /// that ask for it ([`send_ok`](crate::RequestBuilder::send_ok)) and of typed calls, those of documents of your own among
+        /// them. `None` leaves it to its status. It is called for failures alone, and must not block.
+        pub fn judge(
+            mut self,
+            judge: impl Fn(&crate::custom::Failure<'_>) -> Option<crate::Error> + Send + Sync + 'static,
+        ) -> Self {
+            self.options.judge.says = Some(std::sync::Arc::new(judge));
+            self
+        }
+
         /// How often a call is sent again; the default, at [`Retry`](crate::Retry), is three attempts for what may be re-sent.
         pub fn retry(mut self, retry: crate::Retry) -> Self {
             self.options.retry = retry;

@@ -105,20 +105,6 @@ impl ClientBuilder {
         self
     }
 
-    /// Where the vendor's code stands in a failure, as a JSON pointer: `"/errors/0/extensions/code"`. It becomes
-    /// [`Error::code`]. Default: a member `code` or `error`.
-    pub fn code_at(mut self, pointer: &'static str) -> Self {
-        self.options.judge.code_at = Some(pointer);
-        self
-    }
-
-    /// Reads a failure as the vendor means it, where the status alone does not say: of the issuer's requests, of free calls
-    /// and of typed calls alike. `None` leaves it to its status. It is called for failures alone, and must not block.
-    pub fn judge(mut self, judge: impl Fn(&Failure<'_>) -> Option<Error> + Send + Sync + 'static) -> Self {
-        self.options.judge.says = Some(Arc::new(judge));
-        self
-    }
-
     /// Whose session it is: a login, a tenant and a login, a device. With a [`store`](Self::store) it must be said, because a
     /// shared one could hand the session to somebody else.
     pub fn principal(mut self, name: impl Into<String>) -> Self {

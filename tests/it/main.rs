@@ -28,6 +28,7 @@ mod goldens;
 mod hardening;
 mod laws;
 mod leak_checks;
+mod judging;
 mod lease_for;
 mod middleware;
 mod mistakes;
