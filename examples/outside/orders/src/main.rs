@@ -9,13 +9,19 @@ mod vendor;
 keyway::include_document!(acme);
 
 use acme::types::{Card, CreateOrderAnswer, Order, OrderAnswer, PaymentAnswer, Problem};
-use keyway::{ErrorKind, File, custom};
+use keyway::{Error, ErrorKind, File, custom};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let vendor = vendor::start().await;
     let issuer = issuer::Acme { password: "open sesame".into() };
-    let session = custom::Client::builder(vendor.uri()).issuer(issuer).principal("till-7").build()?;
+    let session = custom::Client::builder(vendor.uri()).issuer(issuer).principal("till-7");
+    // What Acme means by a failure, where its status does not say.
+    let session = session.judge(|failure| {
+        let none = failure.operation() == "download_invoice" && failure.status() == 404;
+        none.then(|| Error::declined("Acme has not written this invoice yet"))
+    });
+    let session = session.build()?;
     let acme = acme::Client::new(&session);
 
     let call = acme.api().get_orders().limit(2).filter_customer("Ada & Bob");
@@ -38,6 +44,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("sent back: {}", sent.status());
 
     let error = acme.api().download_invoice().id("2").send().await.expect_err("it has none yet");
+    assert_eq!(error.kind(), ErrorKind::Declined);
     println!("{error}: {}", error.detail::<Problem>().and_then(|problem| problem.title.as_deref()).unwrap_or("?"));
     let error = acme.api().get_orders().limit(101).send().await.expect_err("Acme's document allows 100");
     assert_eq!(error.kind(), ErrorKind::Validation);
