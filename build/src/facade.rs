@@ -380,7 +380,10 @@ impl Argument {
 }
 
 fn said(needed: bool, text: &str) -> String {
-    format!("{} {text}", if needed { "Required." } else { "Optional." }).trim_end().to_owned()
+    let word = if needed { "Required." } else { "Optional." };
+    // A fence counts at the begin of a line only: behind a word it would leave its end alone, which begins a program.
+    let between = if text.trim_start().starts_with(['`', '~']) { "\n\n" } else { " " };
+    format!("{word}{between}{text}").trim_end().to_owned()
 }
 
 /// The arguments of a call, by their setters.

@@ -21,6 +21,7 @@ pub(crate) fn named_from_without(mut code: syn::File, name: &str, title: &str) -
         }
     }
     OurSerde.visit_file_mut(&mut code);
+    Documentation.visit_file_mut(&mut code);
     code.items.extend(way_in(title));
     syn::parse2(rewritten(code.into_token_stream(), name, 0))
 }
@@ -120,6 +121,20 @@ fn with_text(token: TokenTree, change: &impl Fn(&str) -> String) -> TokenTree {
             Err(_) => TokenTree::Literal(literal),
         },
         other => other,
+    }
+}
+
+/// Names of the vendor's stand in the generator's own sentences.
+struct Documentation;
+
+impl VisitMut for Documentation {
+    fn visit_attribute_mut(&mut self, attribute: &mut Attribute) {
+        if let syn::Meta::NameValue(syn::MetaNameValue { path, value, .. }) = &mut attribute.meta
+            && path.is_ident("doc")
+            && let syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(text), .. }) = value
+        {
+            *text = syn::LitStr::new(&crate::adopt::quoted(&text.value()), text.span());
+        }
     }
 }
 

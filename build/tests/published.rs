@@ -3,7 +3,7 @@
 
 use keyway_build::{Kind, Made, Report};
 use serde_json::{Value, json};
-use std::{fmt::Write as _, fs};
+use std::{collections::BTreeSet, fmt::Write as _, fs};
 
 const FILE: &str = "acme.json";
 
@@ -527,6 +527,9 @@ fn hostile_names_make_code_that_can_be_read() {
         "\\",
         "\u{202e}evil",
         "a\nb",
+        "a\rb",
+        "```\nlet x = y;\n```",
+        "```rust",
         "²",
         "ſ",
         "r#fn",
@@ -560,7 +563,73 @@ fn hostile_names_make_code_that_can_be_read() {
     }
     let made = made(&document);
     syn_parses(&made.code);
+    // Which the compiler refuses, where `syn` does not.
+    assert!(!made.code.contains(['\r', '\u{202e}', '\u{2066}']));
+    let fences =
+        made.code.lines().filter_map(|line| Some(line.trim().trim_start_matches('/').trim().strip_prefix("```")?));
+    fences.for_each(|fence| assert!(["", "text", "ignore"].contains(&fence.trim_end_matches("*/")), "{fence}"));
     assert_eq!(made.report.typed, made.report.operations, "{}", made.report);
+}
+
+#[test]
+fn two_operations_with_one_id_get_names_of_their_own_and_are_told() {
+    let mut document = of_operation("/a", json!({ "operationId": "list", "responses": {} }));
+    document["paths"]["/b"] = json!({ "get": { "operationId": "list", "responses": {} } });
+    document["paths"]["/c"] = json!({ "get": { "operationId": "List", "responses": {} } });
+    let made = made(&document);
+    syn_parses(&made.code);
+    assert_eq!((made.report.operations, made.report.typed), (3, 3), "{}", made.report);
+    let names: BTreeSet<&str> =
+        made.code.lines().filter_map(|line| line.trim().strip_prefix("operation: \"")?.split('"').next()).collect();
+    assert_eq!(names.len(), 3, "{names:?}");
+    assert_told(&made.report, Kind::Derived, "list");
+}
+
+#[test]
+fn references_in_a_circle_come_to_an_end() {
+    let circle = |from: &str, to: &str| json!({ from: { "$ref": format!("#/components/{to}") } });
+    let mut document = of_schema(json!({ "$ref": "#/components/schemas/A" }), json!({}));
+    document["components"] = json!({
+        "schemas": { "A": { "$ref": "#/components/schemas/B" }, "B": { "$ref": "#/components/schemas/A" } },
+        "parameters": circle("P", "parameters/P"),
+        "responses": circle("R", "responses/R"),
+        "requestBodies": circle("Q", "requestBodies/Q"),
+        "pathItems": circle("I", "pathItems/I"),
+        "headers": circle("H", "headers/H"),
+    });
+    let operation = json!({
+        "parameters": [{ "$ref": "#/components/parameters/P" }],
+        "requestBody": { "$ref": "#/components/requestBodies/Q" },
+        "responses": { "200": { "$ref": "#/components/responses/R" } },
+    });
+    document["paths"]["/round"] = json!({ "post": operation });
+    document["paths"]["/around"] = json!({ "$ref": "#/components/pathItems/I" });
+    document["paths"]["/myself"] = json!({ "$ref": "#/paths/~1myself" });
+    match keyway_build::document(FILE).text(document.to_string()).make("acme") {
+        Ok(made) => syn_parses(&made.code),
+        Err(error) => assert!(error.to_string().contains("; "), "{error}"),
+    }
+}
+
+#[test]
+fn an_alias_of_aliases_of_aliases_is_refused_before_it_fills_the_memory() {
+    let mut text = String::from(
+        "openapi: 3.0.3\ninfo: {title: Acme, version: '1'}\npaths: {}\nx0: &x0 [a, a, a, a, a, a, a, a, a]\n",
+    );
+    for level in 1..12 {
+        let below = format!("*x{}", level - 1);
+        let _ = writeln!(text, "x{level}: &x{level} [{}]", [below.as_str(); 9].join(", "));
+    }
+    let refused = refusal(text);
+    assert!(refused.starts_with("acme.json: ") && refused.contains("; "), "{refused}");
+}
+
+#[test]
+fn no_name_leads_a_file_out_of_its_folder() {
+    for name in ["../acme", "/tmp/acme", "a/b", "a\\b", "..", "", "a\0b", "con:", "self", "acme.rs"] {
+        let refused = keyway_build::document(FILE).text("{}").make(name).expect_err("no module").to_string();
+        assert!(refused.contains("is no Rust module's name"), "{name}: {refused}");
+    }
 }
 
 #[test]

@@ -16,7 +16,7 @@ mod unions;
 pub(crate) mod words;
 
 pub use report::{Kind, Report, Row};
-pub(crate) use text::prose;
+pub(crate) use text::{prose, quoted};
 
 use crate::{
     complaint::{Found, complain},

@@ -28,6 +28,17 @@ pub(crate) fn prose(text: &str) -> String {
     lines.join("\n").trim_end().to_owned()
 }
 
+/// Documentation that was put together of a vendor's names: they are written into it as they are, and stay text as well.
+pub(crate) fn quoted(text: &str) -> String {
+    let text: String = text.replace("\r\n", "\n").replace('\r', "\n").chars().filter(|c| is_harmless(*c)).collect();
+    let is_ours = |line: &str| ["```", "```text", "```ignore"].contains(&line.trim());
+    let lines = text.split('\n').map(|line| match line.trim_start().starts_with(['`', '~']) && !is_ours(line) {
+        true => line.replace("```", "'''").replace("~~~", "'''"),
+        false => line.to_owned(),
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 /// Four blanks begin a program in Markdown, and so does a fence inside a list or a quotation.
 fn unindented(line: &str) -> String {
     let bare = line.trim_start();
