@@ -1,0 +1,3 @@
+fn main() {
+    let _ = keyway::oauth2::Client::discover("https://id.example");
+}
