@@ -37,9 +37,9 @@ extern crate self as keyway;
 #[path = "../tests/leak_check/mod.rs"]
 mod leak_check;
 
-/// The guide's code is compiled and run.
+/// The code of the pages below `docs/` is compiled, and run unless it says `no_run`.
 #[cfg(all(doctest, every_surface, feature = "oauth2", feature = "redis", feature = "sealed", feature = "testing"))]
-mod guide {
+mod papers {
     #[doc = include_str!("../docs/guide/1-first-call.md")]
     struct FirstCall;
     #[doc = include_str!("../docs/guide/2-first-test.md")]
@@ -54,6 +54,10 @@ mod guide {
     struct FirstIncident;
     #[doc = include_str!("../docs/guide/7-own-vendor.md")]
     struct OwnVendor;
+    #[doc = include_str!("../docs/people.md")]
+    struct People;
+    #[doc = include_str!("../docs/stores.md")]
+    struct Stores;
 }
 
 /// What the code of [`include_document!`] stands on. Not for anybody else: it changes with `keyway-build`.

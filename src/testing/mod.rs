@@ -172,8 +172,10 @@ pub use log::Seen;
 #[cfg(feature = "oauth2")]
 pub use oauth2::{FakeOAuth2, FakeOAuth2Builder};
 pub use orderingstack::{ExpiresIn, FakeOrderingStack, FakeOrderingStackBuilder};
+#[doc(inline)]
 pub use session_law::{ClientSetup, SessionFactory};
 pub use shopmonkey::{FakeShopmonkey, FakeShopmonkeyBuilder};
+#[doc(inline)]
 pub use store_law::StoreFactory;
 pub use vitamojo::{FakeVitaMojo, FakeVitaMojoBuilder, RefreshDialect};
 pub use vms::{FakeVms, FakeVmsBuilder, VmsSession};

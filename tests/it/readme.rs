@@ -1,6 +1,10 @@
 //! README.md is read beside its files, on a registry's page and in the API reference: its links lead somewhere in each.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
 
 #[apply(leak_checked!)]
 fn every_page_that_the_readme_links_to_is_there_and_is_found_from_the_reference_too() {
@@ -17,6 +21,38 @@ fn every_page_that_the_readme_links_to_is_there_and_is_found_from_the_reference_
     }
     let bare = readme.split('`').find(|code| code.ends_with(".md") && root.join(code).is_file());
     assert_eq!(bare, None, "named without a link");
+}
+
+/// The pages below a folder.
+fn pages(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            pages(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "md") {
+            found.push(path);
+        }
+    }
+}
+
+#[apply(leak_checked!)]
+fn every_page_with_rust_in_it_is_compiled_as_documentation() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let reference = fs::read_to_string(root.join("src/lib.rs")).unwrap();
+    let mut found = Vec::new();
+    pages(&root.join("docs"), &mut found);
+    let with_code: Vec<_> = found
+        .iter()
+        .filter(|page| fs::read_to_string(page).unwrap().lines().any(|line| line.starts_with("```rust")))
+        .collect();
+    assert!(with_code.len() > 8, "{with_code:?}");
+    for page in with_code {
+        let named = page.strip_prefix(root).unwrap().to_str().unwrap().replace('\\', "/");
+        assert!(
+            reference.contains(&format!("include_str!(\"../{named}\")")),
+            "`mod papers` of src/lib.rs lacks {named}"
+        );
+    }
 }
 
 /// The names of all functions below a folder.
