@@ -65,7 +65,9 @@ mod papers {
 pub mod __private {
     pub use crate::HasSession;
     pub use crate::http::{
-        Core, facts,
+        Core,
+        document::flow,
+        facts,
         outside::{Permit, base, client, fits, free, session},
         runtime,
     };
@@ -110,6 +112,7 @@ pub use http::layer::{SessionLayer, SessionService};
 #[cfg(feature = "middleware")]
 pub use http::middleware::SessionMiddleware;
 pub use http::{
+    document::{Document, FlowKind, SecurityFlow},
     outside::{Download, HasSession},
     pages::Pages,
     request::{Http, RequestBuilder},

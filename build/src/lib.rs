@@ -31,6 +31,7 @@ mod reach;
 mod read;
 mod send;
 mod shape;
+mod sign_ins;
 
 pub use adopt::{Kind, Report, Row};
 pub use complaint::Complaint;
@@ -56,7 +57,7 @@ fn published(name: &str, file: &str, root: serde_json::Value) -> Found<(String, 
         }
     };
     let title = document::text(&document.root["info"]["title"]).lines().next().unwrap_or_default();
-    let made = outside::named_from_without(made, name, title).or_else(|why| {
+    let made = outside::named_from_without(made, &document, name, title).or_else(|why| {
         complaint::complain(file, "", format!("the code cannot be named from without ({why})"), "report this")
     })?;
     let head = format!("// Made by keyway-build from {file}. Changes belong there.\n\n");

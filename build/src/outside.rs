@@ -1,5 +1,6 @@
 //! Code for a crate of somebody else: what stands inside Keyway for our own documents is named from without.
 
+use crate::{document::Document, sign_ins};
 use proc_macro2::{Delimiter, Group, Ident, Literal, Punct, Spacing, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::{
@@ -8,10 +9,15 @@ use syn::{
 };
 
 /// How generated code and Keyway understand each other. It is raised when either changes what it expects of the other.
-pub(crate) const INTERFACE: u32 = 1;
+pub(crate) const INTERFACE: u32 = 2;
 
 /// Renames the client, names Keyway's parts and its dependencies from without, and adds the way in.
-pub(crate) fn named_from_without(mut code: syn::File, name: &str, title: &str) -> syn::Result<syn::File> {
+pub(crate) fn named_from_without(
+    mut code: syn::File,
+    document: &Document,
+    name: &str,
+    title: &str,
+) -> syn::Result<syn::File> {
     for item in &mut code.items {
         match item {
             Item::Struct(client) if client.ident == "Client" => client.ident = Ident::new("Api", Span::call_site()),
@@ -23,6 +29,7 @@ pub(crate) fn named_from_without(mut code: syn::File, name: &str, title: &str) -
     OurSerde.visit_file_mut(&mut code);
     Documentation.visit_file_mut(&mut code);
     code.items.extend(way_in(title));
+    code.items.extend(sign_ins::document(&document.root, name, title));
     syn::parse2(rewritten(code.into_token_stream(), name, 0))
 }
 

@@ -703,3 +703,63 @@ fn code_that_is_checked_in_is_written_once_and_compared_under_ci() {
     assert!(fs::read_to_string(&code).expect("written").contains("pub fn get_a("));
     keyway_build::document(&document).generate_to(&code).expect("the same again");
 }
+
+// ---- how one signs in ----
+
+#[test]
+fn the_flows_of_the_security_schemes_stand_in_the_code() {
+    let mut document = of_operation("/a", json!({ "responses": {} }));
+    document["servers"] =
+        json!([{ "url": "https://{region}.acme.example/v7", "variables": { "region": { "default": "eu" } } }]);
+    document["components"]["securitySchemes"] = json!({
+        "oauth": { "type": "oauth2", "flows": {
+            "clientCredentials": { "tokenUrl": "/oauth/token", "scopes": { "menu": "", "orders": "" } },
+            "authorizationCode": {
+                "authorizationUrl": "https://id.acme.example/authorize",
+                "tokenUrl": "https://id.acme.example/token",
+                "refreshUrl": "https://id.acme.example/refresh",
+                "scopes": {},
+            },
+        } },
+        "oidc": { "type": "openIdConnect", "openIdConnectUrl": "https://id.acme.example/.well-known/openid-configuration" },
+        "key": { "type": "apiKey", "in": "header", "name": "x-key" },
+    });
+    let own = made(&document);
+    let parts = [
+        "pub struct Document;",
+        "const TITLE: &'static str = \"Acme\";",
+        "= ::std::option::Option::Some(\"https://eu.acme.example\");",
+        "::keyway::__private::flow(\"oauth\", ::keyway::FlowKind::ClientCredentials, [::std::option::Option::Some(\"/oauth/token\"), ::std::option::Option::None,",
+        "&[\"menu\", \"orders\"]",
+        "::std::option::Option::Some(\"https://id.acme.example/refresh\")",
+        "::keyway::FlowKind::OpenIdConnect",
+    ];
+    assert_has(&own, &parts);
+    document["servers"] = json!([{ "url": "/v7" }]);
+    document["components"]["securitySchemes"] = json!({});
+    let none = ["= ::std::option::Option::None;", "const FLOWS: &'static [::keyway::SecurityFlow] = &[];"];
+    assert_has(&made(&document), &none);
+}
+
+#[test]
+fn the_flows_of_swagger_are_those_of_openapi() {
+    let document = json!({
+        "swagger": "2.0",
+        "info": { "title": "Acme", "version": "1" },
+        "host": "acme.example",
+        "basePath": "/v7",
+        "schemes": ["https"],
+        "paths": { "/a": { "get": { "responses": {} } } },
+        "securityDefinitions": { "oauth": {
+            "type": "oauth2", "flow": "accessCode", "scopes": { "menu": "" },
+            "authorizationUrl": "https://acme.example/authorize", "tokenUrl": "https://acme.example/token",
+        } },
+    });
+    let parts = [
+        "::std::option::Option::Some(\"https://acme.example\")",
+        "::keyway::FlowKind::AuthorizationCode",
+        "::std::option::Option::Some(\"https://acme.example/token\")",
+        "&[\"menu\"]",
+    ];
+    assert_has(&made(&document), &parts);
+}

@@ -6,6 +6,7 @@ pub(crate) mod choice;
 pub(crate) mod client_id;
 pub(crate) mod cookies;
 mod core;
+pub(crate) mod document;
 pub(crate) mod drift;
 #[allow(
     dead_code,

@@ -10,7 +10,7 @@ use reqwest::{Request, Response};
 use std::{fmt, time::Duration};
 
 /// How generated code and this crate understand each other: `keyway-build` has the same number.
-const INTERFACE: u32 = 1;
+const INTERFACE: u32 = 2;
 
 /// Stops the compiler where generated code is of another time than this crate. What it says names both crates: a constant
 /// panics with a fixed text only.

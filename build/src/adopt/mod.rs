@@ -10,6 +10,7 @@ mod operations;
 pub(crate) mod parameters;
 mod report;
 mod schemas;
+mod sign_ins;
 mod swagger;
 mod text;
 mod unions;
@@ -69,6 +70,7 @@ pub(crate) fn adopt(file: &str, root: Value) -> Found<(Value, Report)> {
     let server = adopter.server();
     adopter.name_components();
     let schemes = adopter.security_schemes();
+    let sign_ins = adopter.sign_ins();
     let paths = adopter.paths(&server);
     adopter.write_waiting();
     adopter.end_circles();
@@ -83,6 +85,7 @@ pub(crate) fn adopt(file: &str, root: Value) -> Found<(Value, Report)> {
         "servers": [{ "url": server }],
         "paths": paths,
         "components": { "schemas": adopter.schemas, "securitySchemes": schemes },
+        "x-sign-ins": sign_ins,
     });
     Ok((document, adopter.report))
 }

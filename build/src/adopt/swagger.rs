@@ -188,8 +188,10 @@ fn security(scheme: &Value) -> Value {
                 "accessCode" => "authorizationCode",
                 other => other,
             };
+            let scopes = &scheme["scopes"];
+            let addresses = (&scheme["tokenUrl"], &scheme["authorizationUrl"]);
             written["flows"] =
-                json!({ flow: { "tokenUrl": scheme["tokenUrl"], "authorizationUrl": scheme["authorizationUrl"] } });
+                json!({ flow: { "tokenUrl": addresses.0, "authorizationUrl": addresses.1, "scopes": scopes } });
         }
         _ => {}
     }

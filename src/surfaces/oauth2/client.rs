@@ -4,6 +4,7 @@ use super::{
     addresses::{self, Named, is_resource, redirect_address},
     client_auth::{ClientAuth, OAuthClient},
     code::{Asks, Redirect},
+    documented::{Documented, Led},
     endpoints::Endpoint,
     facts::{PROVIDER, SURFACE},
     grants::{BROWSER, CLIENT_CREDENTIALS, CODE, DEVICE, EXCHANGE, Grant, PASSWORD, REFRESH_TOKEN},
@@ -12,7 +13,7 @@ use super::{
     wants::Wants,
 };
 use crate::{
-    CredentialSource, Error, Lease, Secret, SignInPage,
+    CredentialSource, Document, Error, Lease, Secret, SignInPage,
     credential::Credential,
     http::{Core, facts::Role},
     surfaces::builder::{Grant as Credentialed, Options, begun_elsewhere, doors, only, shared_options},
@@ -54,6 +55,23 @@ impl Client {
     pub fn discover(issuer: impl Into<String>) -> ClientBuilder {
         let issuer = issuer.into();
         ClientBuilder::new(issuer.clone()).issuer(issuer)
+    }
+
+    /// Begins a client of the vendor whose document this is: its server is where calls go, and the grant that is chosen on the
+    /// builder is asked for where the flow of that name in its `securitySchemes` says.
+    ///
+    /// ```ignore
+    /// keyway::include_document!(acme);
+    ///
+    /// let session = oauth2::Client::of_document::<acme::Document>().client("till-7", secret).client_credentials().build()?;
+    /// let acme = acme::Client::new(&session);
+    /// let orders = acme.api().list_orders().limit(50).send().await?;
+    /// ```
+    ///
+    /// For another server than the document's first, such as a sandbox: [`builder(address)`](Self::builder) and
+    /// [`document`](ClientBuilder::document).
+    pub fn of_document<D: Document>() -> ClientBuilder {
+        ClientBuilder::new(D::ORIGIN.unwrap_or_default().to_owned()).document::<D>()
     }
 
     /// Finishes a sign-in that another process of yours has begun: with the [`ticket`](crate::SignInPage::ticket) of its page,
@@ -124,6 +142,8 @@ pub struct ClientBuilder {
     /// The type of a token that is exchanged.
     subject: String,
     asks: Asks,
+    document: Option<Documented>,
+    security_scheme: Option<String>,
 }
 
 impl ClientBuilder {
@@ -139,7 +159,23 @@ impl ClientBuilder {
             redirect: None,
             subject: String::new(),
             asks: Asks::default(),
+            document: None,
+            security_scheme: None,
         }
+    }
+
+    /// Takes from the vendor's document where tokens come from: from the flow in its `securitySchemes` for the grant that is
+    /// chosen. What is named on the builder counts for more. [`build`](Self::build) fails if the document has no such flow, or
+    /// several that lead to different places.
+    pub fn document<D: Document>(mut self) -> Self {
+        self.document = Some(Documented::of::<D>());
+        self
+    }
+
+    /// Which of the [`document`](Self::document)'s security schemes is meant, where several fit the grant.
+    pub fn security_scheme(mut self, name: impl Into<String>) -> Self {
+        self.security_scheme = Some(name.into());
+        self
     }
 
     /// Where tokens come from: a whole address, or a path below the platform's root, such as `/oauth/token`. What is named
@@ -327,6 +363,7 @@ impl ClientBuilder {
         let offered = ".authorization_code(address), .browser(loopback), .token_exchange(type, secret), .client_credentials(), .device(), .refresh_token(secret) or .password(user, secret)";
         let chosen = only(std::mem::take(&mut self.grants), offered)?;
         self.check(&chosen)?;
+        self.take_from_document(&chosen)?;
         let Some((id, auth)) = self.client.take() else {
             return Err(Error::config("the client has no OAuth2 client")
                 .advice("call .client(id, secret) or .public_client(id) on the builder"));
@@ -372,6 +409,26 @@ impl ClientBuilder {
         let provider = Arc::new(Provider { auth, endpoints, client, grant, wants: self.wants, session });
         let core = checked.assemble(&SURFACE, Role::User, provider.clone(), &chosen)?;
         Ok(Client { core, provider })
+    }
+
+    /// What the document says of where this grant is asked for, unless the user does.
+    fn take_from_document(&mut self, chosen: &Credentialed) -> Result<(), Error> {
+        let Some(document) = &self.document else { return Ok(()) };
+        if self.options.url.is_empty() && !document.has_origin {
+            return Err(Error::config(
+                "the document names no whole address of a server, so nothing says where calls go",
+            )
+            .advice("begin with Client::builder(address).document::<acme::Document>()"));
+        }
+        let names_token = self.endpoints.iter().any(|(endpoint, ..)| *endpoint == Endpoint::Token);
+        if names_token || self.issuer.is_some() {
+            return Ok(());
+        }
+        let Led { endpoints, issuer } = document.led(chosen.method, self.security_scheme.as_deref())?;
+        let named: Vec<_> = self.endpoints.iter().map(|(endpoint, ..)| *endpoint).collect();
+        self.endpoints.extend(endpoints.into_iter().filter(|(endpoint, ..)| !named.contains(endpoint)));
+        self.issuer = issuer;
+        Ok(())
     }
 
     /// What cannot work together.

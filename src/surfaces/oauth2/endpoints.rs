@@ -24,6 +24,8 @@ pub(super) enum Endpoint {
     Authorization,
     /// Where authorization requests are pushed (RFC 9126).
     Pushed,
+    /// Where tokens are renewed, if that is elsewhere: some documents say so.
+    Refresh,
 }
 
 impl Endpoint {
@@ -35,13 +37,14 @@ impl Endpoint {
             Self::Introspection => "introspection endpoint",
             Self::Authorization => "authorization endpoint",
             Self::Pushed => "pushed authorization request endpoint",
+            Self::Refresh => "address for renewals",
         }
     }
 
     /// The builder method that names it.
     fn method(self) -> &'static str {
         match self {
-            Self::Token => ".token_endpoint(..)",
+            Self::Token | Self::Refresh => ".token_endpoint(..)",
             Self::Device => ".device_endpoint(..)",
             Self::Revocation => ".revocation_endpoint(..)",
             Self::Introspection => ".introspection_endpoint(..)",
@@ -68,6 +71,8 @@ pub(super) struct Metadata {
     pub(super) authorization_endpoint: Option<String>,
     #[serde(default)]
     pub(super) pushed_authorization_request_endpoint: Option<String>,
+    #[serde(skip)]
+    refresh: Option<String>,
     #[serde(default)]
     pub(super) require_pushed_authorization_requests: bool,
     /// The way back from the page names the issuer, always (RFC 9207, 3).
@@ -84,6 +89,7 @@ impl Metadata {
             Endpoint::Introspection => &self.introspection_endpoint,
             Endpoint::Authorization => &self.authorization_endpoint,
             Endpoint::Pushed => &self.pushed_authorization_request_endpoint,
+            Endpoint::Refresh => &self.refresh,
         };
         address.as_deref().filter(|address| !address.is_empty())
     }
@@ -96,6 +102,7 @@ impl Metadata {
             Endpoint::Introspection => &mut self.introspection_endpoint,
             Endpoint::Authorization => &mut self.authorization_endpoint,
             Endpoint::Pushed => &mut self.pushed_authorization_request_endpoint,
+            Endpoint::Refresh => &mut self.refresh,
         };
         *place = Some(address);
     }

@@ -14,7 +14,8 @@
 //! # Ok(()) }
 //! ```
 //!
-//! A provider that publishes metadata needs its issuer alone: [`Client::discover`].
+//! A provider that publishes metadata needs its issuer alone: [`Client::discover`]. A vendor whose OpenAPI document names its
+//! token endpoint needs not even that: [`Client::of_document`].
 //!
 //! | what | standard |
 //! |---|---|
@@ -36,6 +37,7 @@ mod assertion;
 mod client;
 mod client_auth;
 mod code;
+mod documented;
 mod endpoints;
 mod facts;
 mod grants;

@@ -62,6 +62,16 @@ impl Provider {
     /// Asks for a token by this grant.
     async fn obtain(&self, attempt: &Attempt, proof: &Proof<'_>, fields: Fields<'_>) -> Result<Issued, Error> {
         let address = self.endpoint(Endpoint::Token).await?;
+        self.obtain_at(address, attempt, proof, fields).await
+    }
+
+    async fn obtain_at(
+        &self,
+        address: Url,
+        attempt: &Attempt,
+        proof: &Proof<'_>,
+        fields: Fields<'_>,
+    ) -> Result<Issued, Error> {
         let reply = self.auth.spend(attempt, self.call(ISSUE, address, proof, fields)?).await?;
         issued(&reply, attempt.now())
     }
@@ -188,7 +198,12 @@ impl Provider {
 
     async fn exchanged(&self, attempt: &Attempt, proof: &Proof<'_>, refresh: &Secret) -> Result<Issued, Error> {
         let fields = [("grant_type", "refresh_token"), ("refresh_token", refresh.expose())].into_iter();
-        self.obtain(attempt, proof, fields.chain(self.wants.resources()).collect()).await
+        let fields = fields.chain(self.wants.resources()).collect();
+        let address = match self.endpoints.find(Endpoint::Refresh, &self.auth, self.now()).await? {
+            Some(elsewhere) => elsewhere,
+            None => self.endpoint(Endpoint::Token).await?,
+        };
+        self.obtain_at(address, attempt, proof, fields).await
     }
 
     /// Asks for the codes with which a person lets this device in: the question that stops the sign-in.

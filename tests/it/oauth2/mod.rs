@@ -4,6 +4,7 @@ mod bad_providers;
 mod code;
 mod device;
 mod discovery;
+mod documents;
 mod grants;
 mod keys;
 mod loopback;

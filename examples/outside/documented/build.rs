@@ -1,0 +1,3 @@
+fn main() -> keyway_build::Result {
+    keyway_build::document("acme.yaml").generate("acme")
+}
