@@ -22,7 +22,7 @@ impl Core {
         }
         self.settle_tenant(request)?;
         let lease = self.0.session.lease().await?;
-        self.carry(request, &lease);
+        self.carry(request, &lease)?;
         Ok(Some(lease.generation()))
     }
 
@@ -42,8 +42,18 @@ impl Core {
         self.0.origins.include(url)
     }
 
-    /// Puts the lease's headers on a request whose tenant is settled.
-    pub(super) fn carry(&self, request: &mut Request, lease: &Lease) {
+    /// Puts the lease's headers on a request whose tenant is settled, and the proof that goes with them, if one does.
+    pub(super) fn carry(&self, request: &mut Request, lease: &Lease) -> Result<(), Error> {
+        self.set_headers(request, lease);
+        self.prove(request)
+    }
+
+    /// A new proof for a request that carries the session's token.
+    pub(super) fn prove(&self, request: &mut Request) -> Result<(), Error> {
+        self.0.prover.as_ref().map_or(Ok(()), |prover| prover.prove(request))
+    }
+
+    fn set_headers(&self, request: &mut Request, lease: &Lease) {
         let session = self.0.session.header();
         // This core's copy: all of them would fight over the one in the map.
         request.headers_mut().insert(session, lease.header().clone());

@@ -8,6 +8,7 @@ use super::{
     limits,
     origins::Origins,
     paths::Paths,
+    prover::Prover,
     response::{BufferedResponse, Verdict},
     retryable::{RetryableRequest, is_final},
     surface::Surface,
@@ -57,6 +58,8 @@ pub(crate) struct Parts {
     pub(crate) client_id: Option<ClientId>,
     /// For the typed steps of a session: it keeps no connections and sends nothing twice.
     pub(crate) steps: reqwest::Client,
+    /// Proves that the session has the key that its tokens are bound to, where they are.
+    pub(crate) prover: Option<Arc<dyn Prover>>,
     /// For plain http within this machine, which no proxy needs to hear; none where there is nothing of that.
     pub(crate) direct: Option<reqwest::Client>,
 }
@@ -298,13 +301,23 @@ impl Core {
                 None => self.within(until, Error::not_in_time, pin!(self.0.session.lease())).await??,
             };
             self.settle_tenant(&mut request)?;
-            self.carry(&mut request, &lease);
+            self.carry(&mut request, &lease)?;
             presented = lease.token().cloned();
         }
         let retryable = RetryableRequest::of(&request);
         let outcome = self.within(until, Error::too_late, pin!(self.execute(request, until))).await?;
-        let retried = pin!(self.retried(outcome, retryable.as_ref(), Some(facts), until));
-        Ok((self.within(until, Error::too_late, retried).await??, presented))
+        let retried = self.retried(outcome, retryable.as_ref(), Some(facts), until, presented.is_some());
+        let response = self.within(until, Error::too_late, pin!(retried)).await??;
+        let lacks_proof = self.answered(response.status(), response.headers(), response.url()).lacks_proof;
+        if presented.is_some() && lacks_proof {
+            let again = retryable.as_ref().and_then(|retryable| retryable.request(response.url()));
+            if let Some(mut again) = again {
+                self.prove(&mut again)?;
+                let response = self.within(until, Error::too_late, pin!(self.execute(again, until))).await??;
+                return Ok((response, presented));
+            }
+        }
+        Ok((response, presented))
     }
 
     /// A call that needs another role than this session's fails here, before any I/O.

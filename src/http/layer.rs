@@ -1,6 +1,6 @@
 //! `client.layer()`: the session under a stack of `tower` services of the user's own.
 
-use super::{Core, core::prefer_json, request::refuse_host, retryable::RetryableRequest, segments};
+use super::{Core, core::prefer_json, replay::Replays, request::refuse_host, retryable::RetryableRequest, segments};
 use crate::{BoxFuture, Error};
 use http_body::Body;
 use reqwest::Url;
@@ -121,19 +121,18 @@ where
     let (mut parts, body) = request.into_parts();
     let address = head.url().clone();
     let has_body = body.size_hint().exact() != Some(0) || !body.is_end_stream();
-    let retryable = (!has_body).then(|| (RetryableRequest::of(&head), parts.clone()));
-    parts.headers = std::mem::take(head.headers_mut());
-    let response = inner.call(http::Request::from_parts(parts, body)).await.map_err(Into::into)?;
-    core.note_taken(response.status(), &address, token);
-    let head = retryable.as_ref().and_then(|(head, _)| head.as_ref());
-    let again = core.replayable(response.status(), &address, token, head, None).await?;
-    match (again, retryable) {
-        (Some(mut again), Some((_, mut parts))) => {
-            parts.headers = std::mem::take(again.headers_mut());
-            std::future::poll_fn(|context| inner.poll_ready(context)).await.map_err(Into::into)?;
-            inner.call(http::Request::from_parts(parts, B::default())).await.map_err(Into::into)
-        }
-        _ => Ok(response),
+    let (mut replays, mut body) = (Replays::of(token), Some(body));
+    loop {
+        let retryable = (!has_body).then(|| RetryableRequest::of(&head)).flatten();
+        parts.headers = std::mem::take(head.headers_mut());
+        let sent = http::Request::from_parts(parts.clone(), body.take().unwrap_or_default());
+        let response = inner.call(sent).await.map_err(Into::into)?;
+        let answer = core.answered(response.status(), response.headers(), &address);
+        core.note_taken(answer, token);
+        let again = core.replayable(&mut replays, answer, retryable.as_ref(), None).await?;
+        let Some(again) = again else { return Ok(response) };
+        head = again;
+        std::future::poll_fn(|context| inner.poll_ready(context)).await.map_err(Into::into)?;
     }
 }
 

@@ -1,6 +1,6 @@
 //! `client.middleware()`: the session for the calls of an HTTP client of the user's own.
 
-use super::{Core, core::prefer_json, request::refuse_host, retryable::RetryableRequest, segments};
+use super::{Core, core::prefer_json, replay::Replays, request::refuse_host, retryable::RetryableRequest, segments};
 use crate::Error;
 use http::{Extensions, header::AUTHORIZATION};
 use reqwest::{Request, Response};
@@ -111,21 +111,22 @@ impl Middleware for SessionMiddleware {
         let until = core.until(&request);
         prefer_json(&mut request);
         let token = core.within(until, Error::not_in_time, pin!(core.authorize(&mut request, None))).await??;
-        core.apply_deadline(&mut request, until);
-        let (address, retryable) = (request.url().clone(), RetryableRequest::of(&request));
-        let response = next.clone().run(request, extensions).await?;
-        core.note_success(&response, token, None);
-        if response.url().origin() != address.origin() {
-            return Ok(response);
-        }
-        let again = core.replayable(response.status(), &address, token, retryable.as_ref(), None);
-        let again = core.within(until, Error::too_late, pin!(again)).await??;
-        match again {
-            Some(mut again) => {
-                core.apply_deadline(&mut again, until);
-                next.run(again, extensions).await
+        let address = request.url().clone();
+        let mut replays = Replays::of(token);
+        loop {
+            core.apply_deadline(&mut request, until);
+            let retryable = RetryableRequest::of(&request);
+            let response = next.clone().run(request, extensions).await?;
+            core.note_success(&response, token, None);
+            if response.url().origin() != address.origin() {
+                return Ok(response);
             }
-            None => Ok(response),
+            let answer = core.answered(response.status(), response.headers(), &address);
+            let again = core.replayable(&mut replays, answer, retryable.as_ref(), None);
+            match core.within(until, Error::too_late, pin!(again)).await?? {
+                Some(again) => request = again,
+                None => return Ok(response),
+            }
         }
     }
 }

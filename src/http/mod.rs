@@ -27,6 +27,8 @@ pub(crate) mod origins;
 pub(crate) mod outside;
 pub(crate) mod pages;
 pub(crate) mod paths;
+#[cfg_attr(not(feature = "oauth2"), allow(dead_code, reason = "no other vendor binds tokens to keys"))]
+pub(crate) mod prover;
 pub(crate) mod replay;
 pub(crate) mod request;
 pub(crate) mod response;

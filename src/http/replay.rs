@@ -8,9 +8,35 @@ use super::{
     retryable::{RetryableRequest, may_pass},
 };
 use crate::{Error, Generation};
+use http::HeaderMap;
 use reqwest::{Request, Response, StatusCode};
 use std::time::Duration;
 use url::Url;
+
+/// What an answer says of the session, whoever has sent the request.
+#[derive(Clone, Copy)]
+pub(super) struct Answered<'a> {
+    status: StatusCode,
+    /// Where the request went.
+    address: &'a Url,
+    /// It is the proof alone that is refused.
+    pub(super) lacks_proof: bool,
+}
+
+/// What may still be done once for a call that carries this token.
+pub(super) struct Replays {
+    token: Option<Generation>,
+    /// Send it again with another proof.
+    proof: bool,
+    /// Send it again with another token.
+    renewal: bool,
+}
+
+impl Replays {
+    pub(super) fn of(token: Option<Generation>) -> Self {
+        Self { token, proof: true, renewal: true }
+    }
+}
 
 impl Core {
     /// What is left to do with what came of the first try: waits and further tries, and one replay after a 401. Few calls
@@ -19,47 +45,67 @@ impl Core {
         &self,
         outcome: reqwest::Result<Response>,
         token: Option<Generation>,
-        retryable: Option<RetryableRequest>,
+        mut retryable: Option<RetryableRequest>,
         facts: Option<&Facts>,
         until: Option<Duration>,
     ) -> Result<Response, Error> {
-        let response = self.retried(outcome, retryable.as_ref(), facts, until).await?;
-        let again = self.replayable(response.status(), response.url(), token, retryable.as_ref(), facts).await?;
-        let Some(again) = again else { return Ok(response) };
-        let retryable = RetryableRequest::of(&again);
-        let outcome = self.execute(again, until).await;
-        let response = self.retried(outcome, retryable.as_ref(), facts, until).await?;
-        self.note_success(&response, token, facts);
-        Ok(response)
+        let mut replays = Replays::of(token);
+        let mut response = self.retried(outcome, retryable.as_ref(), facts, until, token.is_some()).await?;
+        loop {
+            let answer = self.answered(response.status(), response.headers(), response.url());
+            let again = self.replayable(&mut replays, answer, retryable.as_ref(), facts).await?;
+            let Some(again) = again else { return Ok(response) };
+            retryable = RetryableRequest::of(&again);
+            let outcome = self.execute(again, until).await;
+            response = self.retried(outcome, retryable.as_ref(), facts, until, token.is_some()).await?;
+            self.note_success(&response, token, facts);
+        }
     }
 
-    /// After a 401: that token is rejected, and the request comes back with a new one, for the same address. `None` when
-    /// the 401 is the answer: no session was on the request, its body cannot be sent twice, or a new token would not help.
+    /// After a 401: that token is rejected, and the request comes back with a new one, for the same address; or with the
+    /// same one, where it was only the proof that lacked something. `None` when the 401 is the answer: no session was on the
+    /// request, its body cannot be sent twice, a new token would not help, or all of that was done before.
     pub(super) async fn replayable(
         &self,
-        status: StatusCode,
-        address: &Url,
-        token: Option<Generation>,
+        replays: &mut Replays,
+        answer: Answered<'_>,
         retryable: Option<&RetryableRequest>,
         facts: Option<&Facts>,
     ) -> Result<Option<Request>, Error> {
-        let (StatusCode::UNAUTHORIZED, Some(token)) = (status, token) else { return Ok(None) };
-        let worth_it = self.0.session.reject(token, endpoint(facts, address));
-        let again = retryable.filter(|_| worth_it).and_then(|retryable| retryable.request(address));
+        let Some(token) = replays.token else { return Ok(None) };
+        if answer.lacks_proof {
+            // That says nothing about the token.
+            let again = retryable.filter(|_| std::mem::take(&mut replays.proof));
+            let again = again.and_then(|retryable| retryable.request(answer.address));
+            return again.map(|mut again| self.prove(&mut again).map(|()| again)).transpose();
+        }
+        if answer.status != StatusCode::UNAUTHORIZED || !std::mem::take(&mut replays.renewal) {
+            return Ok(None);
+        }
+        let worth_it = self.0.session.reject(token, endpoint(facts, answer.address));
+        let again = retryable.filter(|_| worth_it).and_then(|retryable| retryable.request(answer.address));
         let Some(mut again) = again else { return Ok(None) };
         // The tenant stays: it may have been chosen for this call.
         again.headers_mut().remove(self.0.session.header());
         Ok(self.authorize(&mut again, facts).await?.map(|_| again))
     }
 
+    /// What an answer says of the session. Takes note of what it says about proofs.
+    pub(super) fn answered<'a>(&self, status: StatusCode, headers: &HeaderMap, address: &'a Url) -> Answered<'a> {
+        let prover = self.0.prover.as_ref();
+        let lacks_proof = prover.is_some_and(|prover| prover.heard(address, status, headers));
+        Answered { status, address, lacks_proof }
+    }
+
     /// Sends `retryable` again where that may be, after a first try with this outcome. A wait that would end after `until`
-    /// (monotonic) is not begun.
+    /// (monotonic) is not begun. `carries`: the session is on it.
     pub(super) async fn retried(
         &self,
         mut outcome: reqwest::Result<Response>,
         retryable: Option<&RetryableRequest>,
         facts: Option<&Facts>,
         until: Option<Duration>,
+        carries: bool,
     ) -> Result<Response, Error> {
         let may_resend = facts.is_some_and(|facts| facts.resend);
         let mut number = 1;
@@ -76,8 +122,11 @@ impl Core {
             };
             let wait = wait.filter(|wait| until.is_none_or(|until| *wait < self.left(until)));
             let again = wait.and_then(|wait| Some((wait, retryable?.request(address(&outcome)?)?)));
-            let Some((wait, again)) = again else { return outcome.map_err(Error::from) };
+            let Some((wait, mut again)) = again else { return outcome.map_err(Error::from) };
             self.0.clock.sleep(wait).await;
+            if carries {
+                self.prove(&mut again)?;
+            }
             outcome = self.execute(again, until).await;
         }
     }
@@ -86,15 +135,16 @@ impl Core {
     #[inline]
     pub(super) fn note_success(&self, response: &Response, token: Option<Generation>, facts: Option<&Facts>) {
         if token.is_some() && response.status().is_success() {
+            self.answered(response.status(), response.headers(), response.url());
             self.0.session.worked(endpoint(facts, response.url()));
         }
     }
 
     /// The same for an answer that another client has got.
     #[cfg(feature = "tower")]
-    pub(super) fn note_taken(&self, status: StatusCode, address: &Url, token: Option<Generation>) {
-        if token.is_some() && status.is_success() {
-            self.0.session.worked(endpoint(None, address));
+    pub(super) fn note_taken(&self, answer: Answered<'_>, token: Option<Generation>) {
+        if token.is_some() && answer.status.is_success() {
+            self.0.session.worked(endpoint(None, answer.address));
         }
     }
 

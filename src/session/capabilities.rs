@@ -157,6 +157,8 @@ impl Renewal {
 pub enum Placement {
     /// `Authorization: Bearer …`
     Bearer,
+    /// `Authorization`, with another scheme than `Bearer`: `Token …`, for instance.
+    Scheme(&'static str),
     /// A header of the vendor's own, holding the bare token.
     Header(HeaderName),
     /// A header that names a key beside the one that holds its secret.

@@ -31,6 +31,7 @@ impl CurrentToken {
         let bare = || access.expose().to_owned();
         let (name, value) = match placement {
             Placement::Bearer => (AUTHORIZATION, format!("Bearer {}", access.expose())),
+            Placement::Scheme(scheme) => (AUTHORIZATION, format!("{scheme} {}", access.expose())),
             Placement::Header(name) => (name.clone(), bare()),
             Placement::Pair { name, value, secret } => {
                 headers.insert(name.clone(), value.clone());

@@ -330,7 +330,7 @@ impl Session {
     /// The header that carries the token.
     pub(crate) fn header(&self) -> &HeaderName {
         match &self.0.rules.capabilities.placement {
-            Placement::Bearer => &AUTHORIZATION,
+            Placement::Bearer | Placement::Scheme(_) => &AUTHORIZATION,
             Placement::Header(name) | Placement::Pair { secret: name, .. } => name,
         }
     }

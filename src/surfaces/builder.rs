@@ -14,6 +14,7 @@ use crate::{
         judge::Judge,
         origins::{Origins, is_plain_loopback, is_private},
         paths::Paths,
+        prover::Prover,
         transport::AuthClient,
     },
     retry::{Retry, Timeouts},
@@ -127,6 +128,7 @@ pub(crate) struct Checked {
     /// What names the session besides its address, tenant and principal.
     more: Vec<(&'static str, String)>,
     client_id: Option<ClientId>,
+    prover: Option<Arc<dyn Prover>>,
     /// The HTTP client of the sign-ins, once there is one: making one reads all of the machine's certificates.
     steps: OnceCell<reqwest::Client>,
 }
@@ -167,8 +169,8 @@ impl Options {
         }
         let paths = Paths::new(surface.facts, &self.paths)?;
         let drift = Arc::new(Drift::new(surface.name));
-        let (tenant, more, client_id, steps) = (None, Vec::new(), None, OnceCell::new());
-        Ok(Checked { options: self, root, also, paths, drift, tenant, more, client_id, steps })
+        let (tenant, more, client_id, prover, steps) = (None, Vec::new(), None, None, OnceCell::new());
+        Ok(Checked { options: self, root, also, paths, drift, tenant, more, client_id, prover, steps })
     }
 }
 
@@ -273,6 +275,22 @@ impl Checked {
     pub(crate) fn with_part(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.more.push((name, value.into()));
         self
+    }
+
+    /// Every request that carries the session carries a proof of its own, too.
+    #[cfg(feature = "oauth2")]
+    pub(crate) fn with_prover(self, prover: Option<Arc<dyn Prover>>) -> Self {
+        Self { prover, ..self }
+    }
+
+    #[cfg(feature = "oauth2")]
+    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.options.clock
+    }
+
+    #[cfg(feature = "oauth2")]
+    pub(crate) fn has_store(&self) -> bool {
+        self.options.store.is_some()
     }
 
     pub(crate) fn with_account(mut self, account: Option<&str>) -> Self {
@@ -436,6 +454,7 @@ impl Checked {
             drift,
             judge,
             client_id: self.client_id,
+            prover: self.prover,
             steps,
             direct,
         }))

@@ -39,6 +39,10 @@ impl<O> Lineages<O> {
         &self.owners[lineage]
     }
 
+    pub(super) fn owner_mut(&mut self, lineage: usize) -> &mut O {
+        &mut self.owners[lineage]
+    }
+
     /// A new access token; the shape is made of its number and something random.
     pub(super) fn access(
         &mut self,

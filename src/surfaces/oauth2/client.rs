@@ -5,6 +5,7 @@ use super::{
     client_auth::{ClientAuth, OAuthClient},
     code::{Asks, Redirect},
     documented::{Documented, Led},
+    dpop::{DpopKey, Proofs},
     endpoints::Endpoint,
     facts::{PROVIDER, SURFACE},
     grants::{BROWSER, CLIENT_CREDENTIALS, CODE, DEVICE, EXCHANGE, Grant, PASSWORD, REFRESH_TOKEN},
@@ -144,6 +145,7 @@ pub struct ClientBuilder {
     asks: Asks,
     document: Option<Documented>,
     security_scheme: Option<String>,
+    dpop: Option<DpopKey>,
 }
 
 impl ClientBuilder {
@@ -161,6 +163,7 @@ impl ClientBuilder {
             asks: Asks::default(),
             document: None,
             security_scheme: None,
+            dpop: None,
         }
     }
 
@@ -261,6 +264,20 @@ impl ClientBuilder {
     /// A resource that the token is for: an absolute address (RFC 8707). It may be called several times.
     pub fn resource(mut self, address: impl Into<String>) -> Self {
         self.wants.resources.push(address.into());
+        self
+    }
+
+    /// Binds the session's tokens to this key (DPoP, RFC 9449): each request proves that it has the key, so a token alone is of
+    /// no use to who steals it. A token that the provider did not bind is refused. Nonces of the provider and of the API are
+    /// taken as they come; a request that lacked one is sent again, once.
+    ///
+    /// Calls by [`http`](Client::http), typed calls and the session's middlewares carry proofs; a
+    /// [`Lease`](crate::Lease) alone has none.
+    ///
+    /// With a [`store`](Self::store) it takes a key that was made before ([`DpopKey::es256`]): it is kept in no store, and all
+    /// processes that share the session need the same one. Another key is another session.
+    pub fn dpop(mut self, key: DpopKey) -> Self {
+        self.dpop = Some(key);
         self
     }
 
@@ -394,6 +411,17 @@ impl ClientBuilder {
             BROWSER | CODE | DEVICE | EXCHANGE | REFRESH_TOKEN => checked.named_by_profile(chosen.method)?,
             _ => checked,
         };
+        if self.dpop.as_ref().is_some_and(DpopKey::is_new) && checked.has_store() {
+            let what = ".dpop(..) was given a key that this process alone has, and what sleeps in the .store(..) is bound to it";
+            return Err(Error::config(what).advice(
+                "keep DpopKey::to_pem() where your secrets are, and give it to DpopKey::es256(pem) in every process",
+            ));
+        }
+        let proofs = self.dpop.take().map(|key| Arc::new(Proofs::new(key, checked.clock().clone())));
+        let checked = match &proofs {
+            Some(proofs) => checked.with_part("dpop", proofs.thumbprint()).with_prover(Some(proofs.clone())),
+            None => checked,
+        };
         let grant = match chosen.method {
             PASSWORD => Grant::Password { user: chosen.principal.clone(), password: chosen.credential.clone() },
             REFRESH_TOKEN => Grant::RefreshToken { token: chosen.credential.clone(), access: self.access },
@@ -406,7 +434,7 @@ impl ClientBuilder {
         };
         let auth = checked.auth_client(&PROVIDER)?;
         let session = checked.key(&SURFACE, &chosen).to_string();
-        let provider = Arc::new(Provider { auth, endpoints, client, grant, wants: self.wants, session });
+        let provider = Arc::new(Provider { auth, endpoints, client, grant, wants: self.wants, session, proofs });
         let core = checked.assemble(&SURFACE, Role::User, provider.clone(), &chosen)?;
         Ok(Client { core, provider })
     }
@@ -444,10 +472,11 @@ impl ClientBuilder {
         if let Some(Redirect::To(address)) = &self.redirect {
             redirect_address(address, self.options.allow_http)?;
         }
-        const OURS: [&str; 8] = [
+        const OURS: [&str; 9] = [
             "client_id",
             "code_challenge",
             "code_challenge_method",
+            "dpop_jkt",
             "redirect_uri",
             "request_uri",
             "response_type",

@@ -56,7 +56,14 @@ impl Redirect {
 }
 
 impl Authorization {
-    pub(super) fn new(client: &str, redirect_uri: String, wants: &Wants, asks: &Asks) -> Result<Self, Error> {
+    /// `bound_to`: the key that its code is bound to (RFC 9449, 10).
+    pub(super) fn new(
+        client: &str,
+        redirect_uri: String,
+        wants: &Wants,
+        asks: &Asks,
+        bound_to: Option<&str>,
+    ) -> Result<Self, Error> {
         let (state, verifier) = (random()?, random()?);
         let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.expose()));
         let own = [
@@ -67,8 +74,8 @@ impl Authorization {
             ("code_challenge", &challenge),
             ("code_challenge_method", "S256"),
         ];
-        let wants = wants.fields();
-        let own = own.into_iter().chain(wants).map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let more = bound_to.map(|key| ("dpop_jkt", key)).into_iter().chain(wants.fields());
+        let own = own.into_iter().chain(more).map(|(name, value)| (name.to_owned(), value.to_owned()));
         let fields = own.chain(asks.more.iter().cloned()).collect();
         Ok(Self { fields, redirect_uri, state, verifier })
     }

@@ -83,6 +83,10 @@ fn classify(verdict: &Verdict<'_>) -> Option<Error> {
             let advice = "check .resource(..) and .audience(..)".to_owned();
             (ErrorKind::Config, "the provider refused the resource that the token is for", advice)
         }
+        "use_dpop_nonce" | "invalid_dpop_proof" => {
+            let advice = "check this machine's clock, and that what stands between passes the header `DPoP`".to_owned();
+            (ErrorKind::Api, "the provider does not take the proof of the key that tokens are bound to", advice)
+        }
         "invalid_request" => {
             let advice = "check what the builder was given against the provider's own pages".to_owned();
             (ErrorKind::Api, "the provider takes the request for malformed", advice)

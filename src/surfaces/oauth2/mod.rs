@@ -25,6 +25,7 @@
 //! | [`pushed_requests`](ClientBuilder::pushed_requests) | RFC 9126 |
 //! | [`token_exchange`](ClientBuilder::token_exchange) | RFC 8693 |
 //! | [`ClientAuth`]: none, basic, post, `private_key_jwt`, `client_secret_jwt`, by certificate | RFC 6749, 7523, 8705 |
+//! | [`dpop`](ClientBuilder::dpop): tokens that are bound to a key | RFC 9449 |
 //! | metadata | RFC 8414, OpenID Connect Discovery |
 //! | [`resource`](ClientBuilder::resource) | RFC 8707 |
 //! | revocation at sign-out, [`introspect`](Client::introspect) | RFC 7009, 7662 |
@@ -38,6 +39,7 @@ mod client;
 mod client_auth;
 mod code;
 mod documented;
+mod dpop;
 mod endpoints;
 mod facts;
 mod grants;
@@ -48,6 +50,7 @@ mod wants;
 pub use assertion::SigningKey;
 pub use client::{Client, ClientBuilder};
 pub use client_auth::ClientAuth;
+pub use dpop::DpopKey;
 #[cfg(all(test, every_surface))]
 pub(super) use grants::all as capabilities;
 pub use loopback::Loopback;

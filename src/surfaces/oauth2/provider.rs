@@ -3,6 +3,7 @@
 use super::{
     client_auth::{OAuthClient, Proof},
     code::{Asks, Authorization, Redirect, code, spent},
+    dpop::{Proofs, SCHEME},
     endpoints::{Endpoint, Endpoints},
     facts::{DEVICE, INTROSPECT, ISSUE, PUSH, REVOKE},
     grants::Grant,
@@ -15,11 +16,12 @@ use crate::{
     question::DeviceCode,
     session::{Attempt, tokens::Tokens},
     surfaces::{
-        Capabilities, Issued, Issuer, Polled,
+        Capabilities, Issued, Issuer, Placement, Polled,
         token_endpoint::{self, DEVICE_GRANT, device_code, polled, renewal_refused, seed_refused},
     },
 };
 use serde_json::Value;
+use std::sync::Arc;
 use url::Url;
 
 const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
@@ -33,6 +35,8 @@ pub(super) struct Provider {
     pub(super) wants: Wants,
     /// The session's name, which is that of a page's session, too.
     pub(super) session: String,
+    /// Where tokens are bound to a key.
+    pub(super) proofs: Option<Arc<Proofs>>,
 }
 
 impl Provider {
@@ -72,8 +76,28 @@ impl Provider {
         proof: &Proof<'_>,
         fields: Fields<'_>,
     ) -> Result<Issued, Error> {
-        let reply = self.auth.spend(attempt, self.call(ISSUE, address, proof, fields)?).await?;
-        issued(&reply, attempt.now())
+        let ask = || self.ask_for_token(&address, proof, &fields);
+        let reply = self.auth.spend(attempt, ask()?).await?;
+        // Nothing was spent: the provider has looked at the proof alone.
+        let reply = if self.lacked_nonce(&reply, &address) { self.auth.spend(attempt, ask()?).await? } else { reply };
+        self.issued(&reply, attempt.now())
+    }
+
+    /// A request for a token, with a proof of its own where that is wanted.
+    fn ask_for_token(&self, address: &Url, proof: &Proof<'_>, fields: &Fields<'_>) -> Result<AuthCall, Error> {
+        let call = self.call(ISSUE, address.clone(), proof, fields.clone())?;
+        match &self.proofs {
+            Some(proofs) => proofs.on(call, address),
+            None => Ok(call),
+        }
+    }
+
+    fn lacked_nonce(&self, reply: &AuthResponse, address: &Url) -> bool {
+        self.proofs.as_ref().is_some_and(|proofs| proofs.heard_of(reply, address))
+    }
+
+    fn issued(&self, reply: &AuthResponse, now: Now) -> Result<Issued, Error> {
+        issued(reply, now, self.proofs.is_some())
     }
 
     async fn begin(&self, attempt: &Attempt) -> Result<Issued, Error> {
@@ -148,7 +172,8 @@ impl Provider {
     ) -> Result<Error, Error> {
         let endpoint = self.endpoint(Endpoint::Authorization).await?;
         let metadata = self.endpoints.metadata(&self.auth, self.now()).await?;
-        let authorization = Authorization::new(self.client.id(), redirect.begin()?, &self.wants, asks)?;
+        let bound_to = self.proofs.as_ref().map(|proofs| proofs.thumbprint());
+        let authorization = Authorization::new(self.client.id(), redirect.begin()?, &self.wants, asks, bound_to)?;
         let fields: Vec<_> = authorization.fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let page = if asks.pushed || metadata.require_pushed_authorization_requests {
             let request = self.push(attempt, proof, fields).await?;
@@ -218,8 +243,10 @@ impl Provider {
         let address = self.endpoint(Endpoint::Token).await?;
         let proof = self.proof(Some(attempt)).await?;
         // A lost answer must lead to a slower pace, which is the engine's; so nothing is tried again in here.
-        let reply = self.auth.ask(self.call(ISSUE, address, &proof, fields)?).await?;
-        polled(&reply, || issued(&reply, attempt.now()))
+        let ask = || self.ask_for_token(&address, &proof, &fields);
+        let reply = self.auth.ask(ask()?).await?;
+        let reply = if self.lacked_nonce(&reply, &address) { self.auth.ask(ask()?).await? } else { reply };
+        polled(&reply, || self.issued(&reply, attempt.now()))
     }
 
     /// Tells the provider that this token is done with (RFC 7009). One that it does not know is done with already.
@@ -261,17 +288,23 @@ impl Provider {
 const ABOUT: [&str; 1] = ["scope"];
 
 /// The session that an answer of the token endpoint holds. A token of another type than is asked for is none: nobody knows
-/// how it travels (RFC 6749, 7.1).
-fn issued(reply: &AuthResponse, now: Now) -> Result<Issued, Error> {
+/// how it travels (RFC 6749, 7.1), and one that is not bound to the key is less than what was asked for (RFC 9449, 5).
+fn issued(reply: &AuthResponse, now: Now, is_bound: bool) -> Result<Issued, Error> {
     let issued = token_endpoint::issued(reply, now, &ABOUT)?;
-    match reply.value().get("token_type") {
-        Some(kind) if !kind.is_null() && !kind.as_str().is_some_and(|kind| kind.eq_ignore_ascii_case("bearer")) => {
-            let error = Error::protocol("the provider issued a token of a type that is not `Bearer`");
-            let error = error.advice("ask the provider for bearer tokens: how others travel is not known here");
-            Err(reply.said(error).with_unknown_outcome())
-        }
-        _ => Ok(issued),
-    }
+    let value = reply.value();
+    let kind = value.get("token_type").filter(|kind| !kind.is_null());
+    let is = |wanted: &str| kind.and_then(Value::as_str).is_some_and(|kind| kind.eq_ignore_ascii_case(wanted));
+    let error = match is_bound {
+        true if is(SCHEME) => return Ok(issued),
+        true => Error::protocol("the provider issued a token that is not bound to the key: its type is not `DPoP`")
+            .advice("have the provider bind this client's tokens, or leave .dpop(..) out"),
+        false if kind.is_none() || is("bearer") => return Ok(issued),
+        false if is(SCHEME) => Error::protocol("the provider issued a token of a type that is not `Bearer` but `DPoP`")
+            .advice("give the builder a key with .dpop(..)"),
+        false => Error::protocol("the provider issued a token of a type that is not `Bearer`")
+            .advice("ask the provider for bearer tokens: how others travel is not known here"),
+    };
+    Err(reply.said(error).with_unknown_outcome())
 }
 
 /// A refused grant, in the words of the builder method that gave it.
@@ -297,7 +330,11 @@ fn refused_subject(error: Error) -> Error {
 
 impl Issuer for Provider {
     fn describe(&self) -> Capabilities {
-        self.grant.capabilities()
+        let capabilities = self.grant.capabilities();
+        match self.proofs {
+            Some(_) => capabilities.placement(Placement::Scheme(SCHEME)),
+            None => capabilities,
+        }
     }
 
     fn seed(&self) -> Option<&Secret> {

@@ -4,6 +4,7 @@ mod assertions;
 mod codes;
 mod names;
 mod platform;
+mod proofs;
 mod provider;
 
 pub use provider::{FakeOAuth2, FakeOAuth2Builder};

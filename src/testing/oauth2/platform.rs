@@ -12,6 +12,7 @@ use super::{
     assertions::{Signers, TYPE},
     codes::{Codes, Exchanged, Request},
     names,
+    proofs::{Proofs, Refused},
 };
 use serde_json::{Value, json};
 use std::{
@@ -40,6 +41,10 @@ pub(super) struct Rules {
     pub(super) openid: bool,
     pub(super) needs_pushed: bool,
     pub(super) signers: Signers,
+    /// Proofs must have the nonce of the moment.
+    pub(super) dpop_nonces: bool,
+    /// The token endpoint takes no request without a proof.
+    pub(super) needs_dpop: bool,
 }
 
 pub(super) struct Platform {
@@ -47,6 +52,7 @@ pub(super) struct Platform {
     pub(super) tokens: Lineages<Holder>,
     pub(super) last_form: Vec<(String, String)>,
     pub(super) denies: bool,
+    pub(super) proofs: Proofs,
     devices: Devices,
     codes: Codes,
     code_reuses: usize,
@@ -61,6 +67,8 @@ pub(super) struct Holder {
     user: Option<String>,
     scope: String,
     renews: bool,
+    /// The key that its tokens are bound to.
+    key: Option<String>,
 }
 
 type Outcome = Result<Answer, Answer>;
@@ -72,6 +80,7 @@ impl Platform {
             tokens: Lineages::default(),
             last_form: Vec::new(),
             denies: false,
+            proofs: Proofs::default(),
             devices: Devices::default(),
             codes: Codes::default(),
             code_reuses: 0,
@@ -86,7 +95,7 @@ impl Platform {
     pub(super) fn new_seed(&mut self, now: SystemTime) -> String {
         let user = Some(names::LOGIN.to_owned());
         let client = names::CLIENT_ID.to_owned();
-        let lineage = self.tokens.begin(Holder { client, user, scope: "read".to_owned(), renews: true });
+        let lineage = self.tokens.begin(Holder { client, user, scope: "read".to_owned(), renews: true, key: None });
         self.new_refresh_token(lineage, now)
     }
 
@@ -191,18 +200,20 @@ impl Platform {
         if scope(ask).split(' ').any(|scope| scope == names::FORBIDDEN_SCOPE) {
             return Err(oauth_error(400, "invalid_scope", "There is no such scope"));
         }
+        let key = self.bound_to(ask)?;
         let lineage = match field(ask, "grant_type")?.as_str() {
             "client_credentials" if self.rules.public_clients.contains(&client) => {
                 return Err(oauth_error(400, "unauthorized_client", "This client has no credentials"));
             }
             "client_credentials" => self.begin(&client, None, scope(ask)),
             "password" => self.by_password(ask, &client)?,
-            "authorization_code" => self.by_code(ask, &client)?,
+            "authorization_code" => self.by_code(ask, &client, key.as_deref())?,
             DEVICE_GRANT => self.by_device(ask, &client)?,
             EXCHANGE_GRANT => self.by_exchange(ask, &client)?,
-            "refresh_token" => return self.renew(ask, &client),
+            "refresh_token" => return self.renew(ask, &client, key.as_deref()),
             _ => return Err(oauth_error(400, "unsupported_grant_type", "There is no such grant")),
         };
+        self.tokens.owner_mut(lineage).key = key;
         let renews = self.tokens.owner(lineage).renews && !self.rules.without_refresh_token;
         let refresh = renews.then(|| self.new_refresh_token(lineage, ask.now));
         Ok(self.token(ask, lineage, refresh.as_deref()))
@@ -210,7 +221,7 @@ impl Platform {
 
     fn begin(&mut self, client: &str, user: Option<String>, scope: String) -> usize {
         let renews = user.is_some();
-        self.tokens.begin(Holder { client: client.to_owned(), user, scope, renews })
+        self.tokens.begin(Holder { client: client.to_owned(), user, scope, renews, key: None })
     }
 
     fn by_password(&mut self, ask: &Ask<'_>, client: &str) -> Result<usize, Answer> {
@@ -221,12 +232,15 @@ impl Platform {
         Ok(self.begin(client, Some(user), scope(ask)))
     }
 
-    fn by_code(&mut self, ask: &Ask<'_>, client: &str) -> Result<usize, Answer> {
+    fn by_code(&mut self, ask: &Ask<'_>, client: &str, key: Option<&str>) -> Result<usize, Answer> {
         let code = field(ask, "code")?;
         self.said.extend(ask.form("code_verifier"));
         let form: HashMap<_, _> = self.last_form.iter().cloned().collect();
         let refused = |why: &str| oauth_error(400, "invalid_grant", why);
         match self.codes.exchange(&code, &form, ask.now) {
+            Exchanged::Good(request) if request.get("dpop_jkt").is_some_and(|bound| key != Some(bound)) => {
+                Err(refused("the code is bound to another key"))
+            }
             Exchanged::Good(request) if request["client_id"] == client => {
                 let scope = request.get("scope").cloned().unwrap_or_else(|| "read".to_owned());
                 let lineage = self.begin(client, Some(names::LOGIN.to_owned()), scope);
@@ -260,11 +274,11 @@ impl Platform {
         Ok(lineage)
     }
 
-    fn renew(&mut self, ask: &Ask<'_>, client: &str) -> Outcome {
+    fn renew(&mut self, ask: &Ask<'_>, client: &str, key: Option<&str>) -> Outcome {
         let token = field(ask, "refresh_token")?;
         let dead = || oauth_error(400, "invalid_grant", "The refresh token has ended or is not known");
         let holder = self.tokens.of_refresh(&token).map(|lineage| self.tokens.owner(lineage)).ok_or_else(dead)?;
-        if holder.client != client {
+        if holder.client != client || holder.key.as_deref() != key {
             return Err(dead());
         }
         let lineage = self.tokens.redeem(&token, self.rules.rotating, ask.now).ok_or_else(dead)?;
@@ -285,7 +299,7 @@ impl Platform {
         let token = self.tokens.access(lineage, refresh, ends, shape);
         let mut body = json!({
             "access_token": token,
-            "token_type": "Bearer",
+            "token_type": if holder.key.is_some() { "DPoP" } else { "Bearer" },
             "expires_in": life.as_secs(),
             "scope": holder.scope,
         });
@@ -337,10 +351,50 @@ impl Platform {
         Ok(Answer::json(200, &known))
     }
 
-    fn api(&self, ask: &Ask<'_>) -> Outcome {
-        let live = ask.bearer().and_then(|token| self.tokens.live(token, ask.now));
-        live.ok_or_else(|| self.unauthorized(ask))?;
-        Ok(Answer::json(200, &json!({ "ok": true, "path": ask.path() })))
+    fn api(&mut self, ask: &Ask<'_>) -> Outcome {
+        let bound = ask.header("authorization").and_then(|value| value.strip_prefix("DPoP ")).map(str::to_owned);
+        let token = bound.as_deref().or_else(|| ask.bearer());
+        let lineage = token.and_then(|token| self.tokens.live(token, ask.now));
+        let lineage = lineage.ok_or_else(|| self.unauthorized(ask))?;
+        let good = Answer::json(200, &json!({ "ok": true, "path": ask.path() }));
+        let Some(key) = self.tokens.owner(lineage).key.clone() else {
+            return if bound.is_none() { Ok(good) } else { Err(self.unauthorized(ask)) };
+        };
+        let nonce = self.rules.dpop_nonces.then(|| self.proofs.nonce("api"));
+        let with_nonce = |answer: Answer| match &nonce {
+            Some(nonce) => answer.with("dpop-nonce", nonce.clone()),
+            None => answer,
+        };
+        let refused = |error: &str, why: &str| {
+            let answer = oauth_error(401, error, why);
+            Err(with_nonce(answer.with("www-authenticate", format!("DPoP error=\"{error}\", algs=\"ES256\""))))
+        };
+        if bound.is_none() {
+            return refused("invalid_token", "The token is bound to a key");
+        }
+        match self.proofs.check(ask, &root(ask), bound.as_deref(), nonce.as_deref()) {
+            Ok(proven) if proven == key => Ok(with_nonce(good)),
+            Ok(_) => refused("invalid_token", "The token is bound to another key"),
+            Err(Refused::Nonce) => refused("use_dpop_nonce", "The proof must have this nonce"),
+            Err(Refused::Proof(why)) => refused("invalid_dpop_proof", why),
+        }
+    }
+
+    /// The key that the tokens of this request are to be bound to.
+    fn bound_to(&mut self, ask: &Ask<'_>) -> Result<Option<String>, Answer> {
+        if ask.header("dpop").is_none() && !self.rules.needs_dpop {
+            return Ok(None);
+        }
+        let nonce = self.rules.dpop_nonces.then(|| self.proofs.nonce("provider"));
+        let proven = self.proofs.check(ask, &root(ask), None, nonce.as_deref());
+        let refused = |error: &str, why: &str| {
+            let answer = oauth_error(400, error, why);
+            nonce.iter().fold(answer, |answer, nonce| answer.with("dpop-nonce", nonce.clone()))
+        };
+        proven.map(Some).map_err(|why| match why {
+            Refused::Nonce => refused("use_dpop_nonce", "The proof must have this nonce"),
+            Refused::Proof(why) => refused("invalid_dpop_proof", why),
+        })
     }
 }
 

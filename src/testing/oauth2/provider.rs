@@ -21,7 +21,7 @@ use std::{
 const DOCUMENT: &str = include_str!("provider.json");
 
 /// A provider in memory that keeps to the standards: metadata, all grants, PKCE, refresh tokens that rotate and take their
-/// family with them when one comes back, devices, pushed requests, revocation and introspection.
+/// family with them when one comes back, devices, pushed requests, tokens that are bound to keys, revocation and introspection.
 ///
 /// Its operations are `discover` (and `discover_oauth`, RFC 8414's address), `issue_token`, `authorize`,
 /// `push_authorization`, `start_device`, `revoke_token` and `introspect_token`. Paths that [`Fake::serve`](super::super::Fake::serve)
@@ -105,6 +105,8 @@ impl FakeOAuth2 {
             openid: true,
             needs_pushed: false,
             signers: Signers::default(),
+            dpop_nonces: false,
+            needs_dpop: false,
         };
         FakeOAuth2Builder { clock: Time::default(), rules }
     }
@@ -151,6 +153,16 @@ impl FakeOAuth2 {
     #[must_use]
     pub fn is_live(&self, token: &str) -> bool {
         locked(&self.platform).is_live(token, self.fake.now())
+    }
+
+    /// From now on proofs must have other nonces.
+    pub fn change_dpop_nonces(&self) {
+        locked(&self.platform).proofs.turn();
+    }
+
+    /// From now on no proof's nonce is good enough.
+    pub fn refuse_dpop_nonces(&self) {
+        locked(&self.platform).proofs.never_content = true;
     }
 
     /// Changes the client's secret.
@@ -255,6 +267,19 @@ impl FakeOAuth2Builder {
     /// One more client, which signs who it is with a secret of 32 bytes or more (`client_secret_jwt`).
     pub fn client_shared_key(mut self, id: &str, secret: &str) -> Self {
         self.rules.signers.add_secret(id, secret);
+        self
+    }
+
+    /// Tokens are bound to a key, and no request for one is taken without a proof of it (RFC 9449). If not told otherwise, they
+    /// are bound where a request has a proof.
+    pub fn needs_dpop(mut self, needs: bool) -> Self {
+        self.rules.needs_dpop = needs;
+        self
+    }
+
+    /// Proofs must have the nonce of the moment: the provider's, or its API's. None is asked for, if not told otherwise.
+    pub fn dpop_nonces(mut self, asks: bool) -> Self {
+        self.rules.dpop_nonces = asks;
         self
     }
 

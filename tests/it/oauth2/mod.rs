@@ -5,6 +5,7 @@ mod code;
 mod device;
 mod discovery;
 mod documents;
+mod dpop;
 mod grants;
 mod keys;
 mod loopback;
