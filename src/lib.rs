@@ -68,7 +68,7 @@ pub mod __private {
         Core,
         document::flow,
         facts,
-        outside::{Permit, base, client, fits, free, session},
+        outside::{Permit, base, client, free, session},
         runtime,
     };
     pub use {reqwest, serde, serde_json};

@@ -84,6 +84,8 @@ pub struct Made {
     pub code: String,
     /// What was derived, dropped and left out.
     pub report: Report,
+    /// The document as its overlays leave it, in JSON.
+    pub document: String,
 }
 
 impl Source {
@@ -157,21 +159,22 @@ impl Source {
         let (file, name, this) = (self.file.display().to_string(), name.to_owned(), self.clone());
         on_a_deep_stack(move || {
             let root = this.root()?;
+            let document = format!("{root:#}\n");
             if this.own {
                 let code = crate::surface(&name, &file, root).map_err(Error::Document)?;
-                return Ok(Made { code, report: Report::default() });
+                return Ok(Made { code, report: Report::default(), document });
             }
             let (code, report) = crate::published(&name, &file, root).map_err(Error::Document)?;
             if this.strict {
                 refuse_losses(&file, &report).map_err(Error::Document)?;
             }
-            Ok(Made { code, report })
+            Ok(Made { code, report, document })
         })
     }
 
     /// For a build script: writes the code to `OUT_DIR/<name>.rs`, which `keyway::include_document!(<name>)` includes, and has
-    /// Cargo run the script again when the document or an overlay changes. What became of the document is written beside it, to
-    /// `<name>.md`; operations that were left out are told as a warning. What stops it is told to Cargo sentence by sentence.
+    /// Cargo run the script again when the document or an overlay changes. The document as its overlays leave it is written beside
+    /// it in JSON, to `<name>.json`, for fakes, and what became of it to `<name>.md`; operations that were left out are told as a warning. What stops it is told to Cargo sentence by sentence.
     ///
     /// # Errors
     /// [`Error`], as Cargo was told.
@@ -181,8 +184,9 @@ impl Source {
             let out = env::var_os("OUT_DIR").map(PathBuf::from).ok_or(Error::NoBuildScript)?;
             let made = self.make(name)?;
             write(&out.join(format!("{name}.rs")), &made.code)?;
+            write(&out.join(format!("{name}.json")), &made.document)?;
             if self.own {
-                return write(&out.join(format!("{name}.json")), &self.overlaid()?);
+                return Ok(());
             }
             let table = out.join(format!("{name}.md"));
             write(&table, &made.report.to_string())?;

@@ -9,7 +9,7 @@ use syn::{
 };
 
 /// How generated code and Keyway understand each other. It is raised when either changes what it expects of the other.
-pub(crate) const INTERFACE: u32 = 2;
+const INTERFACE: u32 = 2;
 
 /// Renames the client, names Keyway's parts and its dependencies from without, and adds the way in.
 pub(crate) fn named_from_without(
@@ -35,10 +35,10 @@ pub(crate) fn named_from_without(
 
 /// The client that a user makes of a session.
 fn way_in(title: &str) -> Vec<Item> {
-    let version = env!("CARGO_PKG_VERSION");
+    let (interface, version) = (Literal::u32_unsuffixed(INTERFACE), env!("CARGO_PKG_VERSION"));
     let about = format!(" {} under a session.", if title.is_empty() { "The document's calls" } else { title });
     let items: syn::File = parse_quote! {
-        const _: () = crate::http::fits(#INTERFACE, #version);
+        crate::__fits!(#interface, #version);
 
         #[doc = #about]
         #[doc = ""]

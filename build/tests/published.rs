@@ -675,10 +675,19 @@ fn an_overlay_says_what_the_document_does_not() {
     let marks = "overlay: 1.0.0\ninfo: {title: t, version: '1'}\nactions:\n- target: $.paths['/in'].get\n  update: {x-session-step: sign-out, x-resend: false}\n";
     let marked = keyway_build::document(&document).overlay(write("good.yaml", marks)).make("acme").expect("an overlay");
     assert_has(&marked, &["step: Step::SignOut", "resend: false"]);
+    // For a fake of it.
+    let left: Value = serde_json::from_str(&marked.document).expect("JSON");
+    assert_eq!(left["paths"]["/in"]["get"]["x-session-step"], "sign-out");
     let lost = write("lost.yaml", &marks.replace("/in", "/nowhere"));
     let refused =
         keyway_build::document(&document).overlay(lost).make("acme").expect_err("it finds nothing").to_string();
     assert!(refused.contains("lost.yaml: the overlay cannot be applied"), "{refused}");
+}
+
+#[test]
+fn code_says_by_which_version_it_was_made() {
+    let made = made(&of_operation("/a", json!({ "responses": {} })));
+    assert_has(&made, &[concat!("::keyway::__fits!(2, \"", env!("CARGO_PKG_VERSION"), "\")")]);
 }
 
 #[test]

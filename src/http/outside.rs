@@ -9,20 +9,27 @@ use http::{HeaderValue, header::ACCEPT};
 use reqwest::{Request, Response};
 use std::{fmt, time::Duration};
 
-/// How generated code and this crate understand each other: `keyway-build` has the same number.
-const INTERFACE: u32 = 2;
-
-/// Stops the compiler where generated code is of another time than this crate. What it says names both crates: a constant
-/// panics with a fixed text only.
-pub const fn fits(interface: u32, _: &str) {
-    assert!(
-        interface == INTERFACE,
-        concat!(
-            "this code was made by a version of `keyway-build` that does not fit `keyway` ",
-            env!("CARGO_PKG_VERSION"),
-            ": give both crates the same version in Cargo.toml, and build again"
-        )
-    );
+/// Stops the compiler where generated code is of another time than this crate, before it complains of what it does not find. The
+/// number is how both understand each other: `keyway-build` has the same one.
+///
+/// ```
+/// keyway::__fits!(2, "0.2.0");
+/// ```
+///
+/// ```compile_fail
+/// keyway::__fits!(0, "0.0.9");
+/// ```
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __fits {
+    (2, $made_by:literal) => {};
+    ($_interface:literal, $made_by:literal) => {
+        compile_error!(concat!(
+            "this code was made by `keyway-build` ",
+            $made_by,
+            ", which does not fit `keyway` 0.2.0: give both crates the same version in Cargo.toml, and build again"
+        ));
+    };
 }
 
 /// A client that has a session: [`custom::Client`](crate::custom::Client), and each bundled vendor's.
@@ -160,5 +167,15 @@ impl Download {
 impl fmt::Debug for Download {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Download").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    /// A macro cannot ask for the version of the crate that it stands in.
+    #[test]
+    fn the_version_that_a_misfit_is_told_is_that_of_this_crate() {
+        let told = concat!("does not fit `keyway` ", env!("CARGO_PKG_VERSION"), ":");
+        assert!(include_str!("outside.rs").contains(told));
     }
 }

@@ -1,0 +1,3 @@
+keyway::__fits!(0, "0.0.9");
+
+fn main() {}
