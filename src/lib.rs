@@ -54,6 +54,8 @@ mod papers {
     struct FirstIncident;
     #[doc = include_str!("../docs/guide/7-own-vendor.md")]
     struct OwnVendor;
+    #[doc = include_str!("../docs/documents.md")]
+    struct OwnDocument;
     #[doc = include_str!("../docs/people.md")]
     struct People;
     #[doc = include_str!("../docs/stores.md")]

@@ -173,7 +173,7 @@ impl fmt::Debug for Download {
 #[cfg(test)]
 mod tests {
     /// A macro cannot ask for the version of the crate that it stands in.
-    #[test]
+    #[apply(leak_checked!)]
     fn the_version_that_a_misfit_is_told_is_that_of_this_crate() {
         let told = concat!("does not fit `keyway` ", env!("CARGO_PKG_VERSION"), ":");
         assert!(include_str!("outside.rs").contains(told));
