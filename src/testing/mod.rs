@@ -134,11 +134,9 @@ mod picture;
 mod proxy;
 mod runtime;
 mod server;
-#[doc(hidden)]
-pub mod session_law;
+mod session_law;
 mod shopmonkey;
-#[doc(hidden)]
-pub mod store_law;
+mod store_law;
 mod storefront;
 mod tenant;
 mod throttle;
@@ -154,6 +152,11 @@ mod vtex_shopper;
 pub use crate::__session_laws as session_laws;
 #[doc(inline)]
 pub use crate::__store_laws as store_laws;
+/// The laws one by one, for the macros above. Their modules are private, so that the traits stand on pages of this one.
+#[doc(hidden)]
+pub mod __laws {
+    pub use super::{session_law::*, store_law::*};
+}
 #[doc(hidden)]
 pub mod witness {
     pub use crate::witness::{Exchange, Witness, tell};
@@ -172,10 +175,8 @@ pub use log::Seen;
 #[cfg(feature = "oauth2")]
 pub use oauth2::{FakeOAuth2, FakeOAuth2Builder};
 pub use orderingstack::{ExpiresIn, FakeOrderingStack, FakeOrderingStackBuilder};
-#[doc(inline)]
 pub use session_law::{ClientSetup, SessionFactory};
 pub use shopmonkey::{FakeShopmonkey, FakeShopmonkeyBuilder};
-#[doc(inline)]
 pub use store_law::StoreFactory;
 pub use vitamojo::{FakeVitaMojo, FakeVitaMojoBuilder, RefreshDialect};
 pub use vms::{FakeVms, FakeVmsBuilder, VmsSession};

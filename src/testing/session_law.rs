@@ -17,7 +17,7 @@ use std::future::Future;
 /// # Panics
 /// If the law does not hold.
 #[doc(hidden)]
-pub fn hold(law: impl Future<Output = ()>) {
+pub fn hold_session_law(law: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime").block_on(law);
 }
@@ -95,7 +95,7 @@ pub fn hold(law: impl Future<Output = ()>) {
 /// }
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {
-/// #     use keyway::testing::session_law as law;
+/// #     use keyway::testing::__laws as law;
 /// #     law::l1_n_callers_are_one_sign_in_and_one_renewal::<FakeAcme>().await;
 /// #     law::l15_a_panic_in_a_sign_in_stops_no_other_caller::<FakeAcme>().await;
 /// # }
@@ -114,7 +114,7 @@ macro_rules! __session_law_tests {
     ($factory:ty, $($law:ident)*) => {$(
         #[test]
         fn $law() {
-            $crate::testing::session_law::hold($crate::testing::session_law::$law::<$factory>());
+            $crate::testing::__laws::hold_session_law($crate::testing::__laws::$law::<$factory>());
         }
     )*};
 }

@@ -41,7 +41,7 @@ pub trait StoreFactory: Sized + Send + Sync {
 /// # Panics
 /// If the law does not hold.
 #[doc(hidden)]
-pub fn hold(law: impl Future<Output = ()>) {
+pub fn hold_store_law(law: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build();
     runtime.expect("a runtime").block_on(law);
 }
@@ -396,7 +396,7 @@ macro_rules! __store_law_tests {
     ($factory:ty, $($law:ident)*) => {$(
         #[test]
         fn $law() {
-            $crate::testing::store_law::hold($crate::testing::store_law::$law::<$factory>());
+            $crate::testing::__laws::hold_store_law($crate::testing::__laws::$law::<$factory>());
         }
     )*};
 }

@@ -3,7 +3,7 @@
 use keyway::{
     Error, Http, Secret, Session,
     custom::{Attempt, Capabilities, Client, Expires, Issued, Issuer, Renewal, Request, Tokens, TokensAt},
-    testing::{ClientSetup, Fake, FakeApi, ManualClock, SessionFactory, session_law},
+    testing::{__laws, ClientSetup, Fake, FakeApi, ManualClock, SessionFactory},
 };
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -93,6 +93,6 @@ mod acme {
 /// Without this the laws could pass whatever the issuer does.
 #[apply(leak_checked!)]
 async fn an_issuer_whose_client_cannot_read_a_throttle_breaks_a_law() {
-    let law = tokio::spawn(session_law::l14_a_throttle_is_waited_for_even_by_an_explicit_sign_in::<FakeAcme<true>>());
+    let law = tokio::spawn(__laws::l14_a_throttle_is_waited_for_even_by_an_explicit_sign_in::<FakeAcme<true>>());
     assert!(law.await.unwrap_err().is_panic());
 }

@@ -10,7 +10,7 @@ mod oauth2;
 
 pub(crate) use acme::Acme;
 pub(crate) use bundled::{OrderingStack, Shopmonkey, Shopper, VitaMojo, Vms, Vtex};
-pub(crate) use keyway::testing::session_law::*;
+pub(crate) use keyway::testing::__laws::*;
 use keyway::{
     Clock, Generation, Key, MemoryStore, Record, Store, StoreError, StoreLock,
     testing::{__session_law_names, ManualClock, SessionFactory},

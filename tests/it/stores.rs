@@ -2,7 +2,7 @@
 
 use keyway::{
     FileStore, MemoryStore, Sealed, SealingKey,
-    testing::{__store_law_names, StoreFactory, store_law},
+    testing::{__laws, __store_law_names, StoreFactory},
 };
 
 struct Memory(MemoryStore);
@@ -55,7 +55,7 @@ macro_rules! leak_checked_laws {
         #[apply(leak_checked!)]
         #[threads(4)]
         async fn $law() {
-            store_law::$law::<$factory>().await;
+            __laws::$law::<$factory>().await;
         }
     )*};
 }

@@ -3,7 +3,7 @@
 use crate::server::Server;
 use keyway::{
     RedisStore,
-    testing::{__store_law_names, StoreFactory, store_law},
+    testing::{__laws, __store_law_names, StoreFactory},
 };
 
 impl StoreFactory for Server {
@@ -24,7 +24,7 @@ macro_rules! leak_checked_laws {
         #[apply(leak_checked!)]
         #[threads(4)]
         async fn $law() {
-            store_law::$law::<$factory>().await;
+            __laws::$law::<$factory>().await;
         }
     )*};
 }
