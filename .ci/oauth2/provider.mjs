@@ -1,6 +1,7 @@
 // A real provider, oidc-provider, on a free port of this machine: it prints its issuer. `node provider.mjs NODE_MODULES LIFE`.
 // Interactions are finished at once, as if a person had allowed everything; devices are let in at `/approve`.
 import http from 'node:http';
+import { randomBytes } from 'node:crypto';
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
 
@@ -16,7 +17,27 @@ const issuer = `http://127.0.0.1:${server.address().port}`;
 const person = { token_endpoint_auth_method: 'none', redirect_uris: ['http://127.0.0.1/callback'], application_type: 'native' };
 const service = { redirect_uris: [], response_types: [], grant_types: ['client_credentials'] };
 const signer = JSON.parse(process.env.KEYWAY_SIGNER ?? 'null');
+// Its own store in memory holds a thousand things, and each proof of a bound token is one: it would forget refresh tokens.
+const kept = new Map();
+class Everything {
+  constructor(kind) { this.kind = kind; }
+  async upsert(id, payload, life) { kept.set(`${this.kind}:${id}`, { payload, ends: life ? Date.now() + life * 1000 : Infinity }); }
+  async find(id) {
+    const found = kept.get(`${this.kind}:${id}`);
+    return found && Date.now() < found.ends ? found.payload : undefined;
+  }
+  async first(fits) {
+    for (const [key, { payload }] of kept) if (key.startsWith(`${this.kind}:`) && fits(payload)) return payload;
+    return undefined;
+  }
+  async findByUid(uid) { return this.first((payload) => payload.uid === uid); }
+  async findByUserCode(code) { return this.first((payload) => payload.userCode === code); }
+  async consume(id) { kept.get(`${this.kind}:${id}`).payload.consumed = Math.floor(Date.now() / 1000); }
+  async destroy(id) { kept.delete(`${this.kind}:${id}`); }
+  async revokeByGrantId(id) { for (const [key, { payload }] of kept) if (payload.grantId === id) kept.delete(key); }
+}
 const provider = new Provider(issuer, {
+  adapter: Everything,
   clients: [
     { ...service, client_id: 'basic', client_secret: 'a secret: of + 100 %', token_endpoint_auth_method: 'client_secret_basic' },
     { ...service, client_id: 'post', client_secret: 'another secret', token_endpoint_auth_method: 'client_secret_post' },
@@ -29,6 +50,8 @@ const provider = new Provider(issuer, {
   features: {
     clientCredentials: { enabled: true },
     deviceFlow: { enabled: true },
+    // A nonce in every proof, at the token endpoint and at `/me`.
+    dPoP: { enabled: true, nonceSecret: randomBytes(32), requireNonce: () => true },
     devInteractions: { enabled: false },
     introspection: { enabled: true },
     pushedAuthorizationRequests: { enabled: true },
@@ -44,7 +67,7 @@ const provider = new Provider(issuer, {
 const stats = { issued: 0, refused: 0, why: {} };
 provider.on('grant.success', () => (stats.issued += 1));
 provider.on('grant.error', (_, error) => {
-  if (['authorization_pending', 'slow_down'].includes(error.error)) return;
+  if (['authorization_pending', 'slow_down', 'use_dpop_nonce'].includes(error.error)) return;
   stats.refused += 1;
   stats.why[error.error_detail ?? error.error_description ?? error.error] = true;
 });

@@ -1,10 +1,10 @@
-//! `grants ISSUER KEY.pem`, `soak ISSUER TASKS SECONDS`, `fleet ISSUER PROCESSES SECONDS FOLDER`: what Keyway does at a real provider.
+//! `grants ISSUER KEY.pem`, `authlib ISSUER`, `soak ISSUER TASKS SECONDS`, `fleet ISSUER PROCESSES SECONDS FOLDER`: what Keyway does at a real provider.
 //! Panics where something is not as it must be.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use keyway::{
     DeviceCode, ErrorKind, FileStore, Responder, SignOut,
-    oauth2::{Client, ClientAuth, ClientBuilder, Loopback, SigningKey},
+    oauth2::{Client, ClientAuth, ClientBuilder, DpopKey, Loopback, SigningKey},
 };
 use reqwest::{Response, header, redirect::Policy};
 use std::{
@@ -26,7 +26,12 @@ async fn main() {
     let seconds = |text: &str| Duration::from_secs(text.parse().unwrap());
     match words[..] {
         ["grants", issuer, key] => grants(issuer, &fs::read_to_string(key).unwrap()).await,
-        ["soak", issuer, tasks, time] => soak(issuer, tasks.parse().unwrap(), seconds(time)).await,
+        ["authlib", issuer] => authlib(issuer).await,
+        ["soak", issuer, tasks, time] => soak(person(issuer), tasks.parse().unwrap(), seconds(time)).await,
+        ["soak-bound", issuer, tasks, time] => {
+            let bound = person(issuer).dpop(DpopKey::generate().unwrap());
+            soak(bound, tasks.parse().unwrap(), seconds(time)).await;
+        }
         ["fleet", issuer, processes, time, folder] => fleet(issuer, processes.parse().unwrap(), time, folder).await,
         ["worker", issuer, time, folder] => {
             let client = person(issuer).store(FileStore::at(folder)).profile("ann").build().unwrap();
@@ -55,7 +60,16 @@ async fn grants(issuer: &str, key: &str) {
     }
     let error = service("basic", ClientAuth::basic("wrong")).build().unwrap().session().lease().await.unwrap_err();
     assert_eq!((error.kind(), error.code()), (ErrorKind::InvalidCredentials, Some("invalid_client")), "{error}");
-    for (what, builder) in [("", person(issuer)), (", pushed", person(issuer).pushed_requests())] {
+    let key = || DpopKey::generate().unwrap();
+    let client = service("basic", ClientAuth::basic(BASIC)).dpop(key()).build().unwrap();
+    assert!(client.session().lease().await.unwrap().header().to_str().unwrap().starts_with("DPoP "));
+    assert_eq!(client.introspect().await.unwrap()["token_type"], "DPoP");
+    println!("  client credentials, bound to a key (DPoP): in, asked about");
+    for (what, builder) in [
+        ("", person(issuer)),
+        (", pushed", person(issuer).pushed_requests()),
+        (", bound to a key (DPoP)", person(issuer).dpop(key())),
+    ] {
         let client = builder.build().unwrap();
         assert_eq!(client.http().get("/me").send().await.unwrap().status(), 200);
         for _ in 0..5 {
@@ -148,8 +162,34 @@ async fn call(client: &Client, tasks: usize, time: Duration) -> (usize, usize) {
     sum
 }
 
-async fn soak(issuer: &str, tasks: usize, time: Duration) {
+/// What Authlib's server offers.
+async fn authlib(issuer: &str) {
+    for (id, auth) in [("basic", ClientAuth::basic("a-plain-secret")), ("post", ClientAuth::post("another secret"))] {
+        let basis = || Client::discover(issuer).client_with(id, auth.clone());
+        let client = basis().client_credentials().build().unwrap();
+        client.session().lease().await.expect(id);
+        assert_eq!(client.introspect().await.unwrap()["active"], true, "{id}");
+        let client = basis().password("ann", "open sesame").build().unwrap();
+        assert_eq!(client.http().get("/me").send().await.unwrap().status(), 200);
+        for _ in 0..5 {
+            client.session().renew().await.unwrap();
+        }
+        assert_eq!(client.session().sign_out().await.unwrap(), SignOut::Revoked, "{id}");
+        println!("  as {id}: client credentials in, asked about; a password in, renewed five times, out");
+    }
     let client = person(issuer).build().unwrap();
+    assert_eq!(client.http().get("/me").send().await.unwrap().status(), 200);
+    client.session().renew().await.unwrap();
+    assert_eq!(client.session().sign_out().await.unwrap(), SignOut::Revoked);
+    println!("  a person at the page: in, renewed, out");
+    let device = Client::discover(issuer).public_client("person").device();
+    let device = device.responder(Phone(issuer.to_owned())).build().unwrap();
+    device.session().lease().await.unwrap();
+    println!("  a device: let in");
+}
+
+async fn soak(person: ClientBuilder, tasks: usize, time: Duration) {
+    let client = person.build().unwrap();
     let (calls, failures) = call(&client, tasks, time).await;
     println!("  {tasks} tasks, {} s: {calls} calls, {failures} failures", time.as_secs());
     assert_eq!(failures, 0);
