@@ -19,6 +19,9 @@ const IDLE: Duration = Duration::from_secs(10 * 60);
 ///
 /// A client that goes costs nothing as long as its session sleeps in a store that all of them share: the next one of its key
 /// takes it from there, and nobody signs in. In a [`MemoryStore`](crate::MemoryStore) a session takes less than a kilobyte.
+/// What a client that goes still owes to the store, because a save had failed, is offered to it once more by a task of the
+/// Tokio runtime that the call runs in. Outside of a runtime nothing is offered: call [`get`](Self::get),
+/// [`forget`](Self::forget) and [`forget_idle`](Self::forget_idle) inside one.
 ///
 /// ```no_run
 /// use keyway::{Error, MemoryStore, Sessions, vitamojo};
@@ -79,6 +82,9 @@ impl<C> Default for Slot<C> {
 }
 
 /// The client of one key, lent: as long as this is there it is not forgotten, and no other one of its key is made.
+///
+/// A clone of the client inside works on when this is gone, but does not count as use: its key may have another client by then.
+/// Keep this instead for as long as the client is needed.
 pub struct Lent<C> {
     client: C,
     _slot: Arc<Slot<C>>,
@@ -166,7 +172,7 @@ where
         match self.made(key, &slot) {
             Ok(client) => Ok(Lent { client, _slot: slot }),
             Err(error) => {
-                self.kept().remove(key, |there| Arc::ptr_eq(there, &slot));
+                self.kept().give_back(key, slot);
                 Err(error)
             }
         }
@@ -263,6 +269,18 @@ impl<K: Clone + Eq + Hash, C> Kept<K, C> {
         Some(entry.slot)
     }
 
+    /// Called by one whose client could not be made. The slot goes with the last of them: whoever still waits for it makes the
+    /// client of this key, and one who comes now must wait for that one.
+    fn give_back(&mut self, key: &K, slot: Arc<Slot<C>>) {
+        let is_there = self.entries.get(key).is_some_and(|entry| Arc::ptr_eq(&entry.slot, &slot));
+        let is_empty = slot.client.get().is_none();
+        // Before the others are counted, and while nobody else can take or give back one.
+        drop(slot);
+        if is_there && is_empty {
+            self.remove(key, |there| Arc::strong_count(there) == 1);
+        }
+    }
+
     fn forget_idle(&mut self, now: Duration, idle: Duration, gone: &mut Vec<Arc<Slot<C>>>) {
         while let Some(key) = self.order.first_key_value().map(|(_, key)| key.clone()) {
             let is_idle = self.entries.get(&key).is_some_and(|entry| now.saturating_sub(entry.used) >= idle);
@@ -286,5 +304,38 @@ impl<K: Clone + Eq + Hash, C> Kept<K, C> {
             self.use_now(&key, now);
         }
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As when one maker fails while another one waits for it, and a third one comes meanwhile.
+    #[apply(leak_checked!)]
+    fn after_a_failure_a_key_has_one_slot_until_the_last_has_given_it_back() {
+        let kept = || Kept { entries: HashMap::new(), order: BTreeMap::new(), next: 0 };
+        let inner: Inner<u32, ()> = Inner {
+            make: Box::new(|_| Ok(())),
+            most: 4,
+            idle: IDLE,
+            clock: Arc::new(SystemClock),
+            kept: Mutex::new(kept()),
+        };
+        let (mut kept, mut gone) = (kept(), Vec::new());
+        let mut take = |kept: &mut Kept<_, _>| kept.slot(&7, Duration::ZERO, &inner, &mut gone).expect("there is room");
+        let (first, second) = (take(&mut kept), take(&mut kept));
+        kept.give_back(&7, first);
+        let third = take(&mut kept);
+        assert!(Arc::ptr_eq(&second, &third), "two would make a client of one key");
+        kept.give_back(&7, second);
+        kept.give_back(&7, third);
+        assert!(kept.entries.is_empty() && kept.order.is_empty(), "a failure takes no room");
+
+        let (failed, made) = (take(&mut kept), take(&mut kept));
+        made.client.set(()).expect("the first one");
+        drop(made);
+        kept.give_back(&7, failed);
+        assert_eq!(kept.entries.len(), 1, "a client that was made stays");
     }
 }
