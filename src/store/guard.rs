@@ -55,6 +55,15 @@ impl Guarded for OpenOptions {
 pub(super) fn check_file(file: &File) -> io::Result<()> {
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
     let is = file.metadata()?;
+    is_own(&is)?;
+    // Through the open file: a name could lead elsewhere by now.
+    if is.mode() & 0o777 == 0o600 { Ok(()) } else { file.set_permissions(fs::Permissions::from_mode(0o600)) }
+}
+
+/// Refuses what others put there, or can change.
+#[cfg(unix)]
+fn is_own(is: &fs::Metadata) -> io::Result<()> {
+    use std::os::unix::fs::MetadataExt;
     if !is.is_file() {
         return Err(Unsafe::file("a file there is no regular file"));
     }
@@ -67,8 +76,7 @@ pub(super) fn check_file(file: &File) -> io::Result<()> {
     if is.mode() & 0o022 != 0 {
         return Err(Unsafe::file("others can write to a file there"));
     }
-    // Through the open file: a name could lead elsewhere by now.
-    if is.mode() & 0o777 == 0o600 { Ok(()) } else { file.set_permissions(fs::Permissions::from_mode(0o600)) }
+    Ok(())
 }
 
 /// The whole of a file that nobody but this user can read, at most `most` bytes of it. Others' rights are not taken away: they
@@ -83,6 +91,7 @@ pub(super) fn read_private(path: &Path, most: usize) -> io::Result<secrecy::zero
     if read > most { Err(io::Error::other("it is too long")) } else { Ok(content) }
 }
 
+/// Changes nothing: what was put there to be read only, such as on a mount of secrets, stays so.
 #[cfg(all(unix, feature = "sealed"))]
 fn is_private(file: &File) -> io::Result<()> {
     use std::os::unix::fs::MetadataExt;
@@ -90,7 +99,7 @@ fn is_private(file: &File) -> io::Result<()> {
     if is.is_file() && is.mode() & 0o077 != 0 {
         return Err(Unsafe::file("others can read it"));
     }
-    check_file(file)
+    is_own(&is)
 }
 
 #[cfg(all(not(unix), feature = "sealed"))]

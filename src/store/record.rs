@@ -273,10 +273,30 @@ impl Record {
     /// Reads what [`to_json`](Self::to_json) wrote, also in an earlier layout.
     ///
     /// # Errors
-    /// [`StoreError::is_newer`] when a newer version of Keyway wrote it: leave it as it is. Any other error means that it
-    /// is damaged, or was written by a version too old to be read. Neither shows what was in it.
+    /// [`StoreError::is_newer`] when a newer version of Keyway wrote it, and [`StoreError::is_sealed`] when it was sealed and is
+    /// no longer whole: leave it as it is. Any other error means that it is damaged, or was written by a version too old to be
+    /// read. None shows what was in it.
     pub fn from_json(json: &str) -> Result<Self, StoreError> {
         layout::read(json)
+    }
+
+    /// What was kept for `key`: the record, or else what is wrong with it, so that it counts as absent.
+    ///
+    /// # Errors
+    /// What must be left as it is: a newer version's, and a sealed record that is damaged or another session's. The keys
+    /// decide about a sealed one, and whoever cannot open it must not begin another session over it.
+    pub(crate) fn kept_for(key: &Key, json: &str) -> Result<Result<Self, StoreError>, StoreError> {
+        match Self::from_json(json) {
+            Ok(record) if record.belongs_to(key) => Ok(Ok(record)),
+            Ok(Self { state: RecordState::Sealed(sealed), .. }) => Err(StoreError::sealed(format!(
+                "the record, sealed with the key {}, belongs to another session; \
+                 see who else writes there, and put it back or remove it",
+                sealed.by
+            ))),
+            Ok(_) => Ok(Err(StoreError::new("it belongs to another session"))),
+            Err(left) if left.is_final() => Err(left),
+            Err(damage) => Ok(Err(damage)),
+        }
     }
 }
 

@@ -35,7 +35,7 @@ use std::{fmt, time::Duration};
 /// - What is not sealed is refused as well, because whoever can write to the store could have put it there. To begin sealing
 ///   what there is, use [`take_unsealed`](Self::take_unsealed) until each session was saved once.
 /// - Whoever can write to the store can still remove a record, or put an older one of the same session back. What is so
-///   damaged that the store below does not know it for a record of this session counts as removed, with its warning.
+///   damaged that it does not even begin as a sealed record counts as removed, with a warning of the store below.
 /// - Everything that the store below promises holds: locks, comparing, whole saves.
 ///
 /// To replace a key see [`SealingKeys`].

@@ -15,7 +15,8 @@ use std::{
 };
 
 fn drawn(seed: u8) -> SealingKey {
-    SealingKey::from_bytes(std::array::from_fn::<u8, 32, _>(|n| seed.wrapping_mul(31).wrapping_add(n as u8))).unwrap()
+    SealingKey::from_bytes(std::array::from_fn::<u8, 32, _>(|n| seed.wrapping_mul(31).wrapping_add(8 * n as u8)))
+        .unwrap()
 }
 
 fn record(key: &Key, counter: u64) -> Record {
@@ -171,6 +172,8 @@ fn a_key_file_that_others_could_have_read_is_refused() {
     for (name, content) in [("hex", hex.as_bytes()), ("raw", &bytes), ("line", format!("{hex}\r\n").as_bytes())] {
         assert_eq!(SealingKey::from_file(write(name, content, 0o600)).unwrap().id(), named.id(), "{name}");
         assert_eq!(SealingKey::from_file(write(name, content, 0o400)).unwrap().id(), named.id(), "{name}");
+        // Whoever mounts it for reading could not have it changed.
+        assert_eq!(fs::metadata(path(name)).unwrap().permissions().mode() & 0o777, 0o400, "{name}");
     }
     symlink(path("hex"), path("link")).unwrap();
     fs::hard_link(path("raw"), path("twice")).unwrap();
@@ -190,6 +193,9 @@ fn a_key_file_that_others_could_have_read_is_refused() {
         ("empty", b"", 0o600),
         ("huge", &[b'0'; 4096], 0o600),
         ("zero", &[0; 32], 0o600),
+        ("password", b"correct horse battery staple 123", 0o600),
+        ("password and line", b"correct horse battery staple 12\n", 0o600),
+        ("digits of half a key", &hex.as_bytes()[..32], 0o600),
     ] {
         refused(&write(name, content, mode));
     }
@@ -207,6 +213,43 @@ fn a_key_says_its_name_alone() {
     for wrong in [&[][..], &[1; 31], &[1; 33], &[0; 32], &[7; 32]] {
         assert_eq!(SealingKey::from_bytes(wrong).unwrap_err().kind(), ErrorKind::Config);
     }
+}
+
+#[apply(leak_checked!)]
+fn a_text_of_32_bytes_is_no_key_and_the_error_says_how_to_make_one() {
+    for typed in
+        ["correct horse battery staple 123", "0123456789abcdef0123456789abcdef", "schöne, lange Wörter, 32 Bytes!"]
+    {
+        assert_eq!(typed.len(), if typed.is_ascii() { 32 } else { 33 }, "{typed}");
+        let bytes = &typed.as_bytes()[typed.len() - 32..];
+        let error = SealingKey::from_bytes(bytes).expect_err("it can be guessed");
+        let said = error.to_string();
+        assert!(error.kind() == ErrorKind::Config && said.contains("openssl rand") && !said.contains(typed), "{said}");
+    }
+}
+
+/// What is cut off or put in another's place is no absence: neither a store below nor a program without keys begins anew over it.
+#[apply(leak_checked!)]
+async fn what_was_sealed_and_is_damaged_or_anothers_stays_until_it_is_removed() {
+    let (folder, one, two) = (tempfile::tempdir().unwrap(), testing::key("one"), testing::key("two"));
+    let file = |key: &Key| folder.path().join(format!("{key}.json"));
+    let below = FileStore::at(folder.path());
+    let store = Sealed::new(FileStore::at(folder.path()), drawn(1));
+    assert!(store.compare_and_swap(&one, None, record(&one, 1)).await.unwrap());
+    let whole = fs::read_to_string(file(&one)).unwrap();
+    for kept in [&whole[..whole.len() / 2], &whole[..whole.len() - 1], &whole[..12], &whole[..]] {
+        fs::write(file(&two), kept).unwrap();
+        refused(store.load(&two).await);
+        refused(below.load(&two).await);
+        assert!(store.compare_and_swap(&two, None, record(&two, 1)).await.unwrap_err().is_sealed());
+        assert_eq!(fs::read_to_string(file(&two)).unwrap(), kept, "it is left as it is");
+    }
+    let anothers = refused(store.load(&two).await);
+    assert!(anothers.contains(drawn(1).id()) && anothers.contains("another session"), "{anothers}");
+    store.remove(&two).await.unwrap();
+    assert!(store.load(&two).await.unwrap().is_none());
+    assert!(store.compare_and_swap(&two, None, record(&two, 1)).await.unwrap());
+    assert_eq!(store.load(&one).await.unwrap().unwrap().generation(), generation(1));
 }
 
 /// Of a fleet in which each process learns of the new key at another time: first to open, then to seal, then alone.

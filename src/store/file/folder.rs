@@ -115,12 +115,10 @@ impl Folder {
         let Ok(text) = String::from_utf8(content).map(Secret::from) else {
             return Ok(FileContent::Damaged(StoreError::new("it is no text")));
         };
-        match Record::from_json(text.expose()) {
-            Ok(record) if record.belongs_to(key) => Ok(FileContent::Record(Box::new(record))),
-            Ok(_) => Ok(FileContent::Damaged(StoreError::new("it belongs to another session"))),
-            Err(newer) if newer.is_newer() => Err(newer),
-            Err(damage) => Ok(FileContent::Damaged(damage)),
-        }
+        Ok(match Record::kept_for(key, text.expose())? {
+            Ok(record) => FileContent::Record(Box::new(record)),
+            Err(damage) => FileContent::Damaged(damage),
+        })
     }
 
     /// What stands there, after a damaged file was moved out of the way. Called alone.
@@ -204,13 +202,21 @@ impl Folder {
 
     /// Called alone.
     pub(super) fn remove(&self, key: &Key) -> Result<(), StoreError> {
-        if self.current(key)?.is_some() {
+        if self.is_to_be_removed(key)? {
             let file = self.file(key, "json");
             let removed = self.patiently(|disk| disk.remove(&file)).and_then(|()| self.disk.sync_folder(&self.path));
             removed.map_err(|error| self.trouble("a session cannot be removed from", &error))?;
         }
         self.forget_damaged(key);
         Ok(())
+    }
+
+    /// Whether a file is there that may go. A sealed one that cannot be used may: this is the way out that its error names.
+    fn is_to_be_removed(&self, key: &Key) -> Result<bool, StoreError> {
+        match self.current(key) {
+            Err(sealed) if sealed.is_sealed() => Ok(true),
+            current => Ok(current?.is_some()),
+        }
     }
 
     /// Tries again for a while what fails because somebody else has the file open.

@@ -43,7 +43,13 @@ pub(super) fn read(json: &str) -> Result<Record, StoreError> {
     struct Header {
         schema: u32,
     }
-    let damaged = || StoreError::new("the record is damaged");
+    let damaged = || match begins_as_sealed(json) {
+        true => StoreError::sealed(
+            "the record was sealed, and is no longer whole: it was cut off or changed; \
+             put it back, or see who else writes there and remove it",
+        ),
+        false => StoreError::new("the record is damaged"),
+    };
     // More than any of ours: it is not worth the memory.
     if json.trim_end().len() > LONGEST {
         return Err(damaged());
@@ -54,6 +60,13 @@ pub(super) fn read(json: &str) -> Result<Record, StoreError> {
         old if old < FIRST => Err(StoreError::new("the record was written by a version too old to be read")),
         _ => serde_json::from_str::<Written>(json).ok().and_then(Written::record).ok_or_else(damaged),
     }
+}
+
+/// Whether this is, or once was, a sealed record: also where the rest is gone, so that it is not taken for none.
+fn begins_as_sealed(json: &str) -> bool {
+    json.trim_start()
+        .strip_prefix("{\"schema\":4")
+        .is_some_and(|rest| !rest.starts_with(|next: char| next.is_ascii_digit()))
 }
 
 #[derive(Serialize, Deserialize)]

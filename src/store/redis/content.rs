@@ -19,18 +19,16 @@ pub(super) enum RedisContent {
     Damaged(StoreError),
 }
 
-/// Reads what [`write`] wrote. One that a newer version wrote is an error: it is not ours to mend.
+/// Reads what [`write`] wrote. What is not ours to mend is an error: a newer version's, and what is sealed.
 pub(super) fn read(key: &Key, content: Vec<u8>) -> Result<RedisContent, StoreError> {
     let damaged = |what| Ok(RedisContent::Damaged(StoreError::new(what)));
     let Ok(text) = String::from_utf8(content).map(Secret::from) else { return damaged("it is no text") };
     let Some((head, json)) = text.expose().split_once('\n') else { return damaged("it is no record") };
-    match Record::from_json(json) {
-        Ok(record) if !record.belongs_to(key) => damaged("it belongs to another session"),
+    match Record::kept_for(key, json)? {
         Ok(record) if head.split(' ').next() != Some(&*record.generation.to_text()) => {
             damaged("its two lines tell of different tokens")
         }
         Ok(record) => Ok(RedisContent::Record(Box::new(record))),
-        Err(newer) if newer.is_newer() => Err(newer),
         Err(damage) => Ok(RedisContent::Damaged(damage)),
     }
 }
@@ -87,5 +85,15 @@ mod tests {
         assert!(matches!(read(&key(), vec![0xff, b'\n']), Ok(RedisContent::Damaged(_))));
         let newer = whole.expose().replace("\"schema\":3", "\"schema\":5");
         assert!(read(&key(), newer.into()).is_err_and(|error| error.is_newer()));
+    }
+
+    #[apply(leak_checked!)]
+    fn what_was_sealed_and_is_cut_off_is_an_error_and_no_absence() {
+        for cut in ["{\"schema\":4", "{\"schema\":4,\"key\":\"vms", "{\"schema\":4,\"sealed\":{}}"] {
+            let content = format!("ffffffffffffffff.7 0000000000000005\n{cut}");
+            assert!(read(&key(), content.into()).is_err_and(|error| error.is_sealed()), "{cut}");
+        }
+        let other = read(&key(), "ffffffffffffffff.7 0000000000000005\n{\"schema\":44}".into());
+        assert!(other.is_err_and(|error| error.is_newer()));
     }
 }

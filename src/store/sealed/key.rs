@@ -39,7 +39,7 @@ impl SealingKey {
     /// ```
     ///
     /// # Errors
-    /// `ErrorKind::Config` if they are not 32, or all the same.
+    /// `ErrorKind::Config` if they are not 32, all the same, or a text.
     pub fn from_bytes(bytes: impl AsRef<[u8]>) -> Result<Self, Error> {
         Self::made(bytes.as_ref()).map_err(|mistake| {
             Error::config(format!("the sealing key cannot be used: {mistake}"))
@@ -54,13 +54,16 @@ impl SealingKey {
         if bytes.iter().all(|byte| *byte == bytes[0]) {
             return Err("one byte that is repeated is no key".to_owned());
         }
+        if is_text(bytes) {
+            return Err("it is a text, which can be guessed, and no 32 random bytes".to_owned());
+        }
         let key = RandomizedNonceKey::new(&AES_256_GCM, bytes).map_err(|_| "the crypto library does not take it")?;
         let digest = Sha256::new().chain_update(b"keyway sealing key").chain_update(bytes).finalize();
         Ok(Self(Arc::new(Inner { id: hex(&digest[..8]), key })))
     }
 
-    /// The key in this file: 64 hexadecimal digits (`openssl rand -hex 32 > key; chmod 600 key`), or 32 bytes. The file must
-    /// be this user's alone (`0600`, no link): what others could read they have.
+    /// The key in this file: 64 hexadecimal digits (`openssl rand -hex 32 > key; chmod 600 key`), or 32 bytes that are no text.
+    /// The file must be this user's alone (`0600` or `0400`, no link): what others could read they have. It is only read.
     ///
     /// # Errors
     /// `ErrorKind::Config` if it cannot be read, others can read it, or it holds no key.
@@ -186,6 +189,13 @@ impl fmt::Debug for SealingKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.0.load().iter()).finish()
     }
+}
+
+/// Whether somebody may have typed it, with or without a line's end. Of keys that were drawn hardly one in a million million is
+/// a text by chance.
+fn is_text(bytes: &[u8]) -> bool {
+    let is_no_letter = |letter: char| letter.is_control() && !letter.is_whitespace();
+    std::str::from_utf8(bytes).is_ok_and(|text| !text.contains(is_no_letter))
 }
 
 /// The bytes of 64 hexadecimal digits.
