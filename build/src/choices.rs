@@ -1,7 +1,7 @@
 //! Choices between alternatives: a variant for each, found by what tells them apart, and one for whatever else comes.
 
 use super::{
-    complaint::Found,
+    diagnostic::Diagnosed,
     document::{Document, list, text, wire_name},
     facade::{docs, module},
     facts::type_of,
@@ -15,7 +15,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// Adds every choice of the document to the generated `types`.
-pub(crate) fn add(code: &mut syn::File, document: &Document, reach: &Reach) -> Found<()> {
+pub(crate) fn add(code: &mut syn::File, document: &Document, reach: &Reach) -> Diagnosed<()> {
     let types = module(&mut code.items, "types", &document.file)?;
     let choices = choices(document, reach);
     if !choices.is_empty() {
@@ -27,7 +27,7 @@ pub(crate) fn add(code: &mut syn::File, document: &Document, reach: &Reach) -> F
     for (name, shaper) in choices {
         let made: syn::File = syn::parse2(items(shaper, name)).map_err(|why| {
             let what = format!("the choice `{name}` cannot be written ({why})");
-            vec![super::Complaint { file: document.file.clone(), place: None, what, cure: "report this".to_owned() }]
+            vec![super::Diagnostic { file: document.file.clone(), place: None, what, cure: "report this".to_owned() }]
         })?;
         types.extend(made.items);
     }

@@ -99,7 +99,7 @@ impl<'d> Operation<'d> {
         }
     }
 
-    /// How a complaint calls it.
+    /// How a diagnostic calls it.
     pub(crate) fn place(&self) -> String {
         match self.id() {
             "" => format!("operation {}", self.address()),

@@ -1,7 +1,7 @@
 //! The public door: which document, and where its code goes.
 #![allow(clippy::print_stdout, reason = "this is how a build script speaks to Cargo")]
 
-use crate::{Complaint, Report, overlay, read};
+use crate::{Diagnostic, Report, overlay, read};
 use std::{
     env, fmt, fs, io,
     path::{Path, PathBuf},
@@ -18,7 +18,7 @@ pub type Result<T = ()> = std::result::Result<T, Error>;
 pub enum Error {
     /// The document says what it may not say: one sentence each, with the place and the cure.
     #[error("{}", sentences(.0))]
-    Document(Vec<Complaint>),
+    Document(Vec<Diagnostic>),
     /// A file cannot be read.
     #[error("{} cannot be read ({cause}); put it there, or correct its name in the build script", .file.display())]
     Read {
@@ -48,8 +48,8 @@ pub enum Error {
     NoBuildScript,
 }
 
-fn sentences(complaints: &[Complaint]) -> String {
-    complaints.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+fn sentences(diagnostics: &[Diagnostic]) -> String {
+    diagnostics.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 impl fmt::Debug for Error {
@@ -249,15 +249,15 @@ fn on_a_deep_stack<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static)
     }
 }
 
-fn refuse_losses(file: &str, report: &Report) -> crate::complaint::Found<()> {
-    let mut complaints = crate::complaint::Complaints::about(file);
+fn refuse_losses(file: &str, report: &Report) -> crate::diagnostic::Diagnosed<()> {
+    let mut diagnostics = crate::diagnostic::Diagnostics::about(file);
     for row in report.losses() {
         for place in &row.places {
             let cure = "change it in an overlay, or build without `.strict()`";
-            complaints.add(place, format!("{} ({})", row.what, row.kind), cure);
+            diagnostics.add(place, format!("{} ({})", row.what, row.kind), cure);
         }
     }
-    complaints.or(())
+    diagnostics.or(())
 }
 
 fn tell(error: &Error) {

@@ -2,7 +2,7 @@
 
 use super::{
     adopt::words::{Given, pascal},
-    complaint::{Complaints, Found},
+    diagnostic::{Diagnosed, Diagnostics},
     document::{Document, text},
     facade::{docs, module},
     generate::open_enums,
@@ -18,17 +18,17 @@ use syn::parse_quote;
 const OTHER: &str = "Other";
 
 /// Adds every enum of the document to the generated `types`.
-pub(crate) fn add(code: &mut syn::File, document: &Document, reach: &Reach) -> Found<()> {
-    let mut complaints = Complaints::about(&document.file);
+pub(crate) fn add(code: &mut syn::File, document: &Document, reach: &Reach) -> Diagnosed<()> {
+    let mut diagnostics = Diagnostics::about(&document.file);
     let types = module(&mut code.items, "types", &document.file)?;
     for name in open_enums(document, reach) {
         let schema = document.schema(name);
         match variants(schema, document.own) {
             Ok(variants) => types.extend(items(name, schema, &variants)),
-            Err((what, cure)) => complaints.add(&format!("schema `{name}`"), what, cure),
+            Err((what, cure)) => diagnostics.add(&format!("schema `{name}`"), what, cure),
         }
     }
-    complaints.or(())
+    diagnostics.or(())
 }
 
 /// Variant → value. `null` among the values is what `nullable` says already.

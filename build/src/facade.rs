@@ -2,7 +2,7 @@
 //! crate alone, setters that take what a user has at hand, answers read leniently, everything documented.
 
 use super::{
-    complaint::{Found, complain},
+    diagnostic::{Diagnosed, diagnose},
     document::{Document, Operation, members, text},
     names,
     prepare::{has_secret_in_url, is_set_by_us, tenant_choice},
@@ -18,13 +18,13 @@ use syn::{
     visit_mut::{self, VisitMut},
 };
 
-pub(crate) fn dress(code: &mut syn::File, document: &Document, reach: &Reach) -> Found<()> {
+pub(crate) fn rewrite(code: &mut syn::File, document: &Document, reach: &Reach) -> Diagnosed<()> {
     Tidy.visit_file_mut(code);
     code.items.retain(|item| !belongs_to_the_generator(item));
     for item in &mut code.items {
         match item {
-            Item::Struct(client) => dress_client(client, document),
-            Item::Impl(methods) => dress_methods(methods, document),
+            Item::Struct(client) => rewrite_client(client, document),
+            Item::Impl(methods) => rewrite_methods(methods, document),
             _ => {}
         }
     }
@@ -35,12 +35,12 @@ pub(crate) fn dress(code: &mut syn::File, document: &Document, reach: &Reach) ->
             }
         }
     });
-    dress_builders(code, document)?;
+    rewrite_builders(code, document)?;
     if document.own {
         promise(code, document);
     }
     let types = module(&mut code.items, "types", &document.file)?;
-    dress_types(types, reach);
+    rewrite_types(types, reach);
     wire_names(types, document);
     Spaced.visit_file_mut(code);
     Ok(())
@@ -59,21 +59,21 @@ fn promise(code: &mut syn::File, document: &Document) {
 }
 
 /// Nothing of the generator's own runtime may remain, and facts and operations must be the same set.
-pub(crate) fn check(code: &syn::File, document: &Document) -> Found<()> {
+pub(crate) fn check(code: &syn::File, document: &Document) -> Diagnosed<()> {
     let unknown_form = "the generator was updated: bring facade.rs and send.rs up to it";
     if code.to_token_stream().to_string().contains("progenitor_client") {
-        return complain(&document.file, "", "the generated code still names `progenitor_client`", unknown_form);
+        return diagnose(&document.file, "", "the generated code still names `progenitor_client`", unknown_form);
     }
     if !code.to_token_stream().to_string().contains("fn new_with_client") {
-        return complain(&document.file, "", "the generated client has no `new_with_client`", unknown_form);
+        return diagnose(&document.file, "", "the generated client has no `new_with_client`", unknown_form);
     }
     let expected: Vec<String> = generated(document).map(|operation| names::snake(operation.id())).collect();
     let methods = client_methods(code);
     if let Some(stray) = methods.iter().find(|method| !expected.contains(method)) {
-        return complain(&document.file, "", format!("the generated operation `{stray}` has no facts"), unknown_form);
+        return diagnose(&document.file, "", format!("the generated operation `{stray}` has no facts"), unknown_form);
     }
     if let Some(lost) = expected.iter().find(|id| !methods.contains(id)) {
-        return complain(&document.file, "", format!("the operation `{lost}` was not generated"), unknown_form);
+        return diagnose(&document.file, "", format!("the operation `{lost}` was not generated"), unknown_form);
     }
     Ok(())
 }
@@ -96,14 +96,14 @@ fn generated(document: &Document) -> impl Iterator<Item = Operation<'_>> {
 }
 
 /// The items of `mod name`.
-pub(crate) fn module<'f>(items: &'f mut [Item], name: &str, file: &str) -> Found<&'f mut Vec<Item>> {
+pub(crate) fn module<'f>(items: &'f mut [Item], name: &str, file: &str) -> Diagnosed<&'f mut Vec<Item>> {
     let found = items.iter_mut().find_map(|item| match item {
         Item::Mod(module) if module.ident == name => module.content.as_mut().map(|(_, items)| items),
         _ => None,
     });
     match found {
         Some(items) => Ok(items),
-        None => complain(file, "", format!("the generator made no module `{name}`"), "bring facade.rs up to it"),
+        None => diagnose(file, "", format!("the generator made no module `{name}`"), "bring facade.rs up to it"),
     }
 }
 
@@ -168,7 +168,7 @@ fn belongs_to_the_generator(item: &Item) -> bool {
 
 // ---- the client ----
 
-fn dress_client(client: &mut ItemStruct, document: &Document) {
+fn rewrite_client(client: &mut ItemStruct, document: &Document) {
     let info = &document.root["info"];
     let text = format!("Every generated operation of {}.\n\n{}", text(&info["title"]), text(&info["description"]));
     client.attrs = docs(&text);
@@ -176,7 +176,7 @@ fn dress_client(client: &mut ItemStruct, document: &Document) {
     client.attrs.push(parse_quote!(#[derive(Clone)]));
 }
 
-fn dress_methods(methods: &mut ItemImpl, document: &Document) {
+fn rewrite_methods(methods: &mut ItemImpl, document: &Document) {
     let operations: BTreeMap<String, Operation<'_>> =
         generated(document).map(|operation| (names::snake(operation.id()), operation)).collect();
     methods.items.retain(|item| !matches!(item, ImplItem::Fn(function) if function.sig.ident == "new"));
@@ -257,7 +257,7 @@ fn session(document: &Document, operation: Operation<'_>) -> String {
 
 // ---- the builders of operations ----
 
-fn dress_builders(code: &mut syn::File, document: &Document) -> Found<()> {
+fn rewrite_builders(code: &mut syn::File, document: &Document) -> Diagnosed<()> {
     let items = module(&mut code.items, "builder", &document.file)?;
     items.retain(|item| !matches!(item, Item::Use(_)));
     items.insert(
@@ -283,9 +283,9 @@ fn dress_builders(code: &mut syn::File, document: &Document) -> Found<()> {
             }
             Item::Impl(block) if block.trait_.is_none() => {
                 let row = rows.get(operation.id()).copied().unwrap_or_default();
-                dress_builder(block, document, operation, row).or_else(|why| {
+                rewrite_builder(block, document, operation, row).or_else(|why| {
                     let cure = "the generator was updated: bring send.rs up to it";
-                    complain(&document.file, &operation.place(), why, cure)
+                    diagnose(&document.file, &operation.place(), why, cure)
                 })?;
             }
             _ => {}
@@ -294,7 +294,7 @@ fn dress_builders(code: &mut syn::File, document: &Document) -> Found<()> {
     Ok(())
 }
 
-fn dress_builder(
+fn rewrite_builder(
     block: &mut ItemImpl,
     document: &Document,
     operation: Operation<'_>,
@@ -504,7 +504,7 @@ impl VisitMut for Requirements {
 
 // ---- types ----
 
-fn dress_types(items: &mut Vec<Item>, reach: &Reach) {
+fn rewrite_types(items: &mut Vec<Item>, reach: &Reach) {
     let is_written: Vec<String> = reach.requests.iter().map(|name| names::pascal(name)).collect();
     let is_written = |name: &Ident| is_written.iter().any(|written| name == written);
     // Nobody writes an answer, so nobody needs a builder for one.
@@ -530,7 +530,7 @@ fn dress_types(items: &mut Vec<Item>, reach: &Reach) {
         {
             items.retain(|item| subject(item).is_none_or(|name| is_written(&name)));
             let needed = required_members(items);
-            items.iter_mut().for_each(|item| dress_type_builder(item, &field_docs, &needed));
+            items.iter_mut().for_each(|item| rewrite_type_builder(item, &field_docs, &needed));
         }
     }
 }
@@ -616,7 +616,7 @@ fn missing(text: &str) -> Option<&str> {
     text.strip_prefix("no value supplied for ").or(text.strip_suffix(" was not initialized"))
 }
 
-fn dress_type_builder(
+fn rewrite_type_builder(
     item: &mut Item,
     field_docs: &BTreeMap<String, BTreeMap<String, Vec<Attribute>>>,
     needed: &BTreeMap<String, Vec<String>>,

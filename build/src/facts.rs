@@ -1,7 +1,7 @@
 //! The facts table: what the document says about each operation, as data.
 
 use super::{
-    complaint::Found,
+    diagnostic::Diagnosed,
     document::{
         Document, Operation, contents, is_json, is_secret, list, members, reference, schema_name, text, wire_name,
     },
@@ -17,7 +17,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 
 /// Adds the table to the generated code, sorted by operation.
-pub(crate) fn add(code: &mut syn::File, document: &Document, reach: &Reach, limits: &Limits) -> Found<()> {
+pub(crate) fn add(code: &mut syn::File, document: &Document, reach: &Reach, limits: &Limits) -> Diagnosed<()> {
     let operations = sorted(document);
     let none = OperationLimits::default();
     let mut shapes = Shapes::default();

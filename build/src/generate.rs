@@ -2,7 +2,7 @@
 
 use super::{
     choices::choices,
-    complaint::{Found, complain},
+    diagnostic::{Diagnosed, diagnose},
     document::Document,
     names, quiet,
     reach::{Reach, is_text_enum},
@@ -13,13 +13,13 @@ use quote::quote;
 use schemars::schema::{InstanceType, SchemaObject};
 use serde_json::Value;
 
-pub(crate) fn code(surface: &str, document: &Document, reach: &Reach, copy: Value) -> Found<syn::File> {
+pub(crate) fn code(surface: &str, document: &Document, reach: &Reach, copy: Value) -> Diagnosed<syn::File> {
     let cannot = |why: String| {
         let cure = match document.own {
             true => "write that part of the document in another form, or mark the operation `x-hand-written`",
             false => "mark the operation that has it `x-hand-written: true` in an overlay, and call it with `http()`",
         };
-        complain(&document.file, "", format!("the generator cannot express this document ({why})"), cure)
+        diagnose(&document.file, "", format!("the generator cannot express this document ({why})"), cure)
     };
     let copy = match serde_json::from_value(copy) {
         Ok(copy) => copy,

@@ -3,7 +3,7 @@
 //! In documents of others what is not read is told (`adopt`); ours must not say anything that means nothing.
 
 use crate::{
-    complaint::Complaints,
+    diagnostic::Diagnostics,
     document::{Document, METHODS, Operation, children, list, members, reference, schema_name, text},
     reach::is_open_enum,
 };
@@ -72,94 +72,94 @@ const SCHEMA: &[&str] = &[
 ];
 
 /// Everything that stands where nobody would read it.
-pub(crate) fn check(document: &Document, complaints: &mut Complaints) {
-    only(&document.root, ROOT, "the document", "", complaints);
-    server(document, complaints);
+pub(crate) fn check(document: &Document, diagnostics: &mut Diagnostics) {
+    only(&document.root, ROOT, "the document", "", diagnostics);
+    server(document, diagnostics);
     for (path, item) in members(&document.root["paths"]) {
         let known: Vec<&str> = PATH.iter().chain(METHODS).copied().collect();
-        only(item, &known, "a path", &format!("path `{path}`"), complaints);
+        only(item, &known, "a path", &format!("path `{path}`"), diagnostics);
     }
     for (name, schema) in document.schemas() {
         let place = format!("schema `{name}`");
         if part_of_itself(document, schema, &mut vec![name]) {
-            complaints.add(&place, "it is a part of itself", "put an object with members in between");
+            diagnostics.add(&place, "it is a part of itself", "put an object with members in between");
         }
-        below(schema, &place, complaints);
+        below(schema, &place, diagnostics);
     }
     for operation in document.operations() {
-        operation_words(document, operation, complaints);
+        operation_words(document, operation, diagnostics);
     }
 }
 
 /// Tells what stands in `value` and is not read there. Our marks are checked where they mean something.
-fn only(value: &Value, known: &[&str], what: &str, place: &str, complaints: &mut Complaints) {
+fn only(value: &Value, known: &[&str], what: &str, place: &str, diagnostics: &mut Diagnostics) {
     for (key, _) in members(value).filter(|(key, _)| !key.starts_with("x-") && !known.contains(key)) {
         let cure = "leave it out, and say in the description what it means";
-        complaints.add(place, format!("`{key}` of {what} is not read"), cure);
+        diagnostics.add(place, format!("`{key}` of {what} is not read"), cure);
     }
 }
 
-fn server(document: &Document, complaints: &mut Complaints) {
+fn server(document: &Document, diagnostics: &mut Diagnostics) {
     for server in list(&document.root["servers"]) {
         let url = text(&server["url"]);
         if !url.contains("://") {
             let what = format!("the server `{url}` has no scheme");
-            complaints.add("", what, "write the whole address: https://vendor.example/base");
+            diagnostics.add("", what, "write the whole address: https://vendor.example/base");
         }
         if crate::document::server_path(url).contains('{') {
             let what = format!("the path of the server `{url}` has a variable");
-            complaints.add("", what, "write its value, or move it into the paths of the operations");
+            diagnostics.add("", what, "write its value, or move it into the paths of the operations");
         }
     }
 }
 
-fn operation_words(document: &Document, operation: Operation<'_>, complaints: &mut Complaints) {
+fn operation_words(document: &Document, operation: Operation<'_>, diagnostics: &mut Diagnostics) {
     let place = operation.place();
-    only(operation.value, OPERATION, "an operation", &place, complaints);
+    only(operation.value, OPERATION, "an operation", &place, diagnostics);
     for parameter in operation.parameters(document) {
         let place = format!("{place}, parameter `{}`", text(&parameter["name"]));
-        only(parameter, PARAMETER, "a parameter", &place, complaints);
-        below(&parameter["schema"], &place, complaints);
+        only(parameter, PARAMETER, "a parameter", &place, diagnostics);
+        below(&parameter["schema"], &place, diagnostics);
     }
     let body = document.resolve(&operation.value["requestBody"]);
-    only(body, BODY, "a request body", &place, complaints);
-    media(body, &format!("{place}, request body"), complaints);
+    only(body, BODY, "a request body", &place, diagnostics);
+    media(body, &format!("{place}, request body"), diagnostics);
     for (status, response) in operation.responses(document) {
         let place = format!("{place}, answer {status}");
         let is_range = |status: &str| matches!(status.as_bytes(), [b'1'..=b'5', b'X', b'X']);
         if status != "default" && status.parse::<u16>().is_err() && !is_range(status) {
-            complaints.add(&place, "this is no status", "write it as `404`, `4XX` or `default`");
+            diagnostics.add(&place, "this is no status", "write it as `404`, `4XX` or `default`");
         }
-        only(response, RESPONSE, "an answer", &place, complaints);
-        media(response, &place, complaints);
+        only(response, RESPONSE, "an answer", &place, diagnostics);
+        media(response, &place, diagnostics);
     }
 }
 
-fn media(body: &Value, place: &str, complaints: &mut Complaints) {
+fn media(body: &Value, place: &str, diagnostics: &mut Diagnostics) {
     for (_, content) in members(&body["content"]) {
-        only(content, MEDIA, "a media type", place, complaints);
-        below(&content["schema"], place, complaints);
+        only(content, MEDIA, "a media type", place, diagnostics);
+        below(&content["schema"], place, diagnostics);
     }
 }
 
-fn below(schema: &Value, place: &str, complaints: &mut Complaints) {
-    only(schema, SCHEMA, "a schema", place, complaints);
+fn below(schema: &Value, place: &str, diagnostics: &mut Diagnostics) {
+    only(schema, SCHEMA, "a schema", place, diagnostics);
     let is_whole = |key: &str| schema.get(key).is_some();
     let has_members = is_whole("properties") || is_whole("required");
     if is_whole("allOf") && (has_members || is_whole("oneOf") || is_whole("anyOf")) {
         let cure = "make what stands beside it one more part";
-        complaints.add(place, "members or a choice stand beside `allOf`, where they are not read", cure);
+        diagnostics.add(place, "members or a choice stand beside `allOf`, where they are not read", cure);
     }
     let is_choice = is_whole("oneOf") || (is_whole("anyOf") && !is_open_enum(schema));
     if is_choice && has_members {
-        complaints.add(
+        diagnostics.add(
             place,
             "members stand beside a choice, where they are not read",
             "put them into each alternative",
         );
     }
     for (word, child) in children(schema) {
-        below(child, &format!("{place}, {word}"), complaints);
+        below(child, &format!("{place}, {word}"), diagnostics);
     }
 }
 

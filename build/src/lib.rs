@@ -12,7 +12,7 @@
 mod adopt;
 mod check;
 mod choices;
-mod complaint;
+mod diagnostic;
 mod document;
 mod door;
 mod enums;
@@ -34,10 +34,10 @@ mod shape;
 mod sign_ins;
 
 pub use adopt::{Kind, Report, Row};
-pub use complaint::Complaint;
+pub use diagnostic::Diagnostic;
 pub use door::{Error, Made, Result, Source, document};
 
-use complaint::Found;
+use diagnostic::Diagnosed;
 use document::Document;
 use reach::Reach;
 
@@ -45,7 +45,7 @@ use reach::Reach;
 ///
 /// # Errors
 /// What no code can be made of: one sentence each.
-fn published(name: &str, file: &str, root: serde_json::Value) -> Found<(String, Report)> {
+fn published(name: &str, file: &str, root: serde_json::Value) -> Diagnosed<(String, Report)> {
     let (root, mut report) = adopt::adopt(file, root)?;
     let mut document = Document::of(file, root, false);
     check::adopted(&document)?;
@@ -58,18 +58,18 @@ fn published(name: &str, file: &str, root: serde_json::Value) -> Found<(String, 
     };
     let title = document::text(&document.root["info"]["title"]).lines().next().unwrap_or_default();
     let made = outside::named_from_without(made, &document, name, title).or_else(|why| {
-        complaint::complain(file, "", format!("the code cannot be named from without ({why})"), "report this")
+        diagnostic::diagnose(file, "", format!("the code cannot be named from without ({why})"), "report this")
     })?;
     let head = format!("// Made by keyway-build from {file}. Changes belong there.\n\n");
     Ok((head + &prettyplease::unparse(&made), report))
 }
 
-fn attempt(name: &str, document: &Document) -> Found<syn::File> {
+fn attempt(name: &str, document: &Document) -> Diagnosed<syn::File> {
     let limits = limits::of(document)?;
     let reach = Reach::of(document);
     let copy = prepare::generators_copy(document, &reach);
     let mut code = generate::code(name, document, &reach, copy)?;
-    facade::dress(&mut code, document, &reach)?;
+    facade::rewrite(&mut code, document, &reach)?;
     enums::add(&mut code, document, &reach)?;
     choices::add(&mut code, document, &reach)?;
     facts::add(&mut code, document, &reach, &limits)?;
@@ -91,7 +91,7 @@ fn without_what_fails(name: &str, document: &mut Document, report: &mut Report) 
             continue;
         };
         if let [(path, method)] = group {
-            let why = why.first().map(|complaint| complaint.what.clone()).unwrap_or_default();
+            let why = why.first().map(|diagnostic| diagnostic.what.clone()).unwrap_or_default();
             report.typed -= 1;
             report.note(Kind::LeftOut, why, &format!("{} {path}", method.to_uppercase()));
         } else {
@@ -115,7 +115,7 @@ fn only<'a>(paths: &serde_json::Value, operations: impl Iterator<Item = &'a (Str
 ///
 /// # Errors
 /// What the document may not say: one sentence each, with the file, the place and the cure.
-fn surface(name: &str, file: &str, root: serde_json::Value) -> Found<String> {
+fn surface(name: &str, file: &str, root: serde_json::Value) -> Diagnosed<String> {
     let document = Document::of(file, root, true);
     check::document(&document)?;
     let limits = limits::of(&document)?;
@@ -124,7 +124,7 @@ fn surface(name: &str, file: &str, root: serde_json::Value) -> Found<String> {
 
     let copy = prepare::generators_copy(&document, &reach);
     let mut code = generate::code(name, &document, &reach, copy)?;
-    facade::dress(&mut code, &document, &reach)?;
+    facade::rewrite(&mut code, &document, &reach)?;
     enums::add(&mut code, &document, &reach)?;
     facts::add(&mut code, &document, &reach, &limits)?;
     facade::check(&code, &document)?;

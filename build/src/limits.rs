@@ -3,7 +3,7 @@
 //! Answers have no limits: they are read as they come.
 
 use super::{
-    complaint::{Complaints, Found},
+    diagnostic::{Diagnosed, Diagnostics},
     document::{Document, Operation, children, list, members, reference, schema_name, text, wire_name},
     pattern,
     prepare::is_set_by_us,
@@ -52,18 +52,18 @@ const DEEPEST: usize = 5;
 const UNCHECKED: &[&str] =
     &["exclusiveMinimum", "exclusiveMaximum", "multipleOf", "uniqueItems", "minProperties", "maxProperties"];
 
-pub(crate) fn of(document: &Document) -> Found<Limits> {
-    let mut reader = Reader { document, limits: Limits::default(), complaints: Complaints::about(&document.file) };
+pub(crate) fn of(document: &Document) -> Diagnosed<Limits> {
+    let mut reader = Reader { document, limits: Limits::default(), diagnostics: Diagnostics::about(&document.file) };
     for operation in document.operations().filter(|operation| !operation.is_hand_written()) {
         reader.read(operation);
     }
-    reader.complaints.or(reader.limits)
+    reader.diagnostics.or(reader.limits)
 }
 
 struct Reader<'d> {
     document: &'d Document,
     limits: Limits,
-    complaints: Complaints,
+    diagnostics: Diagnostics,
 }
 
 impl<'d> Reader<'d> {
@@ -127,7 +127,7 @@ impl<'d> Reader<'d> {
             // A table cannot contain itself. Without a limit inside there is nothing to check for ever.
             if self.document.own && is_limited(self.document, schema, &mut BTreeSet::new()) {
                 let what = format!("schema `{name}` contains itself and has limits");
-                self.complaints.add(operation, what, "describe the limits in words instead");
+                self.diagnostics.add(operation, what, "describe the limits in words instead");
             }
             return None;
         }
@@ -143,7 +143,7 @@ impl<'d> Reader<'d> {
     fn own(&mut self, operation: &str, schema: &Value) -> Rule {
         for limit in UNCHECKED.iter().filter(|limit| schema.get(**limit).is_some()) {
             let what = format!("a request uses `{limit}`, which nobody would check");
-            self.complaints.add(operation, what, "describe the limit in words instead");
+            self.diagnostics.add(operation, what, "describe the limit in words instead");
         }
         Rule {
             min_length: schema["minLength"].as_u64(),
@@ -160,7 +160,7 @@ impl<'d> Reader<'d> {
 
     fn pattern(&mut self, operation: &str, pattern: &str) -> Option<usize> {
         if let Err((what, cure)) = pattern::parse(pattern) {
-            self.complaints.add(operation, what, cure);
+            self.diagnostics.add(operation, what, cure);
             return None;
         }
         let known = self.limits.patterns.iter().position(|known| known == pattern);

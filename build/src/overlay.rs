@@ -3,7 +3,7 @@
 //! Overlays of others are applied by a library, which reads all of JSONPath and brings fifteen crates. Whoever builds Keyway
 //! would compile them for one file of ours. A test holds both to the same result.
 
-use crate::complaint::{Found, complain};
+use crate::diagnostic::{Diagnosed, diagnose};
 use serde_json::Value;
 
 /// A step of a target: one of these names, or every member.
@@ -17,32 +17,32 @@ enum Step {
 ///
 /// # Errors
 /// What in it cannot work.
-pub(crate) fn applied(file: &str, text: &str, root: &mut Value) -> Found<()> {
+pub(crate) fn applied(file: &str, text: &str, root: &mut Value) -> Diagnosed<()> {
     let overlay: Value = match serde_json::from_str(text) {
         Ok(overlay) => overlay,
-        Err(why) => return complain(file, "", format!("the overlay is not JSON ({why})"), "mend the syntax there"),
+        Err(why) => return diagnose(file, "", format!("the overlay is not JSON ({why})"), "mend the syntax there"),
     };
     for (number, action) in crate::document::list(&overlay["actions"]).iter().enumerate() {
         let target = action["target"].as_str().unwrap_or_default();
         let place = format!("action {} ({target})", number + 1);
         let Some(steps) = steps(target) else {
             let cure = "write it with names and `*` only: $.paths['/a'].get";
-            return complain(file, &place, "the target is not read here", cure);
+            return diagnose(file, &place, "the target is not read here", cure);
         };
         let found = found(root, &steps);
         if found.is_empty() {
-            return complain(file, &place, "the target finds nothing", "name what the document has");
+            return diagnose(file, &place, "the target finds nothing", "name what the document has");
         }
         let is_whole = |path: &String| root.pointer(path).is_some_and(|value| value.is_object() || value.is_array());
         if !found.iter().all(is_whole) {
-            return complain(file, &place, "the target is no object and no list", "name what it stands in");
+            return diagnose(file, &place, "the target is no object and no list", "name what it stands in");
         }
         // From behind, so that what is left keeps its place.
         for path in found.iter().rev() {
             match (action["remove"] == true, action.get("update")) {
                 (true, _) => remove(root, path),
                 (false, Some(update)) => update_at(root, path, update),
-                (false, None) => return complain(file, &place, "it does nothing", "say `update` or `remove`"),
+                (false, None) => return diagnose(file, &place, "it does nothing", "say `update` or `remove`"),
             }
         }
     }
@@ -144,7 +144,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn after(actions: Value) -> Found<Value> {
+    fn after(actions: Value) -> Diagnosed<Value> {
         let mut root = json!({ "a": { "x/y": { "list": [1] }, "z": { "list": [2], "w": {} } } });
         applied("o.json", &json!({ "overlay": "1.0.0", "actions": actions }).to_string(), &mut root).map(|()| root)
     }

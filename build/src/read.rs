@@ -1,6 +1,6 @@
 //! Texts as values: JSON, YAML, and what an overlay makes of them.
 
-use crate::complaint::{Found, complain};
+use crate::diagnostic::{Diagnosed, diagnose};
 use serde_json::Value;
 
 /// Longer documents are several.
@@ -10,10 +10,10 @@ const LONGEST: usize = 64 * 1024 * 1024;
 ///
 /// # Errors
 /// Where the text is neither.
-pub(crate) fn value(file: &str, text: &str) -> Found<Value> {
+pub(crate) fn value(file: &str, text: &str) -> Diagnosed<Value> {
     if text.len() > LONGEST {
         let what = format!("the document has {} MiB, and {} are read at most", text.len() >> 20, LONGEST >> 20);
-        return complain(file, "", what, "take out what you do not call, or make several documents of it");
+        return diagnose(file, "", what, "take out what you do not call, or make several documents of it");
     }
     let text = text.trim_start_matches('\u{feff}');
     if text.trim_start().starts_with(['{', '[']) || !cfg!(feature = "yaml") {
@@ -26,12 +26,12 @@ pub(crate) fn value(file: &str, text: &str) -> Found<Value> {
 ///
 /// # Errors
 /// Where the text is none.
-pub(crate) fn json(file: &str, text: &str) -> Found<Value> {
+pub(crate) fn json(file: &str, text: &str) -> Diagnosed<Value> {
     serde_json::from_str(text).or_else(|why| not("JSON", file, why.line(), why.column(), &why.to_string()))
 }
 
 #[cfg(feature = "yaml")]
-fn yaml(file: &str, text: &str) -> Found<Value> {
+fn yaml(file: &str, text: &str) -> Diagnosed<Value> {
     // Vendors' examples hold anything: it is data to us.
     let options = serde_saphyr::options! {
         leading_zero_numbers_as_strings: true,
@@ -45,16 +45,16 @@ fn yaml(file: &str, text: &str) -> Found<Value> {
 }
 
 #[cfg(not(feature = "yaml"))]
-fn yaml(file: &str, _: &str) -> Found<Value> {
-    complain(file, "", "this is not JSON", "switch on the feature `yaml` of keyway-build")
+fn yaml(file: &str, _: &str) -> Diagnosed<Value> {
+    diagnose(file, "", "this is not JSON", "switch on the feature `yaml` of keyway-build")
 }
 
-fn not<T>(language: &str, file: &str, line: usize, column: usize, why: &str) -> Found<T> {
+fn not<T>(language: &str, file: &str, line: usize, column: usize, why: &str) -> Diagnosed<T> {
     let what = match why.contains("recursion limit") {
         true => format!("this is nested too deeply (line {line}, column {column})"),
         false => format!("this is not {language} (line {line}, column {column})"),
     };
-    complain(file, "", what, "mend the syntax there")
+    diagnose(file, "", what, "mend the syntax there")
 }
 
 /// Applies an overlay.
@@ -62,7 +62,7 @@ fn not<T>(language: &str, file: &str, line: usize, column: usize, why: &str) -> 
 /// # Errors
 /// What in the overlay cannot work: nothing of it is applied then.
 #[cfg(feature = "overlay")]
-pub(crate) fn overlaid(file: &str, text: &str, root: &mut Value) -> Found<()> {
+pub(crate) fn overlaid(file: &str, text: &str, root: &mut Value) -> Diagnosed<()> {
     use enumset::EnumSet;
     use roas_overlay::{
         apply::{Apply, ApplyOptions},
@@ -83,10 +83,10 @@ pub(crate) fn overlaid(file: &str, text: &str, root: &mut Value) -> Found<()> {
     } else {
         Err(format!("it says that it is Overlay `{version}`; 1.0 and 1.1 are read"))
     };
-    applied.or_else(|why| complain(file, "", format!("the overlay cannot be applied ({why})"), "correct that action"))
+    applied.or_else(|why| diagnose(file, "", format!("the overlay cannot be applied ({why})"), "correct that action"))
 }
 
 #[cfg(not(feature = "overlay"))]
-pub(crate) fn overlaid(file: &str, _: &str, _: &mut Value) -> Found<()> {
-    complain(file, "", "an overlay is given", "switch on the feature `overlay` of keyway-build")
+pub(crate) fn overlaid(file: &str, _: &str, _: &mut Value) -> Diagnosed<()> {
+    diagnose(file, "", "an overlay is given", "switch on the feature `overlay` of keyway-build")
 }

@@ -20,7 +20,7 @@ pub use report::{Kind, Report, Row};
 pub(crate) use text::{prose, quoted};
 
 use crate::{
-    complaint::{Found, complain},
+    diagnostic::{Diagnosed, diagnose},
     document::{list, members, text as text_of},
 };
 use serde_json::{Map, Value, json};
@@ -52,7 +52,7 @@ struct Adopter<'d> {
 ///
 /// # Errors
 /// What no form can be made of.
-pub(crate) fn adopt(file: &str, root: Value) -> Found<(Value, Report)> {
+pub(crate) fn adopt(file: &str, root: Value) -> Diagnosed<(Value, Report)> {
     let root = version(file, root)?;
     let mut adopter = Adopter {
         raw: &root,
@@ -90,9 +90,9 @@ pub(crate) fn adopt(file: &str, root: Value) -> Found<(Value, Report)> {
     Ok((document, adopter.report))
 }
 
-fn version(file: &str, root: Value) -> Found<Value> {
+fn version(file: &str, root: Value) -> Diagnosed<Value> {
     if !root.is_object() {
-        return complain(file, "", "this is no OpenAPI document: no object stands at its top", "name the right file");
+        return diagnose(file, "", "this is no OpenAPI document: no object stands at its top", "name the right file");
     }
     if text_of(&root["swagger"]).starts_with("2.") {
         return Ok(swagger::converted(root));
@@ -105,7 +105,7 @@ fn version(file: &str, root: Value) -> Found<Value> {
         "" => "the document does not say that it is OpenAPI".to_owned(),
         _ => format!("the document says that it is OpenAPI `{version}`"),
     };
-    complain(file, "", what, "OpenAPI 3.0 and 3.1 and Swagger 2.0 are read: convert it, or name another file")
+    diagnose(file, "", what, "OpenAPI 3.0 and 3.1 and Swagger 2.0 are read: convert it, or name another file")
 }
 
 impl<'d> Adopter<'d> {
