@@ -19,7 +19,7 @@ use crate::Error;
 use std::{future::Future, sync::LazyLock};
 use tokio::runtime::{Builder, Handle, Runtime};
 
-/// One thread, on which goes on what nobody waits for.
+/// One thread, for work that no caller waits for.
 static RUNTIME: LazyLock<Result<Runtime, String>> = LazyLock::new(|| {
     let runtime = Builder::new_multi_thread().worker_threads(1).thread_name("keyway-blocking").enable_all().build();
     runtime.map_err(|error| error.to_string())

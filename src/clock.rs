@@ -112,7 +112,7 @@ impl Now {
     }
 }
 
-/// The clock of simulations: that of a runtime whose time is paused, and moves on whenever nobody has anything to do.
+/// The clock of simulations: that of a runtime whose time is paused, and moves on whenever no task has anything to do.
 #[cfg(all(test, feature = "redis"))]
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PausedClock(tokio::time::Instant);

@@ -43,7 +43,7 @@ impl Secret {
         Self(secret)
     }
 
-    /// The secret itself. Whoever calls this answers for where it goes next.
+    /// The secret itself. The caller answers for where it goes next.
     #[must_use]
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
@@ -155,11 +155,11 @@ impl Serialize for Secret {
 
 thread_local! {
     static WRITING: Cell<bool> = const { Cell::new(false) };
-    /// What was written on this thread since somebody last asked.
+    /// What was written on this thread since it was last asked for.
     static WRITTEN: RefCell<Carried> = const { RefCell::new(Carried(Vec::new())) };
 }
 
-/// Requests that nobody sends must not make it grow for ever.
+/// Requests that are never sent must not make it grow for ever.
 const MOST_WRITTEN: usize = 64;
 
 fn note(secret: &Secret) {

@@ -51,7 +51,7 @@ static WITNESS: OnceLock<&'static dyn Witness> = OnceLock::new();
 
 /// Tells everything to this witness from now on. The first one stays.
 pub fn tell(witness: &'static dyn Witness) {
-    let _ = WITNESS.set(witness); // somebody listens already: as good
+    let _ = WITNESS.set(witness); // a listener is there already: as good
 }
 
 pub(crate) fn witness() -> Option<&'static dyn Witness> {

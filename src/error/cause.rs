@@ -11,7 +11,7 @@ pub(crate) struct Cause {
     next: Option<Box<Cause>>,
 }
 
-/// Nobody reads a longer chain.
+/// Longer chains are cut: no reader follows them.
 const LONGEST_CHAIN: usize = 16;
 
 impl Cause {

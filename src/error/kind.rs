@@ -9,7 +9,7 @@ pub enum ErrorKind {
     InvalidCredentials,
     /// There is no session and nothing that could make one unattended. Sign in again with a person's help.
     SignInRequired,
-    /// Somebody called `sign_out()` on this client. Call `sign_in()` to begin a new session.
+    /// A caller called `sign_out()` on this client. Call `sign_in()` to begin a new session.
     SignedOut,
     /// The vendor wants a captcha answered and no responder did. Answer through [`Error::resume`](crate::Error::resume).
     CaptchaRequired,

@@ -1,6 +1,6 @@
 //! Machine-written: one module per surface that is switched on, made from `specs/` by the build script.
 
-/// One list of lints for code that nobody wrote.
+/// One list of lints for code that a generator wrote.
 macro_rules! generated {
     ($($surface:ident)*) => {$(
         #[allow(

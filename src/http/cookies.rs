@@ -51,7 +51,7 @@ impl Cookies {
         self.set.retain(|cookie| cookie.name != name);
         self.deleted.retain(|deleted| deleted != name);
         let life = life(attributes, date, now);
-        // An empty value cannot carry a session: whoever sends one takes the cookie away.
+        // An empty value cannot carry a session: a vendor that sends one takes the cookie away.
         if life == Some(Duration::ZERO) || value.is_empty() {
             return self.deleted.push(name.to_owned());
         }

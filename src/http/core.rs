@@ -354,7 +354,7 @@ impl Error {
 
 impl fmt::Debug for Core {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // No address: it may name a customer, or hold what is nobody else's business.
+        // No address: it may name a customer, or hold what is private.
         f.debug_struct("Core").field("surface", &self.0.surface.name).finish_non_exhaustive()
     }
 }

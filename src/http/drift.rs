@@ -1,7 +1,7 @@
-//! Where a vendor's answers leave its document. Each way is told once per client, by names only: never a value, never a body.
+//! Where a vendor's answers leave its document. Each is reported once per client, by names only: never a value, never a body.
 //!
-//! At WARN, because somebody has to look: the document that this crate was built from is no longer all that the vendor
-//! says. Where a vendor keeps to it nothing is told.
+//! At WARN, because a developer has to look: the document that this crate was built from is no longer all that the vendor
+//! says. Where a vendor keeps to it nothing is reported.
 
 use super::{
     facts::{Facts, Shape, Step},
@@ -16,7 +16,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-/// So many ways are told of; then a client has said enough.
+/// A client reports so many ways at most.
 const TOLD: usize = 64;
 /// So many names stand in one line.
 const NAMED: usize = 8;
@@ -29,12 +29,12 @@ const NO_NAME: &str = "(no name)";
 #[derive(Debug)]
 pub(crate) struct Drift {
     surface: &'static str,
-    told: Mutex<HashSet<Way>>,
+    told: Mutex<HashSet<Departure>>,
 }
 
 /// A way in which an answer can leave its document.
 #[derive(Debug, PartialEq, Eq, Hash)]
-enum Way {
+enum Departure {
     /// A status that is not documented.
     Status(&'static str, u16),
     /// A documented status, and something else than is documented for it.
@@ -56,13 +56,13 @@ impl Drift {
             return;
         }
         let Some(shape) = documented(facts, status) else {
-            if self.is_new(Way::Status(facts.operation, status)) {
+            if self.is_new(Departure::Status(facts.operation, status)) {
                 self.tell("status", facts, status, None, "the vendor answered with a status that its document lacks");
             }
             return;
         };
         let Some(found) = another_envelope(shape, answer) else { return };
-        if self.is_new(Way::Envelope(facts.operation, status)) {
+        if self.is_new(Departure::Envelope(facts.operation, status)) {
             let names = found.names.map(|names| line(names.iter().map(|name| shown(name, &answer.carried))));
             let what = format!("the vendor answered with {} where its document has another answer", found.what);
             self.tell("envelope", facts, status, names, &what);
@@ -82,16 +82,16 @@ impl Drift {
         let Ok(body) = serde_json::from_slice(trimmed(&answer.body)) else { return };
         let mut unknown = BTreeSet::new();
         find_unknown(shape, &body, "", &answer.carried, &mut unknown);
-        unknown.retain(|name| self.is_new(Way::Member(facts.operation, name.clone())));
+        unknown.retain(|name| self.is_new(Departure::Member(facts.operation, name.clone())));
         if !unknown.is_empty() {
             let what = "the vendor's answer has members that its document lacks";
             self.tell("member", facts, status, Some(line(unknown.into_iter())), what);
         }
     }
 
-    fn is_new(&self, way: Way) -> bool {
+    fn is_new(&self, departure: Departure) -> bool {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        told.len() < TOLD && told.insert(way)
+        told.len() < TOLD && told.insert(departure)
     }
 
     fn tell(&self, kind: &'static str, facts: &Facts, status: u16, members: Option<String>, what: &str) {

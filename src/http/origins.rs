@@ -34,12 +34,12 @@ pub(crate) fn is_same_origin(own: &Url, url: &Url) -> bool {
         && own.port_or_known_default() == url.port_or_known_default()
 }
 
-/// Nobody in between can read along: https, or a loopback address.
+/// No machine on the way can read what is sent: https, or a loopback address.
 pub(crate) fn is_private(url: &Url) -> bool {
     url.scheme() == "https" || is_loopback(url)
 }
 
-/// Nobody on the way needs to hear what is said in the clear within this machine.
+/// What is sent without encryption stays within this machine.
 pub(crate) fn is_plain_loopback(url: &Url) -> bool {
     url.scheme() == "http" && is_loopback(url)
 }

@@ -27,7 +27,7 @@ pub struct Pages<T> {
     at_most: usize,
 }
 
-/// How many items [`Pages::collect`] takes where nobody says.
+/// How many items [`Pages::collect`] takes unless the caller says otherwise.
 const AT_MOST: usize = 100_000;
 
 type Fetch<T> = dyn Fn(u64) -> BoxFuture<'static, Result<Page<T>, Error>> + Send + Sync;

@@ -83,7 +83,7 @@ pub fn text_of(parameter: &impl Parameter) -> String {
     parameter.text()
 }
 
-/// A header parameter. It may be a secret, so nobody is to print it.
+/// A header parameter. It may be a secret, so it is never printed.
 pub fn header_value(name: &str, value: &str) -> Result<HeaderValue, Error> {
     let mut value = HeaderValue::from_str(value)
         .map_err(|_| Error::refused_field(name, "holds a character that no header can carry"))?;

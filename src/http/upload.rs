@@ -10,7 +10,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::fmt;
 
-/// A file to be sent: its bytes, and what the vendor is told of it.
+/// A file to be sent: its bytes, and how it is described to the vendor.
 #[derive(Clone, PartialEq, Eq)]
 pub struct File {
     bytes: Bytes,

@@ -53,7 +53,7 @@ impl DeviceCode {
         Self { interval: if interval.is_zero() { INTERVAL } else { interval }, ..self }
     }
 
-    /// What the vendor is asked with. A secret: whoever has it gets the session.
+    /// What the vendor is asked with. A secret: a process that has it gets the session.
     #[must_use]
     pub fn device_code(&self) -> &Secret {
         &self.device_code
@@ -91,7 +91,7 @@ impl DeviceCode {
 }
 
 impl fmt::Debug for DeviceCode {
-    /// Neither the codes nor an address that may hold one: whoever enters the user code decides for whom the device is let in.
+    /// Neither the codes nor an address that may hold one: who enters the user code decides for whom the device is let in.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DeviceCode")
             .field("expires_in", &self.expires_in)

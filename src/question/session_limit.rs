@@ -26,7 +26,7 @@ pub struct ActiveSession {
     pub id: SessionId,
     /// Whether this is the session that asks. Never end this one.
     pub is_current: bool,
-    /// Whether somebody is using it now.
+    /// Whether it is in use now.
     pub online: bool,
     /// The kind of client, such as `web` or `android`.
     pub client: Option<String>,
@@ -69,7 +69,7 @@ impl fmt::Display for SessionId {
 }
 
 impl ActiveSession {
-    /// A session of this id, which is not the one that asks and which nobody is using. Set what else the vendor tells.
+    /// A session of this id, which is not the one that asks and is not in use. Set what else the vendor tells.
     #[must_use]
     pub fn new(id: impl Into<SessionId>) -> Self {
         Self { id: id.into(), is_current: false, online: false, client: None, user_agent: None, ip: None, last: None }

@@ -63,8 +63,8 @@ impl SignInPage {
         self.0.session.as_deref()
     }
 
-    /// The page's address, for a browser. It is good for this sign-in alone: show it to the person who signs in and to
-    /// nobody else.
+    /// The page's address, for a browser. It is good for this sign-in alone: show it only to the
+    /// person who signs in.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.0.url
@@ -146,7 +146,7 @@ fn is_same(one: &str, other: &str) -> bool {
 }
 
 impl fmt::Debug for SignInPage {
-    /// Not its addresses: whoever opens the first decides who is signed in, and the other is what is guessed at.
+    /// Not its addresses: the person who opens the first decides who is signed in, and the other is what is guessed at.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SignInPage").finish_non_exhaustive()
     }

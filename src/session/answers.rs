@@ -2,7 +2,7 @@
 
 use super::{
     budget::Counted,
-    core::{Core, LOOK, PermitStage, SAVES, TOMBSTONES},
+    core::{LOOK, PermitStage, SAVES, SessionCore, TOMBSTONES},
     operation::{Event, Note, Out, Purpose, StoreOp, VendorOp},
     run::{Run, Stage},
     seen::Seen,
@@ -23,7 +23,7 @@ const SKEW: Duration = Duration::from_secs(60);
 const HANGS: Duration = Duration::from_secs(2);
 const LEFT_ALONE: Duration = Duration::from_secs(5);
 
-impl Core {
+impl SessionCore {
     /// What came of the operation of this number. Answers whether it was still wanted: a lock that was not is to be left.
     pub(crate) fn on(&mut self, id: u64, event: Event, at: Moment) -> bool {
         let lost = matches!(event, Event::Lost);
@@ -45,7 +45,7 @@ impl Core {
             return false;
         }
         if lost {
-            // Whoever had the lock for it is gone.
+            // The task that had the lock for it is gone.
             (self.locked, self.seen) = (false, None);
         }
         true
@@ -91,7 +91,7 @@ impl Core {
         self.deadline().into_iter().chain(self.due()).min()
     }
 
-    /// What has outlived its deadline is given up. `lost`: nobody drives it, so that nobody has given it up in time.
+    /// What has outlived its deadline is given up. `lost`: no task drives it, so that none has given it up in time.
     pub(crate) fn tick(&mut self, lost: bool, at: Moment) {
         let now = at.now.monotonic;
         let late = |id: Option<(u64, Duration)>| id.filter(|(_, deadline)| *deadline <= now).map(|(id, _)| id);
@@ -262,7 +262,7 @@ impl Core {
         match loaded {
             Ok(stored) => self.see(stored, firm, unlocked, at),
             Err(error) if writes_tombstone => self.tombstone_not_written(error, at),
-            // To begin another session would be to write over one that somebody else can read.
+            // To begin another session would be to write over one that another process can read.
             Err(error) if error.is_final() && works => {
                 self.notes.push(Note::StoreFailed(error.clone()));
                 drop(self.fail(Error::store_is_not_ours(&error), at));
@@ -294,7 +294,7 @@ impl Core {
         let mut record = if ahead { record.brought_back_to(at.now.wall) } else { record };
         self.correction = ahead.then(|| record.clone());
         if let (true, Some(names)) = (ahead, &self.signing_out) {
-            // When that session began nobody knows: a sign-out of what is stored ends it.
+            // When that session began is not known: a sign-out of what is stored ends it.
             record = record.brought_back_to(names.since.min(at.now.wall));
         }
         if record.is_tombstone() {

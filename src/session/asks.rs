@@ -4,14 +4,14 @@
 use super::rules::Broken;
 use super::{
     capabilities::Renewal,
-    core::{Core, LOOK, Permit, PermitStage, REMEMBERED, Resumed, STATIC, Step, WaiterState},
+    core::{CallOutcome, LOOK, Permit, PermitStage, REMEMBERED, Resumed, STATIC, SessionCore, WaiterState},
     decide::{Decision, Reason, Refusal, View, decide},
     dialogue::Conversation,
     operation::{Note, Out, VendorOp},
     profile::SignOut,
     rejection::{EVICTION_BACKOFF, Rejection, judge},
     report::What,
-    run::{Failure, Outcome, PendingSave, SigningOut, Ticket},
+    run::{Outcome, PendingSave, RunFailure, SigningOut, WaitTicket},
     token::{Mark, Moment, Origin},
 };
 use crate::{
@@ -21,46 +21,46 @@ use crate::{
 };
 use std::time::Duration;
 
-impl Core {
+impl SessionCore {
     // ---- What users ask ----
 
     /// A caller wants a token that lives for at least `needed`. `starts`: whether anything can be started from here.
-    pub(crate) fn call(&mut self, needed: Duration, starts: bool, at: Moment) -> Result<Step, Failure> {
+    pub(crate) fn call(&mut self, needed: Duration, starts: bool, at: Moment) -> Result<CallOutcome, RunFailure> {
         let now = at.now;
         let needed = if self.may_last(needed) { needed } else { Duration::ZERO };
         #[cfg(test)]
         if self.rules.lacks(Broken::StoredExpiry) && self.current.is_some() {
-            return Ok(Step::Serve);
+            return Ok(CallOutcome::Serve);
         }
         let decision = decide(&View {
             now,
             held: self.current.as_ref().map(|token| &token.deadlines),
             rejected: self.rejected,
             signed_out: self.signed_out,
-            // Joining a run that is under way asks nobody anything.
+            // Joining a run that is under way sends nothing.
             cooling: self.memory.cooldown.cooling().filter(|_| self.wanted_run().is_none()),
             needed,
         });
         match decision {
-            Decision::Serve => Ok(Step::Serve),
+            Decision::Serve => Ok(CallOutcome::Serve),
             Decision::ServeAndRenewBehind => {
                 if starts {
                     self.join_or_start(Reason::Early, Conversation::default(), at);
                 }
-                Ok(Step::Serve)
+                Ok(CallOutcome::Serve)
             }
-            Decision::Wait(Reason::Late) if !starts => Ok(Step::Serve),
-            Decision::Wait(_) if !starts => Err(Failure::from(Error::no_runtime())),
-            Decision::Wait(reason) => Ok(Step::Wait(self.wait_for(reason, at))),
-            Decision::Refuse(Refusal::SignedOut) => Err(Failure::from(Error::signed_out())),
+            Decision::Wait(Reason::Late) if !starts => Ok(CallOutcome::Serve),
+            Decision::Wait(_) if !starts => Err(RunFailure::from(Error::no_runtime())),
+            Decision::Wait(reason) => Ok(CallOutcome::Wait(self.wait_for(reason, at))),
+            Decision::Refuse(Refusal::SignedOut) => Err(RunFailure::from(Error::signed_out())),
             Decision::Refuse(Refusal::CoolingDown(_)) if starts && self.looks_meanwhile(now) => {
-                Ok(Step::Wait(self.only_look(at)))
+                Ok(CallOutcome::Wait(self.only_look(at)))
             }
             Decision::Refuse(Refusal::CoolingDown(_)) => Err(self.cooling_failure(now)),
         }
     }
 
-    fn wait_for(&mut self, reason: Reason, at: Moment) -> Ticket {
+    fn wait_for(&mut self, reason: Reason, at: Moment) -> WaitTicket {
         let mut ticket = self.join_or_start(reason, Conversation::default(), at);
         if reason == Reason::Late
             && let Some(token) = &self.current
@@ -71,8 +71,8 @@ impl Core {
         ticket
     }
 
-    /// A run that looks into the store and asks nobody.
-    fn only_look(&mut self, at: Moment) -> Ticket {
+    /// A run that looks into the store and does not ask the vendor.
+    fn only_look(&mut self, at: Moment) -> WaitTicket {
         let ticket = self.join_or_start(Reason::NoSession, Conversation::default(), at);
         self.memory.next_look = at.now.monotonic.saturating_add(LOOK);
         self.run.iter_mut().for_each(|run| run.only_looks = true);
@@ -86,9 +86,9 @@ impl Core {
     }
 
     /// What the caller who has this ticket finds.
-    pub(crate) fn look(&self, ticket: &Ticket, now: Now) -> WaiterState {
+    pub(crate) fn look(&self, ticket: &WaitTicket, now: Now) -> WaiterState {
         if self.sign_outs != ticket.sign_outs {
-            return WaiterState::Failed(Failure::from(Error::signed_out()));
+            return WaiterState::Failed(RunFailure::from(Error::signed_out()));
         }
         let good = self.usable(now).is_some();
         if self.run.as_ref().is_some_and(|run| run.id == ticket.run) {
@@ -106,8 +106,8 @@ impl Core {
         }
     }
 
-    /// Whether nobody knows how that run ended, because its task is gone.
-    pub(crate) fn was_lost(&self, ticket: Ticket) -> bool {
+    /// Whether it is unknown how that run ended, because its task is gone.
+    pub(crate) fn was_lost(&self, ticket: WaitTicket) -> bool {
         matches!(&self.ended, Some((id, Outcome::Lost)) if *id == ticket.run)
     }
 
@@ -116,15 +116,15 @@ impl Core {
     }
 
     /// The user asked for a renewal.
-    pub(crate) fn renew(&mut self, at: Moment) -> Result<Ticket, Failure> {
+    pub(crate) fn renew(&mut self, at: Moment) -> Result<WaitTicket, RunFailure> {
         if self.signed_out {
-            return Err(Failure::from(Error::signed_out()));
+            return Err(RunFailure::from(Error::signed_out()));
         }
         if self.wanted_run().is_none() && self.memory.cooldown.failure(at.now).is_some() {
             return Err(self.cooling_failure(at.now));
         }
         let ticket = self.join_or_start(Reason::Asked, Conversation::default(), at);
-        Ok(Ticket { explicit: true, ..ticket })
+        Ok(WaitTicket { explicit: true, ..ticket })
     }
 
     /// What an explicit sign-in forgets.
@@ -146,16 +146,16 @@ impl Core {
     }
 
     /// A question is answered.
-    pub(crate) fn resume(&mut self, id: u64, conversation: Conversation, at: Moment) -> Result<Resumed, Failure> {
+    pub(crate) fn resume(&mut self, id: u64, conversation: Conversation, at: Moment) -> Result<Resumed, RunFailure> {
         if self.signed_out {
-            return Err(Failure::from(Error::signed_out()));
+            return Err(RunFailure::from(Error::signed_out()));
         }
         if self.usable(at.now).is_some() {
             return Ok(Resumed::Serve);
         }
         if self.wanted_run().is_some() {
             let ticket = self.join_or_start(Reason::Answered, conversation, at);
-            return Ok(Resumed::Joined(Ticket { explicit: true, ..ticket }));
+            return Ok(Resumed::Joined(WaitTicket { explicit: true, ..ticket }));
         }
         // A person's answer does not shorten it. The question stays open: the answer can be given again.
         if self.memory.cooldown.is_throttled(at.now) {
@@ -169,7 +169,7 @@ impl Core {
         self.memory.answered.push(id);
         let ticket = self.join_or_start(Reason::Answered, conversation, at);
         self.run.iter_mut().for_each(|run| run.answers = Some(id));
-        Ok(Resumed::Started(Ticket { explicit: true, ..ticket }))
+        Ok(Resumed::Started(WaitTicket { explicit: true, ..ticket }))
     }
 
     /// The number of a question that was asked elsewhere.
@@ -230,12 +230,12 @@ impl Core {
         self.memory.cooldown.failed(&error, now, 0.0, false);
     }
 
-    /// From now on nobody is served, and what this client has or is making is ended. It names what it ends, so that it can
+    /// From now on no caller is served, and what this client has or is making is ended. It names what it ends, so that it can
     /// neither end nor be undone by a session that begins after it. Returns the sign-out's number.
     pub(crate) fn sign_out(&mut self, tell: bool, at: Moment) -> u64 {
         self.sign_outs += 1;
         self.signed_out = true;
-        // Whoever signs out wants it tried, whatever has just failed.
+        // A sign-out is tried, whatever has just failed.
         self.hangs = None;
         let mut names = SigningOut::new(self.sign_outs, tell, self.current.is_none(), at.now.wall);
         names.inherit(self.signing_out.take());
@@ -259,7 +259,7 @@ impl Core {
         (self.rejected, self.profile, self.memory.open) = (false, None, None);
         if let Some(mut run) = self.run.take() {
             self.owe_revocation_of_granted(&mut run, at);
-            self.ended = Some((run.id, Outcome::Failed(Failure::from(Error::signed_out()))));
+            self.ended = Some((run.id, Outcome::Failed(RunFailure::from(Error::signed_out()))));
             self.notes.push(Note::ended(&run, self.sign_outs, Err(Error::signed_out()), at.now));
         }
         self.give_up_store();

@@ -70,7 +70,7 @@ impl Capabilities {
         Self { spent_by_sign_in: true, unattended: false, ..self }
     }
 
-    /// Whether a sign-in troubles nobody and changes nothing, so that one may be made while the old token is still good.
+    /// Whether a sign-in needs no person and changes nothing, so that one may be made while the old token is still good.
     pub(crate) fn signs_in_quietly(&self) -> bool {
         self.unattended && self.same_account
     }
@@ -136,7 +136,7 @@ pub enum Renewal {
     SignIn,
     /// With a refresh token.
     RefreshToken {
-        /// Whether a used one may be spent, so that two must never use the same one. If nobody knows: `true`.
+        /// Whether a used one may be spent, so that two must never use the same one. If that is not known: `true`.
         rotates: bool,
     },
 }

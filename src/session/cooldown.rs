@@ -29,7 +29,7 @@ impl Cooldown {
         Some((error, cooling.wait(now)?))
     }
 
-    /// Whether a wait that the vendor or its budget asked for is not over: nobody's wish shortens that one.
+    /// Whether a wait that the vendor or its budget asked for is not over: no caller's wish shortens that one.
     pub(crate) fn is_throttled(&self, now: Now) -> bool {
         self.failure(now).is_some_and(|(error, _)| error.kind() == ErrorKind::Throttled)
     }
@@ -87,7 +87,7 @@ impl Cooldown {
             ErrorKind::InvalidCredentials | ErrorKind::Validation if given => Some(Cooling::ForGood),
             // Nothing was sent, and what is wrong is not the vendor's state.
             ErrorKind::Config | ErrorKind::SignedOut if error.is_local() => None,
-            // The same question for everybody, until it is answered or nobody takes the answer any more.
+            // The same question for all callers, until it is answered or its answer can be taken no more.
             _ if error.captcha().is_some() => until(error.captcha()?.expires_in().min(OPEN_QUESTION)),
             _ if error.device_code().is_some() => until(error.device_code()?.expires_in().min(OPEN_QUESTION)),
             _ if error.asked().is_some() => until(OPEN_QUESTION),

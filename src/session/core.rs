@@ -1,8 +1,8 @@
 //! The one authority on a session: when a vendor, the store or a person is asked, and what is served, saved and ended.
 //!
-//! Pure: what happened goes in ([`Core::call`], [`Core::sign_out`], [`Core::on`], …), what is to be done next comes out of
-//! [`Core::next`]. There is no task, clock, lock or await here. The rules are *level-triggered*: they look at the state and
-//! not at how it came about, and are asked again until they want nothing more. So nothing has to be remembered for later:
+//! Pure: what happened goes in ([`SessionCore::call`], [`SessionCore::sign_out`], [`SessionCore::on`], …), what is to be
+//! done next comes out of [`SessionCore::next`]. There is no task, clock, lock or await here. The rules are
+//! *level-triggered*: they look at the state and not at how it came about, and are asked again until they want nothing more. So nothing has to be remembered for later:
 //! what is owed stands in the state, and a rule pays it.
 //!
 //! At most one operation is out to each side. Each has a deadline, and its answer is told by its number; an answer to an
@@ -16,7 +16,7 @@ use super::{
     operation::{Note, Operation, Out, StoreOp, VendorOp},
     profile::{Profile, SignOut},
     rules::Rules,
-    run::{Failure, Outcome, PendingSave, Revocation, Run, SigningOut, Stage, Telling, Ticket, Word},
+    run::{Outcome, PendingSave, Revocation, Run, RunFailure, SigningOut, Stage, Telling, WaitTicket, Word},
     seen::Seen,
     token::{Mark, Moment, Origin, Token},
 };
@@ -57,7 +57,7 @@ pub(super) const MOST_SIGNED_OUT: usize = 1024;
 /// A session's whole state.
 #[derive(Debug, Clone)]
 #[cfg_attr(test, derive(PartialEq, Eq, Hash))]
-pub(crate) struct Core {
+pub(crate) struct SessionCore {
     pub(super) rules: Arc<Rules>,
 
     // What is served.
@@ -142,7 +142,7 @@ pub(crate) struct Memory {
     /// Until when (monotonic) the store is not looked into while a failure cools down.
     pub(super) next_look: Duration,
     pub(super) questions: u64,
-    /// The question that stays open, for whoever comes.
+    /// The question that stays open, for the next caller.
     pub(super) open: Option<(u64, Question, Conversation)>,
     pub(super) answered: Vec<u64>,
 }
@@ -177,33 +177,33 @@ pub(super) enum Wish {
 
 /// What a call for a token comes to at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Step {
+pub(crate) enum CallOutcome {
     Serve,
-    Wait(Ticket),
+    Wait(WaitTicket),
 }
 
 /// What an answer to a question comes to at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Resumed {
     Serve,
-    Started(Ticket),
+    Started(WaitTicket),
     /// It joins what was under way before the answer came.
-    Joined(Ticket),
+    Joined(WaitTicket),
     /// It was answered before: this caller is like any other.
     Late,
 }
 
-/// What somebody who waits finds.
+/// What a waiting caller finds.
 #[derive(Debug, Clone)]
 pub(crate) enum WaiterState {
     Waiting,
     Serve,
     /// The run is gone without an answer for this caller: decide anew.
     Again,
-    Failed(Failure),
+    Failed(RunFailure),
 }
 
-impl Core {
+impl SessionCore {
     pub(crate) fn new(rules: Arc<Rules>) -> Self {
         Self {
             rules,
@@ -261,24 +261,24 @@ impl Core {
     }
 
     /// The failure that cools down, as the answer to a caller who comes meanwhile.
-    pub(super) fn cooling_failure(&self, now: Now) -> Failure {
+    pub(super) fn cooling_failure(&self, now: Now) -> RunFailure {
         match self.memory.cooldown.failure(now) {
             Some((error, wait)) => match &self.memory.open {
                 Some((id, question, _)) if question.kind() == error.question_kind() => {
-                    Failure { error: error.clone().local(), question: Some(*id) }
+                    RunFailure { error: error.clone().local(), question: Some(*id) }
                 }
-                _ => Failure::from(error.clone().with_retry_after(wait.or(error.retry_after())).local()),
+                _ => RunFailure::from(error.clone().with_retry_after(wait.or(error.retry_after())).local()),
             },
-            None => Failure::from(Error::new(ErrorKind::Throttled, "a failure is cooling down").local()),
+            None => RunFailure::from(Error::new(ErrorKind::Throttled, "a failure is cooling down").local()),
         }
     }
 
-    pub(super) fn join_or_start(&mut self, reason: Reason, conversation: Conversation, at: Moment) -> Ticket {
+    pub(super) fn join_or_start(&mut self, reason: Reason, conversation: Conversation, at: Moment) -> WaitTicket {
         if self.wanted_run().is_none() {
             self.start(reason, conversation, at);
         }
         let run = self.run.as_ref().map_or(0, |run| run.id);
-        Ticket { run, sign_outs: self.sign_outs, serve_from: None, explicit: false }
+        WaitTicket { run, sign_outs: self.sign_outs, serve_from: None, explicit: false }
     }
 
     pub(super) fn start(&mut self, reason: Reason, conversation: Conversation, at: Moment) {

@@ -152,7 +152,7 @@ pub(crate) enum Decision {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refusal {
     SignedOut,
-    /// The last attempt failed; the next one is allowed after this wait. `None`: not before somebody changes something.
+    /// The last attempt failed; the next one is allowed after this wait. `None`: not before a user changes something.
     CoolingDown(Option<Duration>),
 }
 

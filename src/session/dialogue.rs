@@ -21,7 +21,7 @@ pub enum Answer {
     Captcha(Secret),
     /// The session that shall end.
     Session(SessionId),
-    /// The code is being shown: from now on the vendor is asked whether somebody has entered it.
+    /// The code is being shown: from now on the vendor is asked whether the person has entered it.
     DeviceCode,
     /// The key that the vendor has sent to a person.
     AccessKey(Secret),
@@ -87,7 +87,7 @@ impl Question {
         self.about.kind()
     }
 
-    /// What to do about it where nobody has answered.
+    /// What to do about it where no answer came.
     pub(crate) fn advice(&self) -> &'static str {
         match &self.about {
             About::Captcha(_) => "show error.captcha() to a person and hand the answer to error.resume()",

@@ -1,4 +1,4 @@
-//! Performs what the core wants done. It decides nothing: it is a loop over [`Core::next`].
+//! Performs what the core wants done. It decides nothing: it is a loop over [`SessionCore::next`].
 //!
 //! Each operation is a task of its own, so that one that blocks or hangs can be given up; its answer goes back to the core
 //! under its number. Two more tasks keep the time while anything is out or owed: they have the only timers, however many wait.
@@ -7,7 +7,7 @@
 use super::{
     attempt::Attempt,
     capabilities::Placement,
-    core::Core,
+    core::SessionCore,
     lease::CurrentToken,
     log::Log,
     operation::{Event, Note, Operation, StoreOp},
@@ -72,7 +72,7 @@ pub(super) struct Engine {
 
 /// What the lock guards: the core, and what it cannot hold because it is not plain data.
 pub(super) struct State {
-    pub(super) core: Core,
+    pub(super) core: SessionCore,
     pub(super) report: Report,
     /// What is published, also if it was rejected.
     pub(super) held: Option<Arc<CurrentToken>>,
@@ -83,7 +83,7 @@ pub(super) struct State {
     pub(super) armed: [Option<Duration>; 2],
     /// Where it, and what is out, runs.
     pub(super) runtime: Option<runtime::Id>,
-    /// What those who wait have been told of.
+    /// What the waiting callers have been told.
     told: (u64, u64, u64),
 }
 
@@ -106,7 +106,7 @@ impl Engine {
     pub(super) fn new(outside: Outside, clock: Arc<dyn Clock>, constant: HeaderMap) -> Self {
         let rules = outside.rules.clone();
         let state = State {
-            core: Core::new(rules.clone()),
+            core: SessionCore::new(rules.clone()),
             report: Report::default(),
             held: None,
             lock: None,
@@ -205,7 +205,7 @@ impl Engine {
             self.changed.notify_waiters();
         }
         for (asks, answer) in permits {
-            // Whoever has asked may have been given up.
+            // The caller that asked may have given up.
             let _ = asks.send(answer);
         }
         match Handle::try_current() {
@@ -250,7 +250,7 @@ impl Engine {
         TimerTask { time, engine, signal, clock, done: false }
     }
 
-    /// Whether what is out was started on another runtime, which nobody may drive any more.
+    /// Whether what is out was started on another runtime, which no task may drive any more.
     pub(super) fn runs_elsewhere(&self, state: &State) -> bool {
         let here = Handle::try_current().map(|runtime| runtime.id()).ok();
         state.runtime.is_some() && state.runtime != here

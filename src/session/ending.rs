@@ -1,10 +1,10 @@
 //! How a run ends, and what is learnt from it.
 
 use super::{
-    core::{Core, Wish},
+    core::{SessionCore, Wish},
     operation::Note,
     report::What,
-    run::{Failure, Outcome, Run, Word},
+    run::{Outcome, Run, RunFailure, Word},
     token::Moment,
 };
 use crate::{Error, ErrorKind, clock::Now, store::Fingerprint};
@@ -13,7 +13,7 @@ use std::time::Duration;
 /// How often a run begins anew because the store's lock was lost before anything was sent.
 const ROUNDS: u32 = 3;
 
-impl Core {
+impl SessionCore {
     pub(super) fn fail_or_begin_anew(&mut self, error: Error, at: Moment) {
         if let Some(run) = self.run.as_mut().filter(|run| run.lost_lock && !run.spent && run.rounds + 1 < ROUNDS) {
             run.rounds += 1;
@@ -25,10 +25,10 @@ impl Core {
     }
 
     pub(super) fn fail(&mut self, error: Error, at: Moment) -> Wish {
-        self.end(Err(Failure::from(error)), at)
+        self.end(Err(RunFailure::from(error)), at)
     }
 
-    pub(super) fn end(&mut self, outcome: Result<(), Failure>, at: Moment) -> Wish {
+    pub(super) fn end(&mut self, outcome: Result<(), RunFailure>, at: Moment) -> Wish {
         let Some(mut run) = self.run.take() else { return Wish::Moved };
         self.owe_revocation_of_granted(&mut run, at);
         self.give_up_person();
@@ -52,8 +52,8 @@ impl Core {
     }
 
     /// Lets the failure cool down, and has it say until when.
-    pub(super) fn failed(&mut self, run: &Run, failure: Failure, at: Moment) -> Failure {
-        let Failure { error, question } = failure;
+    pub(super) fn failed(&mut self, run: &Run, failure: RunFailure, at: Moment) -> RunFailure {
+        let RunFailure { error, question } = failure;
         let memory = &mut self.memory;
         // What was refused may be the choice that a person or a policy has made: the credential had been taken before.
         let choice = error.kind() == ErrorKind::Validation && run.conversation.end_session().is_some();
@@ -82,7 +82,7 @@ impl Core {
             Some(Some(wait)) if error.is_temporary() => error.with_retry_after(Some(wait)),
             _ => error,
         };
-        Failure { error, question }
+        RunFailure { error, question }
     }
 
     /// What other processes that share the store shall know of it.
@@ -113,7 +113,7 @@ impl Core {
         self.owe_revocation_of_granted(&mut run, at);
         self.pending.iter_mut().for_each(|pending| (pending.run, pending.again_at) = (None, None));
         self.give_up_person();
-        // Nobody has heard what came of the answer.
+        // No caller has heard what came of the answer.
         self.memory.answered.retain(|id| Some(*id) != run.answers);
         self.ended = Some((run.id, Outcome::Lost));
     }

@@ -25,9 +25,9 @@ pub enum EvictionPolicy {
     /// None: the responder is asked, or the sign-in fails with `ErrorKind::SessionLimitReached`. The default.
     #[default]
     Never,
-    /// The one that was used longest ago, of those nobody is using now.
+    /// The one that was used longest ago, of those that are not in use.
     OldestOffline,
-    /// The one that was used longest ago, even if somebody is using it.
+    /// The one that was used longest ago, even if it is in use.
     Oldest,
     /// The one that this function picks: [`choose`](Self::choose) makes it.
     Choose(Arc<Choose>),
@@ -44,7 +44,7 @@ impl EvictionPolicy {
         Self::Choose(Arc::new(choose))
     }
 
-    /// Whatever the future answers that `choose` makes, for a choice that has to ask somebody else first: a list of devices
+    /// The session that the future of `choose` picks, for a choice that has to ask another service first: a list of devices
     /// in a database, the service that knows who is on shift. `None` declines. It may take as long as a person may
     /// ([`Timeouts::person`](crate::Timeouts)).
     ///

@@ -68,8 +68,8 @@ impl Issued {
 pub enum Polled {
     /// The person let the device in.
     Issued(Issued),
-    /// Nobody has decided yet.
+    /// The person has not decided yet.
     Pending,
-    /// Nobody has decided yet, and the vendor wants to be asked less often.
+    /// The person has not decided yet, and the vendor wants to be asked less often.
     SlowDown,
 }

@@ -22,7 +22,7 @@ use std::future::Future;
 /// vendor's 307 would take the password to wherever it says.
 ///
 /// # Cancel safety
-/// Its futures run in a task of their own, whoever waits for the session: only a runtime that ends drops one.
+/// Its futures run in a task of their own, and go on when a caller stops waiting: only a runtime that ends drops one.
 #[doc(alias("TokenProvider", "authenticator"))]
 pub trait Issuer: Send + Sync + 'static {
     /// How this credential behaves. Asked once.
@@ -61,7 +61,7 @@ pub trait Issuer: Send + Sync + 'static {
     /// Ends the session at the vendor. Default: the vendor offers no way to.
     ///
     /// # Errors
-    /// When the vendor could not be told: the session is forgotten here all the same, and whoever signed out hears
+    /// When the vendor could not be told: the session is forgotten here all the same, and the caller of `sign_out()` gets
     /// [`SignOut::LocalOnly`].
     fn sign_out(&self, tokens: &Tokens) -> impl Future<Output = Result<SignOut, Error>> + Send {
         let _ = tokens;

@@ -1,4 +1,4 @@
-//! Keeps a session's token good while nobody calls: so that the first call after a quiet night waits for nothing.
+//! Keeps a session's token good while there are no calls: so that the first call after a quiet night waits for nothing.
 
 use super::{capabilities::Renewal, driver::Engine, session::Session, warm::Warm};
 use crate::{
@@ -20,7 +20,7 @@ const SHORTEST: Duration = Duration::from_secs(1);
 
 /// What the task does next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Step {
+enum WarmUp {
     Renew {
         again: Duration,
     },
@@ -30,12 +30,12 @@ enum Step {
 }
 
 impl Session {
-    /// Keeps the token of this session good while nobody calls, from now on until the last client of the session is gone
-    /// (feature `keep-warm`): it is renewed in its early window, as if somebody called then. One task does so, however often
+    /// Keeps the token of this session good while there are no calls, from now on until the last client of the session is gone
+    /// (feature `keep-warm`): it is renewed in its early window, as if a caller wanted it then. One task does so, however often
     /// this is called.
     ///
     /// It begins no session, and troubles no person: what takes one waits for a caller, as does a session that was signed out
-    /// or that nobody has begun. After a failure it keeps to the same waits as calls do. Where tokens are not renewed, another
+    /// or that no caller has begun. After a failure it keeps to the same waits as calls do. Where tokens are not renewed, another
     /// session begins when the old one has ended, if that takes neither a person nor another account. Whether an idle session
     /// is worth a renewal every few minutes is yours to say.
     ///
@@ -59,18 +59,18 @@ impl Session {
         Ok(())
     }
 
-    fn step(&self) -> Step {
+    fn step(&self) -> WarmUp {
         let capabilities = &self.0.rules.capabilities;
         let now = self.now();
         let state = self.0.state();
-        let Some(token) = state.core.current.as_ref().filter(|_| !state.core.signed_out) else { return Step::Rest };
+        let Some(token) = state.core.current.as_ref().filter(|_| !state.core.signed_out) else { return WarmUp::Rest };
         let left = token.deadlines.left(now);
         let renews = matches!(capabilities.renewal, Renewal::SignIn | Renewal::RefreshToken { .. });
         match () {
-            () if token.deadlines.is_fresh(now) => Step::Wait(token.deadlines.fresh_for(now)),
-            () if !left.is_zero() && !renews => Step::Wait(left),
-            () if (left.is_zero() || state.core.rejected) && !capabilities.signs_in_quietly() => Step::Rest,
-            () => Step::Renew { again: (left / 8).clamp(SHORTEST, LONGEST) },
+            () if token.deadlines.is_fresh(now) => WarmUp::Wait(token.deadlines.fresh_for(now)),
+            () if !left.is_zero() && !renews => WarmUp::Wait(left),
+            () if (left.is_zero() || state.core.rejected) && !capabilities.signs_in_quietly() => WarmUp::Rest,
+            () => WarmUp::Renew { again: (left / 8).clamp(SHORTEST, LONGEST) },
         }
     }
 }
@@ -91,13 +91,13 @@ impl Drop for Keeper {
 async fn keep(keeper: Keeper) {
     while let Some(session) = keeper.engine.upgrade().map(Session) {
         let step = session.step();
-        let renews = matches!(step, Step::Renew { .. });
+        let renews = matches!(step, WarmUp::Renew { .. });
         let pause = match step {
-            Step::Rest => None,
-            Step::Wait(pause) => Some(pause),
-            Step::Renew { again } => match session.lease().await {
+            WarmUp::Rest => None,
+            WarmUp::Wait(pause) => Some(pause),
+            WarmUp::Renew { again } => match session.lease().await {
                 Ok(_) => Some(again),
-                // What only a person, or somebody who changes something, can mend is not asked for again.
+                // What only a person, or a user who changes something, can mend is not asked for again.
                 Err(error) if !error.is_temporary() && !error.is_local() => None,
                 Err(error) => Some(error.retry_after().unwrap_or(LONGEST).max(SHORTEST)),
             },

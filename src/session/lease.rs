@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 use std::{fmt, sync::Arc, time::Duration};
 
 /// How many own a share of a token when it is borrowed no more. A thread can borrow eight things at a time by `arc_swap`,
-/// whoever uses it: where leases are kept, across calls for instance, they must not take all of that.
+/// whichever crate does so: where leases are kept, across calls for instance, they must not take all of that.
 const MANY: usize = 8;
 
 /// The token that is served, its headers made once.

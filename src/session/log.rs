@@ -1,4 +1,4 @@
-//! What is told of a session: one event per run, and the numbers.
+//! What is logged of a session: one event per run, and the numbers.
 
 use super::telemetry::Telemetry;
 use super::{decide::Reason, operation::Note, report::What, rules::Rules, tokens::Expiry};
@@ -69,7 +69,7 @@ impl Log {
         }
     }
 
-    /// One event per run, with everything the decision was made from. A renewal that works is nobody's news.
+    /// One event per run, with everything the decision was made from. A renewal that works is no news.
     fn tell_end(&self, note: &Note) {
         let Note::Ended { run, sign_outs, reason, left, took, spent, outcome } = note else { return };
         let span = self.span();

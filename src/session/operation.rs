@@ -34,7 +34,7 @@ pub(crate) struct Out<T> {
     pub(crate) deadline: Duration,
 }
 
-/// Something to be done; its answer goes to `Core::on` under its number.
+/// Something to be done; its answer goes to `SessionCore::on` under its number.
 #[derive(Debug, Clone)]
 pub(crate) enum Operation {
     Store(u64, StoreOp),
@@ -104,7 +104,7 @@ pub(crate) enum Event {
     Polled(Result<Polled, Error>),
     Revoked(Result<SignOut, Error>),
     Answered(Option<Answer>),
-    /// Its task has ended without an answer: its runtime has, or nobody drives it.
+    /// Its task has ended without an answer: its runtime has, or no task drives it.
     Lost,
     /// Its task has panicked.
     Panicked,

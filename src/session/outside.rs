@@ -1,4 +1,4 @@
-//! What the engine talks to: the store, the vendor, and whoever stands in for a person.
+//! What the engine talks to: the store, the vendor, and the responder that stands in for a person.
 
 use super::{
     attempt::Attempt,

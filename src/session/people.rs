@@ -1,12 +1,12 @@
-//! People: what they are asked, what comes of their answers, and how long somebody waits for them.
+//! People: what they are asked, what comes of their answers, and how long callers wait for them.
 
 use super::{
-    core::{Core, Wish},
+    core::{SessionCore, Wish},
     dialogue::{About, Answer, Question, Why},
     issued::Polled,
     operation::{Event, Note, VendorOp},
     report::What,
-    run::{Failure, Stage},
+    run::{RunFailure, Stage},
     token::Moment,
 };
 use crate::{Error, clock::Now};
@@ -20,7 +20,7 @@ const SLOWER: Duration = Duration::from_secs(5);
 /// However often the network fails, the vendor is asked at least this often.
 const SLOWEST: Duration = Duration::from_secs(60);
 
-impl Core {
+impl SessionCore {
     /// The vendor wants something that only a person or a policy can give.
     pub(super) fn asked(&mut self, question: Question, error: Error, at: Moment) {
         let (evicts, attended) = (self.rules.evicts && !self.memory.lost_evicted, self.rules.attended);
@@ -76,7 +76,7 @@ impl Core {
     }
 
     pub(super) fn answered(&mut self, question: Question, error: Error, answer: Answer, policy: bool, at: Moment) {
-        // An attempt, and a session, would be spent for nobody.
+        // An attempt, and a session, would be spent for no caller.
         if self.waiting == 0 && !policy {
             return self.stays_open(question, error, Why::Nobody, at);
         }
@@ -95,10 +95,10 @@ impl Core {
     fn stays_open(&mut self, question: Question, error: Error, why: Why, at: Moment) {
         let error = why.word(error).asking(&question.about).advice(question.advice());
         let Some(id) = self.keep_open(question) else { return };
-        self.end(Err(Failure { error, question: Some(id) }), at);
+        self.end(Err(RunFailure { error, question: Some(id) }), at);
     }
 
-    /// Whoever comes can answer it; this is its number.
+    /// Any later caller can answer it; this is its number.
     fn keep_open(&mut self, question: Question) -> Option<u64> {
         let conversation = self.run.as_ref()?.conversation.clone();
         self.memory.questions += 1;
@@ -139,7 +139,7 @@ impl Core {
         }
     }
 
-    /// Asks at the vendor's pace until the person has decided, the code has ended, or nobody waits any more.
+    /// Asks at the vendor's pace until the person has decided, the code has ended, or no caller waits any more.
     pub(super) fn wish_to_poll(&mut self, now: Now) -> Option<Wish> {
         let run = self.run.as_ref()?;
         let Stage::Polling { question, next, .. } = &run.stage else { return None };

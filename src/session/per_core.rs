@@ -1,6 +1,6 @@
 //! The header that carries the token, in as many copies as there are cores, within reason.
 //!
-//! Whoever clones a header's value counts in it, and drops it again from the count. With one value for all, every call of
+//! A header's value counts its clones, up and down. With one value for all, every call of
 //! every core would want the same counter; a thread that has a copy for itself counts undisturbed.
 
 use http::HeaderValue;

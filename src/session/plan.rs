@@ -137,7 +137,7 @@ pub(crate) fn plan(snapshot: &Snapshot<'_>) -> Plan {
 }
 
 impl Snapshot<'_> {
-    /// A token that no other process can have is spent by nobody else.
+    /// A token that no other process can have may be spent: none else presents it.
     fn may_spend(&self, source: Source) -> bool {
         self.may_spend || (source == Source::PendingToken && self.unsaved.is_some_and(|unsaved| unsaved.ours_alone))
     }
@@ -187,8 +187,8 @@ pub(crate) enum Conflict {
     Keep,
 }
 
-/// Whether the vendor keeps a session of `ours`, which nobody has been served, beside theirs. Also one that was renewed:
-/// another session stands where it was, so that nobody can go on with it. One of our own lineage is the session that ours was.
+/// Whether the vendor keeps a session of `ours`, which no caller has been served, beside theirs. Also one that was renewed:
+/// another session stands where it was, so that no process can go on with it. One of our own lineage is the session of ours.
 pub(crate) fn is_one_too_many(ours: Generation, theirs: Generation) -> bool {
     theirs.lineage != ours.lineage
 }

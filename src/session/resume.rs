@@ -14,7 +14,7 @@ use std::{any::Any, fmt, sync::Arc};
 
 /// Continues a sign-in that stopped with a question, from any task, whenever the answer is there.
 ///
-/// The first answer wins; whoever answers later joins the sign-in that the first one continued.
+/// The first answer wins; a later answer joins the sign-in that the first one continued.
 #[derive(Clone)]
 pub struct Resume(Arc<Challenge>);
 
@@ -88,7 +88,7 @@ impl Continuation for Challenge {}
 
 /// An error carries what goes on as something that it knows nothing about.
 impl Error {
-    /// The handle that continues the interrupted sign-in once somebody has the answer.
+    /// The handle that continues the interrupted sign-in once the answer is known.
     #[must_use]
     pub fn resume(&self) -> Option<Resume> {
         let continuation: Arc<dyn Any + Send + Sync> = self.continuation()?;

@@ -56,7 +56,7 @@ pub(crate) enum Broken {
     Uncertain,
     /// A session that comes too late is not given back.
     GivingBack,
-    /// Nobody tells whoever signs out.
+    /// A caller of `sign_out()` is not told that it is done.
     Telling,
     /// That it has looked is not remembered.
     Looked,

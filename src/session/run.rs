@@ -31,7 +31,7 @@ pub(crate) struct Run {
     pub(crate) stage: Stage,
     /// The question that this run answers.
     pub(crate) answers: Option<u64>,
-    /// It looks into the store while a failure cools down, and asks nobody.
+    /// It looks into the store while a failure cools down, and does not ask the vendor.
     pub(crate) only_looks: bool,
     /// It has looked into the store before it wants the lock.
     pub(crate) looked: bool,
@@ -152,7 +152,7 @@ impl Run {
 /// What a caller waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(test, derive(Hash))]
-pub(crate) struct Ticket {
+pub(crate) struct WaitTicket {
     pub(crate) run: u64,
     /// How many sign-outs there had been.
     pub(crate) sign_outs: u64,
@@ -167,7 +167,7 @@ pub(crate) struct Ticket {
 #[cfg_attr(test, derive(PartialEq, Eq, Hash))]
 pub(crate) enum Outcome {
     Served,
-    Failed(Failure),
+    Failed(RunFailure),
     /// Its task is gone: those who wait start another one.
     Lost,
 }
@@ -175,12 +175,12 @@ pub(crate) enum Outcome {
 /// A failure, and the question that can be answered to go on.
 #[derive(Debug, Clone)]
 #[cfg_attr(test, derive(PartialEq, Eq, Hash))]
-pub(crate) struct Failure {
+pub(crate) struct RunFailure {
     pub(crate) error: Error,
     pub(crate) question: Option<u64>,
 }
 
-impl From<Error> for Failure {
+impl From<Error> for RunFailure {
     fn from(error: Error) -> Self {
         Self { error, question: None }
     }
@@ -276,7 +276,7 @@ pub(crate) struct SigningOut {
     /// This client held none: it ends what is stored, if that began before.
     pub(crate) any: bool,
     pub(crate) since: SystemTime,
-    /// The newest known token of each, unless the vendor has been told of it.
+    /// The newest known token of each, unless it has been revoked.
     pub(crate) tokens: Vec<Arc<Token>>,
     pub(crate) told: Vec<Generation>,
     /// A token that may still get into the store.
@@ -379,13 +379,13 @@ impl SigningOut {
     }
 }
 
-/// The vendor is being told of a sign-out.
+/// A sign-out is being reported to the vendor.
 #[derive(Debug, Clone)]
 #[cfg_attr(test, derive(PartialEq, Eq, Hash))]
 pub(crate) struct Telling {
     pub(crate) id: u64,
     pub(crate) stored: Result<(), Error>,
-    /// How many of its tokens the vendor has not been told of yet.
+    /// How many of its tokens have not been revoked yet.
     pub(crate) left: usize,
     pub(crate) revoked: bool,
 }
@@ -430,7 +430,7 @@ impl Word {
     }
 }
 
-/// A token that the vendor is to be told of, because it ends.
+/// A token that is to be revoked, because its session ends.
 #[derive(Debug, Clone)]
 #[cfg_attr(test, derive(PartialEq, Eq, Hash))]
 pub(crate) struct Revocation {

@@ -3,7 +3,7 @@
 #[cfg(test)]
 use super::rules::Broken;
 use super::{
-    core::{Core, KEEP, LOOK, LOOKS, SAVES, SHORTEST, Wish},
+    core::{KEEP, LOOK, LOOKS, SAVES, SHORTEST, SessionCore, Wish},
     decide::Reason,
     operation::{Note, Operation, Purpose, StoreOp, VendorOp},
     plan::{Conflict, Freshness, PendingToken, Plan, Snapshot, Source, Stored, is_one_too_many, plan, resolve},
@@ -19,7 +19,7 @@ use crate::{
 };
 use std::{sync::Arc, time::Duration};
 
-impl Core {
+impl SessionCore {
     /// Adopts, saves, renews or signs in.
     pub(super) fn wish_of_run(&mut self, at: Moment) -> Option<Wish> {
         let run = self.run.as_ref().filter(|run| run.is_working())?;
@@ -51,7 +51,7 @@ impl Core {
         Some(Wish::Store(StoreOp::Load))
     }
 
-    /// Waits for the lock, and looks meanwhile for what its holder saves: with that nobody needs it any more.
+    /// Waits for the lock, and looks meanwhile for what its holder saves: with that no caller needs it any more.
     fn wish_to_lock(&mut self, at: Moment) -> Option<Wish> {
         let now = at.now.monotonic;
         let run = self.run.as_mut()?;
@@ -73,7 +73,7 @@ impl Core {
         }
     }
 
-    /// Nobody wants the lock any more that is waited for.
+    /// No caller needs the lock any more that is waited for.
     pub(super) fn leave_the_queue(&mut self, now: Now) {
         let works = self.run.as_ref().is_some_and(|run| run.is_working() && !run.only_looks);
         let saves = self.pending.as_ref().is_some_and(|pending| pending.is_due(now));
@@ -337,7 +337,7 @@ impl Core {
             self.memory.cooldown.follows(record.not_before.map_or(0, |wait| wait.failures_at(at.now.wall)));
             return None;
         };
-        // What the vendor asked for is waited for, whoever insists.
+        // What the vendor asked for is waited for, even if a caller insists.
         if run.insists && error.kind() != ErrorKind::Throttled {
             return None;
         }

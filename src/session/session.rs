@@ -2,7 +2,7 @@
 
 use super::{
     capabilities::{Placement, Renewal},
-    core::{Resumed, Step, WaiterState},
+    core::{CallOutcome, Resumed, WaiterState},
     dialogue::Conversation,
     driver::Engine,
     eviction::EvictionPolicy,
@@ -14,7 +14,7 @@ use super::{
     responder::DynResponder,
     resume::{Resumable, Resume},
     rules::Rules,
-    run::{Failure, Ticket},
+    run::{RunFailure, WaitTicket},
     tokens::Expiry,
     waiting::{GRACE, Waiting, until},
     windows::Windows,
@@ -393,11 +393,11 @@ impl Session {
                 Ok((step, state.held.clone()))
             });
             match step
-                .map_err(|failure: Failure| if lost < LOST { self.error(failure) } else { Error::runtime_ended() })?
+                .map_err(|failure: RunFailure| if lost < LOST { self.error(failure) } else { Error::runtime_ended() })?
             {
-                (Step::Serve, Some(held)) => return Ok(Lease::of(held)),
-                (Step::Serve, None) => return Err(Error::protocol("a token vanished")),
-                (Step::Wait(ticket), _) => {
+                (CallOutcome::Serve, Some(held)) => return Ok(Lease::of(held)),
+                (CallOutcome::Serve, None) => return Err(Error::protocol("a token vanished")),
+                (CallOutcome::Wait(ticket), _) => {
                     waiting.get_or_insert_with(|| Waiting::of(&self.0));
                     if let Some(outcome) = self.outcome(ticket).await {
                         return outcome;
@@ -410,7 +410,7 @@ impl Session {
     }
 
     /// Waits for what comes of a run; `None` where the caller has to decide anew.
-    async fn outcome(&self, ticket: Ticket) -> Option<Result<Lease, Error>> {
+    async fn outcome(&self, ticket: WaitTicket) -> Option<Result<Lease, Error>> {
         let _told = self.0.log.telemetry.waiting();
         loop {
             let mut changed = pin!(self.0.changed.notified());
@@ -449,8 +449,8 @@ impl Session {
     }
 
     /// As a caller sees it, with the way to go on.
-    fn error(&self, failure: Failure) -> Error {
-        let Failure { error, question } = failure;
+    fn error(&self, failure: RunFailure) -> Error {
+        let RunFailure { error, question } = failure;
         let Some(id) = question else { return error };
         match self.0.state().core.memory.open.clone() {
             Some((open, question, conversation)) if open == id => {

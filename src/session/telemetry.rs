@@ -83,7 +83,7 @@ impl Telemetry {
         Waiting(self)
     }
 
-    /// A caller got no token; counted if nobody was asked for one.
+    /// A caller got no token; counted if neither store nor vendor was asked for one.
     pub(crate) fn refused(&self, error: &Error) {
         if error.is_local() {
             self.count("keyway_refusals_total", &[("kind", error.kind().as_str())]);

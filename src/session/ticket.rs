@@ -10,7 +10,7 @@ const LAYOUT: &str = "keyway1";
 impl Resume {
     /// This question as a text that [`Session::resume_ticket`] goes on with, in this process or another one (feature `sealed`):
     /// for a service that keeps nothing between two requests of a browser. It is sealed with a key of yours, because it holds
-    /// what the vendor knows the sign-in by; whoever carries it can neither read nor change it.
+    /// what the vendor knows the sign-in by; a browser that carries it can neither read nor change it.
     ///
     /// A captcha's picture is not in it, nor what a [`SessionLimit`](crate::SessionLimit) tells of each session besides its id:
     /// they have been shown. A ticket is good for a day at most, for a client of the same address, tenant and credential.

@@ -27,7 +27,7 @@ pub(super) trait Timed: Send + Sync {
     fn pause(&self, time: Time) -> Option<Duration>;
     /// Something is due, or late.
     fn tick(self: Arc<Self>);
-    /// The runtime has ended: nobody keeps that time any more.
+    /// The runtime has ended: no task keeps that time any more.
     fn abandoned(self: Arc<Self>, time: Time);
 }
 

@@ -3,7 +3,7 @@
 #[cfg(test)]
 use super::rules::Broken;
 use super::{
-    core::{Core, Wish},
+    core::{SessionCore, Wish},
     decide::Reason,
     dialogue::Question,
     issued::{Issued, Polled},
@@ -17,7 +17,7 @@ use super::{
 use crate::{Error, ErrorKind, Secret, clock::Now, store::Generation};
 use std::{sync::Arc, time::Duration};
 
-impl Core {
+impl SessionCore {
     // ---- The vendor ----
 
     pub(super) fn vendor_answered(&mut self, out: Out<VendorOp>, event: Event, at: Moment) {
@@ -54,7 +54,7 @@ impl Core {
         }
     }
 
-    /// Its run is superseded. A session that nobody will use is ended; a renewed token of the session that is still held is
+    /// Its run is superseded. A session that no caller will use is ended; a renewed token of the session that is still held is
     /// the newest one, and what it was renewed with is used up.
     pub(super) fn came_too_late(&mut self, asked: &VendorOp, issued: Issued, at: Moment) {
         #[cfg(test)]
@@ -89,7 +89,7 @@ impl Core {
         }
     }
 
-    /// The vendor is told of a token that nobody will use, so that no session is left behind.
+    /// Revokes a token that no caller will use, so that no session is left behind.
     pub(super) fn owe_revocation(&mut self, tokens: Tokens, generation: Generation, at: Moment) {
         if let Ok(token) = Token::issued(&self.rules, tokens, Birth::of(generation), at) {
             self.revocations.push_back(Revocation { token: Arc::new(token), sign_out: None });
@@ -201,7 +201,7 @@ impl Core {
         Wish::Moved
     }
 
-    /// If that leaves a session that nobody uses any more, it is ended.
+    /// If that leaves a session that no caller uses any more, it is ended.
     fn replace_pending(&mut self, pending: PendingSave, now: Now) {
         let generation = pending.generation();
         let Some(before) = self.pending.replace(pending) else { return };
@@ -214,7 +214,7 @@ impl Core {
     pub(super) fn revoked(&mut self, revocation: Revocation, event: Event) {
         let outcome = match event {
             Event::Revoked(outcome) => outcome,
-            // Nobody knows whether the vendor has heard: it is told again as soon as anything can be.
+            // Whether the vendor has heard is not known: it is told again as soon as anything can be.
             Event::Lost => return self.revocations.push_front(revocation),
             _ => Err(Error::vendor_too_late(true)),
         };

@@ -4,7 +4,7 @@ use super::driver::Engine;
 use crate::select::first;
 use std::{pin::pin, sync::Arc, time::Duration};
 
-/// How long what runs elsewhere may be late before it counts as driven by nobody.
+/// How long what runs elsewhere may be late before it counts as driven by no task.
 pub(super) const GRACE: Duration = Duration::from_secs(1);
 
 /// A caller that waits for a token, for as long as this lives.

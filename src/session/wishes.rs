@@ -4,7 +4,7 @@
 use super::rules::Broken;
 use super::{
     budget::Entry,
-    core::{Core, KEEP, LOOK, Permit, PermitStage, Wish},
+    core::{KEEP, LOOK, Permit, PermitStage, SessionCore, Wish},
     dialogue::{About, Ask},
     operation::{Event, Note, Operation, Out, Purpose, StoreOp, VendorOp},
     plan::{Freshness, PendingToken},
@@ -18,7 +18,7 @@ use crate::{
 };
 use std::time::Duration;
 
-impl Core {
+impl SessionCore {
     // ---- Sending ----
 
     pub(super) fn next_permit(&mut self) -> Option<Operation> {
@@ -76,7 +76,7 @@ impl Core {
 
     pub(super) fn ask_person(&mut self, what: Ask, at: Moment) -> Operation {
         let wait = match what.question.ends() {
-            // Whoever shows a code may take as long as the person does.
+            // A responder that shows a code may take as long as the person does.
             Some(ends) if matches!(what.question.about, About::Device(_)) => ends.saturating_sub(at.now.monotonic),
             _ => self.rules.timeouts.person,
         };

@@ -336,7 +336,7 @@ impl Checked {
     }
 
     /// What sends the steps of a session. No idle pool: they are rare, and a stale connection would lose a token. No
-    /// retries of the user's: each try would be an attempt that nobody counts, or present a spent token.
+    /// retries of the user's: each try would be an attempt that is not counted, or present a spent token.
     fn steps(&self) -> Result<reqwest::Client, Error> {
         if let Some(made) = self.steps.get() {
             return Ok(made.clone());
@@ -472,7 +472,7 @@ macro_rules! shared_options {
             self
         }
 
-        /// Who answers when a sign-in needs a person. Default: nobody; the question comes back as a resumable error.
+        /// Who answers when a sign-in needs a person. Default: no responder; the question comes back as a resumable error.
         pub fn responder(mut self, responder: impl crate::Responder) -> Self {
             self.options.responder = Some(std::sync::Arc::new(responder));
             self

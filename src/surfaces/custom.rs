@@ -76,7 +76,7 @@ impl Client {
 
 type MakeIssuer = dyn Fn(Sender) -> Arc<dyn DynIssuer> + Send + Sync;
 
-/// Builds a [`Client`]. [`build`](Self::build) checks everything and contacts nobody.
+/// Builds a [`Client`]. [`build`](Self::build) checks everything and sends nothing.
 #[derive(Clone)]
 #[must_use = "a builder does nothing until it is built"]
 pub struct ClientBuilder {
@@ -106,7 +106,7 @@ impl ClientBuilder {
     }
 
     /// Whose session it is: a login, a tenant and a login, a device. With a [`store`](Self::store) it must be said, because a
-    /// shared one could hand the session to somebody else.
+    /// shared one could hand the session to another user.
     pub fn principal(mut self, name: impl Into<String>) -> Self {
         self.principal = Some(name.into());
         self

@@ -97,7 +97,7 @@ pub(crate) static SURFACE: Surface =
 /// The header that selects the tenant.
 const TENANT: &str = "x-tenant";
 
-/// Builds a [`Client`]. [`build`](Self::build) checks everything and contacts nobody.
+/// Builds a [`Client`]. [`build`](Self::build) checks everything and sends nothing.
 #[derive(Debug, Clone)]
 #[must_use = "a builder does nothing until it is built"]
 pub struct ClientBuilder {
@@ -244,7 +244,7 @@ fn serves(role: Role) -> &'static str {
 }
 
 /// RFC 6749, 5.2: `invalid_grant` refuses the user or the refresh token, `invalid_client` the client. The code counts
-/// whatever the 4xx, and inside a 200 as well; on a bad day nobody is refused.
+/// whatever the 4xx, and inside a 200 as well; an outage refuses no credential.
 fn classify(verdict: &Verdict<'_>) -> Option<Error> {
     if is_transient(verdict.status) || !matches!(verdict.facts.step, Step::SignIn | Step::Challenge) {
         return None;
@@ -263,7 +263,7 @@ fn classify(verdict: &Verdict<'_>) -> Option<Error> {
     Some(verdict.with_context(error))
 }
 
-/// A refusal whose words are about the tenant. Which code it has nobody documents.
+/// A refusal whose words are about the tenant. Which code it has is not documented.
 fn names_the_tenant(verdict: &Verdict<'_>) -> bool {
     let says = |member: &&str| verdict.text(member).is_some_and(|said| said.to_ascii_lowercase().contains("tenant"));
     (400..500).contains(&verdict.status) && ["error", "error_description", "message"].iter().any(says)

@@ -1,5 +1,5 @@
 //! OrderingStack's token service: one address, and a way in for users with and without an account, services, modules, and
-//! for whoever has a refresh token already.
+//! for programs that have a refresh token already.
 
 use super::{
     Capabilities, Issued, Issuer, Placement, Polled, Prose, Renewal,

@@ -81,7 +81,7 @@ pub fn filter<T: Serialize + ?Sized>(condition: &T) -> Result<String, Error> {
 pub(crate) static SURFACE: Surface =
     Surface { name: "shopmonkey", facts: FACTS, classify, serves: |_| ".password(..)", content_type: None };
 
-/// Builds a [`Client`]. [`build`](Self::build) checks everything and contacts nobody.
+/// Builds a [`Client`]. [`build`](Self::build) checks everything and sends nothing.
 #[derive(Debug, Clone)]
 #[must_use = "a builder does nothing until it is built"]
 pub struct ClientBuilder {

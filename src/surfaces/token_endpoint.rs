@@ -1,4 +1,4 @@
-//! What a token endpoint and a device authorization endpoint answer (RFC 6749, RFC 8628), whoever's they are.
+//! What a token endpoint and a device authorization endpoint answer (RFC 6749, RFC 8628), of any vendor.
 
 use super::{Issued, Polled};
 use crate::{

@@ -55,7 +55,7 @@ const LIFE: Duration = Duration::from_secs(10 * 60);
 /// The header that selects the tenant.
 const TENANT: &str = "tenant";
 
-/// Builds a [`Client`]. [`build`](Self::build) checks everything and contacts nobody.
+/// Builds a [`Client`]. [`build`](Self::build) checks everything and sends nothing.
 #[derive(Debug, Clone)]
 #[must_use = "a builder does nothing until it is built"]
 pub struct ClientBuilder {

@@ -59,7 +59,7 @@ const BUDGET: Budget = Budget { attempts: 10, within: Duration::from_secs(10 * 6
 /// A captcha without a stated life is believed for as long as the page's example says.
 const CAPTCHA_LIFE: Duration = Duration::from_secs(60);
 
-/// Builds a [`Client`]. [`build`](Self::build) checks everything and contacts nobody.
+/// Builds a [`Client`]. [`build`](Self::build) checks everything and sends nothing.
 #[derive(Debug, Clone)]
 #[must_use = "a builder does nothing until it is built"]
 pub struct ClientBuilder {

@@ -77,7 +77,7 @@ static APP_TOKEN: HeaderName = HeaderName::from_static("x-vtex-api-apptoken");
 /// The host that serves all accounts: the only one that must be told which.
 const SHARED_HOST: &str = "api.vtexcommercestable.com.br";
 
-/// Builds a [`Client`]. [`build`](Self::build) checks everything and contacts nobody.
+/// Builds a [`Client`]. [`build`](Self::build) checks everything and sends nothing.
 #[derive(Debug, Clone)]
 #[must_use = "a builder does nothing until it is built"]
 pub struct ClientBuilder {
@@ -214,7 +214,7 @@ impl ClientBuilder {
     }
 }
 
-/// Account names are host names: anything else would lead to somebody else's host.
+/// Account names are host names: anything else would lead to another party's host.
 fn account_name(name: String) -> Result<String, Error> {
     let sane = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
     if sane {
@@ -395,7 +395,7 @@ impl Vtex {
         oauth_exchanged(&reply, self.capabilities.default_life, attempt.now())
     }
 
-    /// A token somebody else obtained. One that has already ended is not worth a request.
+    /// A token that another program obtained. One that has already ended is not worth a request.
     fn user_token(&self, attempt: &Attempt, token: Secret) -> Result<Issued, Error> {
         // It was handed out some time ago, so our own clock has to do.
         let now = attempt.now();

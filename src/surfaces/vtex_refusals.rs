@@ -63,7 +63,7 @@ fn blocked(verdict: &Verdict<'_>) -> Error {
     error.with_retry_after(Some(wait))
 }
 
-/// A session puts it to a person; whoever signs in by `storefront()` goes on by themselves.
+/// A session puts it to a person; a caller that signs in by `storefront()` goes on itself.
 pub(super) fn second_factor() -> Error {
     Error::new(ErrorKind::SecondFactorRequired, "the vendor wants a second factor before it signs in")
         .advice("ask the person for its code and hand it to validate_second_factor(..), in the same authentication")

@@ -83,7 +83,7 @@ impl Issuer for Shopper {
         self.renew_with(attempt, tokens).await
     }
 
-    /// The vendor is told as its own front end tells it. That its tokens end by that nobody has shown, so no more is said
+    /// The vendor is told as its own front end tells it. That this ends its tokens is not shown, so no more is said
     /// than that the session is forgotten here.
     async fn sign_out(&self, tokens: &Tokens) -> Result<SignOut, Error> {
         let own = [(format!("{SESSION}{}", self.account), tokens.access.clone())];

@@ -33,7 +33,7 @@ pub(super) struct Accounts {
 }
 
 impl Accounts {
-    /// Nobody yet.
+    /// No account yet.
     pub(super) fn none() -> Self {
         Self { known: Vec::new(), former: Vec::new() }
     }

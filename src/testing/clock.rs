@@ -21,7 +21,7 @@ use std::{
 /// | | [`wall`](Clock::wall) | [`monotonic`](Clock::monotonic), and those who sleep | [`world`](Self::world) |
 /// |---|---|---|---|
 /// | [`advance`](Self::advance): time passes | moves | moves | moves |
-/// | [`jump_wall`](Self::jump_wall), [`set_wall`](Self::set_wall): NTP, or somebody set the clock | moves | – | – |
+/// | [`jump_wall`](Self::jump_wall), [`set_wall`](Self::set_wall): NTP, or a user set the clock | moves | – | – |
 /// | [`stop_monotonic_for`](Self::stop_monotonic_for): the machine slept | moves | – | moves |
 ///
 /// The fakes of this module live in the world: a wrong clock on the client's machine is not wrong at the vendor.
@@ -91,7 +91,7 @@ impl ManualClock {
     /// # async fn main() {
     /// let clock = ManualClock::advancing();
     /// let began = clock.monotonic();
-    /// clock.sleep(Duration::from_millis(5)).await; // nobody moves it
+    /// clock.sleep(Duration::from_millis(5)).await; // nothing moves it
     /// clock.advance(Duration::from_secs(3600)); // and an hour passes in no time
     /// assert!(clock.monotonic() - began >= Duration::from_secs(3600) + Duration::from_millis(5));
     /// # }
@@ -132,7 +132,7 @@ impl ManualClock {
         self.hands().wall = wall;
     }
 
-    /// The machine sleeps for `span`: the time of day goes on, the monotonic clock does not, and nobody wakes.
+    /// The machine sleeps for `span`: the time of day goes on, the monotonic clock does not, and no timer fires.
     ///
     /// So do Linux and macOS. Afterwards the two clocks disagree about how long ago something was.
     pub fn stop_monotonic_for(&self, span: Duration) {

@@ -1,4 +1,4 @@
-//! What every fake can do, whoever the vendor is.
+//! What every fake can do, whichever the vendor.
 
 use super::{
     calendar,
@@ -251,7 +251,7 @@ impl Fake {
         self.shared.skew.store(seconds, Ordering::SeqCst);
     }
 
-    /// Serves this path too, as a service of the vendor's that its document does not describe: whoever has a session is answered
+    /// Serves this path too, as a service of the vendor's that its document lacks: a caller with a session is answered
     /// with 200, `"ok": true` and the path. `{}` stands for one segment of any text. Such calls count as `other`.
     ///
     /// ```
@@ -394,7 +394,7 @@ impl<V: Vendor> Reception<V> {
         answer
     }
 
-    /// Shows the exchange to whoever wants to look at it.
+    /// Shows the exchange to the functions that look at it.
     fn show(&self, ask: &Ask<'_>, answer: &Answer, is_faulty: bool) {
         let (Some(witness), Some(address)) = (witness(), self.shared.address.get()) else {
             return;

@@ -22,7 +22,7 @@ use std::{
 /// let settings = format!("{}/api/v1/static/basic", fake.uri());
 ///
 /// fake.next("get_basic_static", Fault::Member("/version".into(), json!(24))); // a number where a text was
-/// fake.next("get_basic_static", Fault::Member("/theme".into(), json!("dark"))); // a member nobody knows
+/// fake.next("get_basic_static", Fault::Member("/theme".into(), json!("dark"))); // a member that the document lacks
 /// fake.next("get_basic_static", Fault::WithoutMember("/available_locales".into()));
 ///
 /// for (member, value) in [("version", json!(24)), ("theme", json!("dark")), ("available_locales", Value::Null)] {
@@ -68,7 +68,7 @@ pub enum Fault {
     Member(String, Value),
     /// After: the answer has no such member, named by its JSON pointer.
     WithoutMember(String),
-    /// After: the answer has no `Date`, so that nobody can tell the vendor's clock.
+    /// After: the answer has no `Date`, so that the client cannot tell the vendor's clock.
     WithoutDate,
     /// After: the answer, its head too, comes this much later, on the fake's clock. With a
     /// [`ManualClock`](super::ManualClock) the answer counts among its sleepers.

@@ -87,7 +87,7 @@
 //! | the answer is a page, or nothing, or half of itself, or never ends, or is called something else | [`Html`](Fault::Html), [`Empty`](Fault::Empty), [`TruncatedJson`](Fault::TruncatedJson), [`Huge`](Fault::Huge), [`WrongContentType`](Fault::WrongContentType) |
 //! | a member is null, of another type, a new value of an enum, or new altogether; or is missing | [`Member`](Fault::Member), [`WithoutMember`](Fault::WithoutMember) |
 //! | the vendor says no, or not now, or something that you think up | [`Unauthorized`](Fault::Unauthorized), [`TooManyRequests`](Fault::TooManyRequests), [`Json`](Fault::Json) |
-//! | nobody can tell what time it is at the vendor's | [`WithoutDate`](Fault::WithoutDate) |
+//! | the client cannot tell what time it is at the vendor's | [`WithoutDate`](Fault::WithoutDate) |
 //! | the answer leads elsewhere | [`Redirect`](Fault::Redirect) |
 //!
 //! The vendor's clock can go wrong too ([`skew_clock`](Fake::skew_clock)), and an answer can be held until the test wants it:

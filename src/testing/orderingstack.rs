@@ -338,7 +338,7 @@ impl FakeOrderingStackBuilder {
         self
     }
 
-    /// Whoever deletes his account is told in `deleteAfter` when it will go, as newer servers do. Else it goes at
+    /// A user who deletes the account is told in `deleteAfter` when it will go, as newer servers do. Else it goes at
     /// once, and the answer is `true`.
     pub fn delete_grace(mut self, grace: Duration) -> Self {
         self.rules.delete_grace = Some(grace);
@@ -604,7 +604,7 @@ impl Platform {
         Ok(answer)
     }
 
-    /// Whether whoever signed in is still known, and may.
+    /// Whether the user who signed in is still known, and may.
     fn is_there(&self, holder: &Holder) -> bool {
         holder.role != Role::User || self.tenants[&holder.tenant].is_active(&holder.user)
     }

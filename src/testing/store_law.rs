@@ -28,7 +28,7 @@ pub trait StoreFactory: Sized + Send + Sync {
     /// The store that is tested.
     type Store: Store;
 
-    /// An empty place that nobody else uses. It may go when the factory is dropped. `None` where this machine has none to
+    /// An empty place that no other test uses. It may go when the factory is dropped. `None` where this machine has none to
     /// offer: then the law is left out.
     fn open() -> impl Future<Output = Option<Self>> + Send;
 
@@ -143,7 +143,7 @@ pub async fn of_many_swaps_at_once_exactly_one_wins<F: StoreFactory>() {
     }
 }
 
-/// Of many who count on nobody loses a count.
+/// Of many processes that count on, none loses a count.
 pub async fn of_many_who_count_on_nobody_loses_a_count<F: StoreFactory>() {
     let Some(place) = F::open().await else { return };
     let key = key("one");

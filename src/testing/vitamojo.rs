@@ -220,7 +220,7 @@ struct Service {
     rules: Rules,
     document: Arc<Document>,
     users: Accounts,
-    /// By the e-mail address of whoever signed in.
+    /// By the e-mail address of the user who signed in.
     tokens: Lineages<String>,
 }
 

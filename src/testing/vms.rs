@@ -213,7 +213,7 @@ impl FakeVmsBuilder {
         self
     }
 
-    /// Sign-in needs a captcha after so many were tried, whoever tried and whatever came of it.
+    /// Sign-in needs a captcha after so many were tried, by any client and with any outcome.
     pub fn captcha_after(mut self, sign_ins: usize) -> Self {
         self.rules.captcha_after = Some(sign_ins);
         self
@@ -300,7 +300,7 @@ struct Platform {
 struct Session {
     id: String,
     login: String,
-    /// None: it began elsewhere, and nobody here knows its token.
+    /// None: it began elsewhere, and its token is not known here.
     token: Option<String>,
     /// None: it depends on when it was last used.
     online: Option<bool>,

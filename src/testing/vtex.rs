@@ -262,7 +262,7 @@ impl FakeVtexBuilder {
         self
     }
 
-    /// One more user. Whoever signs in by mail becomes one, too.
+    /// One more user. A person who signs in by mail becomes one, too.
     pub fn user(mut self, email: &str, name: &str) -> Self {
         self.users.push((email.to_owned(), name.to_owned()));
         self

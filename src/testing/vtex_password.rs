@@ -131,7 +131,7 @@ impl Vtex {
         self.document.example("validate_access_key", 400)
     }
 
-    /// What that ends at the vendor nobody knows: here, the cookies of a browser.
+    /// What that ends at the vendor is not known: here, the cookies of a browser.
     fn log_out(&self, ask: &Ask<'_>) -> Answer {
         let gone = |name: &str| format!("{name}=; expires=Thu, 01 Jan 1970 00:00:00 GMT; path=/");
         let answer = match ask.query("returnUrl").filter(|url| !url.is_empty()) {

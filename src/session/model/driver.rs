@@ -4,7 +4,7 @@ use super::*;
 
 impl World {
     /// Tells a core what has happened, and does what it wants next, until it and whoever waits have nothing to do.
-    pub(super) fn change<T>(&mut self, p: usize, dice: u64, happened: impl FnOnce(&mut Core, Moment) -> T) -> T {
+    pub(super) fn change<T>(&mut self, p: usize, dice: u64, happened: impl FnOnce(&mut SessionCore, Moment) -> T) -> T {
         let at = self.at(p, dice);
         let before = self.processes[p].core.store.clone();
         let outcome = happened(&mut self.process(p).core, at);
@@ -133,7 +133,7 @@ impl World {
         self.settle(p, None);
     }
 
-    pub(super) fn waits(&mut self, p: usize, ticket: Ticket, caller: (u8, bool, Option<u64>)) {
+    pub(super) fn waits(&mut self, p: usize, ticket: WaitTicket, caller: (u8, bool, Option<u64>)) {
         let (insists, renews, answers) = caller;
         let process = self.process(p);
         process.core.joins();
@@ -143,8 +143,8 @@ impl World {
     pub(super) fn call(&mut self, p: usize, insists: u8) {
         let at = self.at(p, 98);
         match self.process(p).core.call(Duration::ZERO, true, at) {
-            Ok(Came::Serve) => self.serves(p, false),
-            Ok(Came::Wait(ticket)) => self.waits(p, ticket, (insists, false, None)),
+            Ok(CallOutcome::Serve) => self.serves(p, false),
+            Ok(CallOutcome::Wait(ticket)) => self.waits(p, ticket, (insists, false, None)),
             Err(failure) => self.fails(p, failure, insists),
         }
     }
@@ -214,7 +214,7 @@ impl World {
         }
     }
 
-    pub(super) fn fails(&mut self, p: usize, failure: Failure, insists: u8) {
+    pub(super) fn fails(&mut self, p: usize, failure: RunFailure, insists: u8) {
         let process = self.process(p);
         if let Some((id, question, conversation)) = &process.core.memory.open
             && failure.question == Some(*id)

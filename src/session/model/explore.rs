@@ -7,11 +7,11 @@ impl World {
     pub(super) fn goes_on(&self) -> Option<Self> {
         let all = 0..self.processes.len();
         let answers = all.flat_map(|p| {
-            let acts = |side| Step::Act(p, side, Fate::Works);
-            let polls = Step::Act(p, Side::Vendor, Fate::Works);
+            let acts = |side| ModelStep::Act(p, side, Fate::Works);
+            let polls = ModelStep::Act(p, Side::Vendor, Fate::Works);
             [
-                Step::Send(p),
-                Step::Deliver(p),
+                ModelStep::Send(p),
+                ModelStep::Deliver(p),
                 polls,
                 acts(Side::Lock),
                 acts(Side::Store),
@@ -19,13 +19,13 @@ impl World {
                 acts(Side::Person),
             ]
         });
-        let steps = [Step::Ghost(true)].into_iter().chain(answers).chain([Step::LeaseEnds, Step::Later]);
-        steps.filter(|step| self.is_possible(*step) && (*step != Step::LeaseEnds || self.lock == Some(GONE))).find_map(
-            |step| {
+        let steps = [ModelStep::Ghost(true)].into_iter().chain(answers).chain([ModelStep::LeaseEnds, ModelStep::Later]);
+        steps
+            .filter(|step| self.is_possible(*step) && (*step != ModelStep::LeaseEnds || self.lock == Some(GONE)))
+            .find_map(|step| {
                 let next = self.step(step)?;
                 Some(next)
-            },
-        )
+            })
     }
 
     pub(super) fn at_rest(&self) -> Option<&'static str> {
@@ -52,42 +52,48 @@ impl World {
     }
 
     /// Cheaper than to try.
-    pub(super) fn is_possible(&self, step: Step) -> bool {
+    pub(super) fn is_possible(&self, step: ModelStep) -> bool {
         let left = &self.left;
         let core = |p: usize| &self.processes[p].core;
         let stage = |p: usize| self.processes[p].letter.as_ref().map(|letter| &letter.stage);
         match step {
-            Step::Call(_) => left.calls > 0,
-            Step::Renew(_) => left.renews > 0,
-            Step::SignIn(_) => left.sign_ins > 0,
-            Step::SignOut(_) => left.sign_outs > 0,
-            Step::Reject(p) => left.rejects > 0 && core(p).current.is_some(),
-            Step::Resume(p) => left.resumes > 0 && self.processes[p].question.is_some(),
-            Step::Close(p) => left.closes > 0 && self.processes[p].closes.is_none(),
-            Step::Send(p) => stage(p) == Some(&Stage::Written),
-            Step::Deliver(p) => matches!(stage(p), Some(Stage::Answered(_))),
-            Step::Act(_, _, fate) if fate != Fate::Works && left.misfortunes == 0 => false,
-            Step::Act(p, Side::Store, Fate::LosesAnswer) => {
+            ModelStep::Call(_) => left.calls > 0,
+            ModelStep::Renew(_) => left.renews > 0,
+            ModelStep::SignIn(_) => left.sign_ins > 0,
+            ModelStep::SignOut(_) => left.sign_outs > 0,
+            ModelStep::Reject(p) => left.rejects > 0 && core(p).current.is_some(),
+            ModelStep::Resume(p) => left.resumes > 0 && self.processes[p].question.is_some(),
+            ModelStep::Close(p) => left.closes > 0 && self.processes[p].closes.is_none(),
+            ModelStep::Send(p) => stage(p) == Some(&Stage::Written),
+            ModelStep::Deliver(p) => matches!(stage(p), Some(Stage::Answered(_))),
+            ModelStep::Act(_, _, fate) if fate != Fate::Works && left.misfortunes == 0 => false,
+            ModelStep::Act(p, Side::Store, Fate::LosesAnswer) => {
                 matches!(&core(p).store, Some(Out { what: StoreOp::Save { .. } | StoreOp::SaveAttempts { .. }, .. }))
             }
-            Step::Act(p, Side::Lock, Fate::Works) => core(p).locking.is_some() && self.lock.is_none(),
-            Step::Act(p, Side::Lock, fate) => core(p).locking.is_some() && matches!(fate, Fate::Fails | Fate::Panics),
-            Step::Act(p, Side::Store, _) => core(p).store.is_some(),
-            Step::Act(p, Side::Vendor, _) => stage(p) == Some(&Stage::Sent),
-            Step::Act(p, Side::Revoke, fate) => core(p).revoking.is_some() && matches!(fate, Fate::Works | Fate::Fails),
-            Step::Act(p, Side::Person, fate) => core(p).person.is_some() && matches!(fate, Fate::Works | Fate::Fails),
-            Step::Late(p, acted) => {
+            ModelStep::Act(p, Side::Lock, Fate::Works) => core(p).locking.is_some() && self.lock.is_none(),
+            ModelStep::Act(p, Side::Lock, fate) => {
+                core(p).locking.is_some() && matches!(fate, Fate::Fails | Fate::Panics)
+            }
+            ModelStep::Act(p, Side::Store, _) => core(p).store.is_some(),
+            ModelStep::Act(p, Side::Vendor, _) => stage(p) == Some(&Stage::Sent),
+            ModelStep::Act(p, Side::Revoke, fate) => {
+                core(p).revoking.is_some() && matches!(fate, Fate::Works | Fate::Fails)
+            }
+            ModelStep::Act(p, Side::Person, fate) => {
+                core(p).person.is_some() && matches!(fate, Fate::Works | Fate::Fails)
+            }
+            ModelStep::Late(p, acted) => {
                 left.misfortunes > 0 && self.deadline(p).is_some() && (!acted || stage(p) == Some(&Stage::Sent))
             }
-            Step::Crash(..) => left.crashes > 0,
-            Step::Vanish(p) => left.misfortunes > 0 && !core(p).is_quiet(),
-            Step::Skew(p) => left.skews > 0 && self.processes[p].skew == 0,
-            Step::Ghost(_) => !self.ghosts.is_empty(),
-            Step::LeaseEnds => self.lock.is_some() && (left.misfortunes > 0 || self.lock == Some(GONE)),
-            Step::Forgets => left.misfortunes > 0 && self.stored.is_some(),
-            Step::Wait => left.waits > 0,
-            Step::Day => left.days > 0,
-            Step::Later => true,
+            ModelStep::Crash(..) => left.crashes > 0,
+            ModelStep::Vanish(p) => left.misfortunes > 0 && !core(p).is_quiet(),
+            ModelStep::Skew(p) => left.skews > 0 && self.processes[p].skew == 0,
+            ModelStep::Ghost(_) => !self.ghosts.is_empty(),
+            ModelStep::LeaseEnds => self.lock.is_some() && (left.misfortunes > 0 || self.lock == Some(GONE)),
+            ModelStep::Forgets => left.misfortunes > 0 && self.stored.is_some(),
+            ModelStep::Wait => left.waits > 0,
+            ModelStep::Day => left.days > 0,
+            ModelStep::Later => true,
         }
     }
 
@@ -151,25 +157,40 @@ impl Hasher for Fold {
     }
 }
 
-fn all_steps(processes: usize) -> Vec<Step> {
+fn all_steps(processes: usize) -> Vec<ModelStep> {
     use Fate::{Fails, LosesAnswer, LosesQuestion, Panics, Works};
-    let users = [Step::Call, Step::Renew, Step::SignIn, Step::SignOut, Step::Reject, Step::Resume, Step::Close];
-    let mut steps = vec![Step::Ghost(true), Step::Ghost(false), Step::LeaseEnds, Step::Forgets, Step::Wait, Step::Day];
+    let users = [
+        ModelStep::Call,
+        ModelStep::Renew,
+        ModelStep::SignIn,
+        ModelStep::SignOut,
+        ModelStep::Reject,
+        ModelStep::Resume,
+        ModelStep::Close,
+    ];
+    let mut steps = vec![
+        ModelStep::Ghost(true),
+        ModelStep::Ghost(false),
+        ModelStep::LeaseEnds,
+        ModelStep::Forgets,
+        ModelStep::Wait,
+        ModelStep::Day,
+    ];
     for p in 0..processes {
         steps.extend(users.iter().map(|step| step(p)));
         let all = [Works, Fails, LosesAnswer, LosesQuestion, Panics];
         for side in [Side::Lock, Side::Store, Side::Vendor, Side::Revoke, Side::Person] {
             let fates = all.iter().filter(|fate| side != Side::Store || **fate != LosesQuestion);
-            steps.extend(fates.map(|fate| Step::Act(p, side, *fate)));
+            steps.extend(fates.map(|fate| ModelStep::Act(p, side, *fate)));
         }
-        steps.extend([Step::Send(p), Step::Deliver(p), Step::Late(p, false), Step::Late(p, true)]);
-        steps.extend([Step::Crash(p, false), Step::Crash(p, true), Step::Vanish(p), Step::Skew(p)]);
+        steps.extend([ModelStep::Send(p), ModelStep::Deliver(p), ModelStep::Late(p, false), ModelStep::Late(p, true)]);
+        steps.extend([ModelStep::Crash(p, false), ModelStep::Crash(p, true), ModelStep::Vanish(p), ModelStep::Skew(p)]);
     }
     steps
 }
 
 /// What was seen: from which state, and by which step.
-type Seen = HashMap<u64, (u64, Step)>;
+type Seen = HashMap<u64, (u64, ModelStep)>;
 
 fn way(seen: &Seen, mut print: u64) -> String {
     let mut steps = Vec::new();
@@ -207,7 +228,7 @@ pub(super) fn explore(scene: Scene) -> Result<usize, String> {
     let steps = all_steps(scene.processes);
     let first = scene.world();
     let (mut seen, mut rested) = (Seen::new(), HashSet::new());
-    seen.insert(first.fingerprint(), (first.fingerprint(), Step::Later));
+    seen.insert(first.fingerprint(), (first.fingerprint(), ModelStep::Later));
     let mut queue = VecDeque::from([first]);
     while let Some(world) = queue.pop_front() {
         let from = world.fingerprint();

@@ -1,6 +1,6 @@
 //! Every order of the steps of several processes that share a store and an account, and whatever can befall them.
 //!
-//! Each process runs the very [`Core`] that ships: nothing is decided here. The model performs what a core wants, as
+//! Each process runs the very [`SessionCore`] that ships: nothing is decided here. The model performs what a core wants, as
 //! `driver.rs` does, one step at a time, on one store, one lock and one vendor; and it looks at every order in which that can
 //! happen. Time stands still but for explicit steps. `docs/laws.md` says what is explored, and what is not.
 
@@ -14,13 +14,13 @@ mod without;
 use super::{
     budget::Budget,
     capabilities::{Capabilities, Renewal},
-    core::{Core, Resumed, Step as Came, WaiterState},
+    core::{CallOutcome, Resumed, SessionCore, WaiterState},
     dialogue::{About, Answer, Conversation, Question},
     issued::{Issued, Polled},
     operation::{Event, Operation, Out, Purpose, StoreOp, VendorOp},
     profile::SignOut,
     rules::{Broken, Rules},
-    run::{Failure, Ticket},
+    run::{RunFailure, WaitTicket},
     token::{Mark, Moment, Token},
     windows::Windows,
 };
@@ -135,7 +135,7 @@ enum Stage {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Caller {
-    ticket: Ticket,
+    ticket: WaitTicket,
     /// How often it still signs in where a renewal has failed.
     insists: u8,
     renews: bool,
@@ -147,7 +147,7 @@ struct Caller {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Process {
-    core: Core,
+    core: SessionCore,
     letter: Option<Letter>,
     callers: Vec<Caller>,
     sign_outs: Vec<u64>,
@@ -209,7 +209,7 @@ enum Fate {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Step {
+enum ModelStep {
     Call(usize),
     Renew(usize),
     SignIn(usize),
@@ -298,7 +298,7 @@ impl Scene {
 impl Process {
     fn new(rules: &Arc<Rules>) -> Self {
         Self {
-            core: Core::new(rules.clone()),
+            core: SessionCore::new(rules.clone()),
             letter: None,
             callers: Vec::new(),
             sign_outs: Vec::new(),

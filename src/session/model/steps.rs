@@ -180,7 +180,7 @@ impl World {
         Some(deadline.saturating_sub(1000 * SECOND).max(self.now))
     }
 
-    pub(super) fn step(&self, step: Step) -> Option<Self> {
+    pub(super) fn step(&self, step: ModelStep) -> Option<Self> {
         let mut world = self.clone();
         world.steps(step)?;
         world.sessions.iter_mut().for_each(|session| session.lost &= (1 << session.newest) - 1);
@@ -195,39 +195,39 @@ impl World {
     }
 
     /// What of what is left this takes.
-    pub(super) fn price(&mut self, step: Step) -> Option<&mut u8> {
+    pub(super) fn price(&mut self, step: ModelStep) -> Option<&mut u8> {
         let left = &mut self.left;
         Some(match step {
-            Step::Call(_) => &mut left.calls,
-            Step::Renew(_) => &mut left.renews,
-            Step::SignIn(_) => &mut left.sign_ins,
-            Step::SignOut(_) => &mut left.sign_outs,
-            Step::Resume(_) => &mut left.resumes,
-            Step::Reject(_) => &mut left.rejects,
-            Step::Close(_) => &mut left.closes,
-            Step::Crash(..) => &mut left.crashes,
-            Step::Skew(_) => &mut left.skews,
-            Step::Wait => &mut left.waits,
-            Step::Day => &mut left.days,
-            Step::LeaseEnds if self.lock != Some(GONE) => &mut left.misfortunes,
-            Step::Forgets | Step::Late(..) | Step::Vanish(_) => &mut left.misfortunes,
-            Step::Act(_, _, fate) if fate != Fate::Works => &mut left.misfortunes,
+            ModelStep::Call(_) => &mut left.calls,
+            ModelStep::Renew(_) => &mut left.renews,
+            ModelStep::SignIn(_) => &mut left.sign_ins,
+            ModelStep::SignOut(_) => &mut left.sign_outs,
+            ModelStep::Resume(_) => &mut left.resumes,
+            ModelStep::Reject(_) => &mut left.rejects,
+            ModelStep::Close(_) => &mut left.closes,
+            ModelStep::Crash(..) => &mut left.crashes,
+            ModelStep::Skew(_) => &mut left.skews,
+            ModelStep::Wait => &mut left.waits,
+            ModelStep::Day => &mut left.days,
+            ModelStep::LeaseEnds if self.lock != Some(GONE) => &mut left.misfortunes,
+            ModelStep::Forgets | ModelStep::Late(..) | ModelStep::Vanish(_) => &mut left.misfortunes,
+            ModelStep::Act(_, _, fate) if fate != Fate::Works => &mut left.misfortunes,
             _ => return None,
         })
     }
 
-    pub(super) fn steps(&mut self, step: Step) -> Option<()> {
+    pub(super) fn steps(&mut self, step: ModelStep) -> Option<()> {
         if let Some(left) = self.price(step) {
             *left = left.checked_sub(1)?;
         }
         match step {
-            Step::Act(p, side, fate) => return self.acts(p, side, fate),
-            Step::Deliver(p) => return self.deliver(p),
-            Step::Late(p, acted) => return self.late(p, acted),
-            Step::Crash(p, effect) => self.crash(p, effect),
-            Step::Vanish(p) => self.vanish(p),
-            Step::Skew(p) => self.process(p).skew = 1,
-            Step::Ghost(happens) => {
+            ModelStep::Act(p, side, fate) => return self.acts(p, side, fate),
+            ModelStep::Deliver(p) => return self.deliver(p),
+            ModelStep::Late(p, acted) => return self.late(p, acted),
+            ModelStep::Crash(p, effect) => self.crash(p, effect),
+            ModelStep::Vanish(p) => self.vanish(p),
+            ModelStep::Skew(p) => self.process(p).skew = 1,
+            ModelStep::Ghost(happens) => {
                 let (expected, record) = self.ghosts.pop()?;
                 // A tombstone keeps it out, but for where another session stands: nothing is written over that.
                 let others = self.stored.as_ref().is_some_and(|there| {
@@ -235,51 +235,55 @@ impl World {
                 });
                 let _ = happens && !others && self.swap(expected, record);
             }
-            Step::LeaseEnds => match self.lock? {
+            ModelStep::LeaseEnds => match self.lock? {
                 GONE => self.lock = None,
                 p => {
                     (self.now >= self.processes[p].lease).then_some(())?;
                     self.lease_ends(p);
                 }
             },
-            Step::Forgets => {
+            ModelStep::Forgets => {
                 self.stored.take()?;
                 self.ghosts.clear();
                 self.forgot = true;
                 self.seeds = 0;
                 self.sessions.iter_mut().for_each(|session| (session.orphan, session.lost) = (true, u32::MAX));
             }
-            Step::Wait => {
+            ModelStep::Wait => {
                 let until = self.wakes_at()?;
                 // What could be answered is not late, unless by misfortune.
                 let late = (0..self.processes.len()).filter_map(|p| self.deadline(p)).any(|late| late <= until);
                 (!late).then(|| self.passes(until))?;
             }
-            Step::Later => self.passes(self.wakes_at()?),
-            Step::Day => self.passes(self.now + LIFE + SECOND),
+            ModelStep::Later => self.passes(self.wakes_at()?),
+            ModelStep::Day => self.passes(self.now + LIFE + SECOND),
             step => return self.uses(step),
         }
         Some(())
     }
 
-    pub(super) fn uses(&mut self, step: Step) -> Option<()> {
+    pub(super) fn uses(&mut self, step: ModelStep) -> Option<()> {
         let p = match step {
-            Step::Call(p) | Step::Renew(p) | Step::SignIn(p) | Step::SignOut(p) | Step::Reject(p) => p,
-            Step::Resume(p) | Step::Close(p) | Step::Send(p) => p,
+            ModelStep::Call(p)
+            | ModelStep::Renew(p)
+            | ModelStep::SignIn(p)
+            | ModelStep::SignOut(p)
+            | ModelStep::Reject(p) => p,
+            ModelStep::Resume(p) | ModelStep::Close(p) | ModelStep::Send(p) => p,
             _ => return None,
         };
         match step {
-            Step::Renew(_) => self.renew(p),
-            Step::SignIn(_) => self.sign_in(p, 2),
-            Step::SignOut(_) => self.sign_out(p),
-            Step::Resume(_) => self.resume(p),
-            Step::Reject(_) => {
+            ModelStep::Renew(_) => self.renew(p),
+            ModelStep::SignIn(_) => self.sign_in(p, 2),
+            ModelStep::SignOut(_) => self.sign_out(p),
+            ModelStep::Resume(_) => self.resume(p),
+            ModelStep::Reject(_) => {
                 let generation = self.processes[p].core.current.as_ref()?.generation;
                 self.change(p, 98, |core, at| core.reject(generation, true, at));
                 self.call(p, 0);
             }
-            Step::Close(_) => self.process(p).closes = Some(false),
-            Step::Send(_) => self.send(p),
+            ModelStep::Close(_) => self.process(p).closes = Some(false),
+            ModelStep::Send(_) => self.send(p),
             _ => self.call(p, 0),
         }
         self.settle(p, None);
