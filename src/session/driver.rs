@@ -77,7 +77,8 @@ pub(super) struct State {
     /// What is published, also if it was rejected.
     pub(super) held: Option<Arc<CurrentToken>>,
     pub(super) lock: Option<StoreLock>,
-    tasks: Vec<(u64, AbortHandle)>,
+    /// What is out. `None`: it is about to begin, and whoever takes it out of here has given it up.
+    tasks: Vec<(u64, Option<AbortHandle>)>,
     permits: Vec<(u64, oneshot::Sender<Permission>)>,
     /// Until when (monotonic) the tasks that keep the time sleep.
     pub(super) armed: [Option<Duration>; 2],
@@ -221,10 +222,12 @@ impl Engine {
                     }
                 }
             }
-            Err(_) => operations
-                .iter()
-                .filter_map(Operation::id)
-                .for_each(|id| self.lost(|state, at| _ = state.core.on(id, Event::Lost, at))),
+            Err(_) => operations.iter().filter_map(Operation::id).for_each(|id| {
+                self.lost(|state, at| {
+                    state.tasks.retain(|(task, _)| *task != id);
+                    state.core.on(id, Event::Lost, at);
+                });
+            }),
         }
     }
 
@@ -238,9 +241,14 @@ impl Engine {
         let task = Task { engine: self.clone(), id, answered: false };
         let handle = runtime.spawn(task.perform(operation, lock).instrument(self.log.span()));
         let mut state = self.state();
-        state.tasks.retain(|(_, task)| !task.is_finished());
-        state.tasks.push((id, handle.abort_handle()));
         state.runtime = Some(runtime.id());
+        match state.tasks.iter_mut().find(|(task, _)| *task == id) {
+            Some((_, begun)) => *begun = Some(handle.abort_handle()),
+            None => {
+                drop(state);
+                handle.abort();
+            }
+        }
     }
 
     fn timer(self: &Arc<Self>, time: Time, runtime: &Handle) -> TimerTask {
@@ -284,6 +292,8 @@ impl State {
                 self.report.add(now.wall, what.clone());
             }
         }
+        self.tasks.retain(|(_, task)| task.as_ref().is_none_or(|task| !task.is_finished()));
+        self.tasks.extend(work.operations.iter().filter_map(Operation::id).map(|id| (id, None)));
         for operation in &work.operations {
             match operation {
                 Operation::Abort(id) => self.abort(*id, &mut work.aborts),
@@ -310,7 +320,7 @@ impl State {
 
     fn abort(&mut self, id: u64, aborts: &mut Vec<AbortHandle>) {
         if let Some(at) = self.tasks.iter().position(|(task, _)| *task == id) {
-            aborts.push(self.tasks.swap_remove(at).1);
+            aborts.extend(self.tasks.swap_remove(at).1);
         }
     }
 

@@ -1,6 +1,7 @@
 //! The engine against a vendor that lives in memory: every step of either side can be held, failed and counted.
 
 mod fleet;
+mod given_up;
 mod limits;
 mod locks;
 mod moved;
