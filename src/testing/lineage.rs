@@ -39,6 +39,7 @@ impl<O> Lineages<O> {
         &self.owners[lineage]
     }
 
+    #[cfg(feature = "oauth2")]
     pub(super) fn owner_mut(&mut self, lineage: usize) -> &mut O {
         &mut self.owners[lineage]
     }
