@@ -54,7 +54,7 @@ async fn of_the_network() -> Vec<Mistake> {
             "an address of plain http",
             Config,
             &vms_at("http://vms.example").build().unwrap_err(),
-            "use https; `.allow_http()` only on a network where nobody listens",
+            "use https; `.allow_http()` only on a network that you trust",
         ),
         mistake(
             "https to a port of plain http",
@@ -84,7 +84,7 @@ async fn of_the_network() -> Vec<Mistake> {
             "a firewall answers with a page of its own",
             Protocol,
             &guarded.session().lease().await.unwrap_err(),
-            "ask whoever runs the firewall to let this machine through",
+            "ask the operator of the firewall to let this machine through",
         ),
     ]
 }
