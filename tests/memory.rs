@@ -138,6 +138,9 @@ const MOST: [usize; 4] = [4, 4, 1, 2];
 #[apply(leak_checked!)]
 async fn of_secrets_that_are_of_no_use_few_copies_are_left() {
     let (vita, ordering, vms) = (FakeVitaMojo::start().await, FakeOrderingStack::start().await, FakeVms::start().await);
+    vita.serve(children::PATH);
+    ordering.serve(children::PATH);
+    vms.serve(children::PATH);
     let vendors = [
         ("vitamojo", vita.uri(), FakeVitaMojo::PASSWORD),
         ("orderingstack", ordering.uri(), FakeOrderingStack::PASSWORD),

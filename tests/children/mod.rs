@@ -254,7 +254,7 @@ pub(crate) async fn serve(surface: &str, store: impl Store) {
 }
 
 /// What the children call.
-const PATH: &str = "/some/service/v1/things";
+pub(crate) const PATH: &str = "/some/service/v1/things";
 
 /// A fake that serves what the children call.
 pub(crate) fn serving<F: Deref<Target = Fake>>(fake: F) -> F {
