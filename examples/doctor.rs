@@ -5,8 +5,10 @@
 //! cargo run --example doctor -- vms
 //! ```
 //!
-//! The vendor is one of vitamojo, orderingstack, shopmonkey, vms, vtex. Without an account it looks at a fake in this process;
-//! the variables for a real one are those of the `quickstart`.
+//! The vendor is one of vitamojo, orderingstack, shopmonkey, vms, vtex, oauth2. Without an account it looks at a fake in this
+//! process; the variables for a real one are those of the `quickstart`. `oauth2` is any provider of OAuth 2.0: `KEYWAY_OAUTH2_URL`
+//! (the issuer), `…_CLIENT_ID` and `…_CLIENT_SECRET`, and for a user `…_USER` and `…_PASSWORD`; it is asked, too, what it knows
+//! of the token (RFC 7662).
 #![allow(clippy::print_stdout, reason = "it is there to be read")]
 
 mod account;
@@ -14,11 +16,12 @@ mod person;
 
 use account::Account;
 use keyway::{
-    Clock, Error, ErrorKind, Expiry, Session, SignOut, SystemClock, orderingstack, shopmonkey,
-    testing::{FakeOrderingStack, FakeShopmonkey, FakeVitaMojo, FakeVms, FakeVtex},
+    Clock, Error, ErrorKind, Expiry, Session, SignOut, SystemClock, oauth2, orderingstack, shopmonkey,
+    testing::{FakeOAuth2, FakeOrderingStack, FakeShopmonkey, FakeVitaMojo, FakeVms, FakeVtex},
     vitamojo, vms, vtex,
 };
 use person::Person;
+use serde_json::Value;
 use std::{
     env,
     process::ExitCode,
@@ -26,7 +29,7 @@ use std::{
 };
 use url::Url;
 
-const VENDORS: &str = "vitamojo, orderingstack, shopmonkey, vms, vtex";
+const VENDORS: &str = "vitamojo, orderingstack, shopmonkey, vms, vtex, oauth2";
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -37,6 +40,7 @@ async fn main() -> ExitCode {
         "shopmonkey" => shop_monkey().await,
         "vms" => vms().await,
         "vtex" => vtex().await,
+        "oauth2" => oauth_2().await,
         other => {
             println!("doctor: there is no vendor `{other}`; it is one of {VENDORS}");
             return ExitCode::from(2);
@@ -61,8 +65,8 @@ async fn vita_mojo() -> Result<Health, Error> {
         builder = builder.tenant(tenant);
     }
     let client = builder.build()?;
-    let who = async { client.api().check_token().send().await.map(drop) };
-    Ok(examine("Vita Mojo", account.url(), client.session(), "check_token", who).await)
+    let who = async { client.api().check_token().send().await.map(|_| answers("check_token")) };
+    Ok(examine("Vita Mojo", account.url(), client.session(), who).await)
 }
 
 async fn ordering_stack() -> Result<Health, Error> {
@@ -76,8 +80,8 @@ async fn ordering_stack() -> Result<Health, Error> {
         )
         .password(account.get("USER", FakeOrderingStack::LOGIN), account.get("PASSWORD", FakeOrderingStack::PASSWORD))
         .build()?;
-    let who = async { client.api().get_self().send().await.map(drop) };
-    Ok(examine("OrderingStack", account.url(), client.session(), "get_self", who).await)
+    let who = async { client.api().get_self().send().await.map(|_| answers("get_self")) };
+    Ok(examine("OrderingStack", account.url(), client.session(), who).await)
 }
 
 async fn shop_monkey() -> Result<Health, Error> {
@@ -86,8 +90,8 @@ async fn shop_monkey() -> Result<Health, Error> {
     let client = shopmonkey::Client::builder(account.url())
         .password(account.get("EMAIL", FakeShopmonkey::EMAIL), account.get("PASSWORD", FakeShopmonkey::PASSWORD))
         .build()?;
-    let who = async { client.api().list_api_keys().send().await.map(drop) };
-    Ok(examine("Shopmonkey", account.url(), client.session(), "list_api_keys", who).await)
+    let who = async { client.api().list_api_keys().send().await.map(|_| answers("list_api_keys")) };
+    Ok(examine("Shopmonkey", account.url(), client.session(), who).await)
 }
 
 async fn vms() -> Result<Health, Error> {
@@ -97,8 +101,8 @@ async fn vms() -> Result<Health, Error> {
         .password(account.get("LOGIN", FakeVms::LOGIN), account.get("PASSWORD", FakeVms::PASSWORD))
         .responder(Person::default())
         .build()?;
-    let who = async { client.api().get_self().send().await.map(drop) };
-    Ok(examine("VMS", account.url(), client.session(), "get_self", who).await)
+    let who = async { client.api().get_self().send().await.map(|_| answers("get_self")) };
+    Ok(examine("VMS", account.url(), client.session(), who).await)
 }
 
 async fn vtex() -> Result<Health, Error> {
@@ -107,8 +111,72 @@ async fn vtex() -> Result<Health, Error> {
     let client = vtex::Client::builder(account.url())
         .app_key(account.get("APPKEY", FakeVtex::APP_KEY), account.get("PASSWORD", FakeVtex::APP_TOKEN))
         .build()?;
-    let who = async { client.http().get("/api/license-manager/account").send().await.map(drop) };
-    Ok(examine("VTEX ID", account.url(), client.session(), "GET /api/license-manager/account", who).await)
+    let who = async {
+        client
+            .http()
+            .get("/api/license-manager/account")
+            .send()
+            .await
+            .map(|_| answers("GET /api/license-manager/account"))
+    };
+    Ok(examine("VTEX ID", account.url(), client.session(), who).await)
+}
+
+/// As the client itself, or as a user where one is given.
+async fn oauth_2() -> Result<Health, Error> {
+    let fake = FakeOAuth2::start().await;
+    let account = Account::of("OAUTH2", fake.uri());
+    let builder = oauth2::Client::discover(account.url()).client(
+        account.get("CLIENT_ID", FakeOAuth2::CLIENT_ID),
+        account.get("CLIENT_SECRET", FakeOAuth2::CLIENT_SECRET),
+    );
+    let builder = match account.maybe("USER") {
+        Some(user) => builder.password(user, account.get("PASSWORD", "")),
+        None => builder.client_credentials(),
+    };
+    let client = builder.build()?;
+    let who = async { introspected(client.introspect().await) };
+    Ok(examine("OAuth 2.0", account.url(), client.session(), who).await)
+}
+
+/// What the provider knows of the token, as far as it is nobody's name. Not every provider tells, and not every client may ask.
+fn introspected(known: Result<Value, Error>) -> Result<Finding, Error> {
+    let known = match known {
+        Ok(known) => known,
+        Err(error)
+            if matches!(error.kind(), ErrorKind::Config | ErrorKind::InvalidCredentials | ErrorKind::Forbidden) =>
+        {
+            return Ok(Finding::Odd(format!("the provider does not tell what it knows of the token: {error}")));
+        }
+        Err(error) => return Err(error),
+    };
+    if known["active"] != true {
+        return Ok(Finding::Ill(
+            "introspection: the provider says that the token it has just issued is not active".into(),
+        ));
+    }
+    let now = SystemClock.wall().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    let ends = known["exp"].as_u64().map(|end| format!("ends in {} s", end.saturating_sub(now)));
+    let kind = known["token_type"].as_str().map(|kind| format!("of type {}", plain(kind)));
+    let scope = known["scope"].as_str().map(|scope| format!("scope {}", plain(scope)));
+    let told: Vec<_> = [Some("active".to_owned()), kind, scope, ends].into_iter().flatten().collect();
+    Ok(Finding::Well(format!("introspection: {}", told.join(", "))))
+}
+
+/// A provider's words in one line of ours.
+fn plain(words: &str) -> String {
+    words.chars().filter(|letter| letter.is_ascii_graphic() || *letter == ' ').take(100).collect()
+}
+
+/// What an answer says about the session.
+enum Finding {
+    Well(String),
+    Odd(String),
+    Ill(String),
+}
+
+fn answers(operation: &str) -> Finding {
+    Finding::Well(format!("{operation} answers this session"))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -140,8 +208,7 @@ async fn examine(
     vendor: &str,
     url: &str,
     session: &Session,
-    asks: &str,
-    who: impl Future<Output = Result<(), Error>>,
+    who: impl Future<Output = Result<Finding, Error>>,
 ) -> Health {
     let mut page = Page(Health::Well);
     println!("{vendor}, with keyway {} on {} {}", env!("CARGO_PKG_VERSION"), env::consts::OS, env::consts::ARCH);
@@ -149,7 +216,9 @@ async fn examine(
         return page.0;
     }
     match who.await {
-        Ok(()) => page.well("who am I", format!("{asks} answers this session")),
+        Ok(Finding::Well(what)) => page.well("who am I", what),
+        Ok(Finding::Odd(what)) => page.odd("who am I", what),
+        Ok(Finding::Ill(what)) => page.ill("who am I", what),
         Err(error) => page.ill("who am I", error),
     }
     renew(&mut page, session).await;

@@ -12,8 +12,8 @@ mod leak_check;
 
 use children::{Job, PATIENCE, Process, answered, generations, serving, start, tell};
 use keyway::{
-    FileStore, Record, Sealed, SealingKey, Store,
-    testing::{self, FakeOrderingStack, FakeVitaMojo, FakeVms, Fault},
+    FileStore, Record, Sealed, SealingKey, Secret, Store, oauth2,
+    testing::{self, FakeOAuth2, FakeOrderingStack, FakeVitaMojo, FakeVms, Fault},
 };
 use std::{
     collections::HashSet,
@@ -242,6 +242,87 @@ async fn one_process_signs_out_while_seven_call() {
     assert_eq!((generations(callers).len(), fake.count("get_token")), (1, 2));
 }
 
+/// The browser comes back to whichever process the balancer chooses, and once more when it is told to.
+#[apply(leak_checked!)]
+async fn a_page_that_one_process_asks_is_finished_by_others_with_one_exchange_of_its_code() {
+    let (fake, folder) = (serving(FakeOAuth2::start().await), tempfile::tempdir().unwrap());
+    let mut processes = start(4, &Job::of("page", &fake.uri(), folder.path()));
+    let (page, ticket) = asked(&mut processes[0]);
+    let redirect = back_from(&page).await;
+    for process in &mut processes[1..] {
+        process.say(&format!("finish {ticket} {redirect}"));
+    }
+    let finished: HashSet<_> = processes[1..].iter_mut().map(|process| process.hear()).collect();
+    assert!(finished.iter().all(|answer| answer.starts_with("200 ")), "{finished:?}");
+    // The one that asked finds the session, and so does one that starts later.
+    processes.extend(start(1, &Job::of("page", &fake.uri(), folder.path())));
+    assert_eq!((finished.len(), generations(&mut processes)), (1, finished));
+    assert_eq!((fake.count("issue_token"), fake.reuses(), fake.count("authorize")), (1, 0, 1));
+    // The browser's back button: nothing is sent.
+    assert!(processes[1].ask(&format!("finish {ticket} {redirect}")).starts_with("200 "));
+    assert_eq!((fake.count("issue_token"), fake.reuses()), (1, 0));
+}
+
+#[apply(leak_checked!)]
+async fn a_page_whose_process_was_killed_is_finished_by_one_that_started_later() {
+    let (fake, folder) = (serving(FakeOAuth2::start().await), tempfile::tempdir().unwrap());
+    let job = Job::of("page", &fake.uri(), folder.path());
+    let mut killed = start(1, &job).pop().unwrap();
+    let (page, ticket) = asked(&mut killed);
+    killed.kill();
+    let redirect = back_from(&page).await;
+    let mut later = start(2, &job);
+    let finished = later[0].ask(&format!("finish {ticket} {redirect}"));
+    assert!(finished.starts_with("200 "), "{finished}");
+    assert_eq!(generations(&mut later), HashSet::from([finished]));
+    assert_eq!((fake.count("issue_token"), fake.reuses()), (1, 0));
+}
+
+/// The address of the page that this process wants shown, and the ticket that finishes it.
+fn asked(process: &mut Process) -> (String, String) {
+    let told = process.ask("ask");
+    let (page, ticket) = told.split_once(' ').unwrap();
+    (page.to_owned(), ticket.to_owned())
+}
+
+/// Where the browser is led of a person who allows everything.
+async fn back_from(page: &str) -> String {
+    let browser = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let answer = browser.get(page).send().await.unwrap();
+    answer.headers()["location"].to_str().unwrap().to_owned()
+}
+
+/// A web service: one process of it asks, and any can finish.
+async fn pages(store: impl Store) {
+    let client = oauth2::Client::discover(env::var("KEYWAY_CHILD_URI").unwrap())
+        .public_client(FakeOAuth2::PUBLIC_CLIENT)
+        .authorization_code("https://till.example/back")
+        .profile("ann")
+        .store(store)
+        .build()
+        .unwrap();
+    let mut lines = children::lines();
+    tell("ready");
+    while let Some(line) = lines.recv().await {
+        match line.split(' ').collect::<Vec<_>>()[..] {
+            ["ask"] => {
+                let question = client.session().lease().await.unwrap_err();
+                let page = question.sign_in_page().unwrap();
+                tell(format_args!("{} {}", page.url(), page.ticket().expose()));
+            }
+            ["finish", ticket, redirect] => match client.finish_sign_in(&Secret::from(ticket), redirect).await {
+                Ok(lease) => tell(format_args!("200 {}", lease.generation())),
+                Err(error) => tell(format_args!("{:?}: {error}", error.kind())),
+            },
+            ["call"] => match children::call(&client.http()).await {
+                Ok(()) => tell(format_args!("200 {}", client.session().lease().await.unwrap().generation())),
+                Err(what) => tell(what),
+            },
+            _ => panic!("what is `{line}`?"),
+        }
+    }
+}
+
 #[cfg(unix)]
 #[apply(leak_checked!)]
 async fn files_are_private_whatever_the_umask() {
@@ -280,6 +361,7 @@ fn child() {
     let Some(work) = children::work() else { return };
     children::run(async {
         match work.as_str() {
+            "page" => pages(FileStore::at(children::place())).await,
             "churn" => churn(FileStore::at(children::place())).await,
             "sealed churn" => churn(sealed(Path::new(&children::place()))).await,
             surface => match surface.strip_prefix("sealed ") {

@@ -19,7 +19,7 @@ use std::{
     thread,
     time::{Duration, SystemTime},
 };
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc::UnboundedReceiver};
 
 const TENANT: &str = "c36578d8-ffa6-4a5e-a808-400ee422028a";
 
@@ -204,10 +204,9 @@ pub(crate) fn client(surface: &str, store: impl Store) -> (Http, Session) {
 /// What halts in the middle of something goes on when its process is told to.
 pub(crate) static GO_ON: Notify = Notify::const_new();
 
-/// Does what it is told, line by line, until nobody is there to tell it.
-pub(crate) async fn serve(surface: &str, store: impl Store) {
-    let (http, session) = client(surface, store);
-    let (told, mut lines) = tokio::sync::mpsc::unbounded_channel();
+/// What it is told, read by a thread, so that its tasks go on meanwhile.
+pub(crate) fn lines() -> UnboundedReceiver<String> {
+    let (told, lines) = tokio::sync::mpsc::unbounded_channel();
     thread::spawn(move || {
         for line in std::io::stdin().lines().map_while(Result::ok) {
             if line == "go on" {
@@ -217,6 +216,13 @@ pub(crate) async fn serve(surface: &str, store: impl Store) {
             }
         }
     });
+    lines
+}
+
+/// Does what it is told, line by line, until nobody is there to tell it.
+pub(crate) async fn serve(surface: &str, store: impl Store) {
+    let (http, session) = client(surface, store);
+    let mut lines = lines();
     tell("ready");
     while let Some(line) = lines.recv().await {
         match line.as_str() {

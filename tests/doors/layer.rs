@@ -4,7 +4,8 @@ use http::{Request, Response, StatusCode};
 use http_body_util::{Empty, Full};
 use keyway::{
     BoxFuture, Error, ErrorKind,
-    testing::{FakeVitaMojo, Fault, ManualClock},
+    oauth2::{self, DpopKey},
+    testing::{FakeOAuth2, FakeVitaMojo, Fault, ManualClock},
     vitamojo,
 };
 use std::{
@@ -40,9 +41,9 @@ impl<B: Send + 'static> Service<Request<B>> for Wire {
         let sent = self.http.request(parts.method, parts.uri.to_string()).headers(parts.headers).send();
         Box::pin(async move {
             let answer = sent.await?;
-            let status = answer.status();
+            let (status, headers) = (answer.status(), answer.headers().clone());
             let mut response = Response::new(answer.text().await?);
-            *response.status_mut() = status;
+            (*response.status_mut(), *response.headers_mut()) = (status, headers);
             Ok(response)
         })
     }
@@ -183,4 +184,35 @@ fn a_stack_of_infallible_services(client: &vitamojo::Client) {
     }
     let _: Box<dyn Service<Request<Empty<&'static [u8]>>, Response = Response<()>, Error = _, Future = _>> =
         Box::new(client.layer().layer(Never));
+}
+
+/// A stack under a session whose tokens are bound to a key, with a provider and an API that want nonces.
+#[apply(leak_checked!)]
+async fn a_bound_session_proves_its_key_under_the_layer_and_learns_the_nonces() {
+    let fake = FakeOAuth2::builder().needs_dpop(true).dpop_nonces(true).start().await;
+    fake.serve("/menu");
+    let client = oauth2::Client::discover(fake.uri()).client(FakeOAuth2::CLIENT_ID, FakeOAuth2::CLIENT_SECRET);
+    let client = client.client_credentials().dpop(DpopKey::generate().unwrap()).build().unwrap();
+    let wire = Wire::default();
+    let mut stack = client.layer().layer(wire.clone());
+    let address = format!("{}/menu?size=2", fake.uri());
+    let post = || Request::post(&address).body(Full::new("one".as_bytes())).unwrap();
+    // What has a body is sent once: its nonce is learnt, and the token is not blamed.
+    assert_eq!(stack.call(post()).await.unwrap().status(), 401);
+    assert_eq!(stack.call(post()).await.unwrap().status(), 200);
+    let issued = fake.count("issue_token");
+    fake.change_dpop_nonces();
+    let mut stack = client.layer().layer(wire.clone());
+    let get = || Request::get(&address).body(Empty::<&[u8]>::new()).unwrap();
+    for _ in 0..2 {
+        assert_eq!(stack.call(get()).await.unwrap().status(), 200);
+    }
+    assert_eq!((fake.count("other"), fake.count("issue_token")), (5, issued));
+    // A proof of its own each, and none that is readable in what prints headers.
+    let seen = wire.seen.lock().unwrap().clone();
+    let proofs: std::collections::HashSet<_> = seen.iter().map(|headers| headers["dpop"].clone()).collect();
+    assert!(proofs.len() == 5 && seen.iter().all(|headers| headers["authorization"].is_sensitive()));
+    // A token that was revoked is followed by another one under the same key.
+    fake.revoke_access_tokens();
+    assert_eq!(stack.call(get()).await.unwrap().status(), 200);
 }

@@ -201,5 +201,5 @@ fn every_document_has_all_that_goes_with_a_surface() {
 }
 
 fn laws_taken_out(removals: &str) -> String {
-    removals.lines().find(|line| line.starts_with("all=")).unwrap_or_default().to_owned()
+    removals.lines().find(|line| line.starts_with("bundled=")).unwrap_or_default().to_owned()
 }

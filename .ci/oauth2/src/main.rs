@@ -1,9 +1,9 @@
-//! `grants ISSUER KEY.pem`, `authlib ISSUER`, `soak ISSUER TASKS SECONDS`, `fleet ISSUER PROCESSES SECONDS FOLDER`: what Keyway does at a real provider.
-//! Panics where something is not as it must be.
+//! `grants ISSUER KEY.pem`, `authlib ISSUER`, `soak ISSUER TASKS SECONDS`, `soak-bound ISSUER TASKS SECONDS`, `fleet ISSUER PROCESSES SECONDS PLACE`
+//! (a folder, or the address of a Redis): what Keyway does at a real provider. Panics where something is not as it must be.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use keyway::{
-    DeviceCode, ErrorKind, FileStore, Responder, SignOut,
+    DeviceCode, ErrorKind, FileStore, RedisStore, Responder, SignOut,
     oauth2::{Client, ClientAuth, ClientBuilder, DpopKey, Loopback, SigningKey},
 };
 use reqwest::{Response, header, redirect::Policy};
@@ -32,13 +32,13 @@ async fn main() {
             let bound = person(issuer).dpop(DpopKey::generate().unwrap());
             soak(bound, tasks.parse().unwrap(), seconds(time)).await;
         }
-        ["fleet", issuer, processes, time, folder] => fleet(issuer, processes.parse().unwrap(), time, folder).await,
-        ["worker", issuer, time, folder] => {
-            let client = person(issuer).store(FileStore::at(folder)).profile("ann").build().unwrap();
+        ["fleet", issuer, processes, time, place] => fleet(issuer, processes.parse().unwrap(), time, place).await,
+        ["worker", issuer, time, place] => {
+            let client = shared(issuer, place).build().unwrap();
             let (calls, failures) = call(&client, 6, seconds(time)).await;
             println!("{calls} {failures}");
         }
-        _ => panic!("grants, soak or fleet"),
+        _ => panic!("grants, authlib, soak, soak-bound or fleet"),
     }
 }
 
@@ -94,6 +94,15 @@ fn person(issuer: &str) -> ClientBuilder {
     });
     let builder = Client::discover(issuer).public_client("person").scope(SCOPE);
     builder.page_parameter("prompt", "consent").browser(page)
+}
+
+/// With a session that all processes find in this place.
+fn shared(issuer: &str, place: &str) -> ClientBuilder {
+    let builder = person(issuer).profile("ann");
+    match place.starts_with("redis://") {
+        true => builder.store(RedisStore::connect(place).unwrap()),
+        false => builder.store(FileStore::at(place)),
+    }
 }
 
 /// A browser: it keeps cookies and follows redirects.
@@ -195,11 +204,11 @@ async fn soak(person: ClientBuilder, tasks: usize, time: Duration) {
     assert_eq!(failures, 0);
 }
 
-async fn fleet(issuer: &str, processes: usize, time: &str, folder: &str) {
-    let first = person(issuer).store(FileStore::at(folder)).profile("ann").build().unwrap();
+async fn fleet(issuer: &str, processes: usize, time: &str, place: &str) {
+    let first = shared(issuer, place).build().unwrap();
     first.session().lease().await.unwrap();
     let me = env::current_exe().unwrap();
-    let worker = || Command::new(&me).args(["worker", issuer, time, folder]).stdout(Stdio::piped()).spawn().unwrap();
+    let worker = || Command::new(&me).args(["worker", issuer, time, place]).stdout(Stdio::piped()).spawn().unwrap();
     let workers: Vec<_> = (0..processes).map(|_| worker()).collect();
     let mut sum = (0, 0);
     for worker in workers {
@@ -207,6 +216,7 @@ async fn fleet(issuer: &str, processes: usize, time: &str, folder: &str) {
         let mut words = said.split_whitespace().map(|word| word.parse::<usize>().unwrap());
         sum = (sum.0 + words.next().unwrap(), sum.1 + words.next().unwrap());
     }
-    println!("  {processes} processes by file, {time} s: {} calls, {} failures", sum.0, sum.1);
+    let by = if place.starts_with("redis://") { "Redis" } else { "file" };
+    println!("  {processes} processes by {by}, {time} s: {} calls, {} failures", sum.0, sum.1);
     assert_eq!(sum.1, 0);
 }

@@ -34,7 +34,9 @@
 //! [`Profile`](crate::Profile) holds the granted `scope` and nothing else.
 
 mod addresses;
+mod assembly;
 mod assertion;
+mod builder;
 mod client;
 mod client_auth;
 mod code;
@@ -48,7 +50,8 @@ mod provider;
 mod wants;
 
 pub use assertion::SigningKey;
-pub use client::{Client, ClientBuilder};
+pub use builder::ClientBuilder;
+pub use client::Client;
 pub use client_auth::ClientAuth;
 pub use dpop::DpopKey;
 #[cfg(all(test, every_surface))]

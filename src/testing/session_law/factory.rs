@@ -33,6 +33,11 @@ pub trait SessionFactory: Sized + Send + Sync + 'static {
     /// Whether the next token can be had while this one is still good. If not, each token is used to its end.
     const RENEWS_QUIETLY: bool = true;
 
+    /// Whether processes that share a store and sign in at the same time are one sign-in. They are not where a person lets each of
+    /// them in, with a code of its own: there the session of the first is found by those who come later, and all of them renew it
+    /// once.
+    const SHARES_SIGN_IN: bool = true;
+
     /// The path of a `GET` that needs a session, and is answered with 401 without one.
     const PATH: &'static str;
 
@@ -52,6 +57,12 @@ pub trait SessionFactory: Sized + Send + Sync + 'static {
 
     /// Makes the vendor forget every access token: the next call with one is answered with 401.
     fn forget(&self);
+
+    /// How often tokens were asked for. Default: the requests for each of [`OBTAIN`](Self::OBTAIN). Yours to count where one sign-in
+    /// takes several of them.
+    fn asked(&self) -> usize {
+        Self::OBTAIN.iter().map(|operation| self.fake().count(operation)).sum()
+    }
 
     /// Every secret of this vendor, so that the laws can search for it: what the fake gave out, and what your clients know.
     /// Default: what the fake gave out.

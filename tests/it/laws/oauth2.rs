@@ -1,11 +1,17 @@
-//! Three kinds of clients of a provider that speaks OAuth 2.0.
+//! Four kinds of clients of a provider that speaks OAuth 2.0.
 
 use super::{PATH, Surface};
 use keyway::{
-    Http, Responder, Secret, Session, SignInPage,
+    DeviceCode, Http, Responder, Secret, Session, SignInPage,
     testing::{ClientSetup, Fake, FakeOAuth2, ManualClock, SessionFactory},
 };
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 /// A user of a provider that speaks OAuth 2.0, whose endpoints are discovered.
 pub(crate) struct OAuthUser(FakeOAuth2);
@@ -133,4 +139,71 @@ impl SessionFactory for OAuthService {
 
 impl Surface for OAuthService {
     const HAS_DOCUMENT: bool = false;
+}
+
+/// A device that a person lets in before it asks for the first time.
+pub(crate) struct OAuthDevice {
+    fake: Arc<FakeOAuth2>,
+    /// How many codes a person has let in. Each is polled for once.
+    let_in: Arc<AtomicUsize>,
+}
+
+struct Phone {
+    fake: Arc<FakeOAuth2>,
+    let_in: Arc<AtomicUsize>,
+    clock: ManualClock,
+}
+
+impl Responder for Phone {
+    async fn device_code(&self, device: DeviceCode) -> Option<()> {
+        // A code that is shown again was let in before.
+        if self.fake.approve_device() {
+            self.let_in.fetch_add(1, Ordering::SeqCst);
+        }
+        self.clock.advance(device.interval());
+        Some(())
+    }
+}
+
+impl SessionFactory for OAuthDevice {
+    const OBTAIN: &'static [&'static str] = &["start_device", "issue_token"];
+    const LIFE: Option<Duration> = Some(Duration::from_secs(3600));
+    const SHARES_SIGN_IN: bool = false;
+    const PATH: &'static str = PATH;
+
+    async fn start(clock: &ManualClock, life: Option<Duration>) -> Self {
+        Self { fake: Arc::new(provider(clock, life).await), let_in: Arc::default() }
+    }
+
+    fn fake(&self) -> &Fake {
+        &self.fake
+    }
+
+    fn client(&self, setup: &ClientSetup) -> (Http, Session) {
+        let phone = Phone { fake: self.fake.clone(), let_in: self.let_in.clone(), clock: setup.clock() };
+        let source = setup.source(FakeOAuth2::CLIENT_SECRET);
+        let builder = keyway::oauth2::Client::discover(setup.root()).client_from(FakeOAuth2::CLIENT_ID, source);
+        let builder = builder.device().responder(phone).profile("ann").clock(setup.clock());
+        let client = builder.store(setup.store()).build().unwrap();
+        (client.http(), client.session().clone())
+    }
+
+    fn forget(&self) {
+        self.fake.revoke_access_tokens();
+    }
+
+    /// Each sign-in is a code and a token, each renewal a token.
+    fn asked(&self) -> usize {
+        let (codes, tokens) = (self.fake.count("start_device"), self.fake.count("issue_token"));
+        codes + tokens - self.let_in.load(Ordering::SeqCst)
+    }
+}
+
+impl Surface for OAuthDevice {
+    const RENEWS_BY_ROTATION: bool = true;
+    const HAS_DOCUMENT: bool = false;
+
+    fn forget_refresh(&self) {
+        self.fake.revoke_refresh_tokens();
+    }
 }
