@@ -25,7 +25,7 @@ impl fmt::Debug for ClientBuilder {
     }
 }
 
-/// Builds a [`Client`]. [`build`](Self::build) checks everything and contacts nobody.
+/// Builds a [`Client`](super::Client). [`build`](Self::build) checks everything and contacts nobody.
 #[derive(Clone)]
 #[must_use = "a builder does nothing until it is built"]
 pub struct ClientBuilder {
@@ -169,7 +169,7 @@ impl ClientBuilder {
     /// no use to who steals it. A token that the provider did not bind is refused. Nonces of the provider and of the API are
     /// taken as they come; a request that lacked one is sent again, once.
     ///
-    /// Calls by [`http`](Client::http), typed calls and the session's middlewares carry proofs; a
+    /// Calls by [`http`](super::Client::http), typed calls and the session's middlewares carry proofs; a
     /// [`Lease`](crate::Lease) alone has none.
     ///
     /// With a [`store`](Self::store) it takes a key that was made before ([`DpopKey::es256`]): it is kept in no store, and all
@@ -195,7 +195,7 @@ impl ClientBuilder {
     }
 
     /// Signs in a person at the provider's own page, in a browser, with PKCE (S256): for web services. The page is a question,
-    /// to the [`responder`](Self::responder) or in a resumable error ([`Error::sign_in_page`]); it leads back to this
+    /// to the [`responder`](Self::responder) or in a resumable error ([`Error::sign_in_page`](crate::Error::sign_in_page)); it leads back to this
     /// address, which is registered at the provider, and the whole address that the browser was sent to is the answer:
     ///
     /// ```no_run
