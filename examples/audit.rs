@@ -31,7 +31,7 @@ impl<S: Subscriber> Layer<S> for Journal {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let mut line = Line::default();
         event.record(&mut line);
-        println!("{}", line.0);
+        println!("{}", line.0.trim_start());
     }
 }
 

@@ -242,7 +242,7 @@ async fn reach(page: &mut Page, url: &str) -> Option<()> {
     };
     let (host, port) = (url.host_str()?.to_owned(), url.port_or_known_default()?);
     match tokio::net::lookup_host((host.trim_matches(['[', ']']), port)).await.map(Iterator::count) {
-        Ok(addresses) => page.well("DNS", format!("{host} has {addresses} address(es)")),
+        Ok(addresses) => page.well("DNS", format!("addresses of {host}: {addresses}")),
         Err(error) => {
             page.ill("DNS", format!("{host} is not found: {error}"));
             return None;

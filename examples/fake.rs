@@ -20,7 +20,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let file = arguments.first().filter(|first| !first.starts_with("--"));
     let document = file.map_or_else(|| Ok(SMALL.to_owned()), fs::read_to_string)?;
     let fake = FakeApi::builder(document).port(port).start().await;
-    println!("{} listens and knows {} operations", fake.uri(), fake.operations().len());
+    println!("{} listens; operations it knows: {}", fake.uri(), fake.operations().len());
     if file.is_none() {
         println!("GET /orders: {}", reqwest::get(format!("{}/orders", fake.uri())).await?.text().await?);
         println!("GET /order: {}", reqwest::get(format!("{}/order", fake.uri())).await?.text().await?);

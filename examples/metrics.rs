@@ -78,7 +78,8 @@ async fn sign_out(shop: &vitamojo::Client, video: &vms::Client) -> Result<(), Er
 struct Screen {
     snapshotter: Snapshotter,
     /// By name and labels.
-    sums: BTreeMap<(String, String), Sum>,
+    /// By surface, name and the other labels.
+    sums: BTreeMap<(String, String, String), Sum>,
     drawn: usize,
 }
 
@@ -112,8 +113,10 @@ impl Screen {
     fn collect(&mut self) {
         for (key, _, _, value) in self.snapshotter.snapshot().into_vec() {
             let (_, key) = key.into_parts();
-            let labels: Vec<_> = key.labels().map(|label| format!("{}={}", label.key(), label.value())).collect();
-            let sum = self.sums.entry((key.name().to_owned(), labels.join(" ")));
+            let surface = key.labels().find(|label| label.key() == "surface").map_or("", |label| label.value());
+            let others = key.labels().filter(|label| label.key() != "surface");
+            let others: Vec<_> = others.map(|label| format!("{}={}", label.key(), label.value())).collect();
+            let sum = self.sums.entry((surface.to_owned(), key.name().to_owned(), others.join(" ")));
             match value {
                 DebugValue::Counter(more) => {
                     sum.and_modify(|sum| sum.add(more as f64)).or_insert(Sum::Count(more));
@@ -134,11 +137,15 @@ impl Screen {
         if self.drawn > 0 && io::stdout().is_terminal() {
             page += &format!("\x1b[{}A", self.drawn);
         }
-        page += &format!("\x1b[K\n\x1b[K{scene}\n\x1b[K\n");
-        for ((name, labels), sum) in &self.sums {
-            page += &format!("\x1b[K  {name:<25} {:<38} {labels}\n", sum.to_string());
+        page += &format!("\x1b[K\n\x1b[K{scene}\n");
+        let mut group = None;
+        for ((surface, name, labels), sum) in &self.sums {
+            if group.replace(surface) != Some(surface) {
+                page += &format!("\x1b[Ksurface={surface}\n");
+            }
+            page += &format!("\x1b[K  {name:<24} {:<7} {labels}\n", sum.to_string());
         }
-        self.drawn = self.sums.len() + 3;
+        self.drawn = page.lines().count();
         // What does not fit is cut off: a line that breaks would put all below it out of place.
         let page = match io::stdout().is_terminal() {
             true => format!("\x1b[?7l{page}\x1b[?7h"),

@@ -16,6 +16,7 @@ use keyway::{Error, oauth2::Client, testing::FakeOAuth2 as Fake};
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     let fake = Fake::start().await;
+    fake.serve("/menu");
     let account = Account::of("OAUTH2", fake.uri());
     let mut builder = Client::discover(account.url())
         .client(account.get("CLIENT_ID", Fake::CLIENT_ID), account.get("CLIENT_SECRET", Fake::CLIENT_SECRET))

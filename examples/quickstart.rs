@@ -90,9 +90,7 @@ async fn call_vita_mojo(client: &vitamojo::Client) -> Result<Lease, Error> {
 }
 
 async fn fake_ordering_stack() -> Result<Row, Error> {
-    println!(
-        "\nOrderingStack (a fake in this process: refresh tokens rotate, and a used one revokes the whole session)"
-    );
+    println!("\nOrderingStack (a fake in this process: a refresh token that is used twice\nrevokes the whole session)");
     let clock = ManualClock::new();
     let fake = FakeOrderingStack::builder().clock(clock.clone()).rotating(true).start().await;
     let client = orderingstack::Client::builder(fake.uri())
@@ -160,7 +158,7 @@ async fn shop_monkey(account: Account) -> Result<Row, Error> {
 
 async fn call_shop_monkey(client: &shopmonkey::Client) -> Result<Lease, Error> {
     let keys = client.api_keys(|call| call).collect().await?;
-    println!("  typed calls: GET /v3/auth/api_key lists {} key(s), page by page", keys.len());
+    println!("  typed calls: GET /v3/auth/api_key lists all keys, page by page: {}", keys.len());
     let answer = client.http().get("/v3/order").send().await?;
     println!("  free call:   GET /v3/order answered {}", answer.status());
     client.session().lease().await
@@ -252,7 +250,7 @@ impl Responder for ReadsTheCaptcha {
     async fn captcha(&self, captcha: Captcha) -> Option<Secret> {
         let kind = captcha.media_type();
         println!(
-            "  captcha {}: {} bytes of {kind}, good for {:?} (nobody is asked here: the fake's own answer is used)",
+            "  captcha {}: {} bytes of {kind}, good for {:?} (the fake answers it)",
             captcha.attempt(),
             captcha.image().len(),
             captcha.expires_in()

@@ -140,12 +140,19 @@ impl Clock for PausedClock {
     }
 }
 
+/// `Mon, 30 Nov 2026 11:02:07 GMT`. What no calendar has, as a wrong clock or a vendor may say, is the nearest that it has.
+pub(crate) fn in_words(time: SystemTime) -> String {
+    let last = SystemTime::UNIX_EPOCH + Duration::from_secs(253_402_300_799);
+    httpdate::fmt_http_date(time.clamp(SystemTime::UNIX_EPOCH, last))
+}
+
 #[cfg(test)]
 mod tests {
+    use super::*;
+
     #[cfg(target_os = "linux")]
     #[apply(leak_checked!)]
     fn the_monotonic_clock_counts_from_the_start_of_the_machine_and_while_it_sleeps() {
-        use crate::{Clock, SystemClock};
         // What the kernel says in hundredths of a second, rounded down.
         let uptime = || -> f64 {
             let text = std::fs::read_to_string("/proc/uptime").expect("a kernel that tells");
@@ -156,5 +163,13 @@ mod tests {
         let after = uptime();
         assert!(before <= now && now <= after + 0.01, "{before} ≤ {now} ≤ {after}");
         assert!(SystemClock.counts_sleep());
+    }
+
+    #[apply(leak_checked!)]
+    fn a_time_that_no_calendar_has_can_be_told() {
+        let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        assert_eq!(in_words(at(1_796_036_527)), "Mon, 30 Nov 2026 11:02:07 GMT");
+        assert_eq!(in_words(at(300_000_000_000)), "Fri, 31 Dec 9999 23:59:59 GMT");
+        assert_eq!(in_words(SystemTime::UNIX_EPOCH - Duration::from_secs(1)), "Thu, 01 Jan 1970 00:00:00 GMT");
     }
 }

@@ -46,6 +46,9 @@ impl Person {
 
 impl Responder for Person {
     async fn captcha(&self, captcha: Captcha) -> Option<Secret> {
+        if captcha.attempt() > 1 {
+            println!("\nThat was wrong, or it came too late.");
+        }
         println!("\nA captcha, good for {} s (number {}):", captcha.expires_in().as_secs(), captcha.attempt());
         // The file is gone as soon as this is over; only a program that is killed, by Ctrl-C for one, leaves it.
         let _picture = match show(captcha.image()) {
@@ -75,13 +78,16 @@ impl Responder for Person {
 
     /// Shows the code for as long as the vendor waits: this is dropped when the person has decided.
     async fn device_code(&self, device: DeviceCode) -> Option<()> {
-        println!("\nOpen {} and enter {}", device.verification_uri(), device.user_code());
+        let by_hand = format!("open {}\nand enter {}", device.verification_uri(), device.user_code());
         if !io::stdout().is_terminal() {
-            println!("  within {} s …", device.expires_in().as_secs());
+            println!("\nTo let this device in, {by_hand}, within {} s …", device.expires_in().as_secs());
             return Some(());
         }
-        if let Some(code) = device.verification_uri_complete().and_then(qr) {
-            println!("or scan this:\n\n{code}");
+        let picture = device.verification_uri_complete().and_then(qr);
+        // The picture fills a small screen, so the address stands below it.
+        match picture {
+            Some(picture) => println!("\n{picture}\nTo let this device in, scan this, or {by_hand}"),
+            None => println!("\nTo let this device in, {by_hand}"),
         }
         count_down(device.expires_in()).await;
         Some(())
@@ -108,7 +114,7 @@ impl Responder for Person {
 
 /// The sessions, numbered from 1.
 fn table(limit: &SessionLimit) {
-    println!("  {:>3}  {:<8}  {:<16}  {:<12}  {:<16}  user agent", "", "", "last seen", "client", "address");
+    println!(" {:>3} {:<8} {:<11} {:<8} {:<15} user agent", "", "", "last seen", "client", "address");
     for (number, session) in (1..).zip(&limit.sessions) {
         let state = match session {
             session if session.is_current => "this one",
@@ -118,7 +124,9 @@ fn table(limit: &SessionLimit) {
         let text = |text: &Option<String>| text.clone().unwrap_or_else(|| "–".to_owned());
         let (client, ip, agent) = (text(&session.client), text(&session.ip), text(&session.user_agent));
         let seen = text(&session.last.map(last_seen));
-        println!("  {number:>3}  {state:<8}  {seen:<16}  {client:<12}  {ip:<16}  {agent}");
+        // Eighty columns are what a terminal has at least.
+        let agent: String = agent.chars().take(30).collect();
+        println!(" {number:>3} {state:<8} {seen:<11} {client:<8} {ip:<15} {agent}");
     }
 }
 

@@ -101,5 +101,7 @@ fn refused(rules: &Rules, renewal: bool, error: &crate::Error) {
 
 /// A question has come back. A declined question was not answered.
 pub(super) fn answered(rules: &Rules, kind: ErrorKind, by: By, answered: bool) {
-    event!(rules, "question_answered", kind = kind.as_str(), by = by.as_str(), answered = answered);
+    super::apart::apart(|| {
+        event!(rules, "question_answered", kind = kind.as_str(), by = by.as_str(), answered = answered);
+    });
 }

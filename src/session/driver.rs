@@ -5,6 +5,7 @@
 //! Nothing of a user's (clock, store, issuer, responder, subscriber, the drop of a lock) runs while the state is locked.
 
 use super::{
+    apart::apart,
     attempt::Attempt,
     capabilities::Placement,
     core::SessionCore,
@@ -189,13 +190,14 @@ impl Engine {
             work
         };
         self.log.tell(work.notes);
-        drop((work.dropped, work.unlocks));
+        apart(|| drop(work.dropped));
+        apart(|| drop(work.unlocks));
         self.changed.notify_waiters();
     }
 
     fn perform(self: &Arc<Self>, work: Work) {
         let Work { operations, mut unlocks, dropped, notes, aborts, permits, arms, tells, has_news } = work;
-        drop(dropped);
+        apart(|| drop(dropped));
         aborts.iter().for_each(AbortHandle::abort);
         self.log.tell(notes);
         #[cfg(feature = "keep-warm")]

@@ -1,8 +1,8 @@
 //! What is logged of a session: one event per run, and the numbers.
 
-use super::telemetry::Telemetry;
+use super::{apart::apart, telemetry::Telemetry};
 use super::{decide::Reason, operation::Note, report::What, rules::Rules, tokens::Expiry};
-use crate::ErrorKind;
+use crate::{ErrorKind, clock};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Tells the log and the numbers what has happened.
@@ -26,45 +26,50 @@ impl Log {
     }
 
     pub(super) fn span(&self) -> tracing::Span {
-        self.span.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let span = || self.span.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        apart(span).unwrap_or_else(tracing::Span::none)
     }
 
     /// Into the numbers and into the log.
     pub(super) fn tell(&self, notes: Vec<Note>) {
-        let key = &self.rules.key;
         for note in notes {
-            #[cfg(feature = "audit")]
-            super::audit::tell(&self.rules, &note);
-            match note {
-                Note::Happened(what) => {
-                    self.telemetry.happened(&what);
-                    if let What::NotSaved { why } = what {
-                        tracing::warn!(%key, error = %why, "keyway: the store did not take the new token; it is kept in memory");
-                    }
+            apart(|| self.tell_one(note));
+        }
+    }
+
+    fn tell_one(&self, note: Note) {
+        let key = &self.rules.key;
+        #[cfg(feature = "audit")]
+        super::audit::tell(&self.rules, &note);
+        match note {
+            Note::Happened(what) => {
+                self.telemetry.happened(&what);
+                if let What::NotSaved { why } = what {
+                    tracing::warn!(%key, error = %why, "keyway: the store did not take the new token; it is kept in memory");
                 }
-                Note::Wanted { run, reason } => {
-                    self.begin_span(run, reason);
-                    self.span().in_scope(|| tracing::debug!("keyway: a token is wanted"));
+            }
+            Note::Wanted { run, reason } => {
+                self.begin_span(run, reason);
+                self.span().in_scope(|| tracing::debug!("keyway: a token is wanted"));
+            }
+            Note::Asked { renewal: true, reason, failure } => self.telemetry.renewed(reason, failure.as_ref()),
+            Note::Asked { renewal: false, reason, failure } => self.telemetry.signed_in(reason, failure.as_ref()),
+            Note::Ended { .. } => self.tell_end(&note),
+            Note::StoreFailed(error) => tracing::warn!(%key, %error, "keyway: the store failed"),
+            Note::LockLost => tracing::warn!(%key, "keyway: the store's lock was lost; looking again"),
+            Note::RefreshRefused => tracing::info!(%key, "keyway: the vendor refused the refresh token"),
+            Note::SavedLate(saved) => tracing::info!(%key, saved, "keyway: the store answers again"),
+            Note::StillUnsaved(error) => tracing::debug!(%key, %error, "keyway: the store still fails"),
+            Note::Uncounted(error) => {
+                tracing::warn!(key = %self.rules.ledger, %error, "keyway: the store failed; sign-in attempts are counted in this process only");
+            }
+            Note::NotRevoked { kind, asked_for: true } => {
+                if kind.is_some() {
+                    tracing::warn!(%key, kind = kind.map(ErrorKind::as_str), "keyway: the vendor was not told of the sign-out");
                 }
-                Note::Asked { renewal: true, reason, failure } => self.telemetry.renewed(reason, failure.as_ref()),
-                Note::Asked { renewal: false, reason, failure } => self.telemetry.signed_in(reason, failure.as_ref()),
-                Note::Ended { .. } => self.tell_end(&note),
-                Note::StoreFailed(error) => tracing::warn!(%key, %error, "keyway: the store failed"),
-                Note::LockLost => tracing::warn!(%key, "keyway: the store's lock was lost; looking again"),
-                Note::RefreshRefused => tracing::info!(%key, "keyway: the vendor refused the refresh token"),
-                Note::SavedLate(saved) => tracing::info!(%key, saved, "keyway: the store answers again"),
-                Note::StillUnsaved(error) => tracing::debug!(%key, %error, "keyway: the store still fails"),
-                Note::Uncounted(error) => {
-                    tracing::warn!(key = %self.rules.ledger, %error, "keyway: the store failed; sign-in attempts are counted in this process only");
-                }
-                Note::NotRevoked { kind, asked_for: true } => {
-                    if kind.is_some() {
-                        tracing::warn!(%key, kind = kind.map(ErrorKind::as_str), "keyway: the vendor was not told of the sign-out");
-                    }
-                }
-                Note::NotRevoked { .. } => {
-                    tracing::warn!(%key, "keyway: a token that came too late could not be revoked");
-                }
+            }
+            Note::NotRevoked { .. } => {
+                tracing::warn!(%key, "keyway: a token that came too late could not be revoked");
             }
         }
     }
@@ -100,7 +105,7 @@ impl Log {
 
 fn in_words(expiry: Expiry) -> String {
     match expiry {
-        Expiry::At(end) => httpdate::fmt_http_date(end),
+        Expiry::At(end) => clock::in_words(end),
         Expiry::Never => "never".to_owned(),
         Expiry::Unknown => "unknown".to_owned(),
     }

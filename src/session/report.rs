@@ -1,7 +1,7 @@
 //! The last things a session did and why, for people: `println!("{}", session.report())`.
 
 use super::decide::Reason;
-use crate::{ErrorKind, store::Generation};
+use crate::{ErrorKind, clock, store::Generation};
 use std::{
     collections::{VecDeque, vec_deque},
     fmt,
@@ -169,7 +169,7 @@ impl IntoIterator for Report {
 /// As in the printed report: the time of day in UTC, and the event.
 impl fmt::Display for ReportLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", TimeOfDay(self.at), self.event)
+        write!(f, "{} {}", DayAndTime(self.at), self.event)
     }
 }
 
@@ -212,13 +212,14 @@ impl fmt::Display for Reason {
     }
 }
 
-/// `11:02:07Z`
-struct TimeOfDay(SystemTime);
+/// `30 Nov 11:02:07Z`: a service runs for weeks.
+struct DayAndTime(SystemTime);
 
-impl fmt::Display for TimeOfDay {
+impl fmt::Display for DayAndTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = self.0.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs() % 86_400;
-        write!(f, "{:02}:{:02}:{:02}Z", seconds / 3600, seconds / 60 % 60, seconds % 60)
+        // `Mon, 30 Nov 2026 11:02:07 GMT`
+        let date = clock::in_words(self.0);
+        write!(f, "{} {}Z", &date[5..11], &date[17..25])
     }
 }
 
@@ -240,6 +241,6 @@ mod tests {
         assert!(matches!(events[..], [ReportEvent::SignedOut, .., ReportEvent::Renewed { reason: Reason::Early, .. }]));
         assert!((&report).into_iter().all(|line| line.at == at));
         assert_eq!(report.len(), REMEMBERED);
-        assert!(report.to_string().ends_with("11:02:07Z renewed: early window, 84 ms, token 00000000.2"));
+        assert!(report.to_string().ends_with("01 Jan 11:02:07Z renewed: early window, 84 ms, token 00000000.2"));
     }
 }

@@ -159,16 +159,16 @@ fn look(own: &Own) {
     }
 }
 
-/// A subscriber that looks at the session for whatever is told.
-struct Onlooker(Own);
+/// A subscriber that does this for whatever is told, and knows whether that is an event of ours.
+struct Onlooker<F>(F);
 
-impl tracing::Subscriber for Onlooker {
+impl<F: Fn(bool) + Send + Sync + 'static> tracing::Subscriber for Onlooker<F> {
     fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
         true
     }
 
     fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
-        look(&self.0);
+        self.0(false);
         tracing::span::Id::from_u64(1)
     }
 
@@ -176,16 +176,16 @@ impl tracing::Subscriber for Onlooker {
 
     fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
 
-    fn event(&self, _: &tracing::Event<'_>) {
-        look(&self.0);
+    fn event(&self, event: &tracing::Event<'_>) {
+        self.0(event.metadata().target().starts_with("keyway"));
     }
 
     fn enter(&self, _: &tracing::span::Id) {
-        look(&self.0);
+        self.0(false);
     }
 
     fn exit(&self, _: &tracing::span::Id) {
-        look(&self.0);
+        self.0(false);
     }
 }
 
@@ -209,11 +209,26 @@ async fn a_life(session: &Session, vendor: &Vendor, store: &ScriptedStore) {
 fn a_subscriber_may_look_at_the_session_it_is_told_of() {
     ends("a subscriber", || {
         let own = Own::default();
-        let _told = tracing::subscriber::set_default(Onlooker(own.clone()));
+        let looks = own.clone();
+        let _told = tracing::subscriber::set_default(Onlooker(move |_| look(&looks)));
         on_a_runtime(async move {
             let vendor = Vendor::rotating();
             let (session, store) = vendor.process();
             own.set(session.clone()).unwrap();
+            a_life(&session, &vendor, &store).await;
+        });
+    });
+}
+
+/// Found by an example whose output was cut off: what writes the log failed, and everybody waited for ever.
+#[apply(leak_checked!)]
+fn a_subscriber_that_panics_stops_nobody() {
+    ends("a subscriber that panics", || {
+        let fails = |is_ours: bool| assert!(!is_ours, "the log cannot be written");
+        let _told = tracing::subscriber::set_default(Onlooker(fails));
+        on_a_runtime(async {
+            let vendor = Vendor::rotating();
+            let (session, store) = vendor.process();
             a_life(&session, &vendor, &store).await;
         });
     });
