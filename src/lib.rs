@@ -22,6 +22,7 @@
 //! [LICENSE-APACHE]: https://docs.rs/crate/keyway/latest/source/LICENSE-APACHE
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 // With fewer surfaces some shared pieces have no user; with all of them dead code is told.
 #![cfg_attr(not(every_surface), allow(dead_code, unused_imports, unused_macros))]
 
