@@ -41,7 +41,15 @@ extern crate self as keyway;
 mod leak_check;
 
 /// The code of the pages below `docs/` is compiled, and run unless it says `no_run`.
-#[cfg(all(doctest, every_surface, feature = "oauth2", feature = "redis", feature = "sealed", feature = "testing"))]
+#[cfg(all(
+    doctest,
+    every_surface,
+    feature = "oauth2",
+    feature = "postgres",
+    feature = "redis",
+    feature = "sealed",
+    feature = "testing"
+))]
 mod papers {
     #[doc = include_str!("../docs/guide/1-first-call.md")]
     struct FirstCall;
@@ -141,6 +149,8 @@ pub use session::{
 };
 #[cfg(feature = "sessions")]
 pub use sessions::{Lent, Sessions};
+#[cfg(feature = "postgres")]
+pub use store::PostgresStore;
 #[cfg(feature = "redis")]
 pub use store::RedisStore;
 pub use store::{ExpiringLock, FileStore, Generation, Key, MemoryStore, Record, Store, StoreError, StoreLock};

@@ -12,6 +12,8 @@ mod lock;
 mod memory;
 mod pauses;
 mod port;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod record;
 #[cfg(feature = "redis")]
 pub(crate) mod redis;
@@ -27,7 +29,9 @@ pub use lock::{ExpiringLock, StoreLock};
 pub use memory::MemoryStore;
 pub(crate) use port::DynStore;
 pub use port::Store;
-#[cfg(any(test, feature = "redis"))]
+#[cfg(feature = "postgres")]
+pub use postgres::PostgresStore;
+#[cfg(any(test, feature = "postgres", feature = "redis"))]
 pub(crate) use record::LONGEST;
 pub use record::Record;
 #[cfg(feature = "sealed")]

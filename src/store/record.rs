@@ -253,7 +253,7 @@ impl Record {
     }
 
     /// Whether writing it takes work that should hold up nobody.
-    #[cfg(any(feature = "redis", feature = "sealed", test))]
+    #[cfg(any(feature = "postgres", feature = "redis", feature = "sealed", test))]
     pub(crate) fn is_slow_to_write(&self) -> bool {
         let digests = [&self.seed, &self.refused];
         !self.is_tombstone() && digests.into_iter().flatten().any(Fingerprint::is_slow_to_write)

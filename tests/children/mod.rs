@@ -2,6 +2,9 @@
 //! binary has a test named `child`, which does nothing of its own.
 #![allow(dead_code, reason = "each test binary uses what it needs")]
 
+pub(crate) mod churn;
+pub(crate) mod halting;
+
 use keyway::{
     BoxFuture, Clock, Http, Session, Store, SystemClock, orderingstack,
     testing::{Fake, FakeOrderingStack, FakeVitaMojo, FakeVms},

@@ -347,6 +347,11 @@ const UNCHECKED: &[Unchecked] = &[
         why: "a law of a user's own vendor, whose tests know no leak check",
     },
     Unchecked {
+        file: "tests/postgres/main.rs",
+        test: "child",
+        why: "another process, which is killed before a check could end",
+    },
+    Unchecked {
         file: "tests/redis/main.rs",
         test: "child",
         why: "another process, which is killed before a check could end",

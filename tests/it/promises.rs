@@ -53,6 +53,7 @@ const _: () = {
     shared::<StoreLock>();
     cloned::<MemoryStore>();
     cloned::<FileStore>();
+    cloned::<PostgresStore>();
     cloned::<RedisStore>();
     cloned::<Retry>();
     cloned::<Timeouts>();
@@ -121,7 +122,13 @@ fn so_may_those_of_an_attempt(attempt: &custom::Attempt, leave: custom::SendPerm
 }
 
 #[allow(dead_code, unused_must_use, reason = "nothing of this is run")]
-fn so_may_those_of_the_stores(key: &Key, record: Record, file: &FileStore, redis: &RedisStore) {
+fn so_may_those_of_the_stores(
+    key: &Key,
+    record: Record,
+    file: &FileStore,
+    redis: &RedisStore,
+    postgres: &PostgresStore,
+) {
     sent(&file.load(key));
     sent(&file.compare_and_swap(key, None, record.clone()));
     sent(&file.remove(key));
@@ -129,6 +136,10 @@ fn so_may_those_of_the_stores(key: &Key, record: Record, file: &FileStore, redis
     sent(&redis.load(key));
     sent(&redis.compare_and_swap(key, None, record.clone()));
     sent(&redis.lock(key, Duration::ZERO));
+    sent(&postgres.create_table());
+    sent(&postgres.load(key));
+    sent(&postgres.compare_and_swap(key, None, record.clone()));
+    sent(&postgres.lock(key, Duration::ZERO));
     let memory = MemoryStore::new();
     sent(&memory.compare_and_swap(key, None, record));
     sent(&memory.lock(key, Duration::ZERO));

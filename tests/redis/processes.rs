@@ -1,18 +1,14 @@
 //! Real processes on one Redis.
 
 use crate::{
-    children::{self, GO_ON, Job, answered, generations, serving, start, tell},
+    children::{self, Job, answered, generations, halting::Halting, serving, start},
     server::Server,
 };
 use keyway::{
-    Generation, Key, Record, RedisStore, Store, StoreError, StoreLock,
+    RedisStore,
     testing::{FakeOrderingStack, FakeVitaMojo, FakeVms},
 };
-use std::{
-    collections::HashSet,
-    sync::atomic::{AtomicBool, Ordering},
-    time::Duration,
-};
+use std::{collections::HashSet, time::Duration};
 
 /// The work of a child.
 pub(crate) async fn child(work: &str) {
@@ -20,44 +16,6 @@ pub(crate) async fn child(work: &str) {
     match work.strip_prefix("halting ") {
         Some(surface) => children::serve(surface, Halting::new(store.lock_ttl(Duration::from_secs(1)))).await,
         None => children::serve(work, store).await,
-    }
-}
-
-/// Halts when it holds the lock and has seen what is stored: all that is left is to ask whether the lock is still held, and to
-/// send.
-struct Halting {
-    store: RedisStore,
-    locked: AtomicBool,
-}
-
-impl Halting {
-    fn new(store: RedisStore) -> Self {
-        Self { store, locked: AtomicBool::new(false) }
-    }
-}
-
-impl Store for Halting {
-    async fn load(&self, key: &Key) -> Result<Option<Record>, StoreError> {
-        let seen = self.store.load(key).await;
-        if self.locked.swap(false, Ordering::SeqCst) {
-            tell("halted");
-            GO_ON.notified().await;
-        }
-        seen
-    }
-
-    async fn compare_and_swap(&self, key: &Key, old: Option<Generation>, new: Record) -> Result<bool, StoreError> {
-        self.store.compare_and_swap(key, old, new).await
-    }
-
-    async fn remove(&self, key: &Key) -> Result<(), StoreError> {
-        self.store.remove(key).await
-    }
-
-    async fn lock(&self, key: &Key, wait: Duration) -> Result<StoreLock, StoreError> {
-        let lock = self.store.lock(key, wait).await;
-        self.locked.store(true, Ordering::SeqCst);
-        lock
     }
 }
 

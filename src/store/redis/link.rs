@@ -1,14 +1,16 @@
 //! The connection: made when it is wanted, given up when it does not answer, made anew without anybody's help.
 
 use super::command::Command;
-use crate::store::{StoreError, blocking::runtime};
+use crate::{
+    store::{StoreError, blocking::runtime},
+    tls::is_here,
+};
 use ::redis::{
     Client, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, FromRedisValue, Pipeline, RedisError, RedisFuture,
     RedisResult, ServerErrorKind, Value,
     aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig},
 };
 use std::{
-    net::IpAddr,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -50,13 +52,6 @@ impl Way {
             _ => Self::Safe,
         }
     }
-}
-
-/// Whether a host is this machine.
-fn is_here(host: &str) -> bool {
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    let address = host.parse::<IpAddr>().map(|address| address.to_canonical());
-    address.map_or(host.eq_ignore_ascii_case("localhost"), |address| address.is_loopback())
 }
 
 enum Lines {

@@ -1,0 +1,235 @@
+//! One connection to Postgres, and the locks that it holds: they are free when it ends.
+
+use super::statement::Statement;
+use crate::{
+    BoxFuture,
+    chance::Chance,
+    store::{StoreError, blocking::runtime},
+};
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+use tokio::task::AbortHandle;
+use tokio_postgres::{
+    AsyncMessage, Client, Config, Error, Row, SimpleQueryMessage, Socket,
+    tls::{MakeTlsConnect, TlsConnect},
+};
+
+/// Lets what flows over a connection flow.
+type Flow = Box<dyn FnMut(&mut Context<'_>) -> Poll<Option<Result<AsyncMessage, Error>>> + Send>;
+
+/// Makes connections of one kind.
+pub(super) type Connect = Box<dyn Fn() -> BoxFuture<'static, Result<(Client, Flow), Error>> + Send + Sync>;
+
+pub(super) fn connect_by<T>(config: Config, tls: T) -> Connect
+where
+    T: MakeTlsConnect<Socket> + Clone + Send + Sync + 'static,
+    T::Stream: Send,
+    T::TlsConnect: Send,
+    <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
+{
+    let config = Arc::new(config);
+    Box::new(move || {
+        let (config, tls) = (config.clone(), tls.clone());
+        Box::pin(async move {
+            let (client, mut connection) = config.connect(tls).await?;
+            let flow: Flow = Box::new(move |context: &mut Context<'_>| connection.poll_message(context));
+            Ok((client, flow))
+        })
+    })
+}
+
+/// Why a connection is of no use.
+pub(super) enum Failure {
+    Postgres(Error),
+    /// Somebody else uses what should be ours alone.
+    Pooled,
+    NoRuntime(StoreError),
+    /// Nothing came in time.
+    Silent,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Postgres(error)
+    }
+}
+
+/// What a connection is told first:
+///
+/// - a statement that waits longer than anybody waits for it ends; what is compared is compared to what others have saved;
+/// - a machine that is gone without a word is found out within half a minute, and its locks are free;
+/// - the connection is marked. What has a mark already was somebody else's a moment ago: a pooler stands in between.
+const FIRST: &str = "set statement_timeout = '3s';
+    set default_transaction_isolation = 'read committed';
+    set tcp_keepalives_idle = 10;
+    set tcp_keepalives_interval = 5;
+    set tcp_keepalives_count = 3;
+    set tcp_user_timeout = '25s';
+    select set_config('keyway.connection', 'MARK', false), current_setting('idle_session_timeout', true)
+    where coalesce(current_setting('keyway.connection', true), '') = ''";
+
+/// What of a connection must not outlive it, whichever runtime drives it, or none.
+struct Driven {
+    flow: Arc<Mutex<Option<Flow>>>,
+    task: AbortHandle,
+}
+
+pub(super) struct Line {
+    client: Client,
+    driven: Driven,
+    mark: String,
+    /// What its `idle_session_timeout` is when it holds no lock. Postgres has none before 14.
+    idle: Option<String>,
+    /// The locks that it holds or asks for, and after how much silence each may be taken from it.
+    held: Mutex<BTreeMap<i64, Duration>>,
+}
+
+impl Line {
+    pub(super) async fn connect(connect: &Connect, chance: &Chance) -> Result<Self, Failure> {
+        let (client, flow) = connect().await?;
+        let driven = Driven::drive(flow).map_err(Failure::NoRuntime)?;
+        let mark = format!("{:016x}", chance.next());
+        let said = client.simple_query(&FIRST.replace("MARK", &mark)).await?;
+        let idle = said.iter().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => Some(row.get(1).map(str::to_owned)),
+            _ => None,
+        });
+        let idle = idle.ok_or(Failure::Pooled)?;
+        Ok(Self { client, driven, mark, idle, held: Mutex::default() })
+    }
+
+    pub(super) fn is_gone(&self) -> bool {
+        self.client.is_closed()
+    }
+
+    /// Ends it, and with it all its locks.
+    pub(super) fn close(&self) {
+        self.driven.end();
+    }
+
+    pub(super) async fn say(&self, statement: &Statement) -> Result<Vec<Row>, Error> {
+        self.client.query_typed(&statement.sql, &statement.values()).await
+    }
+
+    /// Whether nobody in this process has this lock over this connection; if so it is this caller's to ask for. Postgres would
+    /// give it to the same connection twice.
+    pub(super) fn reserve(&self, lock: i64, ttl: Duration) -> bool {
+        let mut held = look_at(&self.held);
+        let is_free = !held.contains_key(&lock);
+        if is_free {
+            held.insert(lock, ttl);
+        }
+        is_free
+    }
+
+    pub(super) fn give_up(&self, lock: i64) {
+        look_at(&self.held).remove(&lock);
+    }
+
+    /// Takes the lock if it is free. Answers nothing if this is not the connection it was a moment ago.
+    pub(super) fn take(&self, lock: i64) -> Statement {
+        let limit = self.idle.as_ref().map_or("true", |_| "set_config('idle_session_timeout', $3, false) is not null");
+        let sql = format!(
+            "select case when current_setting('keyway.connection', true) is distinct from $2 then null
+             when not pg_try_advisory_lock($1) then false
+             else {limit} end"
+        );
+        let statement = Statement::new(sql).number(lock).text(&*self.mark);
+        self.with_limit(statement, &look_at(&self.held))
+    }
+
+    /// Lets Postgres wait that long for a word of this connection before it ends it and its locks.
+    pub(super) fn extend(&self, lock: i64, ttl: Duration) -> Statement {
+        let limit = self.idle.as_ref().map_or("true", |_| "set_config('idle_session_timeout', $2, false) is not null");
+        let mut held = look_at(&self.held);
+        held.insert(lock, ttl);
+        let sql = format!("select current_setting('keyway.connection', true) = $1 and {limit}");
+        self.with_limit(Statement::new(sql).text(&*self.mark), &held)
+    }
+
+    /// Frees the lock. That is on its way when this returns, before whatever is asked later; the answer need not be waited for.
+    pub(super) fn leave(self: &Arc<Self>, lock: i64) -> BoxFuture<'static, Result<(), Error>> {
+        // Held until it is on its way: the limit counts the locks that are left.
+        let mut held = look_at(&self.held);
+        held.remove(&lock);
+        let limit = self.idle.as_ref().map_or("", |_| ", set_config('idle_session_timeout', $2, false)");
+        let sql = format!("select pg_advisory_unlock($1){limit}");
+        let statement = self.with_limit(Statement::new(sql).number(lock), &held);
+        let line = self.clone();
+        let mut said = Box::pin(async move { line.say(&statement).await.map(drop) });
+        match said.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(said) => Box::pin(async { said }),
+            Poll::Pending => said,
+        }
+    }
+
+    fn with_limit(&self, statement: Statement, held: &BTreeMap<i64, Duration>) -> Statement {
+        match &self.idle {
+            None => statement,
+            Some(usual) => {
+                let longest = held.values().max().map(|ttl| format!("{}ms", ttl.as_millis().min(LONGEST_LIMIT)));
+                statement.text(longest.unwrap_or_else(|| usual.clone()))
+            }
+        }
+    }
+}
+
+/// The longest limit that Postgres takes, in milliseconds.
+const LONGEST_LIMIT: u128 = i32::MAX as u128;
+
+impl Driven {
+    fn drive(flow: Flow) -> Result<Self, StoreError> {
+        let flow = Arc::new(Mutex::new(Some(flow)));
+        let task = runtime()?.spawn(Driver(flow.clone())).abort_handle();
+        Ok(Self { flow, task })
+    }
+
+    /// Closes the socket here and now: the runtime that drives it may be driven by nobody.
+    fn end(&self) {
+        drop(look_at(&self.flow).take());
+        self.task.abort();
+    }
+}
+
+impl Drop for Driven {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// The task in which a connection flows.
+struct Driver(Arc<Mutex<Option<Flow>>>);
+
+impl Future for Driver {
+    type Output = ();
+
+    /// What Postgres says beside its answers is told to nobody.
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let mut slot = look_at(&self.0);
+        let Some(flow) = &mut *slot else { return Poll::Ready(()) };
+        loop {
+            match flow(context) {
+                Poll::Ready(Some(Ok(_))) => {}
+                Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(()),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+}
+
+impl Drop for Driver {
+    /// With its runtime the connection ends.
+    fn drop(&mut self) {
+        drop(look_at(&self.0).take());
+    }
+}
+
+pub(super) fn look_at<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,168 @@
+//! Real processes on one Postgres.
+
+use crate::{
+    Place, Server,
+    children::{
+        self, Job, Process, answered,
+        churn::{churn, churned, next_saved_after, saved},
+        generations,
+        halting::Halting,
+        serving, start,
+    },
+};
+use keyway::{
+    PostgresStore, Record, Store,
+    testing::{self, FakeOrderingStack, FakeVitaMojo, FakeVms},
+};
+use std::{
+    collections::HashSet,
+    env,
+    hash::{BuildHasher, RandomState},
+    thread,
+    time::Duration,
+};
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// The work of a child.
+pub(crate) async fn child(work: &str) {
+    let place = children::place();
+    let (url, table) = place.split_once(' ').unwrap();
+    let store = PostgresStore::connect(url).unwrap().table(table);
+    match (work, work.strip_prefix("halting ")) {
+        ("churn", _) => churn(store).await,
+        (_, Some(surface)) => children::serve(surface, Halting::new(store.lock_ttl(Duration::from_secs(1)))).await,
+        (surface, None) => children::serve(surface, store).await,
+    }
+}
+
+#[apply(leak_checked!)]
+async fn eight_processes_on_postgres_are_one_sign_in_and_one_renewal() {
+    let vita = serving(FakeVitaMojo::builder().rotating(true).start().await);
+    let ordering = serving(FakeOrderingStack::builder().rotating(true).start().await);
+    for (surface, uri) in [("vitamojo", vita.uri()), ("orderingstack", ordering.uri())] {
+        let Some(place) = Place::ready().await else { return };
+        let job = Job::of(surface, &uri, place.name());
+        let before = generations(&mut start(8, &job));
+        let after = generations(&mut start(8, &Job { ahead: DAY, ..job }));
+        assert_eq!((before.len(), after.len()), (1, 1), "{surface}");
+        assert!(after.is_disjoint(&before));
+    }
+    assert_eq!((vita.count("auth"), vita.count("refresh_token"), vita.reuses()), (1, 1, 0));
+    assert_eq!((ordering.count("issue_token"), ordering.reuses()), (2, 0));
+}
+
+/// The vendor tells no end, so the 401 does.
+#[apply(leak_checked!)]
+async fn eight_processes_on_postgres_whose_token_is_refused_are_one_new_sign_in() {
+    let Some(place) = Place::ready().await else { return };
+    let fake = serving(FakeVms::start().await);
+    let mut processes = start(8, &Job::of("vms", &fake.uri(), place.name()));
+    let before = generations(&mut processes);
+    fake.revoke_all();
+    let after = generations(&mut processes);
+    assert_eq!((before.len(), after.len(), fake.count("get_token")), (1, 1, 2));
+    assert!(after.is_disjoint(&before));
+}
+
+/// They spend no refresh token twice, also while Postgres crashes and comes back.
+#[apply(leak_checked!)]
+async fn rotations_by_six_processes_on_postgres_use_no_token_twice_also_through_a_crash() {
+    let Some(mut server) = Server::start() else { return };
+    server.store().await;
+    let fake = serving(FakeOrderingStack::builder().rotating(true).start().await);
+    let place = format!("{} keyway_sessions", server.url());
+    let mut processes = start(6, &Job::of("orderingstack", &fake.uri(), place));
+    let before = generations(&mut processes);
+    processes.iter_mut().for_each(|process| process.say("renew and call"));
+    answered(&fake, "issue_token", 8).await;
+    server.kill();
+    // Calls go on without it.
+    answered(&fake, "other", 100).await;
+    server.restart();
+    answered(&fake, "issue_token", 8).await;
+    for process in &mut processes {
+        let told = process.ask("stop");
+        let failed = told.split_once("failed ").unwrap().1;
+        // A renewal that was asked for while Postgres was down says so; no call failed.
+        let only_renewals = failed.starts_with("{\"renewal: Store\": ") && !failed.contains(',');
+        assert!(failed == "{}" || only_renewals, "{told}");
+    }
+    assert_eq!(fake.reuses(), 0);
+    // One session from beginning to end: nobody had to sign in anew.
+    let lineages = generations(&mut processes).into_iter().chain(before).map(|answer| answer[..12].to_owned());
+    assert_eq!(lineages.collect::<HashSet<_>>().len(), 1);
+}
+
+/// At a vendor whose refresh tokens rotate, and at one where each sign-in is a session.
+#[apply(leak_checked!)]
+async fn postgres_holders_that_are_stopped_past_their_time_neither_spend_nor_save() {
+    let Some(place) = Place::ready().await else { return };
+    let ordering = serving(FakeOrderingStack::builder().rotating(true).start().await);
+    let vms = serving(FakeVms::start().await);
+    let mut first = start(1, &Job::of("orderingstack", &ordering.uri(), place.name()));
+    generations(&mut first);
+    for (halting, surface, uri) in
+        [("halting orderingstack", "orderingstack", ordering.uri()), ("halting vms", "vms", vms.uri())]
+    {
+        let job = |work| Job { ahead: DAY, ..Job::of(work, &uri, place.name()) };
+        let mut halted = start(1, &job(halting)).pop().unwrap();
+        halted.say("call");
+        assert_eq!(halted.hear(), "halted");
+        halted.signal("-STOP");
+        // Waits until Postgres has lost patience, and for nothing else.
+        let others = generations(&mut start(1, &job(surface)));
+        halted.say("go on");
+        halted.signal("-CONT");
+        assert_eq!(HashSet::from([halted.hear()]), others, "{surface}: it took over what the other one had obtained");
+    }
+    assert_eq!((ordering.count("issue_token"), ordering.reuses()), (2, 0));
+    assert_eq!(vms.count("get_token"), 1);
+}
+
+#[apply(leak_checked!)]
+async fn a_process_that_is_killed_in_the_middle_of_a_sign_in_frees_its_postgres_lock() {
+    let Some(place) = Place::ready().await else { return };
+    let fake = serving(FakeVms::start().await);
+    let mut processes = start(3, &Job::of("vms", &fake.uri(), place.name()));
+    let gate = fake.hold("get_token");
+    let mut killed = processes.pop().unwrap();
+    killed.say("call");
+    gate.arrived(1).await;
+    processes.iter_mut().for_each(|process| process.say("call"));
+    killed.kill();
+    gate.open();
+    let generations: HashSet<_> = processes.iter_mut().map(|process| process.hear()).collect();
+    assert_eq!((generations.len(), fake.count("get_token")), (1, 2), "{generations:?}");
+}
+
+/// `KEYWAY_KILLS` says how many; `.ci/long.d/kills` wants more than the everyday run.
+#[apply(leak_checked!)]
+async fn processes_that_are_killed_while_they_save_in_postgres_lose_nothing_and_hold_up_nobody() {
+    let Some(place) = Place::ready().await else { return };
+    let kills = env::var("KEYWAY_KILLS").map_or(40, |kills| kills.parse().unwrap());
+    let (store, key) = (place.store(), testing::key("churn"));
+    let job = Job::of("churn", "", place.name());
+    let mut bystander = Process::start(&job);
+    let (random, mut newest) = (RandomState::new(), 0);
+    for kill in 0..kills {
+        let mut victim = Process::start(&job);
+        let dice = random.hash_one(kill);
+        for _ in 0..1 + dice % 8 {
+            newest = newest.max(saved(&mut victim));
+        }
+        // Somewhere in the middle of whatever it does next.
+        thread::sleep(Duration::from_micros(dice / 8 % 4000));
+        victim.kill();
+        newest = newest.max(victim.last_words().last().map_or(0, |last| last.parse().unwrap()));
+        // The raw row, so that nothing can have been healed in between.
+        let text = place.server.value(&format!("select record from {}", place.table)).await;
+        let record = Record::from_json(&text).expect("a whole record");
+        assert!(record.generation().counter() >= newest, "{} after {newest} was saved", record.generation());
+        newest = newest.max(next_saved_after(&mut bystander, newest));
+    }
+    bystander.kill();
+    let _lock = store.lock(&key, Duration::from_secs(1)).await.expect("those who held it are gone");
+    let last = store.load(&key).await.unwrap().unwrap().generation();
+    assert!(store.compare_and_swap(&key, Some(last), churned(last.counter() + 1)).await.unwrap());
+}
