@@ -79,7 +79,7 @@ impl Fingerprint {
     }
 
     /// Whether writing it takes work that was not done before.
-    #[cfg(any(feature = "redis", feature = "sealed", test))]
+    #[cfg(any(feature = "postgres", feature = "redis", feature = "sealed", test))]
     pub(super) fn is_slow_to_write(&self) -> bool {
         matches!(&self.0, Of::Ours(ours) if remembered(ours, "").is_none())
     }
