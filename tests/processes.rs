@@ -13,7 +13,7 @@ mod leak_check;
 use children::{
     Job, Process, answered,
     churn::{churn, churned, next_saved_after, saved},
-    generations, serving, start,
+    generations, serving, start, tell,
 };
 use keyway::{
     FileStore, Record, Sealed, SealingKey, Secret, Store, oauth2,
