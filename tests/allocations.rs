@@ -125,7 +125,7 @@ fn client(port: u16) -> keyway::orderingstack::Client {
 
 /// On one thread, so that all that the call allocates is counted.
 #[test]
-fn a_failing_answer_of_8_mib_costs_no_more_than_three_times_that_and_nothing_afterwards() {
+fn a_failing_answer_of_8_mib_costs_at_most_three_times_that_and_nothing_later() {
     let objects = format!("[{}0]", r#"{"":0},"#.repeat(8 * 1024 * 1024 / 7 - 16));
     let fields: String = (0..550_000).map(|n| format!(r#""f{n:06}":[],"#)).collect();
     let fields = format!(r#"{{"errors":{{{fields}"z":[]}}}}"#);

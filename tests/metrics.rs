@@ -67,7 +67,7 @@ fn vms_client(fake: &FakeVms, clock: &ManualClock) -> vms::ClientBuilder {
 }
 
 #[apply(leak_checked!)]
-fn a_sign_in_and_a_renewal_are_counted_once_whoever_waits_and_a_served_token_by_its_age() {
+fn a_sign_in_and_a_renewal_count_once_whoever_waits_and_a_token_by_its_age() {
     counted(async |numbers| {
         let (fake, clock, client) = vita_mojo().await;
         let gate = fake.hold("auth");

@@ -114,7 +114,7 @@ fn signed_in(processes: &mut [Process]) -> Vec<String> {
 }
 
 #[apply(leak_checked!)]
-async fn eight_processes_share_ten_attempts_with_each_other_and_with_those_that_start_later() {
+async fn eight_processes_share_ten_attempts_with_those_that_start_later() {
     let (fake, folder) = (vms().await, tempfile::tempdir().unwrap());
     fake.always("get_token", Fault::Html(503));
     let job = Job::of("vms", &fake.uri(), folder.path());
@@ -138,7 +138,7 @@ async fn eight_processes_share_ten_attempts_with_each_other_and_with_those_that_
 }
 
 #[apply(leak_checked!)]
-fn processes_that_are_killed_while_they_save_or_lock_lose_nothing_and_hold_up_nobody() {
+fn processes_killed_while_they_save_or_lock_lose_nothing_and_block_no_other() {
     let folder = tempfile::tempdir().unwrap();
     killed_while_they_save("churn", FileStore::at(folder.path()), folder.path());
 }

@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[apply(leak_checked!)]
-    fn a_question_stays_open_until_nobody_takes_its_answer_and_for_five_minutes_at_most() {
+    fn a_question_stays_open_while_its_answer_is_awaited_at_most_five_minutes() {
         let captcha = |life| Error::captcha_required(Captcha::new(*b"png", "image/png", "k").valid_for(life));
         let device = |life| Error::device_code_required(DeviceCode::new("d", "u", "https://vendor.example", life));
         let limit = SessionLimit::new(Vec::new());

@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[apply(leak_checked!)]
-    fn a_session_that_evicted_and_is_lost_is_left_alone_and_one_that_may_not_do_something_is_kept() {
+    fn a_lost_session_that_evicted_is_left_alone_and_a_forbidden_one_is_kept() {
         let evicted = Token { evicted: true, ..born_of(0) };
         assert_eq!(judge(&evicted, true, at(599)), Rejection::Evicted);
         assert_eq!(judge(&evicted, false, at(599)), Rejection::Permission);

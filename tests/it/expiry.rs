@@ -88,7 +88,7 @@ async fn vtex_tells_an_epoch_or_seconds_as_a_number_or_a_text() {
 }
 
 #[apply(leak_checked!)]
-async fn an_exchanged_vtex_token_lives_an_hour_or_as_long_as_was_asked_for_or_as_it_says_itself() {
+async fn an_exchanged_vtex_token_lives_an_hour_or_as_was_asked_for_or_as_it_says() {
     for (minutes, token, expected) in [
         (None, json!("opaque"), For(3600)),
         (Some(30), json!("opaque"), For(1800)),
@@ -163,7 +163,7 @@ async fn orderingstack_tells_seconds_and_the_token_itself_is_asked_if_it_does_no
 }
 
 #[apply(leak_checked!)]
-async fn a_shopmonkey_login_tells_nothing_unless_its_token_does_and_a_key_is_used_until_it_is_refused() {
+async fn a_shopmonkey_logins_end_is_its_tokens_and_a_key_is_used_until_it_is_refused() {
     for (token, expected) in [
         (json!("opaque"), Unknown),
         (jwt(now() + 600), For(600)),
@@ -219,7 +219,7 @@ async fn without_a_date_a_clock_that_is_a_day_wrong_is_repaired_by_a_401() {
 }
 
 #[apply(leak_checked!)]
-async fn without_a_date_a_token_that_seems_to_have_ended_lives_as_long_as_the_vendor_says() {
+async fn without_a_date_a_token_that_seems_to_have_ended_lives_its_documented_life() {
     let clock = ManualClock::new();
     clock.jump_wall(DAY);
     let fake = FakeVitaMojo::builder().clock(clock.clone()).jwt(true).start().await;

@@ -202,7 +202,7 @@ async fn folder_with_pipes_folders_and_devices_in_it_holds_up_nobody() {
 }
 
 #[apply(leak_checked!)]
-async fn folder_with_a_file_that_others_wrote_is_refused_and_one_that_they_could_read_is_closed() {
+async fn folder_that_others_wrote_to_is_refused_and_one_they_could_read_is_closed() {
     let place = Place::with_a_session().await;
     for open in [0o666, 0o622, 0o660] {
         set_mode(&place.file("json"), open);

@@ -163,7 +163,7 @@ async fn a_retry_after_of_zero_still_cools_down() {
 }
 
 #[apply(leak_checked!)]
-fn outside_a_runtime_joining_a_flight_is_an_error_too() {
+fn outside_a_runtime_joining_a_run_is_an_error_too() {
     let rt = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let fake = rt.block_on(FakeVms::start());
     let client = keyway::vms::Client::builder(fake.uri()).password(FakeVms::LOGIN, FakeVms::PASSWORD).build().unwrap();

@@ -120,7 +120,7 @@ async fn a_redirect_to_another_origin_loses_the_token_and_its_401_rejects_nothin
 }
 
 #[apply(leak_checked!)]
-async fn a_session_in_headers_of_the_vendors_own_waits_for_the_word_that_redirects_are_off() {
+async fn a_session_in_the_vendors_own_headers_wants_the_word_that_redirects_are_off() {
     let fake = FakeVtex::start().await;
     let foreign = MockServer::start().await;
     let leaving = redirecting_to(&foreign.uri()).await;
@@ -144,7 +144,7 @@ async fn a_session_in_headers_of_the_vendors_own_waits_for_the_word_that_redirec
 }
 
 #[apply(leak_checked!)]
-async fn what_keeps_the_session_from_a_token_comes_out_typed_also_from_under_other_middlewares() {
+async fn what_keeps_the_session_from_a_token_stays_typed_under_other_middlewares() {
     let (fake, clock) = (FakeVms::builder().captcha(true).start().await, ManualClock::new());
     let keyway = vms_client(&fake, &clock).build().unwrap();
     let client = ClientBuilder::new(reqwest::Client::new());

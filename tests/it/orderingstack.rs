@@ -196,7 +196,7 @@ async fn a_chosen_tenant_stays_when_a_call_is_sent_again() {
 }
 
 #[apply(leak_checked!)]
-async fn another_sessions_tenant_and_what_is_no_tenant_are_refused_before_anything_is_sent() {
+async fn another_sessions_tenant_and_an_invalid_one_are_refused_before_sending() {
     let (fake, clock) = start(|b| b.tenant(OTHER_TENANT)).await;
     let user = user(&fake, &clock);
     let service = builder(&fake, &clock).client_credentials().build().unwrap();

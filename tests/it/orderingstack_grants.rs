@@ -196,7 +196,7 @@ async fn an_interval_that_is_none_is_five_seconds() {
 }
 
 #[apply(leak_checked!)]
-async fn an_interval_that_is_left_out_is_five_seconds_and_a_life_that_is_left_out_ten_minutes() {
+async fn an_interval_left_out_is_five_seconds_and_a_life_left_out_ten_minutes() {
     let (fake, clock) = start(|b| b).await;
     for answer in [
         json!({ "device_code": "dev", "user_code": "WDJB-MJHT", "verification_uri": "https://x.example" }),
@@ -400,7 +400,7 @@ async fn a_sign_in_that_only_makes_sure_of_a_session_renews_it_and_asks_nobody()
 }
 
 #[apply(leak_checked!)]
-async fn an_answer_without_a_refresh_token_is_used_to_its_end_before_a_person_is_asked_again() {
+async fn a_token_without_a_refresh_token_is_used_to_its_end_before_a_person_is_asked() {
     let (fake, clock) = start(|b| b.without_refresh_token(true)).await;
     let (fake, asked) = (Arc::new(fake), Arc::<AtomicUsize>::default());
     let butler = Butler { fake: fake.clone(), clock: clock.clone(), asked: asked.clone() };
@@ -547,7 +547,7 @@ async fn a_refresh_token_that_is_not_replaced_stays_good() {
 }
 
 #[apply(leak_checked!)]
-async fn after_a_restart_the_store_counts_for_more_than_the_same_seed_and_a_new_seed_for_more_than_the_store() {
+async fn after_a_restart_the_store_beats_the_same_seed_and_a_new_seed_beats_the_store() {
     let (fake, clock) = start(|b| b).await;
     let home = tempfile::tempdir().unwrap();
     let client = |seed: &str| {

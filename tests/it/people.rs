@@ -232,7 +232,7 @@ async fn an_answer_that_comes_too_late_is_not_sent_and_brings_another_picture() 
 }
 
 #[apply(leak_checked!)]
-async fn an_answer_that_never_comes_costs_one_picture_a_minute_and_only_if_somebody_calls() {
+async fn an_answer_that_never_comes_costs_one_picture_a_minute_while_callers_call() {
     let (fake, clock, client) = captchas().await;
     for pictures in 1..=3 {
         for _ in 0..6 {
@@ -279,7 +279,7 @@ impl Responder for Slow {
 }
 
 #[apply(leak_checked!)]
-async fn who_takes_longer_than_the_captcha_lives_is_shown_another_one_and_costs_no_attempt() {
+async fn a_person_slower_than_the_captcha_lives_sees_another_and_costs_no_attempt() {
     let (fake, clock, _) = captchas().await;
     let person = Slow { fake: fake.clone(), clock: clock.clone(), takes: MINUTE };
     let client = vms_client(&fake, &clock).responder(person).build().unwrap();

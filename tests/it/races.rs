@@ -121,7 +121,7 @@ async fn settle() {
 }
 
 #[apply(leak_checked!)]
-async fn whoever_comes_new_is_served_a_stored_token_that_is_valid_even_if_it_cannot_be_renewed() {
+async fn a_new_process_is_served_a_valid_stored_token_that_cannot_be_renewed() {
     let fixture = Fixture::set().await;
     let first = fixture.process().0.lease().await.unwrap().generation();
     fixture.fake.always("refresh_token", Fault::Html(503));
@@ -172,7 +172,7 @@ async fn an_explicit_sign_in_renews_what_can_be_renewed() {
 }
 
 #[apply(leak_checked!)]
-async fn a_session_that_was_signed_out_is_not_taken_back_from_a_store_that_did_not_hear_of_it() {
+async fn a_signed_out_session_is_not_taken_back_from_a_store_that_did_not_hear_of_it() {
     let fixture = Fixture::set().await;
     let (session, store) = fixture.process();
     let first = session.lease().await.unwrap().generation();
@@ -202,7 +202,7 @@ async fn a_late_save_does_not_bring_back_what_was_signed_out() {
 }
 
 #[apply(leak_checked!)]
-async fn neither_does_the_save_of_a_sign_in_that_was_beaten_by_a_sign_out_and_another_sign_in() {
+async fn the_save_of_a_superseded_sign_in_does_not_replace_the_next_one() {
     let fixture = Fixture::set().await;
     let (session, store) = fixture.process();
     let hold = store.hold_after_save();
@@ -254,7 +254,7 @@ async fn a_sign_in_that_was_beaten_by_a_sign_out_takes_nothing_from_the_next_one
 }
 
 #[apply(leak_checked!)]
-async fn a_new_token_takes_the_place_of_the_held_one_in_a_store_that_could_not_be_read_before() {
+async fn a_new_token_replaces_the_held_one_in_a_store_that_could_not_be_read_before() {
     let fixture = Sessions::set().await;
     let (client, store) = fixture.process();
     let first = client.session().lease().await.unwrap().generation();
@@ -339,7 +339,7 @@ async fn who_waits_for_the_stores_lock_looks_again_after_half_a_second_at_the_ea
 }
 
 #[apply(leak_checked!)]
-async fn nobody_takes_the_place_of_a_flight_whose_request_is_out() {
+async fn no_run_takes_the_place_of_one_whose_request_is_out() {
     let fixture = Fixture::set().await;
     let (session, store) = fixture.process();
     session.lease().await.unwrap();
@@ -561,7 +561,7 @@ async fn a_sign_out_that_the_vendor_answers_with_401_ends_the_session_here_too()
 }
 
 #[apply(leak_checked!)]
-async fn an_answer_that_no_flight_has_heard_can_be_given_again() {
+async fn an_answer_that_no_run_has_heard_can_be_given_again() {
     let clock = ManualClock::new();
     let fake = FakeVms::builder().clock(clock.clone()).captcha(true).start().await;
     let client = vms_client(&fake, &clock).build().unwrap();
@@ -647,7 +647,7 @@ fn dawdler(clock: &ManualClock) -> (Session, Arc<watch::Sender<bool>>, Arc<Atomi
 }
 
 #[apply(leak_checked!)]
-async fn a_flight_that_was_signed_out_before_it_sent_sends_nothing() {
+async fn a_run_that_was_signed_out_before_it_sent_sends_nothing() {
     let clock = ManualClock::new();
     let (session, go, sends) = dawdler(&clock);
     let first = lease(&session);

@@ -7,7 +7,7 @@ use std::{
 };
 
 #[apply(leak_checked!)]
-fn every_page_that_the_readme_links_to_is_there_and_is_found_from_the_reference_too() {
+fn every_page_that_the_readme_links_to_is_there_and_linked_from_the_reference() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let read = |name: &str| fs::read_to_string(root.join(name)).unwrap();
     let (readme, reference) = (read("README.md"), read("src/lib.rs"));

@@ -479,7 +479,7 @@ impl Issuer for Blocking {
 
 #[apply(leak_checked!)]
 #[threads(2)]
-async fn a_flight_that_blocks_its_thread_wedges_nobody() {
+async fn an_issuer_that_blocks_its_thread_stops_no_other_caller() {
     let (unblock, blocks) = mpsc::channel();
     let (arrived, blocks) = (Arc::new(Semaphore::new(0)), Arc::new(Mutex::new(Some(blocks))));
     let (clock, issuer) = (ManualClock::new(), Blocking { arrived, blocks });

@@ -109,7 +109,7 @@ async fn a_success_that_is_denied_inside_a_200_is_an_error() {
 }
 
 #[apply(leak_checked!)]
-async fn whichever_status_refuses_a_login_it_is_the_credentials_but_a_firewalls_page_is_not() {
+async fn any_refusal_of_a_login_means_its_credentials_but_a_firewalls_page_does_not() {
     for status in [400, 401, 403] {
         let (fake, clock) = start(|b| b.refused_login(status)).await;
         let client = builder(&fake, &clock).password(FakeShopmonkey::EMAIL, "wrong").build().unwrap();
@@ -257,7 +257,7 @@ async fn a_key_made_by_a_session_serves_a_second_client_until_it_is_deleted() {
 }
 
 #[apply(leak_checked!)]
-async fn a_login_that_tells_its_end_is_used_to_it_and_nothing_is_left_behind_at_the_vendor() {
+async fn a_login_that_tells_its_end_is_used_to_it_and_leaves_no_session_behind() {
     let hour = Duration::from_secs(3600);
     let (fake, clock) = start(|b| b.jwt(true).token_life(hour)).await;
     let client = login(&fake, &clock);

@@ -222,7 +222,7 @@ for_every_surface! {
 }
 
 #[apply(leak_checked!)]
-async fn a_session_that_came_too_late_is_ended_in_silence_unless_the_vendor_does_not_end_it() {
+async fn a_session_that_came_too_late_is_ended_quietly_unless_that_fails() {
     for (answer, lines) in [(None, 0), (Some(Fault::Html(503)), 1)] {
         let log = Log::default();
         let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).with_ansi(false).finish();

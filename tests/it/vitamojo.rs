@@ -262,7 +262,7 @@ async fn a_refresh_token_begins_a_session_in_either_dialect_and_with_odd_charact
 }
 
 #[apply(leak_checked!)]
-async fn the_store_counts_for_more_than_the_same_seed_and_a_new_seed_begins_another_lineage() {
+async fn the_store_beats_the_same_seed_and_a_new_seed_begins_another_lineage() {
     let (fake, clock) = start(|b| b.rotating(true)).await;
     let home = tempfile::tempdir().unwrap();
     let client = |seed: &Secret| {

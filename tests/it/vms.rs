@@ -225,7 +225,7 @@ async fn a_throttle_of_captchas_is_waited_for_too() {
 }
 
 #[apply(leak_checked!)]
-async fn a_throttled_sign_in_is_waited_for_as_told_or_ten_minutes_and_counts_by_address_and_by_login() {
+async fn a_throttled_sign_in_waits_as_told_or_ten_minutes_by_address_and_by_login() {
     let second = |fake: &FakeVms, clock: &ManualClock| {
         vms::Client::builder(fake.uri()).password("second@mail.com", "secret").clock(clock.clone()).build().unwrap()
     };
@@ -671,7 +671,7 @@ async fn two_fleets_at_one_account_do_not_end_each_others_sessions_for_ever() {
 }
 
 #[apply(leak_checked!)]
-async fn clients_clones_and_restarts_that_share_a_store_share_ten_attempts_in_ten_minutes() {
+async fn clients_and_restarts_that_share_a_store_share_ten_attempts_in_ten_minutes() {
     let (fake, clock) = start(|b| b.user("another@mail.com", "secret")).await;
     fake.always("get_token", Fault::Html(503));
     let store = crate::laws::Written::default();

@@ -244,7 +244,7 @@ async fn a_second_factor_after_a_mailed_key_is_the_same_question() {
 }
 
 #[apply(leak_checked!)]
-async fn an_account_without_the_older_routes_is_told_apart_and_signs_in_at_the_authenticator() {
+async fn an_account_without_the_older_routes_signs_in_at_the_authenticator() {
     let (fake, client) = start(|b| b.refuses_legacy_routes(true).password("jane_21", "Forty-Blue-Cups-9")).await;
     let (_, error) = by_password(&client, FakeVtex::PASSWORD).await.unwrap_err();
     assert!(error.kind() == ErrorKind::Api && error.to_string().contains("authenticator(account)"), "{error}");

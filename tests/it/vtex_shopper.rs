@@ -329,7 +329,7 @@ async fn a_shopper_who_declines_can_still_hand_the_key_in() {
 }
 
 #[apply(leak_checked!)]
-async fn without_a_responder_the_key_is_handed_in_from_another_task_and_the_second_answer_joins() {
+async fn without_a_responder_another_task_hands_in_the_key_and_a_second_answer_joins() {
     let (fake, clock) = start(|b| b).await;
     let client = builder(&fake, &clock).build().unwrap();
     let error = orders(&client).await.unwrap_err();
@@ -423,7 +423,7 @@ async fn the_end_is_the_tokens_own_else_the_answers_else_the_cookies_else_a_day(
 }
 
 #[apply(leak_checked!)]
-async fn without_a_refresh_token_the_session_is_used_to_its_end_and_then_a_person_is_asked() {
+async fn without_a_refresh_token_a_person_is_asked_when_the_session_has_ended() {
     let (fake, clock) = start(|b| b).await;
     let cookie = json!({ "Name": "VtexIdclientAutCookie_apiexamples", "Value": "opaque" });
     let body = json!({ "authStatus": "Success", "authCookie": cookie, "expiresIn": 86_400 });

@@ -51,7 +51,7 @@ async fn redis_holders_that_are_stopped_past_their_lease_neither_spend_nor_save(
 /// Four processes at each of three vendors, while every token is renewed again and again, and Redis
 /// is killed and started anew in the middle.
 #[apply(leak_checked!)]
-async fn redis_keeps_four_processes_at_three_vendors_one_session_each_also_through_a_restart() {
+async fn redis_keeps_one_session_for_four_processes_through_a_restart() {
     let Some(mut server) = Server::with(&["--appendonly yes", "--appendfsync always"]) else { return };
     let vita = serving(FakeVitaMojo::builder().rotating(true).start().await);
     let ordering = serving(FakeOrderingStack::builder().rotating(true).start().await);

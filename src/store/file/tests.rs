@@ -366,7 +366,7 @@ async fn folders_that_are_there_keep_their_mode() {
 }
 
 #[apply(leak_checked!)]
-async fn a_file_where_a_folder_should_be_is_told_as_that_and_not_as_a_folder_open_to_others() {
+async fn a_file_where_a_folder_should_be_is_reported_as_that() {
     let home = tempfile::tempdir().expect("a folder");
     let file = home.path().join("sessions");
     fs::write(&file, "").expect("written");

@@ -80,7 +80,7 @@ async fn a_nonce_that_is_never_good_is_sent_for_once_and_costs_no_token() {
 }
 
 #[apply(leak_checked!)]
-async fn a_token_that_was_revoked_is_renewed_under_the_same_key_and_the_call_is_sent_again() {
+async fn a_revoked_token_is_renewed_under_the_same_key_and_the_call_is_sent_again() {
     let (fake, clock) = bound(true).await;
     let key = DpopKey::generate().unwrap();
     let client = user(&fake, &clock, &key).build().unwrap();
