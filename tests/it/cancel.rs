@@ -1,9 +1,11 @@
 //! Every public future, dropped after every number of polls: nothing is lost, nothing stays locked.
 
+mod runtimes;
+mod vendor;
+
 use crate::{TENANT, vms_client};
 use keyway::{
-    Answer, DeviceCode, Error, ErrorKind, Generation, Key, MemoryStore, Record, Session, Store, StoreError, StoreLock,
-    custom::{self, Attempt, Capabilities, Issued, Issuer, Polled, Renewal, Tokens},
+    Answer, Error, ErrorKind, MemoryStore, Session,
     testing::{FakeVitaMojo, FakeVms, FakeVtex, ManualClock},
     vitamojo, vtex,
 };
@@ -11,10 +13,10 @@ use std::{
     convert::Infallible,
     future::Future,
     pin::{Pin, pin},
-    sync::{Arc, Mutex},
     task::{Context, Poll},
     time::Duration,
 };
+use vendor::Vendor;
 
 /// A future that is polled so many times and then dropped.
 struct Counted<F> {
@@ -391,174 +393,6 @@ async fn polls(clock: &ManualClock) -> Infallible {
         clock.advance(Duration::from_secs(5));
         tokio::task::yield_now().await;
     }
-}
-
-/// A vendor in this process, whose refresh tokens rotate: how often a run was polled says exactly where it is.
-#[derive(Clone, Default)]
-struct Vendor(Arc<Mutex<Books>>);
-
-#[derive(Default)]
-struct Books {
-    by_device: bool,
-    /// The one refresh token that is good.
-    current: usize,
-    sign_ins: usize,
-    renewals: usize,
-    reuses: usize,
-    /// Answers that never arrived.
-    lost: usize,
-}
-
-/// An answer on its way.
-struct Letter(Vendor, bool);
-
-impl Drop for Letter {
-    fn drop(&mut self) {
-        if !self.1 {
-            self.0.0.lock().unwrap().lost += 1;
-        }
-    }
-}
-
-impl Vendor {
-    /// With a budget, so that attempts are counted in the store too.
-    fn client(&self, store: MemoryStore, clock: &ManualClock) -> Session {
-        let builder = custom::Client::builder("https://vendor.example").issuer(self.clone()).principal("till-7");
-        builder.store(Stepping(store)).clock(clock.clone()).build().unwrap().session().clone()
-    }
-
-    async fn answer(&self) -> Issued {
-        let number = {
-            let mut books = self.0.lock().unwrap();
-            books.current = books.sign_ins + books.renewals;
-            books.current
-        };
-        let mut letter = Letter(self.clone(), false);
-        tokio::task::yield_now().await;
-        letter.1 = true;
-        Issued::new(format!("access-{number}")).with_refresh(number.to_string()).lives_for(Duration::from_secs(600))
-    }
-}
-
-impl Issuer for Vendor {
-    fn describe(&self) -> Capabilities {
-        let capabilities = Capabilities::new("vendor", ".password(..)").budget(10, Duration::from_secs(600));
-        capabilities.renewal(Renewal::RefreshToken { rotates: true })
-    }
-
-    async fn sign_in(&self, attempt: &Attempt) -> Result<Issued, Error> {
-        if self.0.lock().unwrap().by_device {
-            let device = DeviceCode::new("device-code", "WDJB", "https://vendor.example", Duration::from_secs(600));
-            return Err(Error::device_code_required(device));
-        }
-        let _permit = attempt.acquire().await?;
-        tokio::task::yield_now().await;
-        self.0.lock().unwrap().sign_ins += 1;
-        Ok(self.answer().await)
-    }
-
-    async fn renew(&self, attempt: &Attempt, tokens: &Tokens) -> Result<Issued, Error> {
-        let _permit = attempt.acquire().await?;
-        tokio::task::yield_now().await;
-        {
-            let mut books = self.0.lock().unwrap();
-            if tokens.refresh().unwrap().expose() != books.current.to_string() {
-                books.reuses += 1;
-                return Err(Error::refresh_refused("it was used before"));
-            }
-            books.renewals += 1;
-        }
-        Ok(self.answer().await)
-    }
-
-    async fn poll(&self, attempt: &Attempt, _: &DeviceCode) -> Result<Polled, Error> {
-        let _permit = attempt.acquire().await?;
-        self.0.lock().unwrap().sign_ins += 1;
-        Ok(Polled::Issued(self.answer().await))
-    }
-}
-
-/// A store in memory that takes a step before and after each deed.
-#[derive(Clone)]
-struct Stepping(MemoryStore);
-
-async fn step<T>(deed: impl Future<Output = T>) -> T {
-    tokio::task::yield_now().await;
-    let done = deed.await;
-    tokio::task::yield_now().await;
-    done
-}
-
-impl Store for Stepping {
-    async fn load(&self, key: &Key) -> Result<Option<Record>, StoreError> {
-        step(self.0.load(key)).await
-    }
-
-    async fn compare_and_swap(&self, key: &Key, old: Option<Generation>, new: Record) -> Result<bool, StoreError> {
-        step(self.0.compare_and_swap(key, old, new)).await
-    }
-
-    async fn remove(&self, key: &Key) -> Result<(), StoreError> {
-        step(self.0.remove(key)).await
-    }
-
-    async fn lock(&self, key: &Key, wait: Duration) -> Result<StoreLock, StoreError> {
-        step(self.0.lock(key, wait)).await
-    }
-}
-
-fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
-}
-
-/// Drops not the caller but the run itself, at each of its awaits: its runtime ends there. The next caller, on another
-/// runtime, goes on. Tells how many steps there were.
-fn end_the_runtime_everywhere(renewal: bool) -> usize {
-    for steps in 0..500 {
-        let (vendor, memory, clock) = (Vendor::default(), MemoryStore::new(), ManualClock::new());
-        let session = vendor.client(memory.clone(), &clock);
-        if renewal {
-            runtime().block_on(session.lease()).unwrap();
-            clock.advance(Duration::from_secs(11 * 60));
-        }
-        let first = runtime();
-        let done = first.block_on(async {
-            let caller = session.clone();
-            let flight = tokio::spawn(async move { caller.lease().await });
-            for _ in 0..steps {
-                tokio::task::yield_now().await;
-            }
-            flight.is_finished()
-        });
-        drop(first);
-        let next = runtime().block_on(session.lease()).unwrap();
-        let found = runtime().block_on(vendor.client(memory, &clock).lease()).unwrap();
-        assert_eq!(next.generation(), found.generation(), "after {steps} steps: what is served is not what is stored");
-        let books = vendor.0.lock().unwrap();
-        let counts = (books.sign_ins, books.renewals, books.reuses);
-        match (renewal, books.lost) {
-            (false, lost) => assert_eq!(counts, (1 + lost, 0, 0), "after {steps} steps"),
-            // Once it was cleared to be sent the token may be used up: a sign-in does instead of using it twice.
-            (true, 0) => assert!([(1, 1, 0), (2, 0, 0)].contains(&counts), "after {steps} steps: {counts:?}"),
-            (true, _) => assert_eq!(counts, (2, 1, 0), "after {steps} steps"),
-        }
-        if done {
-            return steps;
-        }
-    }
-    panic!("never completes");
-}
-
-#[apply(leak_checked!)]
-fn a_runtime_that_ends_anywhere_in_a_sign_in_loses_at_most_an_answer() {
-    let steps = end_the_runtime_everywhere(false);
-    assert!(steps > 10, "{steps}");
-}
-
-#[apply(leak_checked!)]
-fn a_runtime_that_ends_anywhere_in_a_renewal_loses_at_most_an_answer() {
-    let steps = end_the_runtime_everywhere(true);
-    assert!(steps > 10, "{steps}");
 }
 
 #[apply(leak_checked!)]

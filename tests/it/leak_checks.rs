@@ -337,7 +337,7 @@ const UNCHECKED: &[Unchecked] = &[
     },
     Unchecked { file: "tests/memory.rs", test: "child", why: "another process, whose memory is searched" },
     Unchecked {
-        file: "tests/soak.rs",
+        file: "tests/soak/main.rs",
         test: "a_long_day_with_all_five_vendors_leaves_nothing_behind",
         why: "each of its rounds is a check",
     },

@@ -1,0 +1,278 @@
+//! Documents that mean harm, by their names, their size or their references.
+
+use super::*;
+
+// ---- names ----
+
+#[test]
+fn names_that_collide_or_shadow_get_others_and_the_wire_keeps_its_own() {
+    let member = json!({ "type": "string" });
+    let option = json!({ "type": "object", "properties": {
+        "fooBar": member, "foo_bar": member, "gen": member, "url": member, "_url": member, "M": member, "m": member, "+1": member, "-1": member, "": member,
+        "type": member, "self": member, "\u{202e}": member,
+    } });
+    let schemas = json!({ "Option": option, "option": { "type": "object", "properties": { "v": member } } });
+    let mut document = of_schema(json!({ "$ref": "#/components/schemas/Option" }), schemas);
+    let string = json!({ "operationId": "string", "responses": { "200": { "description": "", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/option" } } } } } });
+    document["paths"]["/b"] = json!({ "get": string, "put": { "operationId": "gen", "responses": {} }, "delete": { "operationId": "String", "responses": {} } });
+    let made = made(&document);
+    assert_has(
+        &made,
+        &[
+            "pub struct OptionValue {",
+            "pub struct OptionValue2 {",
+            "pub fn string_call(&self)",
+            "pub fn gen_call(&self)",
+            "pub fn string_call_2(&self)",
+            "#[serde(rename = \"fooBar\")]",
+            "pub foo_bar: ",
+            "pub foo_bar_2: ",
+            "#[serde(rename = \"_url\")]",
+            "pub url_2: ",
+            "#[serde(rename = \"+1\")]",
+            "#[serde(rename = \"-1\")]",
+            "#[serde(rename = \"\")]",
+            "pub type_: ",
+            "#[serde(rename = \"gen\")]",
+        ],
+    );
+    syn_parses(&made.code);
+}
+
+#[test]
+fn every_value_of_an_enum_has_a_variant() {
+    let schema = json!({ "type": "string", "enum": ["other", "Other", "", "a-b", "a_b", "+", "-", "Self", "1"] });
+    let made = made(&of_schema(json!({ "$ref": "#/components/schemas/E" }), json!({ "E": schema })));
+    assert_eq!(squeezed(&made.code).matches("=>Self::").count(), 10);
+    assert_has(&made, &["Empty,", "Other(::std::string::String)"]);
+}
+
+// ---- prose ----
+
+#[test]
+fn what_a_vendor_writes_is_text() {
+    let text = "*/ \"; } \r fn main() {}\n```\nassert!(false)\n```\n\n    assert!(false)\n\u{202e}\u{0}";
+    // Behind a word of ours, too.
+    let code = "```\nassert!(false)\n```";
+    let parameters = json!([{ "name": "a", "in": "query", "description": code, "schema": { "type": "string" } }]);
+    let told = json!({ "summary": text, "description": text, "parameters": parameters, "responses": {} });
+    let mut document = of_operation("/a", told);
+    document["info"] = json!({ "title": text, "description": text, "version": text });
+    let made = made(&document);
+    syn_parses(&made.code);
+    assert!(!made.code.contains(['\u{202e}', '\r', '\0']));
+    runs_nothing(&made.code);
+    assert!(!made.code.contains("///     assert"), "{}", made.code);
+}
+
+// ---- hostile documents ----
+
+fn syn_parses(code: &str) {
+    syn::parse_file(code).expect("code that can be read");
+}
+
+/// Every code block of its documentation is marked as text, so that `cargo test --doc` leaves it alone.
+#[track_caller]
+fn runs_nothing(code: &str) {
+    let mut open = false;
+    for line in code.lines().map(|line| line.trim().trim_start_matches("///").trim_start_matches("/**").trim()) {
+        let Some(info) = line.strip_prefix("```") else {
+            // Where documentation ends, its blocks do.
+            open &= !line.starts_with("#[") && !line.starts_with("pub ");
+            continue;
+        };
+        assert!(open || ["text", "ignore"].contains(&info), "this block is a program: {line}");
+        open = !open;
+    }
+}
+
+#[test]
+fn what_is_no_document_is_refused_in_a_sentence() {
+    for (text, said) in [
+        ("", "no object stands at its top"),
+        ("[]", "no object stands at its top"),
+        ("{", "this is not JSON (line 1"),
+        ("a: [", "this is not YAML (line"),
+        ("{}", "does not say that it is OpenAPI"),
+        ("{\"openapi\": \"4.0.0\"}", "says that it is OpenAPI `4.0.0`"),
+        ("{\"swagger\": \"1.2\"}", "does not say that it is OpenAPI"),
+    ] {
+        let refused = refusal(text);
+        assert!(
+            refused.starts_with("acme.json: ") && refused.contains(said) && refused.contains("; "),
+            "{text}: {refused}"
+        );
+    }
+    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    assert!(refusal(deep).contains("nested too deeply"));
+    let name = keyway_build::document(FILE).text("{}").make("a-b").expect_err("no module");
+    assert!(name.to_string().contains("`a-b` is no Rust module's name"));
+    assert!(keyway_build::document(FILE).text("{}").make("box").is_err());
+    let missing = keyway_build::document("nowhere/acme.json").make("acme").expect_err("no file");
+    assert!(missing.to_string().contains("cannot be read"), "{missing}");
+}
+
+#[test]
+fn a_document_of_fifty_mebibytes_is_read_and_a_larger_one_refused() {
+    let mut document = of_operation("/a", json!({ "responses": {} }));
+    document["info"]["description"] = json!("x".repeat(50 << 20));
+    document["paths"]["/a"]["get"]["x-examples"] = json!("y".repeat(1 << 20));
+    assert_eq!(made(&document).report.typed, 1);
+    document["info"]["x-more"] = json!("z".repeat(14 << 20));
+    assert!(refusal(document.to_string()).contains("64 are read at most"));
+}
+
+#[test]
+fn a_million_members_are_a_map() {
+    let mut text = String::from("{\"type\":\"object\",\"properties\":{");
+    for number in 0..1_000_000 {
+        let _ = write!(text, "{}\"m{number}\":{{}}", if number > 0 { "," } else { "" });
+    }
+    text += "}}";
+    let document = of_schema(json!("HERE"), json!({})).to_string().replace("\"HERE\"", &text);
+    let made = keyway_build::document(FILE).text(document).make("acme").expect("a document");
+    assert_told(&made.report, Kind::Dropped, "an object of 1000000 members is a map");
+    assert!(made.code.len() < 100_000);
+}
+
+#[test]
+fn references_elsewhere_are_never_followed() {
+    let file = std::env::temp_dir().join(format!("keyway-build-{}.json", std::process::id()));
+    fs::write(&file, "{\"type\":\"object\",\"properties\":{\"stolen\":{\"type\":\"string\"}}}").expect("written");
+    for reference in [
+        format!("file://{}", file.display()),
+        file.display().to_string(),
+        "https://elsewhere.example/x.json".to_owned(),
+    ] {
+        let made =
+            made(&of_schema(json!({ "type": "object", "properties": { "x": { "$ref": reference } } }), json!({})));
+        assert_told(&made.report, Kind::Dropped, "a reference to another file is not followed");
+        assert!(!made.code.contains("stolen"));
+    }
+    fs::remove_file(file).expect("removed");
+}
+
+#[test]
+fn hostile_names_make_code_that_can_be_read() {
+    let hostile = [
+        "\";}",
+        "*/",
+        "{}",
+        "{0}",
+        "\\",
+        "\u{202e}evil",
+        "a\nb",
+        "a\rb",
+        "```\nlet x = y;\n```",
+        "```rust",
+        "²",
+        "ſ",
+        "r#fn",
+        "crate",
+        "'a",
+        "#",
+        "$ref",
+        "%s",
+        "日本",
+        "🦀",
+        "",
+    ];
+    let long = "n".repeat(10_000);
+    let mut properties = json!({});
+    let mut schemas = json!({});
+    let mut paths = json!({});
+    for (number, name) in hostile.iter().copied().chain([long.as_str()]).enumerate() {
+        properties[name] = json!({ "type": "string", "description": name, "enum": hostile });
+        schemas[name] = json!({ "type": "object", "title": name, "properties": { name: { "type": "integer" } } });
+        let pointer = name.replace('~', "~0").replace('/', "~1").replace('%', "%25");
+        let answer = json!({ "description": name, "content": { "application/json": { "schema": { "$ref": format!("#/components/schemas/{pointer}") } } } });
+        let parameters = json!([
+            { "name": name, "in": "query", "schema": { "type": "string" } },
+            { "name": name, "in": "path", "schema": { "type": "string" } },
+        ]);
+        paths[format!("/{number}/{name}/{{{name}}}")] = json!({ "get": { "operationId": name, "tags": [name], "parameters": parameters, "responses": { "200": answer } } });
+    }
+    let mut document = of_schema(json!({ "type": "object", "properties": properties }), schemas);
+    for (path, item) in paths.as_object().expect("paths") {
+        document["paths"][path] = item.clone();
+    }
+    let made = made(&document);
+    syn_parses(&made.code);
+    // Which the compiler refuses, where `syn` does not.
+    assert!(!made.code.contains(['\r', '\u{202e}', '\u{2066}']));
+    runs_nothing(&made.code);
+    assert_eq!(made.report.typed, made.report.operations, "{}", made.report);
+}
+
+#[test]
+fn two_operations_with_one_id_get_names_of_their_own_and_are_told() {
+    let mut document = of_operation("/a", json!({ "operationId": "list", "responses": {} }));
+    document["paths"]["/b"] = json!({ "get": { "operationId": "list", "responses": {} } });
+    document["paths"]["/c"] = json!({ "get": { "operationId": "List", "responses": {} } });
+    let made = made(&document);
+    syn_parses(&made.code);
+    assert_eq!((made.report.operations, made.report.typed), (3, 3), "{}", made.report);
+    let names: BTreeSet<&str> =
+        made.code.lines().filter_map(|line| line.trim().strip_prefix("operation: \"")?.split('"').next()).collect();
+    assert_eq!(names.len(), 3, "{names:?}");
+    assert_told(&made.report, Kind::Derived, "list");
+}
+
+#[test]
+fn references_in_a_circle_come_to_an_end() {
+    let circle = |from: &str, to: &str| json!({ from: { "$ref": format!("#/components/{to}") } });
+    let mut document = of_schema(json!({ "$ref": "#/components/schemas/A" }), json!({}));
+    document["components"] = json!({
+        "schemas": { "A": { "$ref": "#/components/schemas/B" }, "B": { "$ref": "#/components/schemas/A" } },
+        "parameters": circle("P", "parameters/P"),
+        "responses": circle("R", "responses/R"),
+        "requestBodies": circle("Q", "requestBodies/Q"),
+        "pathItems": circle("I", "pathItems/I"),
+        "headers": circle("H", "headers/H"),
+    });
+    let operation = json!({
+        "parameters": [{ "$ref": "#/components/parameters/P" }],
+        "requestBody": { "$ref": "#/components/requestBodies/Q" },
+        "responses": { "200": { "$ref": "#/components/responses/R" } },
+    });
+    document["paths"]["/round"] = json!({ "post": operation });
+    document["paths"]["/around"] = json!({ "$ref": "#/components/pathItems/I" });
+    document["paths"]["/myself"] = json!({ "$ref": "#/paths/~1myself" });
+    match keyway_build::document(FILE).text(document.to_string()).make("acme") {
+        Ok(made) => syn_parses(&made.code),
+        Err(error) => assert!(error.to_string().contains("; "), "{error}"),
+    }
+}
+
+#[test]
+fn an_alias_of_aliases_of_aliases_is_refused_before_it_fills_the_memory() {
+    let mut text = String::from(
+        "openapi: 3.0.3\ninfo: {title: Acme, version: '1'}\npaths: {}\nx0: &x0 [a, a, a, a, a, a, a, a, a]\n",
+    );
+    for level in 1..12 {
+        let below = format!("*x{}", level - 1);
+        let _ = writeln!(text, "x{level}: &x{level} [{}]", [below.as_str(); 9].join(", "));
+    }
+    let refused = refusal(text);
+    assert!(refused.starts_with("acme.json: ") && refused.contains("; "), "{refused}");
+}
+
+#[test]
+fn no_name_leads_a_file_out_of_its_folder() {
+    for name in ["../acme", "/tmp/acme", "a/b", "a\\b", "..", "", "a\0b", "con:", "self", "acme.rs"] {
+        let refused = keyway_build::document(FILE).text("{}").make(name).expect_err("no module").to_string();
+        assert!(refused.contains("is no Rust module's name"), "{name}: {refused}");
+    }
+}
+
+#[test]
+fn parts_of_parts_of_parts_come_to_an_end() {
+    let mut schemas = json!({ "L0": { "type": "object", "properties": { "x": { "type": "string" } } } });
+    for level in 1..40 {
+        let below = json!({ "$ref": format!("#/components/schemas/L{}", level - 1) });
+        schemas[format!("L{level}")] =
+            json!({ "allOf": [below, below, { "properties": { "y": { "type": "string" } } }] });
+    }
+    let made = made(&of_schema(json!({ "$ref": "#/components/schemas/L39" }), schemas));
+    assert_told(&made.report, Kind::Dropped, "too many parts of parts");
+}
