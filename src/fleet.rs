@@ -31,11 +31,11 @@ const SECOND: Duration = Duration::from_secs(1);
 /// A vendor whose refresh tokens rotate, and whose sessions end when a spent one comes again.
 struct Vendor {
     clock: PausedClock,
-    ledger: Mutex<Ledger>,
+    ledger: Mutex<VendorBooks>,
 }
 
 #[derive(Default)]
-struct Ledger {
+struct VendorBooks {
     /// It answers 503 to everything, after a while.
     down: bool,
     /// It refuses the password.
@@ -49,7 +49,7 @@ struct Ledger {
     reuses: u64,
 }
 
-impl Ledger {
+impl VendorBooks {
     fn sign_in(&mut self) -> Result<Issued, Error> {
         self.sign_ins += 1;
         if self.down {
@@ -86,12 +86,12 @@ impl Ledger {
 }
 
 impl Vendor {
-    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+    fn ledger(&self) -> MutexGuard<'_, VendorBooks> {
         self.ledger.lock().expect("nobody panics here")
     }
 
     /// Half of the way there, half of it back.
-    async fn ask<T>(&self, act: impl FnOnce(&mut Ledger) -> T) -> T {
+    async fn ask<T>(&self, act: impl FnOnce(&mut VendorBooks) -> T) -> T {
         self.clock.sleep(TO_VENDOR / 2).await;
         let answer = act(&mut self.ledger());
         self.clock.sleep(TO_VENDOR / 2).await;
@@ -119,7 +119,7 @@ impl Issuer for Member {
             attempt.present(password)?;
         }
         let _permit = attempt.acquire().await?;
-        self.vendor.ask(Ledger::sign_in).await
+        self.vendor.ask(VendorBooks::sign_in).await
     }
 
     async fn renew(&self, attempt: &Attempt, tokens: &Tokens) -> Result<Issued, Error> {
@@ -299,7 +299,7 @@ struct Caller {
 
 /// What callers saw.
 #[derive(Debug, Default, Clone, Copy)]
-struct Seen {
+struct Served {
     served: u64,
     failed: u64,
     /// When the last of the processes was served again, after the vendor worked again.
@@ -308,8 +308,8 @@ struct Seen {
 
 impl Caller {
     /// A call each `pause` for so long. `works`: when the vendor works again.
-    async fn call(self, first: Duration, lasts: Duration, works: Duration) -> Seen {
-        let (began, mut seen) = (self.clock.monotonic(), Seen::default());
+    async fn call(self, first: Duration, lasts: Duration, works: Duration) -> Served {
+        let (began, mut seen) = (self.clock.monotonic(), Served::default());
         self.clock.sleep(first).await;
         while self.clock.monotonic() - began < lasts {
             let served = self.session.lease().await.is_ok();
@@ -324,10 +324,10 @@ impl Caller {
     }
 
     /// Every other call goes to an endpoint that answers 401 to whatever token, as the replay of calls sees it.
-    async fn call_refused_endpoint(self, first: Duration, lasts: Duration) -> Seen {
+    async fn call_refused_endpoint(self, first: Duration, lasts: Duration) -> Served {
         const GOOD: u64 = 1;
         const REFUSED: u64 = 2;
-        let (began, mut seen) = (self.clock.monotonic(), Seen::default());
+        let (began, mut seen) = (self.clock.monotonic(), Served::default());
         self.clock.sleep(first).await;
         while self.clock.monotonic() - began < lasts {
             match self.session.lease().await {
@@ -358,9 +358,9 @@ impl Fleet {
     }
 
     /// What all of them saw, and what was asked of the vendor meanwhile: sign-ins and renewals.
-    async fn all(&self, tasks: Vec<tokio::task::JoinHandle<Seen>>) -> (Seen, u64, u64) {
+    async fn all(&self, tasks: Vec<tokio::task::JoinHandle<Served>>) -> (Served, u64, u64) {
         let before = self.counted();
-        let mut all = Seen::default();
+        let mut all = Served::default();
         for task in tasks {
             let seen = task.await.expect("a process");
             all.served += seen.served;
@@ -372,7 +372,7 @@ impl Fleet {
     }
 
     /// The vendor is down for ten minutes when all start, and each of them calls every five seconds, for twenty minutes.
-    async fn outage(&self) -> (Seen, u64, u64) {
+    async fn outage(&self) -> (Served, u64, u64) {
         const DOWN: Duration = Duration::from_secs(600);
         self.vendor.ledger().down = true;
         let works = async {
@@ -385,7 +385,7 @@ impl Fleet {
     }
 
     /// All have a wrong password, and each of them calls every ten seconds for an hour.
-    async fn wrong_password(&self) -> (Seen, u64, u64) {
+    async fn wrong_password(&self) -> (Served, u64, u64) {
         self.vendor.ledger().refuses = true;
         let calls = self.callers(SECOND * 10).into_iter();
         let hour = SECOND * 3600;
@@ -393,7 +393,7 @@ impl Fleet {
     }
 
     /// One endpoint always answers 401; each process calls it, and a good one, every ten seconds for half an hour.
-    async fn refused_endpoint(&self) -> (Seen, u64, u64) {
+    async fn refused_endpoint(&self) -> (Served, u64, u64) {
         let calls = self.callers(SECOND * 10).into_iter();
         let tasks = calls.map(|(caller, first)| tokio::spawn(caller.call_refused_endpoint(first, SECOND * 1800)));
         self.all(tasks.collect()).await
@@ -401,7 +401,7 @@ impl Fleet {
 }
 
 /// What goes wrong at the vendor's, or with what callers give: as one process, so a hundred.
-async fn faults(size: u64) -> Vec<(String, Seen, u64, u64)> {
+async fn faults(size: u64) -> Vec<(String, Served, u64, u64)> {
     let of = if size == 1 { "1 process" } else { &format!("{size} processes") };
     let (down, sign_ins, renewals) = Fleet::with_password(size).outage().await;
     let mut rows = vec![(format!("the vendor is down for ten minutes: {of}"), down, sign_ins, renewals)];
@@ -504,7 +504,7 @@ fn a_fault_is_asked_about_by_one_process_however_many_there_are() {
         assert!(*renewed <= rows[0][2].3, "{what}: {renewed} renewals");
     }
     for row in (0..3).flat_map(|fault| rows.iter().map(move |rows| &rows[fault])) {
-        let (what, Seen { served, failed, back }, sign_ins, renewals) = row;
+        let (what, Served { served, failed, back }, sign_ins, renewals) = row;
         let (served, failed) = (thousands(*served), thousands(*failed));
         let back = if back.is_zero() { "–".to_owned() } else { format!("{:.0} s", back.as_secs_f64()) };
         let _ = writeln!(table, "| {what} | {sign_ins} | {renewals} | {served} | {failed} | {back} |");

@@ -3,7 +3,7 @@
 //! `fuzz/` searches for bytes for which one does not. What its searches begin with is held against the properties by a
 //! test as well, in every run of the suite. No user's build has this module.
 
-use self::exchange::Exchange;
+use self::exchange::FuzzedExchange;
 use crate::{
     BoxFuture, Clock, Error, ErrorKind, Generation, Record, Retry, Secret, Windows,
     clock::Now,
@@ -414,7 +414,7 @@ impl Raw<'_> {
 
 /// The first line is a picture's media type, the rest the picture; or all of it is the answer.
 pub fn a_captcha_shows_the_picture_it_was_sent(data: &[u8]) {
-    let picture = |body: Vec<u8>| Exchange::of(&vms::SURFACE, "get_captcha", 200, HeaderMap::new(), body);
+    let picture = |body: Vec<u8>| FuzzedExchange::of(&vms::SURFACE, "get_captcha", 200, HeaderMap::new(), body);
     let _ = picture(data.to_vec()).map(|answer| answer.holds());
     let Some((media_type, image)) = data.iter().position(|byte| *byte == b'\n').map(|at| data.split_at(at)) else {
         return;
@@ -433,7 +433,7 @@ pub fn a_captcha_shows_the_picture_it_was_sent(data: &[u8]) {
 
 /// `surface operation status`, the headers, an empty line and the body, as HTTP has them.
 pub fn every_answer_is_a_session_or_an_error_that_hides_its_secrets(data: &[u8]) {
-    if let Some(exchange) = Exchange::read(data) {
+    if let Some(exchange) = FuzzedExchange::read(data) {
         exchange.holds();
     }
 }

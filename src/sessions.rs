@@ -45,37 +45,37 @@ const IDLE: Duration = Duration::from_secs(10 * 60);
 #[doc(alias("multi-tenant", "session pool"))]
 pub struct Sessions<K, C>(Arc<Inner<K, C>>);
 
-type Make<K, C> = dyn Fn(&K) -> Result<C, Error> + Send + Sync;
+type MakeClient<K, C> = dyn Fn(&K) -> Result<C, Error> + Send + Sync;
 
 struct Inner<K, C> {
-    make: Box<Make<K, C>>,
+    make: Box<MakeClient<K, C>>,
     most: usize,
     idle: Duration,
     clock: Arc<dyn Clock>,
-    kept: Mutex<Kept<K, C>>,
+    kept: Mutex<Pool<K, C>>,
 }
 
-struct Kept<K, C> {
-    entries: HashMap<K, Entry<C>>,
+struct Pool<K, C> {
+    entries: HashMap<K, PooledClient<C>>,
     /// The keys, those first that were used longest ago.
     order: BTreeMap<u64, K>,
     next: u64,
 }
 
-struct Entry<C> {
-    slot: Arc<Slot<C>>,
+struct PooledClient<C> {
+    slot: Arc<ClientSlot<C>>,
     place: u64,
     /// When (monotonic) it was last seen in use.
     used: Duration,
 }
 
-struct Slot<C> {
+struct ClientSlot<C> {
     client: OnceLock<C>,
     /// Held by whoever makes the client.
     making: Mutex<()>,
 }
 
-impl<C> Default for Slot<C> {
+impl<C> Default for ClientSlot<C> {
     fn default() -> Self {
         Self { client: OnceLock::new(), making: Mutex::default() }
     }
@@ -87,7 +87,7 @@ impl<C> Default for Slot<C> {
 /// Keep this instead for as long as the client is needed.
 pub struct Lent<C> {
     client: C,
-    _slot: Arc<Slot<C>>,
+    _slot: Arc<ClientSlot<C>>,
 }
 
 impl<C> Deref for Lent<C> {
@@ -124,7 +124,7 @@ where
     /// At most `most` clients at a time (at least one), which `make` builds. It may take its time: only those who want the same
     /// key wait for it. Give all of them one store.
     pub fn new(most: usize, make: impl Fn(&K) -> Result<C, Error> + Send + Sync + 'static) -> Self {
-        let kept = Kept { entries: HashMap::new(), order: BTreeMap::new(), next: 0 };
+        let kept = Pool { entries: HashMap::new(), order: BTreeMap::new(), next: 0 };
         Self(Arc::new(Inner {
             make: Box::new(make),
             most: most.max(1),
@@ -178,7 +178,7 @@ where
         }
     }
 
-    fn made(&self, key: &K, slot: &Slot<C>) -> Result<C, Error> {
+    fn made(&self, key: &K, slot: &ClientSlot<C>) -> Result<C, Error> {
         if let Some(client) = slot.client.get() {
             return Ok(client.clone());
         }
@@ -215,13 +215,13 @@ where
         self.len() == 0
     }
 
-    fn kept(&self) -> MutexGuard<'_, Kept<K, C>> {
+    fn kept(&self) -> MutexGuard<'_, Pool<K, C>> {
         // Nothing panics while it is changed, so a poisoned one is still whole.
         self.0.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What a session still owes to its store is offered to it before its client goes.
-    fn let_go(&self, gone: Vec<Arc<Slot<C>>>) {
+    fn let_go(&self, gone: Vec<Arc<ClientSlot<C>>>) {
         let Ok(runtime) = Handle::try_current() else { return };
         for slot in gone {
             if let Some(client) = slot.client.get() {
@@ -232,21 +232,21 @@ where
     }
 }
 
-impl<K: Clone + Eq + Hash, C> Kept<K, C> {
+impl<K: Clone + Eq + Hash, C> Pool<K, C> {
     /// The slot of this key, which is the last to go now. `None` if there is no room.
     fn slot(
         &mut self,
         key: &K,
         now: Duration,
         inner: &Inner<K, C>,
-        gone: &mut Vec<Arc<Slot<C>>>,
-    ) -> Option<Arc<Slot<C>>> {
+        gone: &mut Vec<Arc<ClientSlot<C>>>,
+    ) -> Option<Arc<ClientSlot<C>>> {
         if !self.entries.contains_key(key) {
             self.forget_idle(now, inner.idle, gone);
             if self.entries.len() >= inner.most {
                 gone.push(self.forget_oldest(now)?);
             }
-            self.entries.insert(key.clone(), Entry { slot: Arc::default(), place: self.next, used: now });
+            self.entries.insert(key.clone(), PooledClient { slot: Arc::default(), place: self.next, used: now });
         }
         self.use_now(key, now);
         self.entries.get(key).map(|entry| entry.slot.clone())
@@ -260,7 +260,7 @@ impl<K: Clone + Eq + Hash, C> Kept<K, C> {
         self.next += 1;
     }
 
-    fn remove(&mut self, key: &K, is_meant: impl FnOnce(&Arc<Slot<C>>) -> bool) -> Option<Arc<Slot<C>>> {
+    fn remove(&mut self, key: &K, is_meant: impl FnOnce(&Arc<ClientSlot<C>>) -> bool) -> Option<Arc<ClientSlot<C>>> {
         if !is_meant(&self.entries.get(key)?.slot) {
             return None;
         }
@@ -271,7 +271,7 @@ impl<K: Clone + Eq + Hash, C> Kept<K, C> {
 
     /// Called by one whose client could not be made. The slot goes with the last of them: whoever still waits for it makes the
     /// client of this key, and one who comes now must wait for that one.
-    fn give_back(&mut self, key: &K, slot: Arc<Slot<C>>) {
+    fn give_back(&mut self, key: &K, slot: Arc<ClientSlot<C>>) {
         let is_there = self.entries.get(key).is_some_and(|entry| Arc::ptr_eq(&entry.slot, &slot));
         let is_empty = slot.client.get().is_none();
         // Before the others are counted, and while nobody else can take or give back one.
@@ -281,7 +281,7 @@ impl<K: Clone + Eq + Hash, C> Kept<K, C> {
         }
     }
 
-    fn forget_idle(&mut self, now: Duration, idle: Duration, gone: &mut Vec<Arc<Slot<C>>>) {
+    fn forget_idle(&mut self, now: Duration, idle: Duration, gone: &mut Vec<Arc<ClientSlot<C>>>) {
         while let Some(key) = self.order.first_key_value().map(|(_, key)| key.clone()) {
             let is_idle = self.entries.get(&key).is_some_and(|entry| now.saturating_sub(entry.used) >= idle);
             if !is_idle {
@@ -295,7 +295,7 @@ impl<K: Clone + Eq + Hash, C> Kept<K, C> {
     }
 
     /// The one that was used longest ago, of those that nobody uses.
-    fn forget_oldest(&mut self, now: Duration) -> Option<Arc<Slot<C>>> {
+    fn forget_oldest(&mut self, now: Duration) -> Option<Arc<ClientSlot<C>>> {
         for _ in 0..self.order.len() {
             let key = self.order.first_key_value().map(|(_, key)| key.clone())?;
             if let Some(slot) = self.remove(&key, |slot| Arc::strong_count(slot) == 1) {
@@ -314,7 +314,7 @@ mod tests {
     /// As when one maker fails while another one waits for it, and a third one comes meanwhile.
     #[apply(leak_checked!)]
     fn after_a_failure_a_key_has_one_slot_until_the_last_has_given_it_back() {
-        let kept = || Kept { entries: HashMap::new(), order: BTreeMap::new(), next: 0 };
+        let kept = || Pool { entries: HashMap::new(), order: BTreeMap::new(), next: 0 };
         let inner: Inner<u32, ()> = Inner {
             make: Box::new(|_| Ok(())),
             most: 4,
@@ -323,7 +323,7 @@ mod tests {
             kept: Mutex::new(kept()),
         };
         let (mut kept, mut gone) = (kept(), Vec::new());
-        let mut take = |kept: &mut Kept<_, _>| kept.slot(&7, Duration::ZERO, &inner, &mut gone).expect("there is room");
+        let mut take = |kept: &mut Pool<_, _>| kept.slot(&7, Duration::ZERO, &inner, &mut gone).expect("there is room");
         let (first, second) = (take(&mut kept), take(&mut kept));
         kept.give_back(&7, first);
         let third = take(&mut kept);

@@ -21,7 +21,7 @@ use std::str;
 
 /// A vendor's answer to one of its operations.
 #[derive(Clone)]
-pub(super) struct Exchange {
+pub(super) struct FuzzedExchange {
     surface: &'static Surface,
     facts: &'static Facts,
     answer: BufferedResponse,
@@ -63,7 +63,7 @@ const SECRETS: [&str; 14] = [
     "natsUserCredentials",
 ];
 
-impl Exchange {
+impl FuzzedExchange {
     pub(super) fn of(
         surface: &'static Surface,
         operation: &str,
@@ -117,7 +117,7 @@ impl Exchange {
             ("vtex", "validate_access_key") => vtex_shopper_session::validated(&reply, "store", now).map(Came::Session),
             ("vtex", "refresh_storefront_token") => {
                 let old = Secret::from("vid_rt=old; VtexIdclientAutCookie_store=older");
-                let old = vtex_shopper_session::Cookies::read(&old)?;
+                let old = vtex_shopper_session::ShopperCookies::read(&old)?;
                 vtex_shopper_session::renewed(&reply, old, "store", now).map(Came::Session)
             }
             _ => {

@@ -138,7 +138,7 @@ fn read_patiently<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
     // A body that is torn or no JSON at all is not for patience.
     serde_json::from_str::<IgnoredAny>(&body).ok()?;
     let raw = body.trim();
-    let broken = Broken::default();
+    let broken = BrokenValues::default();
     let mut work = 0;
     while work < LONGEST_WORK {
         work += raw.len().max(1);
@@ -159,13 +159,13 @@ fn read_patiently<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
 
 /// Where the values stand that cannot be read.
 #[derive(Default)]
-struct Broken {
+struct BrokenValues {
     places: RefCell<HashSet<usize>>,
     /// A value was found broken in this reading, and what is made of it is thrown away.
     blamed: Cell<bool>,
 }
 
-impl Broken {
+impl BrokenValues {
     fn count(&self) -> usize {
         self.blamed.set(false);
         self.places.borrow().len()
@@ -192,7 +192,7 @@ impl Broken {
 #[derive(Clone, Copy)]
 struct Patient<'a> {
     raw: &'a str,
-    broken: &'a Broken,
+    broken: &'a BrokenValues,
 }
 
 /// A scalar as a text: what stands between its quotes, or as it is written.
@@ -391,7 +391,7 @@ impl<'de> VariantAccess<'de> for Patient<'_> {
 /// The items of a list or the members of an object, on their way to a visitor.
 struct Read<'a, I> {
     items: I,
-    broken: &'a Broken,
+    broken: &'a BrokenValues,
     next: Option<&'a str>,
 }
 
@@ -488,7 +488,7 @@ fn after_comma(rest: &str) -> &str {
     rest.strip_prefix(',').unwrap_or("")
 }
 
-impl fmt::Debug for Broken {
+impl fmt::Debug for BrokenValues {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Broken")
     }

@@ -8,6 +8,7 @@ use std::{
     fmt,
     hash::{DefaultHasher, Hash, Hasher},
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -19,7 +20,7 @@ use std::{
 #[must_use = "a stream does nothing until it is read"]
 pub struct Pages<T> {
     fetch: Box<Fetch<T>>,
-    state: State<T>,
+    state: PagesState<T>,
     ready: VecDeque<T>,
     /// How many items the vendor has handed out so far: where the next page begins.
     taken: u64,
@@ -32,7 +33,7 @@ const AT_MOST: usize = 100_000;
 
 type Fetch<T> = dyn Fn(u64) -> BoxFuture<'static, Result<Page<T>, Error>> + Send + Sync;
 
-enum State<T> {
+enum PagesState<T> {
     Idle,
     Fetching(BoxFuture<'static, Result<Page<T>, Error>>),
     Ended,
@@ -52,7 +53,21 @@ impl<T: Serialize + Unpin> Pages<T> {
         fetch: impl Fn(u64) -> BoxFuture<'static, Result<Page<T>, Error>> + Send + Sync + 'static,
     ) -> Self {
         let (ready, seen) = (VecDeque::new(), HashSet::new());
-        Self { fetch: Box::new(fetch), state: State::Idle, ready, taken: 0, seen, at_most: AT_MOST }
+        Self { fetch: Box::new(fetch), state: PagesState::Idle, ready, taken: 0, seen, at_most: AT_MOST }
+    }
+
+    /// The pages of a list of `client`'s. `ask` gets the client, what the caller says of the list, and where the page begins.
+    pub(crate) fn of<C, Q>(
+        client: &C,
+        query: Q,
+        ask: impl Fn(C, Arc<Q>, u64) -> BoxFuture<'static, Result<Page<T>, Error>> + Send + Sync + 'static,
+    ) -> Self
+    where
+        C: Clone + Send + Sync + 'static,
+        Q: Send + Sync + 'static,
+    {
+        let (client, query) = (client.clone(), Arc::new(query));
+        Self::new(move |from| ask(client.clone(), query.clone(), from))
     }
 
     /// How many items [`collect`](Self::collect) takes. Default: 100,000.
@@ -106,7 +121,7 @@ impl<T: Serialize + Unpin> Pages<T> {
         let nothing_new = self.ready.len() == known;
         let complete = page.total.is_some_and(|total| self.taken >= total);
         let ended = nothing_new || page.more == Some(false) || (complete && page.more != Some(true));
-        self.state = if ended { State::Ended } else { State::Idle };
+        self.state = if ended { PagesState::Ended } else { PagesState::Idle };
     }
 }
 
@@ -126,12 +141,12 @@ impl<T: Serialize + Unpin> Stream for Pages<T> {
                 return Poll::Ready(Some(Ok(item)));
             }
             match &mut self.state {
-                State::Ended => return Poll::Ready(None),
-                State::Idle => self.state = State::Fetching((self.fetch)(self.taken)),
-                State::Fetching(page) => match ready!(page.as_mut().poll(context)) {
+                PagesState::Ended => return Poll::Ready(None),
+                PagesState::Idle => self.state = PagesState::Fetching((self.fetch)(self.taken)),
+                PagesState::Fetching(page) => match ready!(page.as_mut().poll(context)) {
                     Ok(page) => self.take(page),
                     Err(error) => {
-                        self.state = State::Ended;
+                        self.state = PagesState::Ended;
                         return Poll::Ready(Some(Err(error)));
                     }
                 },

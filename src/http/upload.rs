@@ -59,7 +59,7 @@ impl fmt::Debug for File {
 const FILE: &str = "keyway::File";
 
 #[derive(Serialize, Deserialize)]
-struct Written {
+struct WrittenFile {
     #[serde(rename = "keyway::File")]
     bytes: String,
     name: Option<String>,
@@ -69,7 +69,7 @@ struct Written {
 impl Serialize for File {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let bytes = STANDARD.encode(&self.bytes);
-        Written { bytes, name: self.name.clone(), media_type: self.media_type.clone() }.serialize(serializer)
+        WrittenFile { bytes, name: self.name.clone(), media_type: self.media_type.clone() }.serialize(serializer)
     }
 }
 
@@ -86,7 +86,7 @@ impl<'de> Deserialize<'de> for File {
 impl File {
     fn of(value: &Value) -> Option<Self> {
         value.get(FILE)?;
-        let Written { bytes, name, media_type } = Written::deserialize(value).ok()?;
+        let WrittenFile { bytes, name, media_type } = WrittenFile::deserialize(value).ok()?;
         Some(Self { bytes: STANDARD.decode(bytes).ok()?.into(), name, media_type })
     }
 }

@@ -4,8 +4,8 @@ use super::{
     budget::Counted,
     core::{LOOK, PermitStage, SAVES, SessionCore, TOMBSTONES},
     operation::{Event, Note, Out, Purpose, StoreOp, VendorOp},
-    run::{Run, Stage},
-    seen::Seen,
+    run::{Run, RunStage},
+    seen::StoreSeen,
     token::{Moment, Token},
     wishes::failed,
 };
@@ -60,8 +60,8 @@ impl SessionCore {
             self.revoking.as_ref().map(|out| out.deadline),
             self.person.as_ref().map(|out| out.deadline),
             self.run.as_ref().and_then(|run| match &run.stage {
-                Stage::Polling { question, .. } => question.ends(),
-                Stage::Asking { .. } | Stage::Working => None,
+                RunStage::Polling { question, .. } => question.ends(),
+                RunStage::Asking { .. } | RunStage::Working => None,
             }),
         ];
         deadlines.into_iter().flatten().min()
@@ -71,7 +71,7 @@ impl SessionCore {
     pub(crate) fn due(&self) -> Option<Duration> {
         let works = self.run.as_ref().is_some_and(Run::is_working);
         let polls = self.run.as_ref().and_then(|run| match &run.stage {
-            Stage::Polling { next, .. } if self.vendor.is_none() => Some(*next),
+            RunStage::Polling { next, .. } if self.vendor.is_none() => Some(*next),
             _ => None,
         });
         if self.store.is_some() {
@@ -269,7 +269,7 @@ impl SessionCore {
             }
             Err(error) if firm && works => {
                 self.notes.push(Note::StoreFailed(error.clone()));
-                self.seen = Some(Seen::nothing(Some(error)));
+                self.seen = Some(StoreSeen::nothing(Some(error)));
             }
             Err(error) if self.word.is_some() => {
                 self.notes.push(Note::StoreFailed(error));
@@ -286,7 +286,7 @@ impl SessionCore {
 
     fn see(&mut self, stored: Option<(Record, bool)>, firm: bool, trouble: Option<StoreError>, at: Moment) {
         let Some((record, ours)) = stored else {
-            self.seen = Some(Seen { firm, read: true, ..Seen::nothing(trouble) });
+            self.seen = Some(StoreSeen { firm, read: true, ..StoreSeen::nothing(trouble) });
             return;
         };
         // A moment ahead is another machine's clock, not a wrong one.
@@ -302,7 +302,7 @@ impl SessionCore {
             self.memory.remember_signed_out(record.generation().lineage);
         }
         let token = Token::kept(&self.rules, &record, at).map(Arc::new);
-        self.seen = Some(Seen { record: Some(record), token, foreign: !ours, firm, read: true, trouble });
+        self.seen = Some(StoreSeen { record: Some(record), token, foreign: !ours, firm, read: true, trouble });
     }
 
     fn token_saved(&mut self, saved: Result<bool, StoreError>, at: Moment) {

@@ -1,17 +1,17 @@
 //! What users and issuers ask of a session, and what it comes to at once.
 
 #[cfg(test)]
-use super::rules::Broken;
+use super::rules::BrokenRule;
 use super::{
     capabilities::Renewal,
-    core::{CallOutcome, LOOK, Permit, PermitStage, REMEMBERED, Resumed, STATIC, SessionCore, WaiterState},
+    core::{CallOutcome, LOOK, PermitRequest, PermitStage, REMEMBERED, Resumed, STATIC, SessionCore, WaiterState},
     decide::{Decision, Reason, Refusal, View, decide},
     dialogue::Conversation,
     operation::{Note, Out, VendorOp},
     profile::SignOut,
     rejection::{EVICTION_BACKOFF, Rejection, judge},
     report::What,
-    run::{Outcome, PendingSave, RunFailure, SigningOut, WaitTicket},
+    run::{PendingSave, RunFailure, RunOutcome, SigningOut, WaitTicket},
     token::{Mark, Moment, Origin},
 };
 use crate::{
@@ -29,7 +29,7 @@ impl SessionCore {
         let now = at.now;
         let needed = if self.may_last(needed) { needed } else { Duration::ZERO };
         #[cfg(test)]
-        if self.rules.lacks(Broken::StoredExpiry) && self.current.is_some() {
+        if self.rules.lacks(BrokenRule::StoredExpiry) && self.current.is_some() {
             return Ok(CallOutcome::Serve);
         }
         let decision = decide(&View {
@@ -97,10 +97,10 @@ impl SessionCore {
         }
         match &self.ended {
             Some((id, outcome)) if *id == ticket.run => match outcome {
-                Outcome::Served if good && (ticket.explicit || !self.is_from_the_store()) => WaiterState::Serve,
-                Outcome::Failed(_) if good && ticket.serve_from.is_some() => WaiterState::Serve,
-                Outcome::Failed(failure) => WaiterState::Failed(failure.clone()),
-                Outcome::Served | Outcome::Lost => WaiterState::Again,
+                RunOutcome::Served if good && (ticket.explicit || !self.is_from_the_store()) => WaiterState::Serve,
+                RunOutcome::Failed(_) if good && ticket.serve_from.is_some() => WaiterState::Serve,
+                RunOutcome::Failed(failure) => WaiterState::Failed(failure.clone()),
+                RunOutcome::Served | RunOutcome::Lost => WaiterState::Again,
             },
             _ => WaiterState::Again,
         }
@@ -108,7 +108,7 @@ impl SessionCore {
 
     /// Whether it is unknown how that run ended, because its task is gone.
     pub(crate) fn was_lost(&self, ticket: WaitTicket) -> bool {
-        matches!(&self.ended, Some((id, Outcome::Lost)) if *id == ticket.run)
+        matches!(&self.ended, Some((id, RunOutcome::Lost)) if *id == ticket.run)
     }
 
     fn is_from_the_store(&self) -> bool {
@@ -242,10 +242,10 @@ impl SessionCore {
         // Also a save that was given up may arrive yet.
         names.uncertain = self.pending.as_ref().filter(|pending| !pending.ours_alone).map(PendingSave::generation);
         #[cfg(test)]
-        (names.uncertain.take_if(|_| self.rules.lacks(Broken::Uncertain)));
+        (names.uncertain.take_if(|_| self.rules.lacks(BrokenRule::Uncertain)));
         let pending = self.pending.take().map(|pending| pending.token);
         #[cfg(test)]
-        let kept = self.current.clone().filter(|_| self.rules.lacks(Broken::LettingGo));
+        let kept = self.current.clone().filter(|_| self.rules.lacks(BrokenRule::LettingGo));
         self.current.take().into_iter().chain(pending).for_each(|token| names.name(token));
         if let Some(Out { what: VendorOp::Renew(token), .. }) = &self.vendor {
             names.lineages.push(token.generation.lineage);
@@ -259,7 +259,7 @@ impl SessionCore {
         (self.rejected, self.profile, self.memory.open) = (false, None, None);
         if let Some(mut run) = self.run.take() {
             self.owe_revocation_of_granted(&mut run, at);
-            self.ended = Some((run.id, Outcome::Failed(RunFailure::from(Error::signed_out()))));
+            self.ended = Some((run.id, RunOutcome::Failed(RunFailure::from(Error::signed_out()))));
             self.notes.push(Note::ended(&run, self.sign_outs, Err(Error::signed_out()), at.now));
         }
         self.give_up_store();
@@ -322,7 +322,7 @@ impl SessionCore {
     pub(crate) fn acquire(&mut self, asks: u64) {
         let budget = self.rules.capabilities.budget;
         #[cfg(test)]
-        let budget = budget.filter(|_| !self.rules.lacks(Broken::Counting));
+        let budget = budget.filter(|_| !self.rules.lacks(BrokenRule::Counting));
         let stage = match budget {
             Some(_) => {
                 self.ledger.count();
@@ -330,7 +330,7 @@ impl SessionCore {
             }
             None => PermitStage::Extending(None),
         };
-        self.permit = Some(Permit { asks, stage });
+        self.permit = Some(PermitRequest { asks, stage });
     }
 
     /// What was granted never reached the vendor.

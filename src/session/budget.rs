@@ -28,7 +28,7 @@ enum Job {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Stage {
+enum LedgerStage {
     Load(Job),
     /// `outcome`: what the caller hears once this is written.
     Save {
@@ -40,7 +40,7 @@ enum Stage {
 
 /// What the ledger wants of the store next.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Entry {
+pub(crate) enum LedgerEntry {
     Load,
     /// Keep these attempts in the place of what has this generation.
     Save {
@@ -54,7 +54,7 @@ pub(crate) enum Entry {
 #[cfg_attr(test, derive(PartialEq, Eq, Hash))]
 pub(crate) struct Ledger {
     known: Attempts,
-    stage: Option<Stage>,
+    stage: Option<LedgerStage>,
     tries: u32,
     /// Attempts that were not made and are still written down.
     releases: Vec<SystemTime>,
@@ -63,7 +63,7 @@ pub(crate) struct Ledger {
 impl Ledger {
     /// An attempt is about to be made: it is counted first.
     pub(crate) fn count(&mut self) {
-        (self.stage, self.tries) = (Some(Stage::Load(Job::Count)), 0);
+        (self.stage, self.tries) = (Some(LedgerStage::Load(Job::Count)), 0);
     }
 
     /// This attempt never reached the vendor. If the store does not answer it stays counted there, which is the safe side.
@@ -72,19 +72,19 @@ impl Ledger {
         self.releases.push(made);
     }
 
-    pub(crate) fn next(&mut self) -> Option<Entry> {
+    pub(crate) fn next(&mut self) -> Option<LedgerEntry> {
         if self.stage.is_none() {
-            (self.stage, self.tries) = (Some(Stage::Load(Job::Release(self.releases.pop()?))), 0);
+            (self.stage, self.tries) = (Some(LedgerStage::Load(Job::Release(self.releases.pop()?))), 0);
         }
         Some(match self.stage? {
-            Stage::Load(_) => Entry::Load,
-            Stage::Save { expected, .. } => Entry::Save { expected, attempts: self.known.times() },
+            LedgerStage::Load(_) => LedgerEntry::Load,
+            LedgerStage::Save { expected, .. } => LedgerEntry::Save { expected, attempts: self.known.times() },
         })
     }
 
     /// The entry that was being made is given up; an attempt that was counted for it is not.
     pub(crate) fn give_up(&mut self) {
-        if let Some(Stage::Save { outcome: Some(Ok(made)), .. }) = self.stage.take() {
+        if let Some(LedgerStage::Save { outcome: Some(Ok(made)), .. }) = self.stage.take() {
             self.known.release(made);
         }
     }
@@ -96,7 +96,7 @@ impl Ledger {
         budget: Budget,
         now: Now,
     ) -> Option<Counted> {
-        let Some(Stage::Load(job)) = self.stage.take() else { return None };
+        let Some(LedgerStage::Load(job)) = self.stage.take() else { return None };
         let answers = stored.is_some();
         let (expected, times) = stored.unwrap_or_default();
         let corrected = self.known.learn(times, budget, now);
@@ -110,7 +110,7 @@ impl Ledger {
         // A refusal writes nothing, unless a time that was wrong is to be put right for everybody.
         let writes = answers && (!matches!(outcome, Some(Err(_))) || corrected);
         if writes {
-            self.stage = Some(Stage::Save { job, expected, outcome });
+            self.stage = Some(LedgerStage::Save { job, expected, outcome });
             return None;
         }
         outcome
@@ -118,7 +118,7 @@ impl Ledger {
 
     /// Whether it was written; `None`: the store does not answer.
     pub(crate) fn saved(&mut self, written: Option<bool>, budget: Budget, now: Now) -> Option<Counted> {
-        let Some(Stage::Save { job, outcome, .. }) = self.stage.take() else { return None };
+        let Some(LedgerStage::Save { job, outcome, .. }) = self.stage.take() else { return None };
         if written != Some(false) {
             return outcome;
         }
@@ -128,7 +128,7 @@ impl Ledger {
         }
         self.tries += 1;
         if self.tries < TRIES {
-            self.stage = Some(Stage::Load(job));
+            self.stage = Some(LedgerStage::Load(job));
             return None;
         }
         (job == Job::Count).then(|| self.known.spend(budget, now))

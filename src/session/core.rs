@@ -12,12 +12,12 @@ use super::{
     budget::Ledger,
     cooldown::Cooldown,
     decide::Reason,
-    dialogue::{Ask, Conversation, Question},
+    dialogue::{Ask, Conversation, OpenQuestion},
     operation::{Note, Operation, Out, StoreOp, VendorOp},
     profile::{Profile, SignOut},
     rules::Rules,
-    run::{Outcome, PendingSave, Revocation, Run, RunFailure, SigningOut, Stage, Telling, WaitTicket, Word},
-    seen::Seen,
+    run::{PendingSave, Revocation, Run, RunFailure, RunOutcome, RunStage, SigningOut, Telling, WaitTicket, Word},
+    seen::StoreSeen,
     token::{Mark, Moment, Origin, Token},
 };
 use crate::{
@@ -72,7 +72,7 @@ pub(crate) struct SessionCore {
     // What is wanted.
     pub(super) run: Option<Run>,
     pub(super) runs: u64,
-    pub(super) ended: Option<(u64, Outcome)>,
+    pub(super) ended: Option<(u64, RunOutcome)>,
     /// How many callers wait.
     pub(super) waiting: u32,
 
@@ -86,7 +86,7 @@ pub(crate) struct SessionCore {
     /// A stored record whose times a wrong clock had put into the future, put right.
     pub(super) correction: Option<Record>,
     pub(super) ledger: Ledger,
-    pub(super) permit: Option<Permit>,
+    pub(super) permit: Option<PermitRequest>,
     /// The program is about to end: what cannot be saved now is given up.
     pub(super) closing: bool,
 
@@ -100,7 +100,7 @@ pub(crate) struct SessionCore {
     pub(super) operations: u64,
     pub(super) aborts: Vec<u64>,
     pub(super) locked: bool,
-    pub(super) seen: Option<Seen>,
+    pub(super) seen: Option<StoreSeen>,
     /// For which run, until when (monotonic) and why a store that hung is not asked.
     pub(super) hangs: Option<(u64, Duration, StoreError)>,
 
@@ -143,14 +143,14 @@ pub(crate) struct Memory {
     pub(super) next_look: Duration,
     pub(super) questions: u64,
     /// The question that stays open, for the next caller.
-    pub(super) open: Option<(u64, Question, Conversation)>,
+    pub(super) open: Option<(u64, OpenQuestion, Conversation)>,
     pub(super) answered: Vec<u64>,
 }
 
 /// Leave to send that an issuer has asked for.
 #[derive(Debug, Clone)]
 #[cfg_attr(test, derive(PartialEq, Eq, Hash))]
-pub(crate) struct Permit {
+pub(crate) struct PermitRequest {
     /// The operation that asks.
     pub(super) asks: u64,
     pub(super) stage: PermitStage,
@@ -286,7 +286,7 @@ impl SessionCore {
         let left = self.current.as_ref().map(|token| token.deadlines.left(at.now));
         let mut run = Run::new(self.runs, reason, conversation, left, at.now);
         if let Some(shown) = run.conversation.shown.take() {
-            run.stage = Stage::polling(shown, at.now);
+            run.stage = RunStage::polling(shown, at.now);
         }
         run.insists = std::mem::take(&mut self.memory.insists);
         // What a run that only looked wanted of the store goes on for this one.

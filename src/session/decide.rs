@@ -7,18 +7,18 @@ use std::time::{Duration, SystemTime};
 /// The moments at which the answer for one token changes, on both clocks. The stricter clock wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Deadlines {
-    fresh: Moment,
-    early: Moment,
-    end: Moment,
+    fresh: BothClocks,
+    early: BothClocks,
+    end: BothClocks,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Moment {
+struct BothClocks {
     wall: SystemTime,
     monotonic: Duration,
 }
 
-impl Moment {
+impl BothClocks {
     fn after(now: Now, wait: Duration) -> Self {
         Self { wall: now.wall + wait, monotonic: now.monotonic.saturating_add(wait) }
     }
@@ -42,20 +42,20 @@ impl Deadlines {
     /// get a token.
     pub(crate) fn new(life: Lifetime, received: Now, windows: &Windows, chance: f64, took: Duration) -> Self {
         let Lifetime::For(life) = life else {
-            let far = Moment::after(received, FAR);
+            let far = BothClocks::after(received, FAR);
             return Self { fresh: far, early: far, end: far };
         };
         let margins = windows.margins(life, chance, took);
         Self {
-            fresh: Moment::after(received, life - margins.early),
-            early: Moment::after(received, life - margins.late),
-            end: Moment::after(received, life),
+            fresh: BothClocks::after(received, life - margins.early),
+            early: BothClocks::after(received, life - margins.late),
+            end: BothClocks::after(received, life),
         }
     }
 
     /// Of a token that is used to its end, because its successor costs more than a request.
     pub(crate) fn without_windows(life: Lifetime, received: Now) -> Self {
-        let end = Moment::after(received, if let Lifetime::For(life) = life { life } else { FAR });
+        let end = BothClocks::after(received, if let Lifetime::For(life) = life { life } else { FAR });
         Self { fresh: end, early: end, end }
     }
 

@@ -34,13 +34,13 @@ pub enum Answer {
 /// What stopped a sign-in.
 #[derive(Debug, Clone)]
 #[cfg_attr(test, derive(PartialEq, Eq, Hash))]
-pub(crate) struct Question {
+pub(crate) struct OpenQuestion {
     pub(crate) about: About,
     /// When the vendor asked (monotonic): what the lives it names are counted from.
     asked: Duration,
 }
 
-impl Question {
+impl OpenQuestion {
     /// The question an issuer's error carries, if it carries one. `so_far` tells how often it has been asked.
     pub(crate) fn of(error: &Error, so_far: &Conversation, now: Now) -> Option<Self> {
         let about = match error.asked()?.clone() {
@@ -121,7 +121,7 @@ pub(crate) struct Conversation {
     /// The redirect that led back from a page.
     redirect: Option<(SignInPage, Secret)>,
     /// A device code that is being shown.
-    pub(crate) shown: Option<Question>,
+    pub(crate) shown: Option<OpenQuestion>,
     /// What a shown device code has led to, and the lineage of that session.
     pub(crate) granted: Option<(Issued, u64)>,
 }
@@ -178,7 +178,7 @@ impl Conversation {
     }
 
     /// Takes note of what the vendor asked: a captcha was spent, or its life was set anew.
-    pub(crate) fn asked(&mut self, question: &Question) {
+    pub(crate) fn asked(&mut self, question: &OpenQuestion) {
         match &question.about {
             About::Captcha(_) => {
                 self.captcha = None;
@@ -204,7 +204,7 @@ impl Conversation {
     }
 
     /// This conversation with the answer added, or what is wrong with the answer.
-    pub(crate) fn answered(mut self, question: &Question, answer: Answer) -> Result<Self, Error> {
+    pub(crate) fn answered(mut self, question: &OpenQuestion, answer: Answer) -> Result<Self, Error> {
         match (&question.about, answer) {
             (About::Captcha(captcha), Answer::Captcha(text)) => {
                 let until = question.asked.saturating_add(captcha.expires_in);
@@ -239,7 +239,7 @@ impl Conversation {
 
 /// Why a question stays open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Why {
+pub(crate) enum OpenReason {
     /// There is no responder.
     Unattended,
     Declined,
@@ -253,7 +253,7 @@ pub(crate) enum Why {
     Nobody,
 }
 
-impl Why {
+impl OpenReason {
     pub(crate) fn word(self, error: Error) -> Error {
         match self {
             Self::Unattended => error,
@@ -273,6 +273,6 @@ impl Why {
 #[derive(Debug, Clone)]
 #[cfg_attr(test, derive(PartialEq, Eq, Hash))]
 pub(crate) struct Ask {
-    pub(crate) question: Question,
+    pub(crate) question: OpenQuestion,
     pub(crate) policy: bool,
 }

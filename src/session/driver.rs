@@ -12,10 +12,10 @@ use super::{
     lease::CurrentToken,
     log::Log,
     operation::{Event, Note, Operation, StoreOp},
-    outside::{Outside, Stored},
+    outside::{Outside, StoreAnswer},
     report::Report,
     rules::Rules,
-    timer::{Time, Timed, TimerTask, keep_time},
+    timer::{Timed, TimerKind, TimerTask, keep_time},
     token::Moment,
 };
 use crate::{
@@ -68,11 +68,11 @@ pub(super) struct Engine {
     /// Tell the tasks that keep the time: one for deadlines, one for what is due.
     pub(super) timers: [Arc<Notify>; 2],
     /// Everything else. Never locked across an await.
-    state: Mutex<State>,
+    state: Mutex<EngineState>,
 }
 
 /// What the lock guards: the core, and what it cannot hold because it is not plain data.
-pub(super) struct State {
+pub(super) struct EngineState {
     pub(super) core: SessionCore,
     pub(super) report: Report,
     /// What is published, also if it was rejected.
@@ -107,7 +107,7 @@ struct Work {
 impl Engine {
     pub(super) fn new(outside: Outside, clock: Arc<dyn Clock>, constant: HeaderMap) -> Self {
         let rules = outside.rules.clone();
-        let state = State {
+        let state = EngineState {
             core: SessionCore::new(rules.clone()),
             report: Report::default(),
             held: None,
@@ -140,7 +140,7 @@ impl Engine {
         Now::read(&*self.clock)
     }
 
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, EngineState> {
         // Nothing panics while the state is changed, so a poisoned one is still whole.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -163,7 +163,7 @@ impl Engine {
     }
 
     /// Tells the core what has happened, and does what it wants done next.
-    pub(super) fn change<T>(self: &Arc<Self>, happened: impl FnOnce(&mut State, Moment) -> T) -> T {
+    pub(super) fn change<T>(self: &Arc<Self>, happened: impl FnOnce(&mut EngineState, Moment) -> T) -> T {
         let at = Moment { now: self.now(), dice: self.outside.chance.next() };
         let (outcome, work) = {
             let mut state = self.state();
@@ -180,7 +180,7 @@ impl Engine {
     }
 
     /// The same where nothing can be done any more, because the runtime ends: the next caller goes on.
-    pub(super) fn lost(self: &Arc<Self>, happened: impl FnOnce(&mut State, Moment)) {
+    pub(super) fn lost(self: &Arc<Self>, happened: impl FnOnce(&mut EngineState, Moment)) {
         let at = Moment { now: self.now(), dice: self.outside.chance.next() };
         let work = {
             let mut state = self.state();
@@ -216,7 +216,7 @@ impl Engine {
                 for operation in operations {
                     self.start(&runtime, operation, &mut unlocks);
                 }
-                for (time, arms) in Time::BOTH.into_iter().zip(arms) {
+                for (time, arms) in TimerKind::BOTH.into_iter().zip(arms) {
                     match arms {
                         Some(true) => drop(runtime.spawn(keep_time(self.timer(time, &runtime)))),
                         Some(false) => self.timers[time as usize].notify_one(),
@@ -253,7 +253,7 @@ impl Engine {
         }
     }
 
-    fn timer(self: &Arc<Self>, time: Time, runtime: &Handle) -> TimerTask {
+    fn timer(self: &Arc<Self>, time: TimerKind, runtime: &Handle) -> TimerTask {
         self.state().runtime = Some(runtime.id());
         let engine: Weak<Self> = Arc::downgrade(self);
         let (signal, clock) = (self.timers[time as usize].clone(), self.clock.clone());
@@ -261,7 +261,7 @@ impl Engine {
     }
 
     /// Whether what is out was started on another runtime, which no task may drive any more.
-    pub(super) fn runs_elsewhere(&self, state: &State) -> bool {
+    pub(super) fn runs_elsewhere(&self, state: &EngineState) -> bool {
         let here = Handle::try_current().map(|runtime| runtime.id()).ok();
         state.runtime.is_some() && state.runtime != here
     }
@@ -284,7 +284,7 @@ impl Engine {
     }
 }
 
-impl State {
+impl EngineState {
     /// After each change: what is served is published, what was done is told, and what is to be done is collected.
     fn settle(&mut self, engine: &Engine, now: Now, work: &mut Work) {
         self.publish(engine);
@@ -317,7 +317,7 @@ impl State {
         let at_rest = self.core.is_at_rest() || self.core.sign_out_ended.is_some();
         work.has_news = std::mem::replace(&mut self.told, told) != told;
         work.tells = at_rest || work.has_news;
-        work.arms = Time::BOTH.map(|time| self.arm(time));
+        work.arms = TimerKind::BOTH.map(|time| self.arm(time));
     }
 
     fn abort(&mut self, id: u64, aborts: &mut Vec<AbortHandle>) {
@@ -327,7 +327,7 @@ impl State {
     }
 
     /// `Some(true)`: a task that keeps the time is to be started; `Some(false)`: the one there is is to look again.
-    fn arm(&mut self, time: Time) -> Option<bool> {
+    fn arm(&mut self, time: TimerKind) -> Option<bool> {
         let wakes = self.wakes(time);
         let armed = &mut self.armed[time as usize];
         match (wakes, *armed) {
@@ -344,10 +344,10 @@ impl State {
         }
     }
 
-    pub(super) fn wakes(&self, time: Time) -> Option<Duration> {
+    pub(super) fn wakes(&self, time: TimerKind) -> Option<Duration> {
         match time {
-            Time::Deadline => self.core.deadline(),
-            Time::Due => self.core.due(),
+            TimerKind::Deadline => self.core.deadline(),
+            TimerKind::Due => self.core.due(),
         }
     }
 
@@ -386,7 +386,7 @@ impl Operation {
 }
 
 impl Timed for Engine {
-    fn pause(&self, time: Time) -> Option<Duration> {
+    fn pause(&self, time: TimerKind) -> Option<Duration> {
         let now = self.now().monotonic;
         let mut state = self.state();
         let wakes = state.wakes(time);
@@ -398,7 +398,7 @@ impl Timed for Engine {
         self.change(|state, at| state.core.tick(false, at));
     }
 
-    fn abandoned(self: Arc<Self>, time: Time) {
+    fn abandoned(self: Arc<Self>, time: TimerKind) {
         self.lost(|state, _| {
             state.armed[time as usize] = None;
             state.core.abandoned();
@@ -420,8 +420,8 @@ impl Task {
         let outside = &engine.outside;
         let event = match operation {
             Operation::Store(_, what) => match engine.calling_back(".store(..)", outside.store(what, lock)).await {
-                Stored::Event(event) => event,
-                Stored::Lock(lock) => return self.locked(lock),
+                StoreAnswer::Event(event) => event,
+                StoreAnswer::Lock(lock) => return self.locked(lock),
             },
             Operation::Vendor(_, what) => {
                 let conversation = what.conversation();

@@ -4,7 +4,7 @@ use super::{
     core::{SessionCore, Wish},
     operation::Note,
     report::What,
-    run::{Outcome, Run, RunFailure, Word},
+    run::{Run, RunFailure, RunOutcome, Word},
     token::Moment,
 };
 use crate::{Error, ErrorKind, clock::Now, store::Fingerprint};
@@ -38,12 +38,12 @@ impl SessionCore {
                 (memory.skip_refresh, memory.renewal_failed, memory.presented) = (false, false, None);
                 memory.cooldown.succeeded();
                 memory.open = None;
-                Outcome::Served
+                RunOutcome::Served
             }
-            Err(failure) => Outcome::Failed(self.failed(&run, failure, at)),
+            Err(failure) => RunOutcome::Failed(self.failed(&run, failure, at)),
         };
         let told = match &outcome {
-            Outcome::Failed(failure) => Err(failure.error.clone()),
+            RunOutcome::Failed(failure) => Err(failure.error.clone()),
             _ => Ok(self.current.as_ref().map(|token| (token.generation, token.expiry()))),
         };
         self.notes.push(Note::ended(&run, self.sign_outs, told, at.now));
@@ -115,7 +115,7 @@ impl SessionCore {
         self.give_up_person();
         // No caller has heard what came of the answer.
         self.memory.answered.retain(|id| Some(*id) != run.answers);
-        self.ended = Some((run.id, Outcome::Lost));
+        self.ended = Some((run.id, RunOutcome::Lost));
     }
 
     pub(super) fn panicked(&mut self, at: Moment) {
@@ -132,7 +132,7 @@ impl SessionCore {
         if !run.only_looks {
             self.notes.push(Note::ended(&run, self.sign_outs, outcome, at.now));
         }
-        self.ended = Some((run.id, Outcome::Failed(failure)));
+        self.ended = Some((run.id, RunOutcome::Failed(failure)));
         Wish::Moved
     }
 }

@@ -1,7 +1,7 @@
 //! Sign-in pages that were asked in another process.
 
 use super::{
-    dialogue::{Answer, Conversation, Question},
+    dialogue::{Answer, Conversation, OpenQuestion},
     lease::Lease,
     session::Session,
 };
@@ -13,7 +13,7 @@ impl Session {
     pub(crate) async fn finish(&self, page: SignInPage, redirect: Secret) -> Result<Lease, Error> {
         // Before anything is forgotten: a redirect of another sign-in must not undo a sign-out.
         page.accepts(&redirect).map_err(Error::no_answer_to_page)?;
-        let question = self.open(Question::of_page(page, self.now()), Conversation::default());
+        let question = self.open(OpenQuestion::of_page(page, self.now()), Conversation::default());
         self.forget_failures();
         question.answer(Answer::Redirect(redirect)).await
     }

@@ -27,17 +27,17 @@ pub(super) struct Outside {
 
 /// What the store answers: only a lock is more than plain data.
 #[allow(clippy::large_enum_variant, reason = "it is taken apart where it is made")]
-pub(super) enum Stored {
+pub(super) enum StoreAnswer {
     Event(Event),
     Lock(Result<StoreLock, StoreError>),
 }
 
 impl Outside {
     /// `lock`: the one that is held, where it is to be extended or left.
-    pub(super) async fn store(&self, what: StoreOp, lock: Option<StoreLock>) -> Stored {
+    pub(super) async fn store(&self, what: StoreOp, lock: Option<StoreLock>) -> StoreAnswer {
         let (key, ledger) = (&self.rules.key, &self.rules.ledger);
-        Stored::Event(match what {
-            StoreOp::Lock(wait) => return Stored::Lock(self.store.lock(key, wait).await),
+        StoreAnswer::Event(match what {
+            StoreOp::Lock(wait) => return StoreAnswer::Lock(self.store.lock(key, wait).await),
             StoreOp::Extend(needed) => Event::Extended(match lock {
                 Some(lock) => lock.extend(needed).await,
                 None => false,

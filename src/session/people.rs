@@ -2,11 +2,11 @@
 
 use super::{
     core::{SessionCore, Wish},
-    dialogue::{About, Answer, Question, Why},
+    dialogue::{About, Answer, OpenQuestion, OpenReason},
     issued::Polled,
     operation::{Event, Note, VendorOp},
     report::What,
-    run::{RunFailure, Stage},
+    run::{RunFailure, RunStage},
     token::Moment,
 };
 use crate::{Error, clock::Now};
@@ -22,7 +22,7 @@ const SLOWEST: Duration = Duration::from_secs(60);
 
 impl SessionCore {
     /// The vendor wants something that only a person or a policy can give.
-    pub(super) fn asked(&mut self, question: Question, error: Error, at: Moment) {
+    pub(super) fn asked(&mut self, question: OpenQuestion, error: Error, at: Moment) {
         let (evicts, attended) = (self.rules.evicts && !self.memory.lost_evicted, self.rules.attended);
         let Some(run) = &mut self.run else { return };
         let chosen = run.conversation.end_session().is_some();
@@ -30,13 +30,13 @@ impl SessionCore {
         let policy = matches!(question.about, About::Session(_)) && self.rules.evicts;
         self.notes.push(Note::Happened(What::Asked { question: question.name(), kind: question.kind(), policy }));
         let open = match &question.about {
-            About::Captcha(_) if run.conversation.captchas > MOST_ANSWERS => Some(Why::TooOften),
-            About::AccessKey(_) if run.conversation.access_keys > MOST_ANSWERS => Some(Why::TooOften),
-            About::SecondFactor(_) if run.conversation.second_factors > MOST_ANSWERS => Some(Why::TooOften),
+            About::Captcha(_) if run.conversation.captchas > MOST_ANSWERS => Some(OpenReason::TooOften),
+            About::AccessKey(_) if run.conversation.access_keys > MOST_ANSWERS => Some(OpenReason::TooOften),
+            About::SecondFactor(_) if run.conversation.second_factors > MOST_ANSWERS => Some(OpenReason::TooOften),
             // One session at most ends per sign-in, and two fleets must not end each other's for ever.
-            About::Session(_) if chosen => Some(Why::Unattended),
+            About::Session(_) if chosen => Some(OpenReason::Unattended),
             About::Session(_) if evicts => None,
-            _ if !attended => Some(Why::Unattended),
+            _ if !attended => Some(OpenReason::Unattended),
             _ => None,
         };
         if let Some(why) = open {
@@ -44,41 +44,41 @@ impl SessionCore {
         }
         let policy = matches!(question.about, About::Session(_)) && evicts;
         run.stage = match &question.about {
-            About::Device(_) => Stage::shows(question, at.now),
-            _ => Stage::Asking { question, error, policy },
+            About::Device(_) => RunStage::shows(question, at.now),
+            _ => RunStage::Asking { question, error, policy },
         };
     }
 
     pub(super) fn person_answered(&mut self, policy: bool, event: Event, at: Moment) {
         let Some(run) = &mut self.run else { return };
         let (question, error) = match &run.stage {
-            Stage::Asking { question, error, .. } => (question.clone(), error.clone()),
+            RunStage::Asking { question, error, .. } => (question.clone(), error.clone()),
             // It is shown: the vendor is asked meanwhile.
-            Stage::Polling { question, .. } => match event {
+            RunStage::Polling { question, .. } => match event {
                 Event::Answered(None) => {
                     let (question, error) = (question.clone(), Error::question(&question.about));
                     self.give_up_vendor();
-                    return self.stays_open(question, error, Why::Declined, at);
+                    return self.stays_open(question, error, OpenReason::Declined, at);
                 }
                 Event::Panicked => return self.panicked(at),
                 _ => return,
             },
-            Stage::Working => return,
+            RunStage::Working => return,
         };
         let why = match event {
             Event::Answered(Some(answer)) => return self.answered(question, error, answer, policy, at),
-            Event::Answered(None) if policy => Why::NoneFits,
-            Event::Answered(None) => Why::Declined,
+            Event::Answered(None) if policy => OpenReason::NoneFits,
+            Event::Answered(None) => OpenReason::Declined,
             Event::Panicked => return self.panicked(at),
-            _ => Why::TooLate,
+            _ => OpenReason::TooLate,
         };
         self.stays_open(question, error, why, at);
     }
 
-    pub(super) fn answered(&mut self, question: Question, error: Error, answer: Answer, policy: bool, at: Moment) {
+    pub(super) fn answered(&mut self, question: OpenQuestion, error: Error, answer: Answer, policy: bool, at: Moment) {
         // An attempt, and a session, would be spent for no caller.
         if self.waiting == 0 && !policy {
-            return self.stays_open(question, error, Why::Nobody, at);
+            return self.stays_open(question, error, OpenReason::Nobody, at);
         }
         let Some(run) = &mut self.run else { return };
         match run.conversation.clone().answered(&question, answer) {
@@ -92,14 +92,14 @@ impl SessionCore {
     }
 
     /// The sign-in stops here, and can be gone on with.
-    fn stays_open(&mut self, question: Question, error: Error, why: Why, at: Moment) {
+    fn stays_open(&mut self, question: OpenQuestion, error: Error, why: OpenReason, at: Moment) {
         let error = why.word(error).asking(&question.about).advice(question.advice());
         let Some(id) = self.keep_open(question) else { return };
         self.end(Err(RunFailure { error, question: Some(id) }), at);
     }
 
     /// Any later caller can answer it; this is its number.
-    fn keep_open(&mut self, question: Question) -> Option<u64> {
+    fn keep_open(&mut self, question: OpenQuestion) -> Option<u64> {
         let conversation = self.run.as_ref()?.conversation.clone();
         self.memory.questions += 1;
         self.memory.open = Some((self.memory.questions, question, conversation));
@@ -108,7 +108,7 @@ impl SessionCore {
 
     pub(super) fn polled(&mut self, outcome: Result<Polled, Error>, at: Moment) {
         let Some(run) = &mut self.run else { return };
-        let Stage::Polling { interval, next, question, .. } = &mut run.stage else { return };
+        let RunStage::Polling { interval, next, question, .. } = &mut run.stage else { return };
         let reason = run.reason;
         match outcome {
             Ok(Polled::Issued(issued)) => {
@@ -142,7 +142,7 @@ impl SessionCore {
     /// Asks at the vendor's pace until the person has decided, the code has ended, or no caller waits any more.
     pub(super) fn wish_to_poll(&mut self, now: Now) -> Option<Wish> {
         let run = self.run.as_ref()?;
-        let Stage::Polling { question, next, .. } = &run.stage else { return None };
+        let RunStage::Polling { question, next, .. } = &run.stage else { return None };
         let ended = question.ends().is_some_and(|ends| ends <= now.monotonic);
         let at = Moment { now, dice: 0 };
         if ended {
@@ -162,7 +162,7 @@ impl SessionCore {
     fn nobody_waits(&mut self, at: Moment) -> Wish {
         let answers = self.run.as_ref().and_then(|run| run.answers);
         self.memory.answered.retain(|id| Some(*id) != answers);
-        if let Some(Stage::Polling { question, .. }) = self.run.as_ref().map(|run| &run.stage) {
+        if let Some(RunStage::Polling { question, .. }) = self.run.as_ref().map(|run| &run.stage) {
             let question = question.clone();
             self.keep_open(question);
         }
@@ -170,20 +170,20 @@ impl SessionCore {
     }
 
     /// A device code that everybody has stopped waiting for, and that the vendor still takes.
-    pub(super) fn code_still_good(&self, now: Now) -> Option<Question> {
+    pub(super) fn code_still_good(&self, now: Now) -> Option<OpenQuestion> {
         let (_, question, _) = self.memory.open.as_ref()?;
         let good = question.ends().is_some_and(|ends| ends > now.monotonic);
         (good && matches!(question.about, About::Device(_))).then(|| question.clone())
     }
 
     /// The same code, instead of another one.
-    pub(super) fn show_again(&mut self, question: Question, at: Moment) -> Option<Wish> {
+    pub(super) fn show_again(&mut self, question: OpenQuestion, at: Moment) -> Option<Wish> {
         let run = self.run.as_mut()?;
         if self.rules.attended {
-            run.stage = Stage::shows(question, at.now);
+            run.stage = RunStage::shows(question, at.now);
         } else {
             let error = Error::question(&question.about);
-            self.stays_open(question, error, Why::Unattended, at);
+            self.stays_open(question, error, OpenReason::Unattended, at);
         }
         Some(Wish::Moved)
     }

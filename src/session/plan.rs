@@ -98,7 +98,7 @@ pub(crate) enum Plan {
     /// Saves and serves a token that was obtained before and is neither stored nor served yet.
     Recover,
     /// Renews; what comes of it is called `next`.
-    Renew { with: Source, next: Generation },
+    Renew { with: TokenSource, next: Generation },
     /// Begins a new session.
     SignIn,
     /// Does nothing: without the store two processes would spend the same refresh token.
@@ -107,7 +107,7 @@ pub(crate) enum Plan {
 
 /// Whose refresh token is spent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Source {
+pub(crate) enum TokenSource {
     PendingToken,
     Held,
     Stored,
@@ -128,7 +128,7 @@ pub(crate) fn plan(snapshot: &Snapshot<'_>) -> Plan {
     match snapshot.newest(unsaved) {
         Some((with, known)) if snapshot.may_refresh && known.refresh => match snapshot.may_spend(with) {
             true => Plan::Renew { with, next: known.generation.next() },
-            false if with == Source::PendingToken && snapshot.may_begin => Plan::SignIn,
+            false if with == TokenSource::PendingToken && snapshot.may_begin => Plan::SignIn,
             false => Plan::Refuse,
         },
         _ if snapshot.sign_in_spends && !snapshot.may_spend => Plan::Refuse,
@@ -138,8 +138,9 @@ pub(crate) fn plan(snapshot: &Snapshot<'_>) -> Plan {
 
 impl Snapshot<'_> {
     /// A token that no other process can have may be spent: none else presents it.
-    fn may_spend(&self, source: Source) -> bool {
-        self.may_spend || (source == Source::PendingToken && self.unsaved.is_some_and(|unsaved| unsaved.ours_alone))
+    fn may_spend(&self, source: TokenSource) -> bool {
+        self.may_spend
+            || (source == TokenSource::PendingToken && self.unsaved.is_some_and(|unsaved| unsaved.ours_alone))
     }
 
     /// Whether what is stored is another process' and better than what is held.
@@ -158,16 +159,16 @@ impl Snapshot<'_> {
     }
 
     /// The newest token of the session that is to go on, if one is.
-    fn newest(&self, unsaved: Option<PendingToken>) -> Option<(Source, Known)> {
+    fn newest(&self, unsaved: Option<PendingToken>) -> Option<(TokenSource, Known)> {
         if let Some(unsaved) = unsaved {
-            return Some((Source::PendingToken, unsaved.known));
+            return Some((TokenSource::PendingToken, unsaved.known));
         }
         let newest = match (self.stored, self.held) {
             (Some(Stored::Session(stored)), Some(held)) if held.generation.is_after(stored.generation) => {
-                (Source::Held, held)
+                (TokenSource::Held, held)
             }
-            (Some(Stored::Session(stored)), _) => (Source::Stored, stored),
-            (None | Some(Stored::Nothing(_)), Some(held)) => (Source::Held, held),
+            (Some(Stored::Session(stored)), _) => (TokenSource::Stored, stored),
+            (None | Some(Stored::Nothing(_)), Some(held)) => (TokenSource::Held, held),
             (Some(Stored::Foreign(_) | Stored::Tombstone(_) | Stored::Nothing(_)), _) | (None, None) => return None,
         };
         (!self.signed_out.contains(&newest.1.generation.lineage)).then_some(newest)
@@ -269,12 +270,12 @@ mod tests {
         for (token, expected) in [
             (Freshness::Fresh, Plan::Adopt),
             (Freshness::Aging, Plan::Adopt),
-            (Freshness::Ended, Plan::Renew { with: Source::Stored, next: ONE.next() }),
+            (Freshness::Ended, Plan::Renew { with: TokenSource::Stored, next: ONE.next() }),
         ] {
             assert_eq!(plan(&Snapshot { stored: stored(ONE, token), ..snapshot() }), expected);
         }
         let asked = Snapshot { stored: stored(ONE, Freshness::Fresh), asked: true, ..snapshot() };
-        assert_eq!(plan(&asked), Plan::Renew { with: Source::Stored, next: ONE.next() });
+        assert_eq!(plan(&asked), Plan::Renew { with: TokenSource::Stored, next: ONE.next() });
     }
 
     #[apply(leak_checked!)]
@@ -282,9 +283,9 @@ mod tests {
         let renews = |with, next| Plan::Renew { with, next };
         for (held, there, expected) in [
             (Freshness::Aging, Freshness::Fresh, Plan::Adopt),
-            (Freshness::Aging, Freshness::Aging, renews(Source::Stored, OTHER.next())),
+            (Freshness::Aging, Freshness::Aging, renews(TokenSource::Stored, OTHER.next())),
             (Freshness::Ended, Freshness::Aging, Plan::Adopt),
-            (Freshness::Ended, Freshness::Ended, renews(Source::Stored, OTHER.next())),
+            (Freshness::Ended, Freshness::Ended, renews(TokenSource::Stored, OTHER.next())),
         ] {
             let snapshot = Snapshot { stored: stored(OTHER, there), held: Some(known(ONE, held)), ..snapshot() };
             assert_eq!(plan(&snapshot), expected, "{held:?} {there:?}");
@@ -295,7 +296,7 @@ mod tests {
     fn a_store_that_has_gone_back_is_not_followed() {
         let held = Some(known(ONE.next(), Freshness::Ended));
         let snapshot = Snapshot { stored: stored(ONE, Freshness::Fresh), held, ..snapshot() };
-        assert_eq!(plan(&snapshot), Plan::Renew { with: Source::Held, next: ONE.next().next() });
+        assert_eq!(plan(&snapshot), Plan::Renew { with: TokenSource::Held, next: ONE.next().next() });
     }
 
     #[apply(leak_checked!)]
@@ -303,9 +304,9 @@ mod tests {
         let mine = Some(unsaved(OTHER, Some(ONE)));
         let held = Some(known(OTHER, Freshness::Ended));
         let before = Snapshot { stored: stored(ONE, Freshness::Fresh), unsaved: mine, held, ..snapshot() };
-        assert_eq!(plan(&before), Plan::Renew { with: Source::PendingToken, next: OTHER.next() });
+        assert_eq!(plan(&before), Plan::Renew { with: TokenSource::PendingToken, next: OTHER.next() });
         let since = Snapshot { stored: stored(ONE.next(), Freshness::Ended), ..before };
-        assert_eq!(plan(&since), Plan::Renew { with: Source::Stored, next: ONE.next().next() });
+        assert_eq!(plan(&since), Plan::Renew { with: TokenSource::Stored, next: ONE.next().next() });
     }
 
     #[apply(leak_checked!)]
@@ -320,7 +321,7 @@ mod tests {
         };
         assert_eq!(plan(&lost), Plan::Recover);
         let late = Snapshot { unsaved: mine(Freshness::Ended), ..lost };
-        assert_eq!(plan(&late), Plan::Renew { with: Source::PendingToken, next: ONE.next().next() });
+        assert_eq!(plan(&late), Plan::Renew { with: TokenSource::PendingToken, next: ONE.next().next() });
     }
 
     #[apply(leak_checked!)]

@@ -1,7 +1,7 @@
 //! How a sign-in that stopped with a question goes on.
 
 use super::{
-    dialogue::{Answer, Conversation, Question},
+    dialogue::{Answer, Conversation, OpenQuestion},
     lease::Lease,
 };
 #[cfg(feature = "sealed")]
@@ -22,7 +22,7 @@ pub struct Resume(Arc<Challenge>);
 pub(super) trait Resumable: Send + Sync {
     /// A question of this session as a ticket's text, and what the ticket is bound to.
     #[cfg(feature = "sealed")]
-    fn written(&self, question: &Question, said: &Conversation) -> Result<(Secret, String), Error>;
+    fn written(&self, question: &OpenQuestion, said: &Conversation) -> Result<(Secret, String), Error>;
 
     /// For the audit.
     #[cfg(feature = "audit")]
@@ -36,7 +36,7 @@ struct Challenge {
     session: Box<dyn Resumable>,
     /// The question's number in its session.
     id: u64,
-    question: Question,
+    question: OpenQuestion,
     conversation: Conversation,
 }
 
@@ -44,7 +44,7 @@ impl Resume {
     pub(super) fn new(
         session: impl Resumable + 'static,
         id: u64,
-        question: Question,
+        question: OpenQuestion,
         conversation: Conversation,
     ) -> Self {
         Self(Arc::new(Challenge { session: Box::new(session), id, question, conversation }))

@@ -29,13 +29,13 @@ pub(crate) struct Rules {
     pub(crate) attended: bool,
     /// What the model leaves out, to show that it is missed.
     #[cfg(test)]
-    pub(crate) broken: Option<Broken>,
+    pub(crate) broken: Option<BrokenRule>,
 }
 
 /// What each invariant of the model stands on.
 #[cfg(test)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Broken {
+pub(crate) enum BrokenRule {
     /// Two processes are at work at once.
     Lock,
     /// What can be spent once is spent without the lock.
@@ -68,7 +68,7 @@ pub(crate) enum Broken {
 
 #[cfg(test)]
 impl Rules {
-    pub(crate) fn lacks(&self, what: Broken) -> bool {
+    pub(crate) fn lacks(&self, what: BrokenRule) -> bool {
         self.broken == Some(what)
     }
 }

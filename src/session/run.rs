@@ -2,10 +2,10 @@
 
 use super::{
     decide::Reason,
-    dialogue::{About, Ask, Conversation, Question},
+    dialogue::{About, Ask, Conversation, OpenQuestion},
     profile::Profile,
     rules::Rules,
-    seen::Seen,
+    seen::StoreSeen,
     token::Token,
 };
 use crate::{
@@ -28,7 +28,7 @@ pub(crate) struct Run {
     /// How long the token that was held then had left.
     pub(crate) left: Option<Duration>,
     pub(crate) conversation: Conversation,
-    pub(crate) stage: Stage,
+    pub(crate) stage: RunStage,
     /// The question that this run answers.
     pub(crate) answers: Option<u64>,
     /// It looks into the store while a failure cools down, and does not ask the vendor.
@@ -63,24 +63,24 @@ pub(crate) struct Run {
 /// What a run waits for.
 #[derive(Debug, Clone)]
 #[cfg_attr(test, derive(PartialEq, Eq, Hash))]
-pub(crate) enum Stage {
+pub(crate) enum RunStage {
     /// The store, or the vendor.
     Working,
     /// A person, or the policy that stands in for one.
-    Asking { question: Question, error: Error, policy: bool },
+    Asking { question: OpenQuestion, error: Error, policy: bool },
     /// The vendor, which is asked at its own pace whether a person has entered the code.
-    Polling { question: Question, interval: Duration, next: Duration, shown: bool },
+    Polling { question: OpenQuestion, interval: Duration, next: Duration, shown: bool },
 }
 
-impl Stage {
-    pub(crate) fn polling(question: Question, now: Now) -> Self {
+impl RunStage {
+    pub(crate) fn polling(question: OpenQuestion, now: Now) -> Self {
         let interval = if let About::Device(device) = &question.about { device.interval } else { Duration::ZERO };
         let left = question.ends().unwrap_or_default().saturating_sub(now.monotonic);
         Self::Polling { question, interval, next: now.monotonic.saturating_add(interval.min(left)), shown: true }
     }
 
     /// The code is to be shown first; the vendor is asked meanwhile.
-    pub(crate) fn shows(question: Question, now: Now) -> Self {
+    pub(crate) fn shows(question: OpenQuestion, now: Now) -> Self {
         match Self::polling(question, now) {
             Self::Polling { question, interval, next, .. } => Self::Polling { question, interval, next, shown: false },
             stage => stage,
@@ -102,7 +102,7 @@ impl Run {
             started,
             left,
             conversation,
-            stage: Stage::Working,
+            stage: RunStage::Working,
             answers: None,
             only_looks: false,
             looked: false,
@@ -122,7 +122,7 @@ impl Run {
     }
 
     pub(crate) fn is_working(&self) -> bool {
-        matches!(self.stage, Stage::Working)
+        matches!(self.stage, RunStage::Working)
     }
 
     /// Whether it looks into the store before it has the lock.
@@ -133,18 +133,18 @@ impl Run {
     /// The question that is to be put to a person now.
     pub(crate) fn next_question(&mut self) -> Option<Ask> {
         match &mut self.stage {
-            Stage::Asking { question, policy, .. } => Some(Ask { question: question.clone(), policy: *policy }),
-            Stage::Polling { question, shown, .. } if !*shown => {
+            RunStage::Asking { question, policy, .. } => Some(Ask { question: question.clone(), policy: *policy }),
+            RunStage::Polling { question, shown, .. } if !*shown => {
                 *shown = true;
                 Some(Ask { question: question.clone(), policy: false })
             }
-            Stage::Polling { .. } | Stage::Working => None,
+            RunStage::Polling { .. } | RunStage::Working => None,
         }
     }
 
     /// Whether it looks into the store from the beginning once more.
     pub(crate) fn begins_anew(&mut self) {
-        (self.stage, self.looked, self.unlocked) = (Stage::Working, false, None);
+        (self.stage, self.looked, self.unlocked) = (RunStage::Working, false, None);
         (self.looks, self.lost_lock) = (0, false);
     }
 }
@@ -165,7 +165,7 @@ pub(crate) struct WaitTicket {
 /// How a run ended.
 #[derive(Debug, Clone)]
 #[cfg_attr(test, derive(PartialEq, Eq, Hash))]
-pub(crate) enum Outcome {
+pub(crate) enum RunOutcome {
     Served,
     Failed(RunFailure),
     /// Its task is gone: those who wait start another one.
@@ -339,7 +339,7 @@ impl SigningOut {
     }
 
     /// What is to be written over what, if what is stored is ended by this.
-    pub(crate) fn tombstone(&self, seen: &Seen, rules: &Rules) -> Option<(Option<Generation>, Record)> {
+    pub(crate) fn tombstone(&self, seen: &StoreSeen, rules: &Rules) -> Option<(Option<Generation>, Record)> {
         let there = seen.record.as_ref().map(Record::generation);
         if let Some(token) = &seen.token {
             let named = self.lineages.contains(&token.generation.lineage);
@@ -354,7 +354,7 @@ impl SigningOut {
     }
 
     /// Only of a credential that a sign-in uses up does a tombstone say which one it was.
-    fn record(&self, generation: Generation, seen: &Seen, rules: &Rules) -> Record {
+    fn record(&self, generation: Generation, seen: &StoreSeen, rules: &Rules) -> Record {
         let tombstone = match &seen.record {
             Some(record) => record.tombstone(),
             None => Record::new(&rules.key, generation, RecordState::SignedOut),

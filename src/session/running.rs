@@ -1,15 +1,15 @@
 //! The rules of the run under way: look, take the lock, adopt, renew or sign in, save.
 
 #[cfg(test)]
-use super::rules::Broken;
+use super::rules::BrokenRule;
 use super::{
     core::{KEEP, LOOK, LOOKS, SAVES, SHORTEST, SessionCore, Wish},
     decide::Reason,
     operation::{Note, Operation, Purpose, StoreOp, VendorOp},
-    plan::{Conflict, Freshness, PendingToken, Plan, Snapshot, Source, Stored, is_one_too_many, plan, resolve},
+    plan::{Conflict, Freshness, PendingToken, Plan, Snapshot, Stored, TokenSource, is_one_too_many, plan, resolve},
     report::What,
     run::{Revocation, Word},
-    seen::Seen,
+    seen::StoreSeen,
     token::{Moment, Token},
 };
 use crate::{
@@ -35,7 +35,7 @@ impl SessionCore {
         if !self.locked && !run.looked {
             self.run.iter_mut().for_each(|run| run.looked = true);
             #[cfg(test)]
-            self.run.iter_mut().for_each(|run| run.looked = !self.rules.lacks(Broken::Looked));
+            self.run.iter_mut().for_each(|run| run.looked = !self.rules.lacks(BrokenRule::Looked));
             return Some(Wish::Store(StoreOp::Load));
         }
         if run.only_looks {
@@ -56,7 +56,7 @@ impl SessionCore {
         let now = at.now.monotonic;
         let run = self.run.as_mut()?;
         #[cfg(test)]
-        if self.rules.lacks(Broken::Lock) {
+        if self.rules.lacks(BrokenRule::Lock) {
             run.unlocked = Some(StoreError::not_in_time());
             return Some(Wish::Moved);
         }
@@ -114,7 +114,7 @@ impl SessionCore {
             let (id, current) = (run.id, self.current.as_ref().map(|token| token.generation));
             let pending = self.pending.as_mut()?;
             (pending.run, pending.replaces, pending.tries) = (Some(id), current, 0);
-            pending.expected = self.seen.as_ref().and_then(Seen::generation);
+            pending.expected = self.seen.as_ref().and_then(StoreSeen::generation);
             return Some(Wish::Moved);
         }
         if let Some((issued, lineage)) = run.conversation.granted.take() {
@@ -143,11 +143,11 @@ impl SessionCore {
         quiet && self.memory.lost_renewal == Some(token.generation)
     }
 
-    fn source(&self, with: Source) -> Option<Arc<Token>> {
+    fn source(&self, with: TokenSource) -> Option<Arc<Token>> {
         match with {
-            Source::Held => self.current.clone(),
-            Source::Stored => self.seen.as_ref()?.token.clone(),
-            Source::PendingToken => self.pending.as_ref().map(|pending| pending.token.clone()),
+            TokenSource::Held => self.current.clone(),
+            TokenSource::Stored => self.seen.as_ref()?.token.clone(),
+            TokenSource::PendingToken => self.pending.as_ref().map(|pending| pending.token.clone()),
         }
     }
 
@@ -165,9 +165,9 @@ impl SessionCore {
         if matches!(run.reason, Reason::Early | Reason::Late) && !quiet && usable {
             return Some(self.fail(Error::used_to_its_end(), at));
         }
-        let used = self.seen.as_ref().is_some_and(Seen::says_seed_is_used);
+        let used = self.seen.as_ref().is_some_and(StoreSeen::says_seed_is_used);
         #[cfg(test)]
-        let used = used && !self.rules.lacks(Broken::Seed);
+        let used = used && !self.rules.lacks(BrokenRule::Seed);
         if once && (self.memory.seed_used || used) {
             return Some(self.fail(Error::seed_used(self.rules.capabilities.credential), at));
         }
@@ -212,11 +212,11 @@ impl SessionCore {
     }
 
     /// What stands in the store. What was signed out here is none, whether the store has heard of it or not.
-    pub(super) fn there(&self, seen: &Seen, now: Now) -> Option<Stored> {
+    pub(super) fn there(&self, seen: &StoreSeen, now: Now) -> Option<Stored> {
         let there = seen.stored(now, self.memory.used_refresh, self.rules.salt)?;
         let buried = self.memory.signed_out.contains(&there.generation().lineage);
         #[cfg(test)]
-        let buried = buried && !self.rules.lacks(Broken::Grave);
+        let buried = buried && !self.rules.lacks(BrokenRule::Grave);
         Some(if buried { Stored::Tombstone(there.generation()) } else { there })
     }
 
@@ -232,10 +232,10 @@ impl SessionCore {
         let seen = self.seen.as_ref();
         let trouble = seen.is_some_and(|seen| seen.trouble.is_some());
         #[cfg(test)]
-        let trouble = trouble && !self.rules.lacks(Broken::Trouble);
+        let trouble = trouble && !self.rules.lacks(BrokenRule::Trouble);
         let grave = memory.signed_out.as_slice();
         #[cfg(test)]
-        let grave = if self.rules.lacks(Broken::Grave) { &[] } else { grave };
+        let grave = if self.rules.lacks(BrokenRule::Grave) { &[] } else { grave };
         plan(&Snapshot {
             stored: seen.and_then(|seen| self.there(seen, now)),
             held: self
@@ -300,7 +300,7 @@ impl SessionCore {
             let used_up = if renewed { self.rules.rotates() } else { self.rules.capabilities.spent_by_sign_in };
             pending.keeps_lock = used_up && self.locked;
             #[cfg(test)]
-            (pending.keeps_lock &= !self.rules.lacks(Broken::LockWhileUnsaved));
+            (pending.keeps_lock &= !self.rules.lacks(BrokenRule::LockWhileUnsaved));
             pending.keep_at = at.now.monotonic.saturating_add(KEEP);
             pending.conflict = false;
             pending.postpone(error, at.now, self.closing);

@@ -13,7 +13,7 @@ use std::sync::Arc;
 /// What the store was seen to hold.
 #[derive(Debug, Clone)]
 #[cfg_attr(test, derive(PartialEq, Eq, Hash))]
-pub(crate) struct Seen {
+pub(crate) struct StoreSeen {
     pub(super) record: Option<Record>,
     pub(super) token: Option<Arc<Token>>,
     /// It began with another credential than ours.
@@ -26,7 +26,7 @@ pub(crate) struct Seen {
     pub(super) trouble: Option<StoreError>,
 }
 
-impl Seen {
+impl StoreSeen {
     pub(super) fn nothing(trouble: Option<StoreError>) -> Self {
         Self { record: None, token: None, foreign: false, firm: true, read: trouble.is_none(), trouble }
     }

@@ -472,7 +472,7 @@ impl Session {
 #[cfg(any(feature = "oauth2", feature = "sealed"))]
 impl Session {
     /// A question that was asked elsewhere is one of this session's.
-    pub(super) fn open(&self, question: super::dialogue::Question, said: Conversation) -> Resume {
+    pub(super) fn open(&self, question: super::dialogue::OpenQuestion, said: Conversation) -> Resume {
         let id = self.0.state().core.number_question();
         Resume::new(self.clone(), id, question, said)
     }
@@ -493,7 +493,7 @@ impl Resumable for Session {
     #[cfg(feature = "sealed")]
     fn written(
         &self,
-        question: &super::dialogue::Question,
+        question: &super::dialogue::OpenQuestion,
         said: &Conversation,
     ) -> Result<(crate::Secret, String), Error> {
         Ok((super::dialogue::ticket::write(question, said, self.now())?, self.key()))

@@ -78,9 +78,9 @@ impl Telemetry {
     }
 
     /// A caller waits, for as long as this lives.
-    pub(crate) fn waiting(&self) -> Waiting<'_> {
+    pub(crate) fn waiting(&self) -> WaiterGauge<'_> {
         self.gauge("keyway_waiters", 1.0);
-        Waiting(self)
+        WaiterGauge(self)
     }
 
     /// A caller got no token; counted if neither store nor vendor was asked for one.
@@ -110,9 +110,9 @@ fn outcome(failure: Option<&Error>) -> &'static str {
 }
 
 /// A caller that waits for a token.
-pub(crate) struct Waiting<'a>(&'a Telemetry);
+pub(crate) struct WaiterGauge<'a>(&'a Telemetry);
 
-impl Drop for Waiting<'_> {
+impl Drop for WaiterGauge<'_> {
     fn drop(&mut self) {
         self.0.gauge("keyway_waiters", -1.0);
     }

@@ -12,28 +12,28 @@ use tokio::sync::Notify;
 
 /// What is waited for by the clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Time {
+pub(super) enum TimerKind {
     Deadline,
     Due,
 }
 
-impl Time {
+impl TimerKind {
     pub(super) const BOTH: [Self; 2] = [Self::Deadline, Self::Due];
 }
 
 /// Whose time is kept.
 pub(super) trait Timed: Send + Sync {
     /// How long nothing is to be done. `None`: for ever.
-    fn pause(&self, time: Time) -> Option<Duration>;
+    fn pause(&self, time: TimerKind) -> Option<Duration>;
     /// Something is due, or late.
     fn tick(self: Arc<Self>);
     /// The runtime has ended: no task keeps that time any more.
-    fn abandoned(self: Arc<Self>, time: Time);
+    fn abandoned(self: Arc<Self>, time: TimerKind);
 }
 
 /// A task that keeps the time. It holds no session: when the last client is gone, it ends.
 pub(super) struct TimerTask {
-    pub(super) time: Time,
+    pub(super) time: TimerKind,
     pub(super) engine: Weak<dyn Timed>,
     pub(super) signal: Arc<Notify>,
     pub(super) clock: Arc<dyn Clock>,

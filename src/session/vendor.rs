@@ -1,16 +1,16 @@
 //! What comes of asking the vendor: a token is made of what it issued, or the run fails, or a session too many is ended.
 
 #[cfg(test)]
-use super::rules::Broken;
+use super::rules::BrokenRule;
 use super::{
     core::{SessionCore, Wish},
     decide::Reason,
-    dialogue::Question,
+    dialogue::OpenQuestion,
     issued::{Issued, Polled},
     operation::{Event, Note, Out, VendorOp},
     profile::SignOut,
     run::{PendingSave, Revocation, Run},
-    seen::Seen,
+    seen::StoreSeen,
     token::{Birth, Moment, Origin, Token},
     tokens::Tokens,
 };
@@ -58,7 +58,7 @@ impl SessionCore {
     /// the newest one, and what it was renewed with is used up.
     pub(super) fn came_too_late(&mut self, asked: &VendorOp, issued: Issued, at: Moment) {
         #[cfg(test)]
-        if self.rules.lacks(Broken::GivingBack) {
+        if self.rules.lacks(BrokenRule::GivingBack) {
             return;
         }
         let VendorOp::Renew(old) = asked else {
@@ -153,7 +153,7 @@ impl SessionCore {
             }
             Err(error) => error,
         };
-        if let Some(question) = Question::of(&error, &run.conversation, at.now) {
+        if let Some(question) = OpenQuestion::of(&error, &run.conversation, at.now) {
             return self.asked(question, error, at);
         }
         // Beside the credential a choice was presented: the session that was to end may have ended by itself.
@@ -193,7 +193,7 @@ impl SessionCore {
             Ok(token) => Arc::new(token),
             Err(error) => return self.fail(error, at),
         };
-        let expected = self.seen.as_ref().and_then(Seen::generation);
+        let expected = self.seen.as_ref().and_then(StoreSeen::generation);
         let replaces = self.current.as_ref().map(|token| token.generation);
         let pending =
             PendingSave { profile: issued.profile, replaces, ..PendingSave::new(token, old.is_some(), expected, id) };
@@ -234,7 +234,7 @@ impl SessionCore {
     /// The vendor has heard of one more token, or not; once it has heard of all, the sign-out is over.
     pub(super) fn told(&mut self, revoked: Option<bool>) {
         #[cfg(test)]
-        (self.telling.take_if(|_| self.rules.lacks(Broken::Telling)));
+        (self.telling.take_if(|_| self.rules.lacks(BrokenRule::Telling)));
         let Some(telling) = &mut self.telling else { return };
         telling.left -= usize::from(revoked.is_some());
         telling.revoked |= revoked.unwrap_or_default();

@@ -1,10 +1,10 @@
 //! The rules: what is wanted of the store, the vendor and a person, one rule after the other.
 
 #[cfg(test)]
-use super::rules::Broken;
+use super::rules::BrokenRule;
 use super::{
-    budget::Entry,
-    core::{KEEP, LOOK, Permit, PermitStage, SessionCore, Wish},
+    budget::LedgerEntry,
+    core::{KEEP, LOOK, PermitRequest, PermitStage, SessionCore, Wish},
     dialogue::{About, Ask},
     operation::{Event, Note, Operation, Out, Purpose, StoreOp, VendorOp},
     plan::{Freshness, PendingToken},
@@ -124,7 +124,7 @@ impl SessionCore {
 
     /// Counts and extends before an issuer may send.
     pub(super) fn wish_of_permit(&mut self, at: Moment) -> Option<Wish> {
-        let Permit { asks, stage } = self.permit.clone()?;
+        let PermitRequest { asks, stage } = self.permit.clone()?;
         if let Err(error) = self.may_send(asks) {
             self.ledger.give_up();
             if let PermitStage::Extending(Some(made)) = stage {
@@ -144,7 +144,7 @@ impl SessionCore {
     }
 
     pub(super) fn answer_permit(&mut self, asks: u64, answer: Result<Option<std::time::SystemTime>, Error>) -> Wish {
-        self.permit = Some(Permit { asks, stage: PermitStage::Answered(answer) });
+        self.permit = Some(PermitRequest { asks, stage: PermitStage::Answered(answer) });
         Wish::Moved
     }
 
@@ -224,7 +224,7 @@ impl SessionCore {
     pub(super) fn wish_of_lock(&mut self, now: Now) -> Option<Wish> {
         let asks = matches!(&self.vendor, Some(Out { what: VendorOp::SignIn(_) | VendorOp::Renew(_), .. }));
         #[cfg(test)]
-        let asks = self.rules.lacks(Broken::Leaving) || asks && !self.rules.lacks(Broken::LockWhileAsking);
+        let asks = self.rules.lacks(BrokenRule::Leaving) || asks && !self.rules.lacks(BrokenRule::LockWhileAsking);
         let works = self.run.as_ref().is_some_and(|run| run.is_working());
         let saves = self.pending.as_ref().is_some_and(|pending| pending.keeps_lock || pending.is_due(now));
         let writes_tombstone = self.signing_out.as_ref().is_some_and(|names| !names.is_given_up());
@@ -246,11 +246,11 @@ impl SessionCore {
     }
 }
 
-impl From<Entry> for StoreOp {
-    fn from(entry: Entry) -> Self {
+impl From<LedgerEntry> for StoreOp {
+    fn from(entry: LedgerEntry) -> Self {
         match entry {
-            Entry::Load => Self::LoadAttempts,
-            Entry::Save { expected, attempts } => Self::SaveAttempts { expected, attempts },
+            LedgerEntry::Load => Self::LoadAttempts,
+            LedgerEntry::Save { expected, attempts } => Self::SaveAttempts { expected, attempts },
         }
     }
 }

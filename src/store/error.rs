@@ -8,11 +8,11 @@ use std::{fmt, sync::Arc};
 #[error("{what}")]
 pub struct StoreError {
     what: Arc<str>,
-    kind: Kind,
+    kind: StoreErrorKind,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Kind {
+enum StoreErrorKind {
     /// The next try may succeed.
     Failed,
     Busy,
@@ -24,22 +24,22 @@ enum Kind {
 impl StoreError {
     /// Says what happened, in one line: something that failed now, and may succeed when it is tried again.
     pub fn new(what: impl fmt::Display) -> Self {
-        Self::of(Kind::Failed, what)
+        Self::of(StoreErrorKind::Failed, what)
     }
 
     /// Says that another process holds the lock. A store answers that when a wait for its lock is over: what is busy works,
     /// and is waited for again.
     pub fn busy(what: impl fmt::Display) -> Self {
-        Self::of(Kind::Busy, what)
+        Self::of(StoreErrorKind::Busy, what)
     }
 
     /// Says that nothing can be kept there, and that trying again will not change it: a folder that cannot be made, a file
     /// system without locks.
     pub fn unavailable(what: impl fmt::Display) -> Self {
-        Self::of(Kind::Unavailable, what)
+        Self::of(StoreErrorKind::Unavailable, what)
     }
 
-    fn of(kind: Kind, what: impl fmt::Display) -> Self {
+    fn of(kind: StoreErrorKind, what: impl fmt::Display) -> Self {
         Self { what: what.to_string().into(), kind }
     }
 
@@ -49,12 +49,12 @@ impl StoreError {
 
     pub(crate) fn newer() -> Self {
         let what = "a newer version of Keyway wrote this record, so it is left as it is; update this program";
-        Self::of(Kind::Newer, what)
+        Self::of(StoreErrorKind::Newer, what)
     }
 
     /// Says that what is kept there cannot be read with the keys at hand, or is not to be trusted. It is left as it is.
     pub(crate) fn sealed(what: impl fmt::Display) -> Self {
-        Self::of(Kind::Sealed, what)
+        Self::of(StoreErrorKind::Sealed, what)
     }
 
     pub(crate) fn too_late() -> Self {
@@ -68,26 +68,26 @@ impl StoreError {
     /// Whether the store works, and another process holds the lock.
     #[must_use]
     pub fn is_busy(&self) -> bool {
-        self.kind == Kind::Busy
+        self.kind == StoreErrorKind::Busy
     }
 
     /// Whether nothing can be kept there until somebody changes something.
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
-        self.kind == Kind::Unavailable
+        self.kind == StoreErrorKind::Unavailable
     }
 
     /// Whether a newer version of Keyway wrote what this one cannot read. It must not be changed.
     #[must_use]
     pub fn is_newer(&self) -> bool {
-        self.kind == Kind::Newer
+        self.kind == StoreErrorKind::Newer
     }
 
     /// Whether a record is there that the keys at hand do not open, whose seal is broken, or that is not sealed and should be.
     /// It must not be changed.
     #[must_use]
     pub fn is_sealed(&self) -> bool {
-        self.kind == Kind::Sealed
+        self.kind == StoreErrorKind::Sealed
     }
 
     /// Whether a session is there that this program cannot use and must not replace.

@@ -34,7 +34,7 @@ mod sending;
 
 use super::{
     DynIssuer,
-    builder::{Grant, Options, doors, shared_options},
+    builder::{NamedCredential, Options, doors, shared_options},
 };
 use crate::{
     Error,
@@ -146,7 +146,7 @@ impl ClientBuilder {
             return Err(error.advice("name whose it is with .principal(..), or leave .store(..) out"));
         }
         let principal = self.principal.unwrap_or_default();
-        let grant = Grant { method: credential, principal, credential: Credential::Nothing };
+        let grant = NamedCredential { method: credential, principal, credential: Credential::Nothing };
         let checked = self.options.check(&SURFACE)?.with_surface(surface);
         let core = checked.assemble(&SURFACE, Role::User, issuer, &grant)?;
         Ok(Client { core })

@@ -1,7 +1,7 @@
 //! OrderingStack: OAuth2 with a client of its own, a tenant header, and paths that are partly our guess.
 
 use super::{
-    builder::{Grant, Options, begun_elsewhere, only, shared_options, surface_client, tenant_header},
+    builder::{NamedCredential, Options, begun_elsewhere, grants, only, shared_options, surface_client, tenant_header},
     orderingstack_grants::{
         self as grants, ANONYMOUS, CLIENT_CREDENTIALS, DEVICE, PASSWORD, REFRESH_TOKEN, TokenService, UNKNOWN_TENANT,
     },
@@ -57,13 +57,10 @@ impl Client {
         &self,
         filter: impl Fn(builder::GetUserList<'_>) -> builder::GetUserList<'_> + Send + Sync + 'static,
     ) -> Pages<Value> {
-        let (client, filter) = (self.clone(), Arc::new(filter));
-        Pages::new(move |from| {
-            let (client, filter) = (client.clone(), filter.clone());
+        Pages::of(self, filter, |client, filter, from| {
             Box::pin(async move {
-                let start = i64::try_from(from).unwrap_or(i64::MAX - PAGE);
-                let call = filter(client.api().get_user_list());
-                page(call.start(start).end(start + PAGE).send().await?)
+                let (start, end) = rows(from);
+                page(filter(client.api().get_user_list()).start(start).end(end).send().await?)
             })
         })
     }
@@ -73,16 +70,19 @@ impl Client {
         &self,
         filter: impl Fn(builder::GetModulesList<'_>) -> builder::GetModulesList<'_> + Send + Sync + 'static,
     ) -> Pages<Value> {
-        let (client, filter) = (self.clone(), Arc::new(filter));
-        Pages::new(move |from| {
-            let (client, filter) = (client.clone(), filter.clone());
+        Pages::of(self, filter, |client, filter, from| {
             Box::pin(async move {
-                let start = i64::try_from(from).unwrap_or(i64::MAX - PAGE);
-                let call = filter(client.api().get_modules_list());
-                page(call.start(start).end(start + PAGE).send().await?)
+                let (start, end) = rows(from);
+                page(filter(client.api().get_modules_list()).start(start).end(end).send().await?)
             })
         })
     }
+}
+
+/// The rows of the page that begins at `from`.
+fn rows(from: u64) -> (i64, i64) {
+    let start = i64::try_from(from).unwrap_or(i64::MAX - PAGE);
+    (start, start + PAGE)
 }
 
 /// The total stands in a header, as json-server has it.
@@ -105,7 +105,7 @@ pub struct ClientBuilder {
     tenant: Option<String>,
     client: Option<(String, Option<Secret>)>,
     scope: Option<String>,
-    grants: Vec<Grant>,
+    grants: Vec<NamedCredential>,
     /// Given beside a refresh token.
     access: Option<Secret>,
 }
@@ -173,11 +173,7 @@ impl ClientBuilder {
 
     begun_elsewhere!();
 
-    fn grant(mut self, method: &'static str, principal: String, credential: Credential) -> Self {
-        self.grants.push(Grant { method, principal, credential });
-        self
-    }
-
+    grants!();
     shared_options!();
 
     /// The client. Nothing is sent before its first call.
@@ -187,12 +183,8 @@ impl ClientBuilder {
     pub fn build(self) -> Result<Client, Error> {
         let offered =
             ".password(user, secret), .anonymous(), .client_credentials(), .device(module) or .refresh_token(secret)";
+        self.check_access()?;
         let grant = only(self.grants, offered)?;
-        if self.access.as_ref().is_some_and(|access| access.expose().is_empty()) {
-            return Err(
-                Error::config(".tokens(..) was given an empty access token").advice("give .refresh_token(..) alone")
-            );
-        }
         let Some(tenant) = self.tenant else {
             return Err(Error::config("the client has no tenant").advice("call .tenant(uuid) on the builder"));
         };

@@ -2,7 +2,7 @@
 //! for programs that have a refresh token already.
 
 use super::{
-    Capabilities, Issued, Issuer, Placement, Polled, Prose, Renewal,
+    Capabilities, Issued, Issuer, Polled, Prose, Renewal,
     token_endpoint::{self, DEVICE_GRANT, polled, renewal_refused, seed_refused},
 };
 use crate::{
@@ -32,16 +32,7 @@ const MODULE_SCOPE: &str = "pos role.MENU";
 /// How the credential of this builder method behaves.
 pub(super) fn capabilities(method: &'static str) -> Capabilities {
     let user = Capabilities {
-        surface: "orderingstack",
-        credential: PASSWORD,
-        unattended: true,
-        same_account: true,
-        spent_by_sign_in: false,
-        named: true,
         renewal: Renewal::RefreshToken { rotates: true },
-        default_life: None,
-        budget: None,
-        placement: Placement::Bearer,
         prose: Prose {
             expiry: "`expires_in`, number or text; else the JWT's `exp`; else unknown",
             revocable: "no",
@@ -49,6 +40,7 @@ pub(super) fn capabilities(method: &'static str) -> Capabilities {
             failed_sign_in: "400 `invalid_grant`; 401 for the client",
             budget: "unknown: refused credentials are not tried again",
         },
+        ..Capabilities::new("orderingstack", PASSWORD)
     };
     let prose = user.prose;
     match method {

@@ -1,8 +1,8 @@
 //! Shopmonkey: a login session or a static API key, and answers in envelopes that may deny a 200.
 
 use super::{
-    Capabilities, Issued, Issuer, Placement, Prose, Renewal,
-    builder::{Grant, Options, only, shared_options, surface_client},
+    Capabilities, Issued, Issuer, Prose, Renewal,
+    builder::{NamedCredential, Options, grants, only, passwords, shared_options, surface_client},
 };
 use crate::{
     CredentialSource, Error, ErrorKind, Pages, Secret,
@@ -55,9 +55,7 @@ impl Client {
         &self,
         filter: impl Fn(builder::ListApiKeys<'_>) -> builder::ListApiKeys<'_> + Send + Sync + 'static,
     ) -> Pages<types::ApiKeyItem> {
-        let (client, filter) = (self.clone(), std::sync::Arc::new(filter));
-        Pages::new(move |from| {
-            let (client, filter) = (client.clone(), filter.clone());
+        Pages::of(self, filter, |client, filter, from| {
             Box::pin(async move {
                 let skip = i64::try_from(from).unwrap_or(i64::MAX);
                 let call = filter(client.api().list_api_keys().limit(PAGE));
@@ -87,7 +85,7 @@ pub(crate) static SURFACE: Surface =
 pub struct ClientBuilder {
     options: Options,
     audience: Option<types::LoginAudience>,
-    grants: Vec<Grant>,
+    grants: Vec<NamedCredential>,
 }
 
 impl ClientBuilder {
@@ -101,15 +99,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Signs in with this e-mail address and password: a login session.
-    pub fn password(self, email: impl Into<String>, password: impl Into<Secret>) -> Self {
-        self.grant(PASSWORD, email.into(), Credential::Given(password.into()))
-    }
-
-    /// Signs in with this e-mail address and a password that is asked for at every sign-in.
-    pub fn password_from(self, email: impl Into<String>, source: impl CredentialSource) -> Self {
-        self.grant(PASSWORD, email.into(), Credential::from_source(source))
-    }
+    passwords!(email, "e-mail address");
 
     /// Uses this API key as it is: nothing signs in, nothing is renewed.
     pub fn api_key(self, key: impl Into<Secret>) -> Self {
@@ -121,11 +111,7 @@ impl ClientBuilder {
         self.grant(API_KEY, "api key".into(), Credential::from_source(source))
     }
 
-    fn grant(mut self, method: &'static str, principal: String, credential: Credential) -> Self {
-        self.grants.push(Grant { method, principal, credential });
-        self
-    }
-
+    grants!();
     shared_options!();
 
     /// The client. Nothing is sent before its first call.
@@ -157,16 +143,6 @@ const API_KEY: &str = ".api_key(..)";
 
 pub(super) fn login_capabilities() -> Capabilities {
     Capabilities {
-        surface: "shopmonkey",
-        credential: PASSWORD,
-        unattended: true,
-        same_account: true,
-        spent_by_sign_in: false,
-        named: true,
-        renewal: Renewal::None,
-        default_life: None,
-        budget: None,
-        placement: Placement::Bearer,
         prose: Prose {
             expiry: "`exp` if the token has one, else unknown: used until refused",
             revocable: "yes",
@@ -174,6 +150,7 @@ pub(super) fn login_capabilities() -> Capabilities {
             failed_sign_in: "400, 401 or 403 in the vendor's envelope (which one is unknown)",
             budget: "unknown: refused credentials are not tried again",
         },
+        ..Capabilities::new("shopmonkey", PASSWORD)
     }
 }
 

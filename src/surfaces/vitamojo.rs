@@ -1,8 +1,11 @@
 //! Vita Mojo: a tenant header, a ten-minute token, and a refresh token that travels in the URL's path.
 
 use super::{
-    Capabilities, Issued, Issuer, Placement, Prose, Renewal,
-    builder::{Grant, Options, begun_elsewhere, only, shared_options, surface_client, tenant_header},
+    Capabilities, Issued, Issuer, Prose, Renewal,
+    builder::{
+        NamedCredential, Options, begun_elsewhere, grants, only, passwords, shared_options, surface_client,
+        tenant_header,
+    },
 };
 use crate::{
     CredentialSource, Error, ErrorKind, Secret,
@@ -61,7 +64,7 @@ const TENANT: &str = "tenant";
 pub struct ClientBuilder {
     options: Options,
     tenant: Option<String>,
-    grants: Vec<Grant>,
+    grants: Vec<NamedCredential>,
     /// Given beside a refresh token.
     access: Option<Secret>,
 }
@@ -77,23 +80,9 @@ impl ClientBuilder {
         self
     }
 
-    /// Signs in with this e-mail address and password.
-    pub fn password(self, email: impl Into<String>, password: impl Into<Secret>) -> Self {
-        self.grant(PASSWORD, email.into(), Credential::Given(password.into()))
-    }
-
-    /// Signs in with this e-mail address and a password that is asked for at every sign-in.
-    pub fn password_from(self, email: impl Into<String>, source: impl CredentialSource) -> Self {
-        self.grant(PASSWORD, email.into(), Credential::from_source(source))
-    }
-
+    grants!();
+    passwords!(email, "e-mail address");
     begun_elsewhere!();
-
-    fn grant(mut self, method: &'static str, principal: String, credential: Credential) -> Self {
-        self.grants.push(Grant { method, principal, credential });
-        self
-    }
-
     shared_options!();
 
     /// The client. Nothing is sent before its first call.
@@ -101,12 +90,8 @@ impl ClientBuilder {
     /// # Errors
     /// `Config`, naming the builder method whose value cannot work.
     pub fn build(self) -> Result<Client, Error> {
+        self.check_access()?;
         let grant = only(self.grants, ".password(email, secret) or .refresh_token(secret)")?;
-        if self.access.as_ref().is_some_and(|access| access.expose().is_empty()) {
-            return Err(
-                Error::config(".tokens(..) was given an empty access token").advice("give .refresh_token(..) alone")
-            );
-        }
         let tenant = self.tenant.map(|tenant| tenant_header(TENANT, &tenant)).transpose()?;
         let checked = self.options.check(&SURFACE)?.with_tenant(tenant);
         let seeded = grant.method == REFRESH_TOKEN;
@@ -129,17 +114,9 @@ const REFRESH_TOKEN: &str = ".refresh_token(..)";
 
 pub(super) fn capabilities() -> Capabilities {
     Capabilities {
-        surface: "vitamojo",
-        credential: PASSWORD,
-        unattended: true,
-        same_account: true,
-        spent_by_sign_in: false,
-        named: true,
         // Seen to come back unchanged, but nobody promises that: a used one counts as spent.
         renewal: Renewal::RefreshToken { rotates: true },
         default_life: Some(LIFE),
-        budget: None,
-        placement: Placement::Bearer,
         prose: Prose {
             expiry: "`exp` if the token is a JWT, else ten minutes",
             revocable: "no",
@@ -147,6 +124,7 @@ pub(super) fn capabilities() -> Capabilities {
             failed_sign_in: "400 with a sentence",
             budget: "unknown: refused credentials are not tried again",
         },
+        ..Capabilities::new("vitamojo", PASSWORD)
     }
 }
 

@@ -1,8 +1,8 @@
 //! VMS (aipix): captchas, a limit on concurrent sessions, throttled sign-ins, and no renewal.
 
 use super::{
-    Capabilities, Issued, Issuer, Placement, Prose, Renewal,
-    builder::{Grant, Options, only, shared_options, surface_client},
+    Capabilities, Issued, Issuer, Prose,
+    builder::{NamedCredential, Options, grants, only, passwords, shared_options, surface_client},
 };
 use crate::{
     CredentialSource, Error, ErrorKind, EvictionPolicy, Secret,
@@ -64,7 +64,7 @@ const CAPTCHA_LIFE: Duration = Duration::from_secs(60);
 #[must_use = "a builder does nothing until it is built"]
 pub struct ClientBuilder {
     options: Options,
-    grants: Vec<Grant>,
+    grants: Vec<NamedCredential>,
 }
 
 impl ClientBuilder {
@@ -72,20 +72,8 @@ impl ClientBuilder {
         Self { options: Options::new(url), grants: Vec::new() }
     }
 
-    /// Signs in with this login and password.
-    pub fn password(self, login: impl Into<String>, password: impl Into<Secret>) -> Self {
-        self.grant(login.into(), Credential::Given(password.into()))
-    }
-
-    /// Signs in with this login and a password that is asked for at every sign-in.
-    pub fn password_from(self, login: impl Into<String>, source: impl CredentialSource) -> Self {
-        self.grant(login.into(), Credential::from_source(source))
-    }
-
-    fn grant(mut self, principal: String, credential: Credential) -> Self {
-        self.grants.push(Grant { method: ".password(..)", principal, credential });
-        self
-    }
+    grants!();
+    passwords!(login, "login");
 
     /// Which session ends when the account has as many as it may have. Default: [`EvictionPolicy::Never`].
     pub fn session_limit(mut self, evict: EvictionPolicy) -> Self {
@@ -113,18 +101,11 @@ impl ClientBuilder {
     }
 }
 
+const PASSWORD: &str = ".password(..)";
+
 pub(super) fn capabilities() -> Capabilities {
     Capabilities {
-        surface: "vms",
-        credential: ".password(..)",
-        unattended: true,
-        same_account: true,
-        spent_by_sign_in: false,
-        named: true,
-        renewal: Renewal::None,
-        default_life: None,
         budget: Some(BUDGET),
-        placement: Placement::Bearer,
         prose: Prose {
             expiry: "unknown: used until refused",
             revocable: "yes",
@@ -132,6 +113,7 @@ pub(super) fn capabilities() -> Capabilities {
             failed_sign_in: "422 by field; 419 session limit; 429 throttle",
             budget: "10 in 10 min, per address and per login",
         },
+        ..Capabilities::new("vms", PASSWORD)
     }
 }
 

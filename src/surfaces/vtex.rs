@@ -2,7 +2,7 @@
 
 use super::{
     Capabilities, Issued, Issuer, Placement, Prose, Renewal,
-    builder::{Checked, Grant, Options, only, shared_options, surface_client},
+    builder::{Checked, NamedCredential, Options, grants, only, shared_options, surface_client},
     vtex_refusals::classify,
     vtex_shopper_password as by_password,
     vtex_shopper_session::{self as shopper, Shopper},
@@ -84,7 +84,7 @@ pub struct ClientBuilder {
     options: Options,
     account: Option<String>,
     duration: Option<Duration>,
-    grants: Vec<Grant>,
+    grants: Vec<NamedCredential>,
 }
 
 impl ClientBuilder {
@@ -164,11 +164,7 @@ impl ClientBuilder {
         self.grant(by_password::METHOD, login.into(), Credential::from_source(source))
     }
 
-    fn grant(mut self, method: &'static str, principal: String, credential: Credential) -> Self {
-        self.grants.push(Grant { method, principal, credential });
-        self
-    }
-
+    grants!();
     shared_options!();
 
     /// The client. Nothing is sent before its first call.
@@ -269,15 +265,7 @@ fn capabilities(method: &'static str, name: &str, minutes: Option<u64>) -> Resul
 
 pub(super) fn exchanged_capabilities() -> Capabilities {
     Capabilities {
-        surface: "vtex",
-        credential: EXCHANGED,
-        unattended: true,
-        same_account: true,
-        spent_by_sign_in: false,
-        named: true,
         renewal: Renewal::SignIn,
-        default_life: None,
-        budget: None,
         placement: Placement::Header(USER_TOKEN.clone()),
         prose: Prose {
             expiry: "`expires`, an epoch or seconds; else the JWT's `exp`; else unknown",
@@ -286,6 +274,7 @@ pub(super) fn exchanged_capabilities() -> Capabilities {
             failed_sign_in: "`authStatus` other than `Success`, also inside a 200",
             budget: "unknown; a blocked user waits 30 min",
         },
+        ..Capabilities::new("vtex", EXCHANGED)
     }
 }
 
@@ -348,7 +337,7 @@ struct Credentials<'a> {
 }
 
 #[derive(Deserialize)]
-struct Exchanged {
+struct ExchangedToken {
     token: Secret,
     #[serde(default)]
     expires: Value,
@@ -409,7 +398,7 @@ impl Vtex {
 
 /// The token that an app key was exchanged for; it arrived at `now`.
 pub(crate) fn exchanged(reply: &AuthResponse, now: Now) -> Result<Issued, Error> {
-    let Exchanged { token, expires } = reply.json()?;
+    let ExchangedToken { token, expires } = reply.json()?;
     let token = reply.token(token)?;
     let told = VendorExpiry::epoch_or_seconds(&expires).or(|| jwt_expiry(&token));
     let life = Lifetime::ingest(told, None, now, reply.date());

@@ -3,7 +3,7 @@
 use super::{
     Capabilities, Issued, Issuer, vtex_password,
     vtex_shopper_password::capabilities as by_password,
-    vtex_shopper_session::{Cookies, Shopper, capabilities, refused_address, renewed},
+    vtex_shopper_session::{Shopper, ShopperCookies, capabilities, refused_address, renewed},
     vtex_storefront::{self as wire, SESSION},
 };
 use crate::{
@@ -52,7 +52,7 @@ impl Shopper {
     }
 
     async fn renew_with(&self, attempt: &Attempt, tokens: &Tokens) -> Result<Issued, Error> {
-        let old = Cookies::read(tokens.refresh_to_spend()?)?;
+        let old = ShopperCookies::read(tokens.refresh_to_spend()?)?;
         let call = wire::renew(&self.auth, &old.borrowed(), None)?;
         let reply = self.auth.spend(attempt, call).await?;
         renewed(&reply, old, &self.account, attempt.now())
@@ -88,7 +88,7 @@ impl Issuer for Shopper {
     async fn sign_out(&self, tokens: &Tokens) -> Result<SignOut, Error> {
         let own = [(format!("{SESSION}{}", self.account), tokens.access.clone())];
         let session = match &tokens.refresh {
-            Some(line) => Cookies::read(line)?.session,
+            Some(line) => ShopperCookies::read(line)?.session,
             None => own.into(),
         };
         let cookies: Vec<_> = session.iter().map(|(name, value)| (name.as_str(), value)).collect();

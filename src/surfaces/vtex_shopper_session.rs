@@ -25,15 +25,9 @@ const LIFE: Duration = Duration::from_secs(24 * 3600);
 
 pub(super) fn capabilities() -> Capabilities {
     Capabilities {
-        surface: "vtex",
-        credential: METHOD,
         unattended: false,
-        same_account: true,
-        spent_by_sign_in: false,
-        named: true,
         renewal: Renewal::RefreshToken { rotates: true },
         default_life: Some(LIFE),
-        budget: None,
         placement: Placement::Header(HeaderName::from_static("vtexidclientautcookie")),
         prose: Prose {
             expiry: "the JWT's `exp`; else `expiresIn`; else the cookie's own; else 24 h",
@@ -42,6 +36,7 @@ pub(super) fn capabilities() -> Capabilities {
             failed_sign_in: "a wrong key: asked again, at most 3 times; `authStatus` otherwise",
             budget: "unknown; a blocked user waits 30 min",
         },
+        ..Capabilities::new("vtex", METHOD)
     }
 }
 
@@ -75,7 +70,7 @@ pub(crate) fn validated(reply: &AuthResponse, account: &str, now: Now) -> Result
 }
 
 /// The session that goes on with what a renewal answered.
-pub(crate) fn renewed(reply: &AuthResponse, old: Cookies, account: &str, now: Now) -> Result<Issued, Error> {
+pub(crate) fn renewed(reply: &AuthResponse, old: ShopperCookies, account: &str, now: Now) -> Result<Issued, Error> {
     let session = old.renewed(wire::renewed(reply)?);
     let taken = session.refresh.is_none().then(|| written(None, &session.cookies));
     let mut issued = issued(session, account, reply, now);
@@ -105,7 +100,7 @@ fn token(cookies: &[(String, Secret)], account: &str) -> Secret {
 
 /// What a renewal carries. Kept as one refresh token, so that a session that slept in a store can be renewed: it is
 /// written as the line of cookies that the renewal sends, `vid_rt=…; VtexIdclientAutCookie_…=…; …`.
-pub(crate) struct Cookies {
+pub(crate) struct ShopperCookies {
     refresh: Secret,
     pub(super) session: Vec<(String, Secret)>,
 }
@@ -117,7 +112,7 @@ fn written(refresh: Option<&Secret>, session: &[(String, Secret)]) -> Secret {
     cookies.map(|(name, value)| format!("{name}={}", value.expose())).collect::<Vec<_>>().join("; ").into()
 }
 
-impl Cookies {
+impl ShopperCookies {
     pub(crate) fn read(line: &Secret) -> Result<Self, Error> {
         let pairs = line.expose().split("; ").filter_map(|cookie| cookie.split_once('='));
         let pairs = pairs.map(|(name, value)| (name.to_owned(), Secret::from(value)));
@@ -168,7 +163,7 @@ mod tests {
     fn refused(status: u16) -> ErrorKind {
         let now = SystemTime::UNIX_EPOCH;
         let reply = AuthResponse::with(&SURFACE, "refresh_storefront_token", status, r#"{"status":"InvalidSession"}"#);
-        let old = Cookies { refresh: "r".into(), session: Vec::new() };
+        let old = ShopperCookies { refresh: "r".into(), session: Vec::new() };
         renewed(&reply, old, "store", Now { wall: now, monotonic: Duration::ZERO }).expect_err("refused").kind()
     }
 
@@ -189,10 +184,10 @@ mod tests {
         let session = vec![("VtexIdclientAutCookie_a".to_owned(), Secret::from("x=y==")), ("b".to_owned(), "z".into())];
         let line = written(Some(&"r=t".into()), &session);
         assert_eq!(line.expose(), "vid_rt=r=t; VtexIdclientAutCookie_a=x=y==; b=z");
-        let read = Cookies::read(&line).expect("its own writing");
+        let read = ShopperCookies::read(&line).expect("its own writing");
         assert_eq!(written(Some(&read.refresh), &read.session).expose(), line.expose());
         for damaged in ["", "vid_rt", "a=b"] {
-            let error = Cookies::read(&Secret::from(damaged)).err().expect("damaged");
+            let error = ShopperCookies::read(&Secret::from(damaged)).err().expect("damaged");
             assert_eq!(error.kind(), ErrorKind::SignInRequired);
         }
     }

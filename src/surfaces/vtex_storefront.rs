@@ -57,9 +57,9 @@ struct Started {
 #[serde(rename_all = "camelCase")]
 struct Validated {
     #[serde(default)]
-    auth_cookie: Option<Cookie>,
+    auth_cookie: Option<NamedCookie>,
     #[serde(default)]
-    account_auth_cookie: Option<Cookie>,
+    account_auth_cookie: Option<NamedCookie>,
     #[serde(default)]
     expires_in: Option<u64>,
     #[serde(default)]
@@ -70,7 +70,7 @@ struct Validated {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Cookie {
+struct NamedCookie {
     name: String,
     value: Secret,
 }

@@ -4,20 +4,20 @@ mod contract;
 mod sample;
 
 use super::{
-    Fake, ManualClock,
-    document::{Document, OTHER},
-    exchange::{Answer, Ask, Vendor},
+    Fake,
+    builders::a_fake,
+    document::{FakeDocument, OTHER},
+    exchange::{FakeAnswer, FakeCall, Vendor},
     fake::locked,
     mint::Mint,
     time::Time,
 };
-use contract::{Operation, essence};
+use contract::{DocumentedOperation, essence};
 use sample::{of_content, resolve};
 use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
-    ops::Deref,
     sync::{Arc, Mutex},
 };
 
@@ -99,21 +99,9 @@ impl FakeApi {
     }
 }
 
-impl Deref for FakeApi {
-    type Target = Fake;
-
-    fn deref(&self) -> &Fake {
-        &self.fake
-    }
-}
+a_fake!(FakeApi, FakeApiBuilder);
 
 impl FakeApiBuilder {
-    /// The vendor goes by this clock instead of the machine's.
-    pub fn clock(mut self, clock: ManualClock) -> Self {
-        self.clock = Time::Manual(clock);
-        self
-    }
-
     /// Listens on this port of 127.0.0.1 instead of a free one.
     pub fn port(mut self, port: u16) -> Self {
         self.port = port;
@@ -147,7 +135,7 @@ impl fmt::Debug for FakeApiBuilder {
 /// The state machine.
 struct Api {
     root: Value,
-    operations: BTreeMap<String, Operation>,
+    operations: BTreeMap<String, DocumentedOperation>,
     /// Method and path of each, for what is said about a path that is none.
     routes: Vec<(String, String)>,
     /// Whether the document says how sessions begin.
@@ -162,8 +150,8 @@ struct Api {
 const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
 
 impl Api {
-    fn of(root: Value) -> (Self, Document) {
-        let mut document = Document::read("{}", "");
+    fn of(root: Value) -> (Self, FakeDocument) {
+        let mut document = FakeDocument::read("{}", "");
         let (mut operations, mut routes) = (BTreeMap::new(), Vec::new());
         let prefix = server_path(&root);
         for (path, item) in root["paths"].as_object().into_iter().flatten() {
@@ -174,7 +162,7 @@ impl Api {
                 let (method, template) = (method.to_uppercase(), format!("{prefix}{path}"));
                 document = document.also(&name, &method, &template);
                 routes.push((method, template));
-                operations.insert(name, Operation::of(&root, item, value));
+                operations.insert(name, DocumentedOperation::of(&root, item, value));
             }
         }
         let keeps_sessions = operations.values().any(|operation| operation.value["x-session-step"] == "sign-in");
@@ -191,22 +179,22 @@ impl Api {
         (api, document)
     }
 
-    fn nearest(&self, ask: &Ask<'_>) -> Answer {
+    fn nearest(&self, ask: &FakeCall<'_>) -> FakeAnswer {
         let (method, path) = (ask.request.method.as_str(), ask.path());
         let allowed: Vec<&str> =
             self.routes.iter().filter(|(_, template)| template == path).map(|(method, _)| method.as_str()).collect();
         if !allowed.is_empty() {
-            return Answer::message(405, "the document has this path with another method")
+            return FakeAnswer::message(405, "the document has this path with another method")
                 .with("allow", allowed.join(", "));
         }
         let near =
             self.routes.iter().filter(|(known, _)| known == method).min_by_key(|(_, known)| distance(known, path));
         let hint = near.map(|(method, known)| format!("; the nearest is {method} {known}")).unwrap_or_default();
-        Answer::message(404, &format!("the document has no such operation{hint}"))
+        FakeAnswer::message(404, &format!("the document has no such operation{hint}"))
     }
 
     /// The credential that a call carries, wherever a scheme of the document puts it.
-    fn credential(&self, ask: &Ask<'_>) -> Option<String> {
+    fn credential(&self, ask: &FakeCall<'_>) -> Option<String> {
         let schemes = self.root["components"]["securitySchemes"].as_object().into_iter().flatten();
         let keys = schemes.filter(|(_, scheme)| scheme["type"] == "apiKey").filter_map(|(_, scheme)| {
             let name = scheme["name"].as_str()?;
@@ -228,7 +216,7 @@ impl Api {
     }
 
     /// Whether the request carries a refresh token that can be used: it is spent by that.
-    fn spends(&mut self, ask: &Ask<'_>) -> bool {
+    fn spends(&mut self, ask: &FakeCall<'_>) -> bool {
         let body = String::from_utf8_lossy(&ask.request.body).into_owned();
         let place = ask.request.url.as_str().to_owned();
         let headers: String = ask.request.headers.values().filter_map(|value| value.to_str().ok()).collect();
@@ -240,13 +228,13 @@ impl Api {
         true
     }
 
-    fn success(&mut self, name: &str) -> Answer {
+    fn success(&mut self, name: &str) -> FakeAnswer {
         let operation = &self.operations[name].value;
         let step = operation["x-session-step"].as_str().unwrap_or_default().to_owned();
         let responses = operation["responses"].as_object();
         let successes = responses.into_iter().flatten().filter(|(status, _)| status.starts_with(['2', 'd']));
         let Some((status, response)) = successes.min_by_key(|(status, _)| status.starts_with('d')) else {
-            return Answer::empty(200);
+            return FakeAnswer::empty(200);
         };
         let status = status.parse().unwrap_or(200);
         let response = resolve(&self.root, response);
@@ -255,7 +243,7 @@ impl Api {
         let Some((_, content)) = json else {
             return match content.and_then(|all| all.iter().next()) {
                 Some((kind, content)) => other_media(kind, of_content(&self.root, content), status),
-                None => Answer::empty(status),
+                None => FakeAnswer::empty(status),
             };
         };
         let mut body = of_content(&self.root, content);
@@ -263,7 +251,7 @@ impl Api {
             let schema = content["schema"].clone();
             self.put_tokens(&schema, &mut body);
         }
-        Answer::json(status, &body)
+        FakeAnswer::json(status, &body)
     }
 
     /// Puts new tokens where the document marks `x-essential`, and a refresh token where a member beside is called one.
@@ -284,9 +272,9 @@ impl fmt::Debug for Api {
 }
 
 impl Vendor for Api {
-    fn answer(&mut self, ask: &Ask<'_>) -> Answer {
+    fn answer(&mut self, ask: &FakeCall<'_>) -> FakeAnswer {
         if ask.operation() == OTHER {
-            return Answer::json(200, &json!({ "ok": true, "path": ask.path() }));
+            return FakeAnswer::json(200, &json!({ "ok": true, "path": ask.path() }));
         }
         let name = ask.operation().to_owned();
         let operation = &self.operations[&name];
@@ -294,7 +282,7 @@ impl Vendor for Api {
         if !wrong.is_empty() {
             let told = json!({ "message": "the request is not as the document has it", "violations": wrong });
             self.violations.extend(wrong.into_iter().map(|what| format!("{name}: {what}")));
-            return Answer::json(400, &told);
+            return FakeAnswer::json(400, &told);
         }
         let (step, needs) = (operation.value["x-session-step"].clone(), self.needs_session(&operation.value));
         let credential = self.credential(ask);
@@ -314,21 +302,21 @@ impl Vendor for Api {
         self.success(&name)
     }
 
-    fn unauthorized(&self, ask: &Ask<'_>) -> Answer {
+    fn unauthorized(&self, ask: &FakeCall<'_>) -> FakeAnswer {
         let documented = self.operations.get(ask.operation()).map(|operation| &operation.value["responses"]["401"]);
         let content = documented.and_then(|answer| resolve(&self.root, answer)["content"].as_object()?.values().next());
         match content {
-            Some(content) => Answer::json(401, &of_content(&self.root, content)),
-            None => Answer::message(401, "this call needs a session"),
+            Some(content) => FakeAnswer::json(401, &of_content(&self.root, content)),
+            None => FakeAnswer::message(401, "this call needs a session"),
         }
     }
 
-    fn unknown(&self, ask: &Ask<'_>) -> Answer {
+    fn unknown(&self, ask: &FakeCall<'_>) -> FakeAnswer {
         self.nearest(ask)
     }
 
-    fn throttled(&self, _: &Ask<'_>) -> Answer {
-        Answer::empty(429)
+    fn throttled(&self, _: &FakeCall<'_>) -> FakeAnswer {
+        FakeAnswer::empty(429)
     }
 
     fn secrets(&self) -> Vec<String> {
@@ -370,10 +358,10 @@ fn server_path(root: &Value) -> String {
     rest.find('/').map_or("", |slash| &rest[slash..]).trim_end_matches('/').to_owned()
 }
 
-fn other_media(kind: &str, sample: Value, status: u16) -> Answer {
+fn other_media(kind: &str, sample: Value, status: u16) -> FakeAnswer {
     let body = sample.as_str().map_or_else(|| sample.to_string(), str::to_owned);
     let content_type = if kind.starts_with("text/") { "text/plain" } else { "application/octet-stream" };
-    Answer { content_type, body: body.into_bytes(), ..Answer::empty(status) }
+    FakeAnswer { content_type, body: body.into_bytes(), ..FakeAnswer::empty(status) }
 }
 
 /// Deeper members are no tokens.

@@ -9,7 +9,7 @@ pub(super) fn epoch(at: SystemTime) -> u64 {
 
 /// `2026-01-01T00:00:00.000Z`
 pub(super) fn iso(at: SystemTime) -> String {
-    let Moment { year, month, day, hour, minute, second, millisecond, .. } = Moment::of(at);
+    let CalendarTime { year, month, day, hour, minute, second, millisecond, .. } = CalendarTime::of(at);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millisecond:03}Z")
 }
 
@@ -17,13 +17,13 @@ pub(super) fn iso(at: SystemTime) -> String {
 pub(super) fn http_date(at: SystemTime) -> String {
     const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"]; // 1970-01-01 was a Thursday
     const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let Moment { days, year, month, day, hour, minute, second, .. } = Moment::of(at);
+    let CalendarTime { days, year, month, day, hour, minute, second, .. } = CalendarTime::of(at);
     let weekday = WEEKDAYS[(days % 7) as usize];
     let month = MONTHS[month as usize - 1];
     format!("{weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} GMT")
 }
 
-struct Moment {
+struct CalendarTime {
     days: u64,
     year: u64,
     month: u64,
@@ -34,7 +34,7 @@ struct Moment {
     millisecond: u32,
 }
 
-impl Moment {
+impl CalendarTime {
     fn of(at: SystemTime) -> Self {
         let since = since_1970(at);
         let (days, seconds) = (since.as_secs() / 86_400, since.as_secs() % 86_400);

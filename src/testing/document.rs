@@ -10,7 +10,7 @@ pub(super) const OTHER: &str = "other";
 pub(super) const UNKNOWN: &str = "unknown";
 
 /// The operations of one surface.
-pub(super) struct Document {
+pub(super) struct FakeDocument {
     routes: Vec<Route>,
     /// By operation and status.
     examples: HashMap<(String, u16), Value>,
@@ -33,7 +33,7 @@ pub(super) struct Match {
     pub(super) parameters: Vec<String>,
 }
 
-impl Document {
+impl FakeDocument {
     /// Reads an OpenAPI document. `prefix` is the path of its server, which its own paths leave out.
     pub(super) fn read(json: &str, prefix: &str) -> Self {
         let document: Value = serde_json::from_str(json).expect("the bundled document is JSON");

@@ -9,12 +9,12 @@ use url::form_urlencoded;
 
 /// What is peculiar to one vendor: a state machine which knows no server.
 pub(super) trait Vendor: Send + 'static {
-    /// Answers a request. All time comes from [`Ask::now`].
-    fn answer(&mut self, ask: &Ask<'_>) -> Answer;
+    /// Answers a request. All time comes from [`FakeCall::now`].
+    fn answer(&mut self, ask: &FakeCall<'_>) -> FakeAnswer;
     /// The vendor's "401", for a fault.
-    fn unauthorized(&self, ask: &Ask<'_>) -> Answer;
+    fn unauthorized(&self, ask: &FakeCall<'_>) -> FakeAnswer;
     /// The vendor's "429", for a fault.
-    fn throttled(&self, ask: &Ask<'_>) -> Answer;
+    fn throttled(&self, ask: &FakeCall<'_>) -> FakeAnswer;
     /// Every secret that the vendor knows, knew or ever gave out.
     fn secrets(&self) -> Vec<String>;
     /// What to call this access token in the log, if it is one of ours: `token #2`.
@@ -26,29 +26,29 @@ pub(super) trait Vendor: Send + 'static {
     }
 
     /// The vendor's "404", where it knows no such path.
-    fn unknown(&self, _: &Ask<'_>) -> Answer {
-        Answer::empty(404)
+    fn unknown(&self, _: &FakeCall<'_>) -> FakeAnswer {
+        FakeAnswer::empty(404)
     }
 
     /// Where this vendor's clients put their access token.
-    fn token_of<'a>(&self, ask: &'a Ask<'_>) -> Option<&'a str> {
+    fn token_of<'a>(&self, ask: &'a FakeCall<'_>) -> Option<&'a str> {
         ask.bearer()
     }
 
     /// What stands on all answers of this vendor, those of a fault among them.
-    fn stamp(&mut self, answer: Answer) -> Answer {
+    fn stamp(&mut self, answer: FakeAnswer) -> FakeAnswer {
         answer
     }
 }
 
 /// A request, with the operation it means.
-pub(super) struct Ask<'a> {
+pub(super) struct FakeCall<'a> {
     pub(super) request: &'a wiremock::Request,
     pub(super) found: Match,
     pub(super) now: SystemTime,
 }
 
-impl Ask<'_> {
+impl FakeCall<'_> {
     pub(super) fn operation(&self) -> &str {
         &self.found.operation
     }
@@ -125,14 +125,17 @@ impl Ask<'_> {
 
 /// What the vendor says.
 #[derive(Clone)]
-pub(super) struct Answer {
+pub(super) struct FakeAnswer {
     pub(super) status: u16,
     pub(super) content_type: &'static str,
     pub(super) headers: Vec<(&'static str, String)>,
     pub(super) body: Vec<u8>,
 }
 
-impl Answer {
+/// What a request comes to; a refusal is an answer too, and ends what the vendor is at.
+pub(super) type Outcome = Result<FakeAnswer, FakeAnswer>;
+
+impl FakeAnswer {
     pub(super) fn empty(status: u16) -> Self {
         Self { status, content_type: "", headers: Vec::new(), body: Vec::new() }
     }

@@ -2,8 +2,8 @@
 
 use super::{
     calendar,
-    document::{Document, UNKNOWN, parameters},
-    exchange::{Answer, Ask, Vendor},
+    document::{FakeDocument, UNKNOWN, parameters},
+    exchange::{FakeAnswer, FakeCall, Vendor},
     fault::{Fault, Faults},
     gate::{Gate, Hold, PATIENCE},
     log::Seen,
@@ -42,7 +42,7 @@ struct Shared {
     name: &'static str,
     /// Host and port, as soon as the server listens.
     address: OnceLock<String>,
-    document: Arc<Document>,
+    document: Arc<FakeDocument>,
     clock: Time,
     /// How many seconds the vendor's clock is ahead of the world's.
     skew: AtomicI64,
@@ -78,7 +78,7 @@ impl Fake {
     /// Opens a vendor's doors.
     pub(super) async fn open<V: Vendor>(
         name: &'static str,
-        document: Arc<Document>,
+        document: Arc<FakeDocument>,
         clock: Time,
         vendor: Arc<Mutex<V>>,
     ) -> Self {
@@ -88,7 +88,7 @@ impl Fake {
     /// The same on this port; 0 is any free one.
     pub(super) async fn open_at<V: Vendor>(
         name: &'static str,
-        document: Arc<Document>,
+        document: Arc<FakeDocument>,
         clock: Time,
         vendor: Arc<Mutex<V>>,
         port: u16,
@@ -355,7 +355,7 @@ impl<V: Vendor> Respond for Reception<V> {
         let known = locked(&self.vendor).beside();
         let beside = || self.shared.desk().serves(path, known);
         let found = self.shared.document.find(request.method.as_str(), path, beside);
-        let ask = Ask { request, found, now: self.shared.now() };
+        let ask = FakeCall { request, found, now: self.shared.now() };
         let fault = self.shared.desk().faults.take(ask.operation());
         let (answer, seen) = self.answer(&ask, fault.as_ref());
         self.show(&ask, &answer, fault.as_ref().is_some_and(Fault::is_told));
@@ -371,7 +371,7 @@ impl<V: Vendor> Respond for Reception<V> {
 }
 
 impl<V: Vendor> Reception<V> {
-    fn answer(&self, ask: &Ask<'_>, fault: Option<&Fault>) -> (Answer, Seen) {
+    fn answer(&self, ask: &FakeCall<'_>, fault: Option<&Fault>) -> (FakeAnswer, Seen) {
         let mut vendor = locked(&self.vendor);
         // Before the answer: a sign-out forgets whose token it was.
         let bearer = vendor.token_of(ask).map(|token| vendor.name_of(token).unwrap_or_else(|| "unknown".to_owned()));
@@ -387,7 +387,7 @@ impl<V: Vendor> Reception<V> {
         (answer, seen)
     }
 
-    fn spoil(&self, fault: &Fault, mut answer: Answer, operation: &str) -> Answer {
+    fn spoil(&self, fault: &Fault, mut answer: FakeAnswer, operation: &str) -> FakeAnswer {
         if let Err(why) = fault.spoil(&mut answer) {
             self.shared.desk().complaints.push(format!("a fault of `{operation}` could not be done: {why}"));
         }
@@ -395,7 +395,7 @@ impl<V: Vendor> Reception<V> {
     }
 
     /// Shows the exchange to the functions that look at it.
-    fn show(&self, ask: &Ask<'_>, answer: &Answer, is_faulty: bool) {
+    fn show(&self, ask: &FakeCall<'_>, answer: &FakeAnswer, is_faulty: bool) {
         let (Some(witness), Some(address)) = (witness(), self.shared.address.get()) else {
             return;
         };
@@ -426,7 +426,7 @@ impl<V: Vendor> Reception<V> {
     }
 }
 
-fn answer_to(vendor: &mut impl Vendor, ask: &Ask<'_>) -> Answer {
+fn answer_to(vendor: &mut impl Vendor, ask: &FakeCall<'_>) -> FakeAnswer {
     if ask.operation() == UNKNOWN { vendor.unknown(ask) } else { vendor.answer(ask) }
 }
 
@@ -439,7 +439,7 @@ fn often(what: &str, times: usize) -> String {
 }
 
 /// What wiremock sends. The connection ends with it: so the door knows where the answer ends.
-fn template(answer: Answer, now: SystemTime, label: u64) -> ResponseTemplate {
+fn template(answer: FakeAnswer, now: SystemTime, label: u64) -> ResponseTemplate {
     let mut template = ResponseTemplate::new(answer.status)
         .insert_header("date", calendar::http_date(now))
         .insert_header("connection", "close")

@@ -1,6 +1,6 @@
 //! What can go wrong between a client and a vendor.
 
-use super::exchange::{Answer, Ask, Vendor};
+use super::exchange::{FakeAnswer, FakeCall, Vendor};
 use serde_json::Value;
 use std::{
     collections::{HashMap, VecDeque},
@@ -89,24 +89,24 @@ const HUGE: usize = 64 * 1024 * 1024;
 
 impl Fault {
     /// What is answered, if the vendor does not get to see the request.
-    pub(super) fn instead(&self, vendor: &dyn Vendor, ask: &Ask<'_>) -> Option<Answer> {
+    pub(super) fn instead(&self, vendor: &dyn Vendor, ask: &FakeCall<'_>) -> Option<FakeAnswer> {
         match self {
-            Self::Json(status, body) => Some(Answer::json(*status, body)),
-            Self::Empty(status) => Some(Answer::empty(*status)),
-            Self::Html(status) => Some(Answer::html(*status, "Something is in the way")),
+            Self::Json(status, body) => Some(FakeAnswer::json(*status, body)),
+            Self::Empty(status) => Some(FakeAnswer::empty(*status)),
+            Self::Html(status) => Some(FakeAnswer::html(*status, "Something is in the way")),
             Self::Unauthorized => Some(vendor.unauthorized(ask)),
             Self::TooManyRequests { retry_after: None } => Some(vendor.throttled(ask)),
             Self::TooManyRequests { retry_after: Some(value) } => {
                 Some(vendor.throttled(ask).with("retry-after", value))
             }
-            Self::Redirect(status, to) => Some(Answer::empty(*status).with("location", to)),
-            Self::CutBefore => Some(Answer::empty(503)), // never delivered
+            Self::Redirect(status, to) => Some(FakeAnswer::empty(*status).with("location", to)),
+            Self::CutBefore => Some(FakeAnswer::empty(503)), // never delivered
             _ => None,
         }
     }
 
     /// Does to the vendor's answer what is to become of it, or says why that cannot be done.
-    pub(super) fn spoil(&self, answer: &mut Answer) -> Result<(), String> {
+    pub(super) fn spoil(&self, answer: &mut FakeAnswer) -> Result<(), String> {
         match self {
             Self::TruncatedJson => answer.body.truncate(answer.body.len() / 2),
             Self::WrongContentType => answer.content_type = "text/plain",

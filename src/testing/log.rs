@@ -1,6 +1,6 @@
 //! What a fake remembers of the requests it answered.
 
-use super::{exchange::Ask, fault::Fault};
+use super::{exchange::FakeCall, fault::Fault};
 use http::HeaderMap;
 use std::{fmt, time::SystemTime};
 
@@ -29,7 +29,7 @@ pub struct Seen {
 }
 
 impl Seen {
-    pub(super) fn of(ask: &Ask<'_>, status: Option<u16>, bearer: Option<String>, fault: Option<&Fault>) -> Self {
+    pub(super) fn of(ask: &FakeCall<'_>, status: Option<u16>, bearer: Option<String>, fault: Option<&Fault>) -> Self {
         let tenant = ask.header("tenant").or_else(|| ask.header("x-tenant"));
         Self {
             operation: ask.operation().to_owned(),

@@ -113,6 +113,7 @@
 
 mod account;
 mod api;
+mod builders;
 mod calendar;
 mod captcha;
 mod clock;

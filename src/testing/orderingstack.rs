@@ -1,23 +1,23 @@
 //! A fake of OrderingStack: its token service and Auth API, with any sibling service behind the same door.
 
 use super::{
-    Fake, ManualClock,
+    Fake,
     account::{Account, Accounts},
+    builders::{a_fake, token_service},
     calendar,
     device::{Devices, begun},
-    document::{Document, OTHER},
-    exchange::{Answer, Ask, Vendor},
+    document::{FakeDocument, OTHER},
+    exchange::{FakeAnswer, FakeCall, Outcome, Vendor},
     fake::locked,
     lineage::Lineages,
     mint::{jwt, uuid},
-    tenant::{ANONYMOUS, Caller, Outcome, Tenant, no_module, refusal},
+    tenant::{ANONYMOUS, Caller, Tenant, no_module, refusal},
     time::Time,
 };
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
     fmt,
-    ops::Deref,
     sync::{Arc, Mutex},
     time::{Duration, SystemTime},
 };
@@ -99,7 +99,7 @@ struct Rules {
     refresh_life: Option<Duration>,
     expires_in: ExpiresIn,
     jwt: bool,
-    renewal: Renewal,
+    renewal: RefreshRule,
     without_refresh_token: bool,
     device_life: Duration,
     device_interval: Duration,
@@ -108,7 +108,7 @@ struct Rules {
 
 /// What a renewal does to the refresh token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Renewal {
+enum RefreshRule {
     Rotates,
     Repeats,
     Keeps,
@@ -147,7 +147,7 @@ impl FakeOrderingStack {
             refresh_life: None,
             expires_in: ExpiresIn::default(),
             jwt: false,
-            renewal: Renewal::Rotates,
+            renewal: RefreshRule::Rotates,
             without_refresh_token: false,
             device_life: Duration::from_secs(600),
             device_interval: Duration::from_secs(5),
@@ -191,7 +191,7 @@ impl FakeOrderingStack {
     pub fn new_refresh_token(&self) -> String {
         let now = self.fake.now();
         let mut platform = locked(&self.platform);
-        let lineage = platform.tokens.begin(Holder::new(Self::TENANT, Role::User, Self::USER, "read"));
+        let lineage = platform.tokens.begin(Holder::new(Self::TENANT, TokenRole::User, Self::USER, "read"));
         platform.new_refresh_token(lineage, now)
     }
 
@@ -235,21 +235,9 @@ impl FakeOrderingStack {
     }
 }
 
-impl Deref for FakeOrderingStack {
-    type Target = Fake;
-
-    fn deref(&self) -> &Fake {
-        &self.fake
-    }
-}
+a_fake!(FakeOrderingStack, FakeOrderingStackBuilder);
 
 impl FakeOrderingStackBuilder {
-    /// The vendor goes by this clock instead of the machine's.
-    pub fn clock(mut self, clock: ManualClock) -> Self {
-        self.clock = Time::Manual(clock);
-        self
-    }
-
     /// A client without a secret, beside the usual one: it says in `client_id` who it is, and may do all but
     /// `client_credentials`.
     pub fn public_client(mut self, id: &str) -> Self {
@@ -282,17 +270,7 @@ impl FakeOrderingStackBuilder {
         self
     }
 
-    /// How long access tokens live: an hour, if not told otherwise.
-    pub fn token_life(mut self, life: Duration) -> Self {
-        self.rules.token_life = life;
-        self
-    }
-
-    /// How long refresh tokens live: for ever, if not told otherwise.
-    pub fn refresh_life(mut self, life: Duration) -> Self {
-        self.rules.refresh_life = Some(life);
-        self
-    }
+    token_service!();
 
     /// How the life of a token is told.
     pub fn expires_in(mut self, dialect: ExpiresIn) -> Self {
@@ -309,32 +287,13 @@ impl FakeOrderingStackBuilder {
     /// Each renewal gives a new refresh token and spends the old one; using a spent one revokes all its descendants.
     /// So it is, if not told otherwise. Else a renewal repeats the old one.
     pub fn rotating(mut self, rotating: bool) -> Self {
-        self.rules.renewal = if rotating { Renewal::Rotates } else { Renewal::Repeats };
+        self.rules.renewal = if rotating { RefreshRule::Rotates } else { RefreshRule::Repeats };
         self
     }
 
     /// A renewal's answer has no refresh token: the old one stays good.
     pub fn keeps_refresh_token(mut self, keeps: bool) -> Self {
-        self.rules.renewal = if keeps { Renewal::Keeps } else { Renewal::Rotates };
-        self
-    }
-
-    /// No answer has a refresh token: nothing can be renewed.
-    pub fn without_refresh_token(mut self, without: bool) -> Self {
-        self.rules.without_refresh_token = without;
-        self
-    }
-
-    /// How long a device may wait to be let in: ten minutes, if not told otherwise.
-    pub fn device_life(mut self, life: Duration) -> Self {
-        self.rules.device_life = life;
-        self
-    }
-
-    /// How long a device must wait between two polls: five seconds, if not told otherwise. A poll that comes too early
-    /// is answered with `slow_down`, and makes it five seconds more.
-    pub fn device_interval(mut self, interval: Duration) -> Self {
-        self.rules.device_interval = interval;
+        self.rules.renewal = if keeps { RefreshRule::Keeps } else { RefreshRule::Rotates };
         self
     }
 
@@ -350,13 +309,13 @@ impl FakeOrderingStackBuilder {
     /// # Cancel safety
     /// A dropped start leaves nothing behind.
     pub async fn start(self) -> FakeOrderingStack {
-        let document = Arc::new(Document::read(DOCUMENT, ""));
+        let document = Arc::new(FakeDocument::read(DOCUMENT, ""));
         let platform = Arc::new(Mutex::new(self.platform(document.clone())));
         let fake = Fake::open("FakeOrderingStack", document, self.clock, platform.clone()).await;
         FakeOrderingStack { fake, platform }
     }
 
-    fn platform(&self, document: Arc<Document>) -> Platform {
+    fn platform(&self, document: Arc<FakeDocument>) -> Platform {
         let mut tenant = Tenant::new(self.rules.delete_grace);
         for user in &self.users {
             let is_default = user.name == FakeOrderingStack::LOGIN;
@@ -375,7 +334,7 @@ impl FakeOrderingStackBuilder {
 /// The state machine.
 struct Platform {
     rules: Rules,
-    document: Arc<Document>,
+    document: Arc<FakeDocument>,
     tenants: BTreeMap<String, Tenant>,
     tokens: Lineages<Holder>,
     devices: Devices,
@@ -385,14 +344,14 @@ struct Platform {
 #[derive(Clone)]
 struct Holder {
     tenant: String,
-    role: Role,
+    role: TokenRole,
     user: String,
     module: Option<String>,
     scope: String,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Role {
+enum TokenRole {
     User,
     Anonymous,
     Service,
@@ -400,7 +359,7 @@ enum Role {
 }
 
 impl Vendor for Platform {
-    fn answer(&mut self, ask: &Ask<'_>) -> Answer {
+    fn answer(&mut self, ask: &FakeCall<'_>) -> FakeAnswer {
         let outcome = match ask.operation() {
             "issue_token" => self.issue_token(ask),
             "start_device" => self.start_device(ask),
@@ -409,7 +368,7 @@ impl Vendor for Platform {
         outcome.unwrap_or_else(|refusal| refusal)
     }
 
-    fn unauthorized(&self, ask: &Ask<'_>) -> Answer {
+    fn unauthorized(&self, ask: &FakeCall<'_>) -> FakeAnswer {
         match ask.operation() {
             "issue_token" | "start_device" => {
                 let refused = oauth_error(401, "invalid_client", "Bad client credentials");
@@ -420,15 +379,15 @@ impl Vendor for Platform {
     }
 
     /// Nothing is known of it.
-    fn throttled(&self, _: &Ask<'_>) -> Answer {
-        Answer::empty(429)
+    fn throttled(&self, _: &FakeCall<'_>) -> FakeAnswer {
+        FakeAnswer::empty(429)
     }
 
     fn beside(&self) -> &'static [&'static str] {
         &["/menu-api/api/menu"]
     }
 
-    fn unknown(&self, _: &Ask<'_>) -> Answer {
+    fn unknown(&self, _: &FakeCall<'_>) -> FakeAnswer {
         refusal(404, "Not Found")
     }
 
@@ -444,24 +403,24 @@ impl Vendor for Platform {
 
 /// The token service.
 impl Platform {
-    fn issue_token(&mut self, ask: &Ask<'_>) -> Outcome {
+    fn issue_token(&mut self, ask: &FakeCall<'_>) -> Outcome {
         let tenant = self.check_client(ask)?;
         let lineage = match form(ask, "grant_type")?.as_str() {
             "password" => self.by_password(ask, &tenant)?,
             "client_credentials" => {
-                self.tokens.begin(Holder::new(&tenant, Role::Service, &uuid(), &scope(ask, "read")))
+                self.tokens.begin(Holder::new(&tenant, TokenRole::Service, &uuid(), &scope(ask, "read")))
             }
             DEVICE_GRANT => self.by_device(ask, &tenant)?,
             "refresh_token" => return self.renew(ask, &tenant),
             _ => return Err(oauth_error(400, "unsupported_grant_type", "There is no such grant")),
         };
-        let renews = matches!(self.tokens.owner(lineage).role, Role::User | Role::Module);
+        let renews = matches!(self.tokens.owner(lineage).role, TokenRole::User | TokenRole::Module);
         let refresh = (renews && !self.rules.without_refresh_token).then(|| self.new_refresh_token(lineage, ask.now));
         Ok(self.token(ask, lineage, refresh.as_deref()))
     }
 
     /// Client and tenant come first, whatever is asked for.
-    fn check_client(&self, ask: &Ask<'_>) -> Result<String, Answer> {
+    fn check_client(&self, ask: &FakeCall<'_>) -> Result<String, FakeAnswer> {
         let known = match ask.basic() {
             Some((id, secret)) => self.rules.client.know(&id, &secret),
             None => {
@@ -477,56 +436,56 @@ impl Platform {
         Ok(tenant.to_owned())
     }
 
-    fn by_password(&mut self, ask: &Ask<'_>, tenant: &str) -> Result<usize, Answer> {
+    fn by_password(&mut self, ask: &FakeCall<'_>, tenant: &str) -> Result<usize, FakeAnswer> {
         let (username, password) = (form(ask, "username")?, form(ask, "password")?);
         let scope = scope(ask, "read");
         if username == ANONYMOUS && password.is_empty() {
-            return Ok(self.tokens.begin(Holder::new(tenant, Role::Anonymous, &uuid(), &scope)));
+            return Ok(self.tokens.begin(Holder::new(tenant, TokenRole::Anonymous, &uuid(), &scope)));
         }
         let user = self.tenants.get_mut(tenant).and_then(|tenant| tenant.sign_in(&username, &password));
         let user = user.ok_or_else(|| oauth_error(400, "invalid_grant", "Bad credentials"))?;
-        Ok(self.tokens.begin(Holder::new(tenant, Role::User, &user, &scope)))
+        Ok(self.tokens.begin(Holder::new(tenant, TokenRole::User, &user, &scope)))
     }
 
-    fn renew(&mut self, ask: &Ask<'_>, tenant: &str) -> Outcome {
+    fn renew(&mut self, ask: &FakeCall<'_>, tenant: &str) -> Outcome {
         let token = form(ask, "refresh_token")?;
         let dead = || oauth_error(400, "invalid_grant", "The refresh token has ended or is not known");
         let holder = self.tokens.of_refresh(&token).map(|lineage| self.tokens.owner(lineage)).ok_or_else(dead)?;
         if holder.tenant != tenant || !self.is_there(holder) {
             return Err(dead());
         }
-        let rotates = self.rules.renewal == Renewal::Rotates;
+        let rotates = self.rules.renewal == RefreshRule::Rotates;
         let lineage = self.tokens.redeem(&token, rotates, ask.now).ok_or_else(dead)?;
         let refresh = match self.rules.renewal {
             _ if self.rules.without_refresh_token => None,
-            Renewal::Rotates => Some(self.new_refresh_token(lineage, ask.now)),
-            Renewal::Repeats => Some(token),
-            Renewal::Keeps => None,
+            RefreshRule::Rotates => Some(self.new_refresh_token(lineage, ask.now)),
+            RefreshRule::Repeats => Some(token),
+            RefreshRule::Keeps => None,
         };
         Ok(self.token(ask, lineage, refresh.as_deref()))
     }
 
-    fn start_device(&mut self, ask: &Ask<'_>) -> Outcome {
+    fn start_device(&mut self, ask: &FakeCall<'_>) -> Outcome {
         let tenant = self.check_client(ask)?;
         let (module, scope) = (form(ask, "module")?, scope(ask, "pos role.MENU"));
         self.tenants[&tenant].user_of_module(&module).ok_or_else(no_module)?;
         let Rules { device_life: life, device_interval: interval, .. } = self.rules;
         let codes = self.devices.begin(&tenant, &module, &scope, interval, ask.now + life);
         let page = format!("http://{}/user-service/device-code/{tenant}", ask.header("host").unwrap_or_default());
-        Ok(Answer::json(200, &begun(codes, &page, "code", (life, interval))))
+        Ok(FakeAnswer::json(200, &begun(codes, &page, "code", (life, interval))))
     }
 
-    fn by_device(&mut self, ask: &Ask<'_>, tenant: &str) -> Result<usize, Answer> {
+    fn by_device(&mut self, ask: &FakeCall<'_>, tenant: &str) -> Result<usize, FakeAnswer> {
         let waits = |error: &str| {
             let mut body = json!({ "error": error });
             if error == "authorization_pending" {
                 body["error_uri"] = json!("https://www.rfc-editor.org/rfc/rfc8628#section-3.5");
             }
-            Answer::json(400, &body)
+            FakeAnswer::json(400, &body)
         };
         let approved = self.devices.poll(tenant, &form(ask, "device_code")?, ask.now).map_err(waits)?;
         let user = self.tenants[tenant].user_of_module(&approved.module).ok_or_else(|| waits("invalid_grant"))?;
-        let holder = Holder::new(tenant, Role::Module, &user, &approved.scope);
+        let holder = Holder::new(tenant, TokenRole::Module, &user, &approved.scope);
         Ok(self.tokens.begin(Holder { module: Some(approved.module), ..holder }))
     }
 
@@ -536,7 +495,7 @@ impl Platform {
     }
 
     /// Answers with a new access token, and this refresh token if there is one to tell.
-    fn token(&mut self, ask: &Ask<'_>, lineage: usize, refresh: Option<&str>) -> Answer {
+    fn token(&mut self, ask: &FakeCall<'_>, lineage: usize, refresh: Option<&str>) -> FakeAnswer {
         let (holder, life) = (self.tokens.owner(lineage).clone(), self.rules.token_life);
         let ends = ask.now + life;
         let claims = self.rules.jwt.then(|| self.claims(&holder, ends));
@@ -564,7 +523,7 @@ impl Platform {
         if let Some(refresh) = refresh {
             body["refresh_token"] = json!(refresh);
         }
-        Answer::json(200, &body)
+        FakeAnswer::json(200, &body)
     }
 
     fn claims(&self, holder: &Holder, ends: SystemTime) -> Value {
@@ -585,14 +544,14 @@ impl Platform {
 
 /// What needs a token.
 impl Platform {
-    fn signed_in(&mut self, ask: &Ask<'_>) -> Outcome {
+    fn signed_in(&mut self, ask: &FakeCall<'_>) -> Outcome {
         let lineage = ask.bearer().and_then(|token| self.tokens.live(token, ask.now));
         let holder = lineage.map(|lineage| self.tokens.owner(lineage).clone());
         let holder = holder.filter(|holder| self.is_there(holder)).ok_or_else(|| self.unauthorized(ask))?;
         self.check_role(&holder, ask.operation())?;
         let tenant = self.tenant_of_call(&holder, ask)?;
         if ask.operation() == OTHER {
-            return Ok(Answer::json(200, &json!({ "ok": true, "path": ask.path(), "tenant": tenant })));
+            return Ok(FakeAnswer::json(200, &json!({ "ok": true, "path": ask.path(), "tenant": tenant })));
         }
         let caller = Caller { user: &holder.user, module: holder.module.as_deref() };
         let known = self.tenants.get_mut(&tenant).ok_or_else(|| refusal(404, "No such tenant"))?;
@@ -606,35 +565,35 @@ impl Platform {
 
     /// Whether the user who signed in is still known, and may.
     fn is_there(&self, holder: &Holder) -> bool {
-        holder.role != Role::User || self.tenants[&holder.tenant].is_active(&holder.user)
+        holder.role != TokenRole::User || self.tenants[&holder.tenant].is_active(&holder.user)
     }
 
-    fn check_role(&self, holder: &Holder, operation: &str) -> Result<(), Answer> {
+    fn check_role(&self, holder: &Holder, operation: &str) -> Result<(), FakeAnswer> {
         let admitted = match holder.role {
             _ if operation == OTHER => true,
-            Role::User => self.document.admits(operation, "oauth2"),
-            Role::Anonymous => ["get_self", "get_public_tenant_config"].contains(&operation),
-            Role::Service => self.document.admits(operation, "oauth2-client"),
-            Role::Module => self.document.admits(operation, "moduleToken"),
+            TokenRole::User => self.document.admits(operation, "oauth2"),
+            TokenRole::Anonymous => ["get_self", "get_public_tenant_config"].contains(&operation),
+            TokenRole::Service => self.document.admits(operation, "oauth2-client"),
+            TokenRole::Module => self.document.admits(operation, "moduleToken"),
         };
         let wants_module = self.document.admits(operation, "moduleToken");
         match holder.role {
             _ if admitted => Ok(()),
             // Upstream these are for users' tokens, too, as long as they name a module.
-            Role::User | Role::Anonymous if wants_module => Err(no_module()),
+            TokenRole::User | TokenRole::Anonymous if wants_module => Err(no_module()),
             _ => Err(refusal(403, "Access is denied")),
         }
     }
 
     /// The tenant in which a call is made. Only services may choose it, and one operation wants them to.
-    fn tenant_of_call(&self, holder: &Holder, ask: &Ask<'_>) -> Result<String, Answer> {
+    fn tenant_of_call(&self, holder: &Holder, ask: &FakeCall<'_>) -> Result<String, FakeAnswer> {
         let chosen = match (ask.header("x-tenant"), ask.operation()) {
             (None, "get_catalog_user") => return Err(refusal(400, "x-tenant is required")),
             (_, "get_catalog_tenant") => ask.parameter(0), // the path chooses
             (None, _) => &holder.tenant,
             (Some(chosen), _) => chosen,
         };
-        if holder.role != Role::Service && chosen != holder.tenant {
+        if holder.role != TokenRole::Service && chosen != holder.tenant {
             return Err(refusal(403, "The token is for another tenant"));
         }
         let known = self.tenants.contains_key(chosen);
@@ -643,7 +602,7 @@ impl Platform {
 }
 
 impl Holder {
-    fn new(tenant: &str, role: Role, user: &str, scope: &str) -> Self {
+    fn new(tenant: &str, role: TokenRole, user: &str, scope: &str) -> Self {
         Self { tenant: tenant.to_owned(), role, user: user.to_owned(), module: None, scope: scope.to_owned() }
     }
 }
@@ -654,15 +613,15 @@ impl fmt::Debug for Platform {
     }
 }
 
-fn oauth_error(status: u16, error: &str, description: &str) -> Answer {
-    Answer::json(status, &json!({ "error": error, "error_description": description }))
+fn oauth_error(status: u16, error: &str, description: &str) -> FakeAnswer {
+    FakeAnswer::json(status, &json!({ "error": error, "error_description": description }))
 }
 
 /// A field that must be there, if only with an empty value.
-fn form(ask: &Ask<'_>, name: &str) -> Result<String, Answer> {
+fn form(ask: &FakeCall<'_>, name: &str) -> Result<String, FakeAnswer> {
     ask.form(name).ok_or_else(|| oauth_error(400, "invalid_request", &format!("{name} is missing")))
 }
 
-fn scope(ask: &Ask<'_>, usual: &str) -> String {
+fn scope(ask: &FakeCall<'_>, usual: &str) -> String {
     ask.form("scope").unwrap_or_else(|| usual.to_owned())
 }

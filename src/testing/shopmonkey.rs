@@ -1,11 +1,12 @@
 //! A fake of Shopmonkey's auth service, with any other path of its API behind the same door.
 
 use super::{
-    Fake, ManualClock,
+    Fake,
     account::Accounts,
+    builders::a_fake,
     calendar,
-    document::{Document, OTHER},
-    exchange::{Answer, Ask, Vendor},
+    document::{FakeDocument, OTHER},
+    exchange::{FakeAnswer, FakeCall, Outcome, Vendor},
     fake::locked,
     lineage::{Lineages, is_over},
     mint::{Mint, jwt, random, uuid},
@@ -15,7 +16,6 @@ use super::{
 use serde_json::{Value, json};
 use std::{
     fmt,
-    ops::Deref,
     sync::{Arc, Mutex},
     time::{Duration, SystemTime},
 };
@@ -162,21 +162,9 @@ impl FakeShopmonkey {
     }
 }
 
-impl Deref for FakeShopmonkey {
-    type Target = Fake;
-
-    fn deref(&self) -> &Fake {
-        &self.fake
-    }
-}
+a_fake!(FakeShopmonkey, FakeShopmonkeyBuilder);
 
 impl FakeShopmonkeyBuilder {
-    /// The vendor goes by this clock instead of the machine's.
-    pub fn clock(mut self, clock: ManualClock) -> Self {
-        self.clock = Time::Manual(clock);
-        self
-    }
-
     /// One more user.
     pub fn user(mut self, email: &str, password: &str) -> Self {
         self.users.add(email, password);
@@ -250,7 +238,7 @@ impl FakeShopmonkeyBuilder {
     /// # Cancel safety
     /// A dropped start leaves nothing behind.
     pub async fn start(self) -> FakeShopmonkey {
-        let document = Arc::new(Document::read(DOCUMENT, ""));
+        let document = Arc::new(FakeDocument::read(DOCUMENT, ""));
         let shop = Shop::new(self.rules, self.users, &self.keys, document.clone(), self.clock.now());
         let shop = Arc::new(Mutex::new(shop));
         let fake = Fake::open("FakeShopmonkey", document, self.clock, shop.clone()).await;
@@ -261,9 +249,9 @@ impl FakeShopmonkeyBuilder {
 /// The state machine.
 struct Shop {
     rules: Rules,
-    document: Arc<Document>,
+    document: Arc<FakeDocument>,
     users: Accounts,
-    sessions: Lineages<Session>,
+    sessions: Lineages<FakeSession>,
     /// The API keys that were not deleted, the one made first in front.
     keys: Vec<ApiKey>,
     key_mint: Mint,
@@ -273,7 +261,7 @@ struct Shop {
     answers: usize,
 }
 
-struct Session {
+struct FakeSession {
     email: String,
     audience: Option<String>,
 }
@@ -292,10 +280,8 @@ enum Caller {
     Key(String),
 }
 
-type Outcome = Result<Answer, Answer>;
-
 impl Vendor for Shop {
-    fn answer(&mut self, ask: &Ask<'_>) -> Answer {
+    fn answer(&mut self, ask: &FakeCall<'_>) -> FakeAnswer {
         let outcome = match ask.operation() {
             "login" => self.login(ask),
             _ => return self.limited(ask),
@@ -303,11 +289,11 @@ impl Vendor for Shop {
         self.told(outcome)
     }
 
-    fn unauthorized(&self, _: &Ask<'_>) -> Answer {
+    fn unauthorized(&self, _: &FakeCall<'_>) -> FakeAnswer {
         refusal(401, "API-401001", "Unauthorized")
     }
 
-    fn throttled(&self, _: &Ask<'_>) -> Answer {
+    fn throttled(&self, _: &FakeCall<'_>) -> FakeAnswer {
         refusal(429, "API-429001", "Too many requests")
     }
 
@@ -315,7 +301,7 @@ impl Vendor for Shop {
         &["/v3/order", "/v3/user"]
     }
 
-    fn unknown(&self, _: &Ask<'_>) -> Answer {
+    fn unknown(&self, _: &FakeCall<'_>) -> FakeAnswer {
         refusal(404, "API-404001", "Not found")
     }
 
@@ -329,14 +315,14 @@ impl Vendor for Shop {
         session.or_else(|| self.key_mint.number(token).map(|number| format!("api key #{number}")))
     }
 
-    fn stamp(&mut self, answer: Answer) -> Answer {
+    fn stamp(&mut self, answer: FakeAnswer) -> FakeAnswer {
         self.answers += 1;
         answer.with("x-request-id", format!("req-{}", self.answers))
     }
 }
 
 impl Shop {
-    fn new(rules: Rules, users: Accounts, keys: &Accounts, document: Arc<Document>, now: SystemTime) -> Self {
+    fn new(rules: Rules, users: Accounts, keys: &Accounts, document: Arc<FakeDocument>, now: SystemTime) -> Self {
         let mut shop = Self {
             document,
             users,
@@ -355,14 +341,14 @@ impl Shop {
         shop
     }
 
-    fn told(&self, outcome: Outcome) -> Answer {
+    fn told(&self, outcome: Outcome) -> FakeAnswer {
         match outcome {
-            Err(refusal) if self.rules.failures_in_200 => Answer { status: 200, ..refusal },
+            Err(refusal) if self.rules.failures_in_200 => FakeAnswer { status: 200, ..refusal },
             Ok(answer) | Err(answer) => answer,
         }
     }
 
-    fn login(&mut self, ask: &Ask<'_>) -> Outcome {
+    fn login(&mut self, ask: &FakeCall<'_>) -> Outcome {
         let body = object(ask)?;
         let (Some(email), Some(password)) = (body["email"].as_str(), body["password"].as_str()) else {
             return Err(invalid("email and password are required"));
@@ -374,12 +360,12 @@ impl Shop {
         if !self.users.know(email, password) {
             return Err(refusal(self.rules.refused_login, "API-401002", "Invalid email or password"));
         }
-        let lineage = self.sessions.begin(Session { email: email.to_owned(), audience });
+        let lineage = self.sessions.begin(FakeSession { email: email.to_owned(), audience });
         Ok(self.new_session(lineage, email, ask.now))
     }
 
     /// The vendor's example, with the token and the id of this session in it.
-    fn new_session(&mut self, lineage: usize, email: &str, now: SystemTime) -> Answer {
+    fn new_session(&mut self, lineage: usize, email: &str, now: SystemTime) -> FakeAnswer {
         let ends = self.rules.token_life.map(|life| now + life);
         let (jwts, issued) = (self.rules.jwt, calendar::epoch(now));
         let token = self.sessions.access(lineage, None, ends, |number, random| {
@@ -400,11 +386,11 @@ impl Shop {
             data["natsUserCredentials"] = json!(self.others.make(|_, random| format!("nats-{random}")));
             complete(&mut data["user"], email, now);
         }
-        Answer::json(200, &body)
+        FakeAnswer::json(200, &body)
     }
 
     /// Everything that needs a session or an API key.
-    fn limited(&mut self, ask: &Ask<'_>) -> Answer {
+    fn limited(&mut self, ask: &FakeCall<'_>) -> FakeAnswer {
         let Some(caller) = self.caller(ask) else {
             let refused = self.unauthorized(ask);
             return self.told(Err(refused));
@@ -428,7 +414,7 @@ impl Shop {
             .with("x-ratelimit-remaining-minute", left.to_string())
     }
 
-    fn wait(&self, ask: &Ask<'_>, wait: Duration) -> Answer {
+    fn wait(&self, ask: &FakeCall<'_>, wait: Duration) -> FakeAnswer {
         let seconds = wait.as_millis().div_ceil(1000); // rounded up: who waits as long as told must get in
         let told = match self.rules.retry_after_date {
             true => calendar::http_date(ask.now + wait + Duration::from_millis(999)),
@@ -437,14 +423,14 @@ impl Shop {
         self.throttled(ask).with("retry-after", told)
     }
 
-    fn caller(&self, ask: &Ask<'_>) -> Option<Caller> {
+    fn caller(&self, ask: &FakeCall<'_>) -> Option<Caller> {
         let token = ask.bearer()?;
         let session = self.sessions.live(token, ask.now).map(Caller::Session);
         let mut keys = self.keys.iter().filter(|key| key.value == token && !is_over(key.ends, ask.now));
         session.or_else(|| keys.next().map(|key| Caller::Key(key.id.clone())))
     }
 
-    fn signed_in(&mut self, ask: &Ask<'_>, caller: Caller) -> Outcome {
+    fn signed_in(&mut self, ask: &FakeCall<'_>, caller: Caller) -> Outcome {
         match ask.operation() {
             "logout" => self.logout(ask, caller),
             "list_api_keys" => self.list_keys(ask),
@@ -456,23 +442,23 @@ impl Shop {
                     Caller::Key(_) => None,
                 };
                 let answer = json!({ "success": true, "ok": true, "path": ask.path(), "user": user });
-                Ok(Answer::json(200, &answer))
+                Ok(FakeAnswer::json(200, &answer))
             }
             operation => unreachable!("the document has a new operation: {operation}"),
         }
     }
 
     /// What becomes of an API key is not documented; the worst is assumed, so that a test sees it was sent.
-    fn logout(&mut self, ask: &Ask<'_>, caller: Caller) -> Outcome {
+    fn logout(&mut self, ask: &FakeCall<'_>, caller: Caller) -> Outcome {
         object(ask)?;
         match caller {
             Caller::Session(lineage) => self.sessions.revoke(|known, _| known == lineage),
             Caller::Key(id) => self.end_key(|key| key.id == id),
         };
-        Ok(Answer::json(200, &self.document.example("logout", 200)))
+        Ok(FakeAnswer::json(200, &self.document.example("logout", 200)))
     }
 
-    fn list_keys(&self, ask: &Ask<'_>) -> Outcome {
+    fn list_keys(&self, ask: &FakeCall<'_>) -> Outcome {
         if ask.query("orderby").is_some() {
             return Err(invalid("orderby is not a known parameter")); // as observed at a sibling: it is orderBy
         }
@@ -498,7 +484,7 @@ impl Shop {
             body["meta"] = json!({ "hasMore": skip.saturating_add(page.len()) < total, "total": total });
         }
         body["data"] = json!(page);
-        Ok(Answer::json(200, &body))
+        Ok(FakeAnswer::json(200, &body))
     }
 
     /// The vendor's example of a key, with ours in it.
@@ -515,7 +501,7 @@ impl Shop {
         listed
     }
 
-    fn create_key(&mut self, ask: &Ask<'_>) -> Outcome {
+    fn create_key(&mut self, ask: &FakeCall<'_>) -> Outcome {
         let body = object(ask)?;
         let Some(name) = body["name"].as_str() else {
             return Err(invalid("name is required"));
@@ -534,13 +520,13 @@ impl Shop {
         self.keep_key(name, value.clone(), ask.now, ends);
         let mut answer = self.document.example("create_api_key", 200);
         answer["data"]["token"] = json!(value);
-        Ok(Answer::json(200, &answer))
+        Ok(FakeAnswer::json(200, &answer))
     }
 
-    fn delete_key(&mut self, ask: &Ask<'_>) -> Outcome {
+    fn delete_key(&mut self, ask: &FakeCall<'_>) -> Outcome {
         object(ask)?;
         match self.end_key(|key| key.id == ask.parameter(0)) {
-            true => Ok(Answer::json(200, &self.document.example("delete_api_key", 200))),
+            true => Ok(FakeAnswer::json(200, &self.document.example("delete_api_key", 200))),
             false => Err(refusal(404, "API-404001", "API key not found")),
         }
     }
@@ -563,26 +549,26 @@ impl fmt::Debug for Shop {
 }
 
 /// The vendor's envelope for what went wrong.
-fn refusal(status: u16, code: &str, message: &str) -> Answer {
-    Answer::json(status, &json!({ "success": false, "code": code, "message": message }))
+fn refusal(status: u16, code: &str, message: &str) -> FakeAnswer {
+    FakeAnswer::json(status, &json!({ "success": false, "code": code, "message": message }))
 }
 
-fn invalid(message: &str) -> Answer {
+fn invalid(message: &str) -> FakeAnswer {
     refusal(400, "API-400001", message)
 }
 
 /// The body, which every write must have, if only `{}`.
-fn object(ask: &Ask<'_>) -> Result<Value, Answer> {
+fn object(ask: &FakeCall<'_>) -> Result<Value, FakeAnswer> {
     ask.json().filter(Value::is_object).ok_or_else(|| invalid("the body must be a JSON object"))
 }
 
-fn number(ask: &Ask<'_>, name: &str) -> Result<Option<usize>, Answer> {
+fn number(ask: &FakeCall<'_>, name: &str) -> Result<Option<usize>, FakeAnswer> {
     let number = ask.query(name).map(|text| text.parse());
     number.transpose().map_err(|_| invalid(&format!("{name} must be a whole number")))
 }
 
 /// A parameter that holds JSON; null, if there is none.
-fn json_text(ask: &Ask<'_>, name: &str) -> Result<Value, Answer> {
+fn json_text(ask: &FakeCall<'_>, name: &str) -> Result<Value, FakeAnswer> {
     let json = ask.query(name).map(|text| serde_json::from_str(&text).ok().filter(Value::is_object));
     json.unwrap_or(Some(Value::Null)).ok_or_else(|| invalid(&format!("{name} must be JSON")))
 }

@@ -19,10 +19,10 @@ pub(super) struct Storefront {
     /// What the cookie `_vss` holds.
     sessions: Mint,
     access_keys: Mint,
-    attempts: Vec<Attempt>,
+    attempts: Vec<SignInAttempt>,
 }
 
-struct Attempt {
+struct SignInAttempt {
     family: Family,
     session: String,
     fingerprint: Option<String>,
@@ -46,7 +46,13 @@ impl Storefront {
     pub(super) fn begin_in(&mut self, family: Family, fingerprint: Option<String>, now: SystemTime) -> String {
         // The shape of the vendor's: 64 hexadecimal digits.
         let session = self.sessions.make(|_, part| format!("{part}{}", random()).to_uppercase());
-        self.attempts.push(Attempt { family, session: session.clone(), fingerprint, ends: now + LIFE, mail: None });
+        self.attempts.push(SignInAttempt {
+            family,
+            session: session.clone(),
+            fingerprint,
+            ends: now + LIFE,
+            mail: None,
+        });
         session
     }
 
@@ -108,7 +114,7 @@ impl Storefront {
     }
 }
 
-impl Attempt {
+impl SignInAttempt {
     fn is_live(&self, family: Family, session: &str, now: SystemTime) -> bool {
         self.family == family && self.session == session && now < self.ends
     }

@@ -2,7 +2,7 @@
 
 use super::{
     calendar,
-    exchange::{Answer, Ask},
+    exchange::{FakeAnswer, FakeCall, Outcome},
     mint::{random, uuid},
 };
 use serde_json::{Value, json};
@@ -10,9 +10,6 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     time::{Duration, SystemTime},
 };
-
-/// What is documented of an answer, or the refusal.
-pub(super) type Outcome = Result<Answer, Answer>;
 
 /// Who signs in without an account.
 pub(super) const ANONYMOUS: &str = "anonymous";
@@ -117,12 +114,12 @@ impl Tenant {
 
 /// The operations.
 impl Tenant {
-    pub(super) fn answer(&mut self, ask: &Ask<'_>, caller: &Caller<'_>) -> Outcome {
+    pub(super) fn answer(&mut self, ask: &FakeCall<'_>, caller: &Caller<'_>) -> Outcome {
         match ask.operation() {
             "get_user" | "get_catalog_user" => self.find(ask.parameter(0)).map(|user| ok(&user.record)),
-            "upsert_user" => self.upsert_user(ask).map(|_| Answer::empty(202)), // done later, as far as one knows
+            "upsert_user" => self.upsert_user(ask).map(|_| FakeAnswer::empty(202)), // done later, as far as one knows
             "upsert_user_sync" => self.upsert_user(ask).map(|user| ok(&user)),
-            "create_user" => self.create_user(ask).map(|_| Answer::empty(202)),
+            "create_user" => self.create_user(ask).map(|_| FakeAnswer::empty(202)),
             "create_user_sync" => self.create_user(ask).map(|user| ok(&user)),
             "delete_user" => self.delete_user(ask.parameter(0)),
             "get_user_list" => page(ask, self.users.iter().map(|user| user.record.clone()).collect(), &["id", "phone"]),
@@ -143,7 +140,7 @@ impl Tenant {
         }
     }
 
-    fn answer_modules(&mut self, ask: &Ask<'_>, caller: &Caller<'_>) -> Outcome {
+    fn answer_modules(&mut self, ask: &FakeCall<'_>, caller: &Caller<'_>) -> Outcome {
         match ask.operation() {
             "get_module" | "get_catalog_module" => self.find_module(ask.parameter(0)).map(|module| ok(&module)),
             "create_module" => self.create_module(ask, caller),
@@ -166,7 +163,7 @@ impl Tenant {
         }
     }
 
-    fn answer_properties(&mut self, ask: &Ask<'_>) -> Outcome {
+    fn answer_properties(&mut self, ask: &FakeCall<'_>) -> Outcome {
         match ask.operation() {
             "get_public_tenant_config" => Ok(ok(&self.public_config(ask))),
             "update_public_config" => self.update_public_config(ask),
@@ -183,15 +180,15 @@ impl Tenant {
 
 /// Users.
 impl Tenant {
-    fn find(&self, id: &str) -> Result<&User, Answer> {
+    fn find(&self, id: &str) -> Result<&User, FakeAnswer> {
         self.users.iter().find(|user| user.id() == Some(id)).ok_or_else(|| refusal(404, "No such user"))
     }
 
-    fn find_mut(&mut self, id: &str) -> Result<&mut User, Answer> {
+    fn find_mut(&mut self, id: &str) -> Result<&mut User, FakeAnswer> {
         self.users.iter_mut().find(|user| user.id() == Some(id)).ok_or_else(|| refusal(404, "No such user"))
     }
 
-    fn create_user(&mut self, ask: &Ask<'_>) -> Result<Value, Answer> {
+    fn create_user(&mut self, ask: &FakeCall<'_>) -> Result<Value, FakeAnswer> {
         let body = object(ask)?;
         let login = text(&body, "login")?;
         let id = body["id"].as_str().map_or_else(uuid, str::to_owned);
@@ -202,7 +199,7 @@ impl Tenant {
         self.change(&id, &body, ask.now)
     }
 
-    fn upsert_user(&mut self, ask: &Ask<'_>) -> Result<Value, Answer> {
+    fn upsert_user(&mut self, ask: &FakeCall<'_>) -> Result<Value, FakeAnswer> {
         let (body, id) = (object(ask)?, ask.parameter(0));
         let login = text(&body, "login")?;
         if self.find(id).is_err() {
@@ -212,7 +209,7 @@ impl Tenant {
     }
 
     /// Changes what the body says, and leaves the rest. What upstream does with the rest is not known.
-    fn change(&mut self, id: &str, body: &Value, now: SystemTime) -> Result<Value, Answer> {
+    fn change(&mut self, id: &str, body: &Value, now: SystemTime) -> Result<Value, FakeAnswer> {
         const PLAIN: [&str; 9] =
             ["login", "trusted", "active", "firstName", "lastName", "phone", "pushId", "roles", "properties"];
         let user = self.find_mut(id)?;
@@ -249,7 +246,7 @@ impl Tenant {
     }
 
     /// The address is required, but may be empty.
-    fn by_auth_strategy(&self, ask: &Ask<'_>) -> Outcome {
+    fn by_auth_strategy(&self, ask: &FakeCall<'_>) -> Outcome {
         let (strategy, id, email) = (needed(ask, "strategy")?, needed(ask, "id")?, needed(ask, "email")?);
         let has = |user: &&User| {
             let mut known = user.record["authStrategies"].as_array().into_iter().flatten();
@@ -261,7 +258,7 @@ impl Tenant {
         found.map(|user| ok(&user.record)).ok_or_else(|| refusal(404, "No such user"))
     }
 
-    fn upsert_auth_strategy(&mut self, ask: &Ask<'_>) -> Outcome {
+    fn upsert_auth_strategy(&mut self, ask: &FakeCall<'_>) -> Outcome {
         let body = object(ask)?;
         text(&body, "strategy")?;
         text(&body, "id")?;
@@ -271,7 +268,7 @@ impl Tenant {
     }
 
     /// Neither the superuser's role goes, nor those of who asks.
-    fn revoke_roles(&mut self, ask: &Ask<'_>, caller: &Caller<'_>) -> Outcome {
+    fn revoke_roles(&mut self, ask: &FakeCall<'_>, caller: &Caller<'_>) -> Outcome {
         let names = ask.json().and_then(|names| names.as_array().cloned()).unwrap_or_default();
         if names.is_empty() || names.len() > 5 || !names.iter().all(Value::is_string) {
             return Err(refusal(400, "1 to 5 roles are required"));
@@ -284,7 +281,7 @@ impl Tenant {
         Ok(done())
     }
 
-    fn grant_role(&mut self, ask: &Ask<'_>) -> Outcome {
+    fn grant_role(&mut self, ask: &FakeCall<'_>) -> Outcome {
         let body = object(ask)?;
         let mut role = json!({ "role": text(&body, "role")? });
         if body["venue"].is_string() {
@@ -308,14 +305,14 @@ impl Tenant {
         Ok(ok(&record.unwrap_or_else(|_| User::new(caller.user, ANONYMOUS).record)))
     }
 
-    fn update_self(&mut self, ask: &Ask<'_>, caller: &Caller<'_>) -> Outcome {
+    fn update_self(&mut self, ask: &FakeCall<'_>, caller: &Caller<'_>) -> Outcome {
         let body = object(ask)?;
         self.find_mut(caller.user)?.set(&body, &["firstName", "lastName", "phone", "pushId", "properties"]);
         Ok(done())
     }
 
     /// The login is repeated in the body: a safeguard.
-    fn delete_self(&mut self, ask: &Ask<'_>, caller: &Caller<'_>) -> Outcome {
+    fn delete_self(&mut self, ask: &FakeCall<'_>, caller: &Caller<'_>) -> Outcome {
         let (body, grace) = (object(ask)?, self.grace);
         let user = self.find_mut(caller.user)?;
         if user.record["login"] != text(&body, "login")? {
@@ -329,7 +326,7 @@ impl Tenant {
     }
 
     /// A list comes in, and a map is shown.
-    fn update_consents(&mut self, ask: &Ask<'_>, caller: &Caller<'_>) -> Outcome {
+    fn update_consents(&mut self, ask: &FakeCall<'_>, caller: &Caller<'_>) -> Outcome {
         let body = object(ask)?;
         let names = |member: &str| body[member].as_array().cloned().unwrap_or_default();
         let consents = self.find_mut(caller.user)?.record["consents"].as_object_mut();
@@ -353,7 +350,7 @@ impl Tenant {
     }
 
     /// The code must be the one that an app shows now, or showed or will show half a minute away.
-    fn totp_configure(&mut self, ask: &Ask<'_>, caller: &Caller<'_>) -> Outcome {
+    fn totp_configure(&mut self, ask: &FakeCall<'_>, caller: &Caller<'_>) -> Outcome {
         let body = object(ask)?;
         let (secret, code) = (text(&body, "secret")?, text(&body, "code")?);
         let user = self.find_mut(caller.user)?;
@@ -381,18 +378,18 @@ fn is_shown(secret: &str, code: &str, now: SystemTime) -> bool {
 
 /// Modules.
 impl Tenant {
-    fn find_module(&self, id: &str) -> Result<Value, Answer> {
+    fn find_module(&self, id: &str) -> Result<Value, FakeAnswer> {
         let module = self.modules.iter().find(|module| module["id"] == id);
         module.cloned().ok_or_else(|| refusal(404, "No such module"))
     }
 
     /// The module that the token names.
-    fn module_of(&self, caller: &Caller<'_>) -> Result<Value, Answer> {
+    fn module_of(&self, caller: &Caller<'_>) -> Result<Value, FakeAnswer> {
         let module = caller.module.and_then(|id| self.find_module(id).ok());
         module.ok_or_else(no_module)
     }
 
-    fn create_module(&mut self, ask: &Ask<'_>, caller: &Caller<'_>) -> Outcome {
+    fn create_module(&mut self, ask: &FakeCall<'_>, caller: &Caller<'_>) -> Outcome {
         let body = object(ask)?;
         text(&body, "id")?;
         text(&body, "type")?;
@@ -403,7 +400,7 @@ impl Tenant {
         Ok(done())
     }
 
-    fn update_module(&mut self, ask: &Ask<'_>, caller: &Caller<'_>) -> Outcome {
+    fn update_module(&mut self, ask: &FakeCall<'_>, caller: &Caller<'_>) -> Outcome {
         let body = object(ask)?;
         text(&body, "id")?;
         text(&body, "type")?;
@@ -427,7 +424,7 @@ impl Tenant {
         Ok(ok(&module))
     }
 
-    fn venue_config(&self, ask: &Ask<'_>) -> Outcome {
+    fn venue_config(&self, ask: &FakeCall<'_>) -> Outcome {
         let kind = needed(ask, "type")?;
         let (name, value) = (ask.query("filterConfigName"), ask.query("filterConfigValue"));
         let fits = |module: &&Value| match (&name, &value) {
@@ -442,7 +439,7 @@ impl Tenant {
         self.common_configs.get(kind).cloned().unwrap_or_else(|| json!({}))
     }
 
-    fn set_common_config(&mut self, ask: &Ask<'_>) -> Outcome {
+    fn set_common_config(&mut self, ask: &FakeCall<'_>) -> Outcome {
         let config = object(ask)?;
         self.common_configs.insert(ask.parameter(0).to_owned(), config);
         Ok(done())
@@ -451,13 +448,13 @@ impl Tenant {
 
 /// Properties; those that are not private make up the public configuration.
 impl Tenant {
-    fn public_config(&self, ask: &Ask<'_>) -> Value {
+    fn public_config(&self, ask: &FakeCall<'_>) -> Value {
         let filter = ask.query("filter").unwrap_or_default();
         let public = self.properties.iter().filter(|((name, private), _)| !private && name.starts_with(&filter));
         public.map(|((name, _), property)| (name.clone(), json!(property.value))).collect()
     }
 
-    fn update_public_config(&mut self, ask: &Ask<'_>) -> Outcome {
+    fn update_public_config(&mut self, ask: &FakeCall<'_>) -> Outcome {
         for (name, value) in object(ask)?.as_object().into_iter().flatten() {
             let value = value.as_str().ok_or_else(|| refusal(400, "The values must be texts"))?.to_owned();
             self.properties.insert((name.clone(), false), Property { value, is_obfuscate: false });
@@ -475,7 +472,7 @@ impl Tenant {
     }
 
     /// The path names the property; where it does not, the body must.
-    fn upsert_property(&mut self, ask: &Ask<'_>, name: Option<&str>) -> Outcome {
+    fn upsert_property(&mut self, ask: &FakeCall<'_>, name: Option<&str>) -> Outcome {
         let body = object(ask)?;
         let name = name.map_or_else(|| text(&body, "property"), Ok)?.to_owned();
         let value = text(&body, "value")?.to_owned();
@@ -484,7 +481,7 @@ impl Tenant {
         Ok(done())
     }
 
-    fn delete_property(&mut self, ask: &Ask<'_>) -> Outcome {
+    fn delete_property(&mut self, ask: &FakeCall<'_>) -> Outcome {
         let private = needed(ask, "isPrivate")? == "true";
         let removed = self.properties.remove(&(ask.parameter(0).to_owned(), private));
         removed.map(|_| done()).ok_or_else(|| refusal(404, "No such property"))
@@ -535,17 +532,17 @@ fn set(record: &mut Value, body: &Value, members: &[&str]) {
     }
 }
 
-fn ok(body: &Value) -> Answer {
-    Answer::json(200, body)
+fn ok(body: &Value) -> FakeAnswer {
+    FakeAnswer::json(200, body)
 }
 
 /// The literal `true`, as the vendor answers where its answer to a write is known.
-fn done() -> Answer {
+fn done() -> FakeAnswer {
     ok(&Value::Bool(true))
 }
 
 /// One page, in the dialect of admin-on-rest's client for JSON servers.
-fn page(ask: &Ask<'_>, mut rows: Vec<Value>, filters: &[&str]) -> Outcome {
+fn page(ask: &FakeCall<'_>, mut rows: Vec<Value>, filters: &[&str]) -> Outcome {
     for filter in filters {
         if let Some(wanted) = ask.query(filter) {
             rows.retain(|row| row[*filter] == *wanted);
@@ -565,23 +562,23 @@ fn page(ask: &Ask<'_>, mut rows: Vec<Value>, filters: &[&str]) -> Outcome {
 }
 
 /// A token names no module, or one that is gone.
-pub(super) fn no_module() -> Answer {
-    Answer::json(404, &json!({ "error": "Not Found", "description": "Cannot determine module" }))
+pub(super) fn no_module() -> FakeAnswer {
+    FakeAnswer::json(404, &json!({ "error": "Not Found", "description": "Cannot determine module" }))
 }
 
 /// What went wrong, in the members in which the vendor's clients look for it.
-pub(super) fn refusal(status: u16, message: &str) -> Answer {
-    Answer::message(status, message)
+pub(super) fn refusal(status: u16, message: &str) -> FakeAnswer {
+    FakeAnswer::message(status, message)
 }
 
-fn object(ask: &Ask<'_>) -> Result<Value, Answer> {
+fn object(ask: &FakeCall<'_>) -> Result<Value, FakeAnswer> {
     ask.json().filter(Value::is_object).ok_or_else(|| refusal(400, "A JSON object is required"))
 }
 
-fn text<'a>(body: &'a Value, member: &str) -> Result<&'a str, Answer> {
+fn text<'a>(body: &'a Value, member: &str) -> Result<&'a str, FakeAnswer> {
     body[member].as_str().ok_or_else(|| refusal(400, &format!("{member} is required")))
 }
 
-fn needed(ask: &Ask<'_>, parameter: &str) -> Result<String, Answer> {
+fn needed(ask: &FakeCall<'_>, parameter: &str) -> Result<String, FakeAnswer> {
     ask.query(parameter).ok_or_else(|| refusal(400, &format!("{parameter} is required")))
 }

@@ -1,37 +1,35 @@
 //! The organization units of the fake VTEX store: which ways of signing in each of them has.
 
 use super::{
-    document::Document,
-    exchange::{Answer, Ask},
+    document::FakeDocument,
+    exchange::{FakeAnswer, FakeCall, Outcome},
 };
 use serde_json::{Value, json};
 use std::{collections::HashMap, sync::Arc};
-
-type Outcome = Result<Answer, Answer>;
 
 /// The organization unit that is always there.
 pub(super) const UNIT: &str = "7c1fd2a6-5b1c-4b0e-9f57-0d1f1d6f7a11";
 
 /// The ways of signing in, by unit. They begin as in the vendor's example: by password, and by `PingFederate`.
 pub(super) struct Units {
-    document: Arc<Document>,
+    document: Arc<FakeDocument>,
     methods: HashMap<String, Vec<Value>>,
 }
 
 impl Units {
-    pub(super) fn new(document: Arc<Document>) -> Self {
+    pub(super) fn new(document: Arc<FakeDocument>) -> Self {
         let example = document.example("get_organization_unit_settings", 200);
         let methods = example["authenticationMethods"].as_array().cloned().unwrap_or_default();
         Self { document, methods: HashMap::from([(UNIT.to_owned(), methods)]) }
     }
 
-    pub(super) fn get(&mut self, ask: &Ask<'_>) -> Outcome {
+    pub(super) fn get(&mut self, ask: &FakeCall<'_>) -> Outcome {
         let methods = self.methods(ask)?;
-        Ok(Answer::json(200, &json!({ "authenticationMethods": methods })))
+        Ok(FakeAnswer::json(200, &json!({ "authenticationMethods": methods })))
     }
 
     /// Adds ways, none of which may be there already.
-    pub(super) fn set(&mut self, ask: &Ask<'_>) -> Outcome {
+    pub(super) fn set(&mut self, ask: &FakeCall<'_>) -> Outcome {
         let (invalid, conflict) = (self.refusal("set", 400), self.refusal("set", 409));
         let methods = self.methods(ask)?;
         let complete = |way: &Value| is_way(way) && way["name"].is_string() && is_status(way);
@@ -40,11 +38,11 @@ impl Units {
             return Err(conflict);
         }
         methods.extend(ways);
-        Ok(Answer::json(200, &self.document.example("set_organization_unit_settings", 200)))
+        Ok(FakeAnswer::json(200, &self.document.example("set_organization_unit_settings", 200)))
     }
 
     /// Switches ways on or off, all of which must be there. The password cannot be switched.
-    pub(super) fn update(&mut self, ask: &Ask<'_>) -> Outcome {
+    pub(super) fn update(&mut self, ask: &FakeCall<'_>) -> Outcome {
         let (invalid, missing) = (self.refusal("set", 400), self.refusal("update", 400));
         let methods = self.methods(ask)?;
         let ways = ways(ask, |way| way["type"] == "OAuth" && is_status(way)).ok_or(invalid)?;
@@ -56,7 +54,7 @@ impl Units {
     }
 
     /// Removes ways, all of which must be there.
-    pub(super) fn delete(&mut self, ask: &Ask<'_>) -> Outcome {
+    pub(super) fn delete(&mut self, ask: &FakeCall<'_>) -> Outcome {
         let (invalid, missing) = (self.refusal("set", 400), self.refusal("delete", 400));
         let methods = self.methods(ask)?;
         let ways = ways(ask, is_way).ok_or(invalid)?;
@@ -65,22 +63,22 @@ impl Units {
             return Err(missing);
         }
         methods.retain(|known| !ways.iter().any(|way| known["type"] == way["type"]));
-        Ok(Answer::empty(204))
+        Ok(FakeAnswer::empty(204))
     }
 
-    fn methods(&mut self, ask: &Ask<'_>) -> Result<&mut Vec<Value>, Answer> {
+    fn methods(&mut self, ask: &FakeCall<'_>) -> Result<&mut Vec<Value>, FakeAnswer> {
         let unknown = self.refusal("get", 404);
         self.methods.get_mut(ask.parameter(0)).ok_or(unknown)
     }
 
     /// The vendor's example of a refusal.
-    fn refusal(&self, verb: &str, status: u16) -> Answer {
-        Answer::json(status, &self.document.example(&format!("{verb}_organization_unit_settings"), status))
+    fn refusal(&self, verb: &str, status: u16) -> FakeAnswer {
+        FakeAnswer::json(status, &self.document.example(&format!("{verb}_organization_unit_settings"), status))
     }
 }
 
 /// The ways that a body lists; none, if it lists nothing, or something that is not as it must be.
-fn ways(ask: &Ask<'_>, is_right: impl Fn(&Value) -> bool) -> Option<Vec<Value>> {
+fn ways(ask: &FakeCall<'_>, is_right: impl Fn(&Value) -> bool) -> Option<Vec<Value>> {
     let ways = ask.json()?["settings"].as_array()?.clone();
     (!ways.is_empty() && ways.iter().all(is_right)).then_some(ways)
 }

@@ -1,11 +1,12 @@
 //! A fake of Vita Mojo's user service, with any sibling service behind the same door.
 
 use super::{
-    Fake, ManualClock,
+    Fake,
     account::Accounts,
+    builders::a_fake,
     calendar,
-    document::{Document, OTHER},
-    exchange::{Answer, Ask, Vendor},
+    document::{FakeDocument, OTHER},
+    exchange::{FakeAnswer, FakeCall, Vendor},
     fake::locked,
     lineage::Lineages,
     mint::jwt,
@@ -13,7 +14,6 @@ use super::{
 };
 use serde_json::{Value, json};
 use std::{
-    ops::Deref,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -145,21 +145,9 @@ impl FakeVitaMojo {
     }
 }
 
-impl Deref for FakeVitaMojo {
-    type Target = Fake;
-
-    fn deref(&self) -> &Fake {
-        &self.fake
-    }
-}
+a_fake!(FakeVitaMojo, FakeVitaMojoBuilder);
 
 impl FakeVitaMojoBuilder {
-    /// The vendor goes by this clock instead of the machine's.
-    pub fn clock(mut self, clock: ManualClock) -> Self {
-        self.clock = Time::Manual(clock);
-        self
-    }
-
     /// How long access tokens live: ten minutes, if not told otherwise.
     pub fn token_life(mut self, life: Duration) -> Self {
         self.rules.token_life = life;
@@ -207,7 +195,8 @@ impl FakeVitaMojoBuilder {
     /// # Cancel safety
     /// A dropped start leaves nothing behind.
     pub async fn start(self) -> FakeVitaMojo {
-        let document = Document::read(DOCUMENT, PREFIX).also("refresh_token", "POST", "/user/v1/auth/refresh/{value}");
+        let document =
+            FakeDocument::read(DOCUMENT, PREFIX).also("refresh_token", "POST", "/user/v1/auth/refresh/{value}");
         let document = Arc::new(document);
         let service = Arc::new(Mutex::new(Service::new(self.rules, self.users, document.clone())));
         let fake = Fake::open("FakeVitaMojo", document, self.clock, service.clone()).await;
@@ -218,14 +207,14 @@ impl FakeVitaMojoBuilder {
 /// The state machine.
 struct Service {
     rules: Rules,
-    document: Arc<Document>,
+    document: Arc<FakeDocument>,
     users: Accounts,
     /// By the e-mail address of the user who signed in.
     tokens: Lineages<String>,
 }
 
 impl Vendor for Service {
-    fn answer(&mut self, ask: &Ask<'_>) -> Answer {
+    fn answer(&mut self, ask: &FakeCall<'_>) -> FakeAnswer {
         let answer = match ask.operation() {
             "auth" => self.sign_in(ask),
             "check_token" => self.check(ask),
@@ -234,19 +223,19 @@ impl Vendor for Service {
             operation => unreachable!("the document has a new operation: {operation}"),
         };
         if answer.content_type == "application/json" {
-            return Answer { content_type: "application/json; charset=utf-8", ..answer };
+            return FakeAnswer { content_type: "application/json; charset=utf-8", ..answer };
         }
         answer
     }
 
     /// Documented without a body.
-    fn unauthorized(&self, _: &Ask<'_>) -> Answer {
-        Answer::empty(401)
+    fn unauthorized(&self, _: &FakeCall<'_>) -> FakeAnswer {
+        FakeAnswer::empty(401)
     }
 
     /// Nothing is known of it.
-    fn throttled(&self, _: &Ask<'_>) -> Answer {
-        Answer::empty(429)
+    fn throttled(&self, _: &FakeCall<'_>) -> FakeAnswer {
+        FakeAnswer::empty(429)
     }
 
     fn beside(&self) -> &'static [&'static str] {
@@ -254,10 +243,10 @@ impl Vendor for Service {
     }
 
     /// What the service's framework says where it has no route: without a `vmosCode`.
-    fn unknown(&self, ask: &Ask<'_>) -> Answer {
+    fn unknown(&self, ask: &FakeCall<'_>) -> FakeAnswer {
         let path = ask.path().strip_prefix(PREFIX).unwrap_or(ask.path());
         let message = format!("Cannot {} {path}", ask.request.method);
-        Answer::json(404, &json!({ "statusCode": 404, "error": "Not Found", "message": message }))
+        FakeAnswer::json(404, &json!({ "statusCode": 404, "error": "Not Found", "message": message }))
     }
 
     fn secrets(&self) -> Vec<String> {
@@ -270,11 +259,11 @@ impl Vendor for Service {
 }
 
 impl Service {
-    fn new(rules: Rules, users: Accounts, document: Arc<Document>) -> Self {
+    fn new(rules: Rules, users: Accounts, document: Arc<FakeDocument>) -> Self {
         Self { rules, document, users, tokens: Lineages::default() }
     }
 
-    fn sign_in(&mut self, ask: &Ask<'_>) -> Answer {
+    fn sign_in(&mut self, ask: &FakeCall<'_>) -> FakeAnswer {
         let Some(body) = ask.json() else {
             return refusal(ask, 400, json!("Unexpected token in JSON"), None);
         };
@@ -292,17 +281,17 @@ impl Service {
         self.pair(ask, 201, lineage, &refresh)
     }
 
-    fn check(&self, ask: &Ask<'_>) -> Answer {
+    fn check(&self, ask: &FakeCall<'_>) -> FakeAnswer {
         match self.access(ask) {
             Some((token, lineage)) => {
                 let refresh = self.tokens.beside(token).unwrap_or_default();
-                Answer::json(200, &self.auth_res(("check_token", 200), token, refresh, self.tokens.owner(lineage)))
+                FakeAnswer::json(200, &self.auth_res(("check_token", 200), token, refresh, self.tokens.owner(lineage)))
             }
             None => self.unauthorized(ask),
         }
     }
 
-    fn refresh(&mut self, ask: &Ask<'_>) -> Answer {
+    fn refresh(&mut self, ask: &FakeCall<'_>) -> FakeAnswer {
         let (method, status) = match self.rules.dialect {
             RefreshDialect::PutOk => ("PUT", 200),
             RefreshDialect::PostCreated => ("POST", 201),
@@ -321,28 +310,28 @@ impl Service {
     }
 
     /// Whatever else the platform offers.
-    fn sibling(&self, ask: &Ask<'_>) -> Answer {
+    fn sibling(&self, ask: &FakeCall<'_>) -> FakeAnswer {
         if self.access(ask).is_none() {
             return self.unauthorized(ask);
         }
         if !self.tenant_is_right(ask) {
             return refusal(ask, 400, json!("Tenant not found"), None);
         }
-        Answer::json(200, &json!({ "ok": true, "path": ask.path(), "tenant": ask.header("tenant") }))
+        FakeAnswer::json(200, &json!({ "ok": true, "path": ask.path(), "tenant": ask.header("tenant") }))
     }
 
-    fn tenant_is_right(&self, ask: &Ask<'_>) -> bool {
+    fn tenant_is_right(&self, ask: &FakeCall<'_>) -> bool {
         self.rules.tenant.is_none() || self.rules.tenant.as_deref() == ask.header("tenant")
     }
 
     /// The live access token that came with the request, and what it descends from.
-    fn access<'a>(&self, ask: &'a Ask<'_>) -> Option<(&'a str, usize)> {
+    fn access<'a>(&self, ask: &'a FakeCall<'_>) -> Option<(&'a str, usize)> {
         let token = ask.bearer()?;
         Some((token, self.tokens.live(token, ask.now)?))
     }
 
     /// Answers with a new access token beside this refresh token.
-    fn pair(&mut self, ask: &Ask<'_>, status: u16, lineage: usize, refresh: &str) -> Answer {
+    fn pair(&mut self, ask: &FakeCall<'_>, status: u16, lineage: usize, refresh: &str) -> FakeAnswer {
         let (email, ends) = (self.tokens.owner(lineage).clone(), ask.now + self.rules.token_life);
         let (jwts, issued, expires) = (self.rules.jwt, calendar::epoch(ask.now), calendar::epoch(ends));
         let shape = |number: usize, random: &str| match jwts {
@@ -351,7 +340,7 @@ impl Service {
         };
         let token = self.tokens.access(lineage, Some(refresh), Some(ends), shape);
         let example = if ask.operation() == "auth" { ("auth", 201) } else { ("refresh_token", 200) };
-        Answer::json(status, &self.auth_res(example, &token, refresh, &email))
+        FakeAnswer::json(status, &self.auth_res(example, &token, refresh, &email))
     }
 
     /// The vendor's example, with our tokens and our user in it.
@@ -385,7 +374,7 @@ impl std::fmt::Debug for Service {
 }
 
 /// The error body of the live service. Its path is the one that was asked for: with a refresh token in it, if need be.
-fn refusal(ask: &Ask<'_>, status: u16, message: Value, code: Option<&str>) -> Answer {
+fn refusal(ask: &FakeCall<'_>, status: u16, message: Value, code: Option<&str>) -> FakeAnswer {
     let mut body = json!({
         "message": message,
         "statusCode": status,
@@ -395,10 +384,10 @@ fn refusal(ask: &Ask<'_>, status: u16, message: Value, code: Option<&str>) -> An
     if let Some(code) = code {
         body["vmosCode"] = json!(code);
     }
-    Answer::json(status, &body)
+    FakeAnswer::json(status, &body)
 }
 
-fn dead_refresh_token(ask: &Ask<'_>) -> Answer {
+fn dead_refresh_token(ask: &FakeCall<'_>) -> FakeAnswer {
     refusal(ask, 400, json!("Refresh token not found"), Some("US-04"))
 }
 

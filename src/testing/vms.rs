@@ -1,12 +1,13 @@
 //! A fake of the VMS Client API, with any other path of the platform behind the same door.
 
 use super::{
-    Fake, ManualClock,
+    Fake,
     account::Accounts,
+    builders::a_fake,
     calendar,
     captcha::{Captchas, TTL},
-    document::{Document, OTHER},
-    exchange::{Answer, Ask, Vendor},
+    document::{FakeDocument, OTHER},
+    exchange::{FakeAnswer, FakeCall, Vendor},
     fake::locked,
     mint::{Mint, random},
     throttle::Throttle,
@@ -15,7 +16,6 @@ use super::{
 use serde_json::{Value, json};
 use std::{
     fmt,
-    ops::Deref,
     sync::{Arc, Mutex},
     time::{Duration, SystemTime},
 };
@@ -179,21 +179,9 @@ impl FakeVms {
     }
 }
 
-impl Deref for FakeVms {
-    type Target = Fake;
-
-    fn deref(&self) -> &Fake {
-        &self.fake
-    }
-}
+a_fake!(FakeVms, FakeVmsBuilder);
 
 impl FakeVmsBuilder {
-    /// The vendor goes by this clock instead of the machine's.
-    pub fn clock(mut self, clock: ManualClock) -> Self {
-        self.clock = Time::Manual(clock);
-        self
-    }
-
     /// How many sessions each user may have: five, if not told otherwise.
     pub fn session_limit(mut self, limit: usize) -> Self {
         self.rules.session_limit = limit;
@@ -273,7 +261,7 @@ impl FakeVmsBuilder {
     /// # Cancel safety
     /// A dropped start leaves nothing behind.
     pub async fn start(self) -> FakeVms {
-        let document = Arc::new(Document::read(DOCUMENT, "").also("list_cameras", "GET", "/api/v1/cameras"));
+        let document = Arc::new(FakeDocument::read(DOCUMENT, "").also("list_cameras", "GET", "/api/v1/cameras"));
         let mut platform = Platform::new(self.rules, self.users, document.clone());
         platform.add_other_sessions(self.other_sessions, self.clock.now());
         let platform = Arc::new(Mutex::new(platform));
@@ -285,9 +273,9 @@ impl FakeVmsBuilder {
 /// The state machine.
 struct Platform {
     rules: Rules,
-    document: Arc<Document>,
+    document: Arc<FakeDocument>,
     users: Accounts,
-    sessions: Vec<Session>,
+    sessions: Vec<FakeSession>,
     tokens: Mint,
     captchas: Captchas,
     /// How many were tried.
@@ -297,7 +285,7 @@ struct Platform {
     captchas_by_address: Throttle,
 }
 
-struct Session {
+struct FakeSession {
     id: String,
     login: String,
     /// None: it began elsewhere, and its token is not known here.
@@ -309,24 +297,24 @@ struct Session {
 }
 
 impl Vendor for Platform {
-    fn answer(&mut self, ask: &Ask<'_>) -> Answer {
+    fn answer(&mut self, ask: &FakeCall<'_>) -> FakeAnswer {
         self.end_what_is_over(ask.now);
         let answer = match ask.operation() {
             "get_token" => self.sign_in(ask),
             "get_captcha" => self.captcha(ask),
             "get_basic_static" => self.basic_static(),
-            OTHER if ask.path() == "/login" => Answer::html(200, "Sign in"),
+            OTHER if ask.path() == "/login" => FakeAnswer::html(200, "Sign in"),
             _ => self.signed_in(ask),
         };
         for_people_unless_json(ask, answer)
     }
 
-    fn unauthorized(&self, _: &Ask<'_>) -> Answer {
-        Answer::message(401, "Unauthenticated.")
+    fn unauthorized(&self, _: &FakeCall<'_>) -> FakeAnswer {
+        FakeAnswer::message(401, "Unauthenticated.")
     }
 
-    fn throttled(&self, _: &Ask<'_>) -> Answer {
-        if self.rules.empty_429 { Answer::empty(429) } else { Answer::message(429, "Too Many Attempts.") }
+    fn throttled(&self, _: &FakeCall<'_>) -> FakeAnswer {
+        if self.rules.empty_429 { FakeAnswer::empty(429) } else { FakeAnswer::message(429, "Too Many Attempts.") }
     }
 
     /// Where its framework leads people who have no session.
@@ -334,9 +322,9 @@ impl Vendor for Platform {
         &["/login"]
     }
 
-    fn unknown(&self, ask: &Ask<'_>) -> Answer {
+    fn unknown(&self, ask: &FakeCall<'_>) -> FakeAnswer {
         let route = ask.path().trim_start_matches('/');
-        for_people_unless_json(ask, Answer::message(404, &format!("The route {route} could not be found.")))
+        for_people_unless_json(ask, FakeAnswer::message(404, &format!("The route {route} could not be found.")))
     }
 
     fn secrets(&self) -> Vec<String> {
@@ -350,7 +338,7 @@ impl Vendor for Platform {
 
 /// What needs no token.
 impl Platform {
-    fn sign_in(&mut self, ask: &Ask<'_>) -> Answer {
+    fn sign_in(&mut self, ask: &FakeCall<'_>) -> FakeAnswer {
         let request = SignIn::read(ask);
         if let Some(wait) = self.attempt_refused(ask, &request) {
             return self.wait(ask, wait);
@@ -374,7 +362,7 @@ impl Platform {
     }
 
     /// Both throttles count every attempt that they let pass, whatever comes of it.
-    fn attempt_refused(&mut self, ask: &Ask<'_>, request: &SignIn) -> Option<Duration> {
+    fn attempt_refused(&mut self, ask: &FakeCall<'_>, request: &SignIn) -> Option<Duration> {
         let address = address(ask);
         let waits =
             [self.sign_ins_by_address.wait(address, ask.now), self.sign_ins_by_login.wait(&request.login, ask.now)];
@@ -389,7 +377,7 @@ impl Platform {
         self.rules.captcha_after.is_some_and(|free| self.sign_ins >= free)
     }
 
-    fn refuse(&mut self, request: &SignIn, captcha: bool, now: SystemTime) -> Option<Answer> {
+    fn refuse(&mut self, request: &SignIn, captcha: bool, now: SystemTime) -> Option<FakeAnswer> {
         for (field, value) in [("login", &request.login), ("password", &request.password)] {
             if value.is_empty() {
                 return Some(self.invalid(field, &format!("The {field} field is required.")));
@@ -405,7 +393,7 @@ impl Platform {
         (!known).then(|| self.invalid("login", "These credentials do not match our records."))
     }
 
-    fn limit_reached(&mut self, request: &SignIn, captcha: bool, now: SystemTime) -> Answer {
+    fn limit_reached(&mut self, request: &SignIn, captcha: bool, now: SystemTime) -> FakeAnswer {
         let mut body = self.document.example("get_token", 419);
         let sessions: Vec<Value> =
             self.sessions_of(&request.login).map(|session| self.listed(session, None, now)).collect();
@@ -417,12 +405,12 @@ impl Platform {
         } else {
             body.as_object_mut().map(|body| body.remove("captcha_will_required_in"));
         }
-        Answer::json(419, &body)
+        FakeAnswer::json(419, &body)
     }
 
-    fn begin_session(&mut self, request: &SignIn, now: SystemTime) -> Answer {
+    fn begin_session(&mut self, request: &SignIn, now: SystemTime) -> FakeAnswer {
         let token = self.tokens.make(|number, random| format!("{number}|vms-{random}"));
-        let session = Session {
+        let session = FakeSession {
             // As long as the vendor's ids, and not to be guessed from the token.
             id: format!("{}{}", random(), random()),
             login: request.login.clone(),
@@ -435,10 +423,10 @@ impl Platform {
         body["user"] = self.user(&session);
         body["access_token"] = json!(if self.rules.prefixed_token { format!("Bearer {token}") } else { token });
         self.sessions.push(session);
-        Answer::json(200, &body)
+        FakeAnswer::json(200, &body)
     }
 
-    fn captcha(&mut self, ask: &Ask<'_>) -> Answer {
+    fn captcha(&mut self, ask: &FakeCall<'_>) -> FakeAnswer {
         let address = address(ask);
         if let Some(wait) = self.captchas_by_address.wait(address, ask.now) {
             return self.wait(ask, wait);
@@ -449,20 +437,20 @@ impl Platform {
         body["key"] = json!(key);
         body["img"] = json!(picture);
         body["ttl"] = json!(TTL.as_secs());
-        Answer::json(200, &body)
+        FakeAnswer::json(200, &body)
     }
 
-    fn basic_static(&self) -> Answer {
+    fn basic_static(&self) -> FakeAnswer {
         let body = json!({
             "available_locales": ["en", "ru"],
             "is_captcha_available": self.needs_captcha(),
             "is_external_auth_enabled": false,
             "version": "24.03.0.0",
         });
-        Answer::json(200, &body)
+        FakeAnswer::json(200, &body)
     }
 
-    fn wait(&self, ask: &Ask<'_>, wait: Duration) -> Answer {
+    fn wait(&self, ask: &FakeCall<'_>, wait: Duration) -> FakeAnswer {
         let answer = self.throttled(ask);
         if self.rules.retry_after {
             let seconds = wait.as_millis().div_ceil(1000); // rounded up: who waits as long as told must get in
@@ -472,17 +460,17 @@ impl Platform {
     }
 
     /// The vendor's example of a refusal, with our field in it.
-    fn invalid(&self, field: &str, reason: &str) -> Answer {
+    fn invalid(&self, field: &str, reason: &str) -> FakeAnswer {
         let mut body = self.document.example("get_token", 422);
         body["errors"] = json!({ field: [reason] });
-        Answer::json(422, &body)
+        FakeAnswer::json(422, &body)
     }
 }
 
 /// What needs a token.
 impl Platform {
-    fn signed_in(&mut self, ask: &Ask<'_>) -> Answer {
-        let live = |session: &Session| session.token.is_some() && session.token.as_deref() == ask.bearer();
+    fn signed_in(&mut self, ask: &FakeCall<'_>) -> FakeAnswer {
+        let live = |session: &FakeSession| session.token.is_some() && session.token.as_deref() == ask.bearer();
         let Some(current) = self.sessions.iter().position(live) else {
             return self.unauthorized(ask);
         };
@@ -491,34 +479,34 @@ impl Platform {
             "list_sessions" => self.list_sessions(current, ask.now),
             "delete_session" => self.delete_session(current, ask.parameter(0)),
             "logout" => self.logout(current),
-            "get_self" => Answer::json(200, &self.user(&self.sessions[current])),
+            "get_self" => FakeAnswer::json(200, &self.user(&self.sessions[current])),
             "update_self" => self.update_self(current, &ask.json().unwrap_or_default()),
-            "list_cameras" => Answer::json(200, &cameras()),
-            OTHER => Answer::json(200, &json!({ "ok": true, "path": ask.path() })),
+            "list_cameras" => FakeAnswer::json(200, &cameras()),
+            OTHER => FakeAnswer::json(200, &json!({ "ok": true, "path": ask.path() })),
             operation => unreachable!("the document has a new operation: {operation}"),
         }
     }
 
-    fn list_sessions(&self, current: usize, now: SystemTime) -> Answer {
+    fn list_sessions(&self, current: usize, now: SystemTime) -> FakeAnswer {
         let current = &self.sessions[current];
         let sessions = self.sessions_of(&current.login).map(|session| self.listed(session, Some(current), now));
-        Answer::json(200, &sessions.collect())
+        FakeAnswer::json(200, &sessions.collect())
     }
 
-    fn delete_session(&mut self, current: usize, id: &str) -> Answer {
+    fn delete_session(&mut self, current: usize, id: &str) -> FakeAnswer {
         let login = self.sessions[current].login.clone();
         match self.end(|session| session.login == login && session.id == id) {
-            true => Answer::json(200, &self.document.example("delete_session", 200)),
-            false => Answer::message(404, "No such session."), // not documented
+            true => FakeAnswer::json(200, &self.document.example("delete_session", 200)),
+            false => FakeAnswer::message(404, "No such session."), // not documented
         }
     }
 
-    fn logout(&mut self, current: usize) -> Answer {
+    fn logout(&mut self, current: usize) -> FakeAnswer {
         self.sessions.remove(current);
-        Answer::json(200, &json!({ "status": "ok" })) // not documented; as its sibling answers
+        FakeAnswer::json(200, &json!({ "status": "ok" })) // not documented; as its sibling answers
     }
 
-    fn update_self(&mut self, current: usize, change: &Value) -> Answer {
+    fn update_self(&mut self, current: usize, change: &Value) -> FakeAnswer {
         let login = self.sessions[current].login.clone();
         if let Some(password) = change["password"].as_str() {
             if !self.users.know(&login, change["current_password"].as_str().unwrap_or_default()) {
@@ -531,12 +519,12 @@ impl Platform {
         } else if !change["language"].is_string() {
             return self.invalid("language", "The language field is required.");
         }
-        Answer::json(200, &self.user(&self.sessions[current]))
+        FakeAnswer::json(200, &self.user(&self.sessions[current]))
     }
 }
 
 impl Platform {
-    fn new(rules: Rules, users: Accounts, document: Arc<Document>) -> Self {
+    fn new(rules: Rules, users: Accounts, document: Arc<FakeDocument>) -> Self {
         Self {
             document,
             users,
@@ -554,7 +542,7 @@ impl Platform {
     fn add_other_sessions(&mut self, count: usize, now: SystemTime) {
         for number in 1..=count {
             let hours_ago = u32::try_from(count + 1 - number).unwrap_or(u32::MAX);
-            self.sessions.push(Session {
+            self.sessions.push(FakeSession {
                 id: format!("other-{number}"),
                 login: FakeVms::LOGIN.to_owned(),
                 token: None,
@@ -565,11 +553,11 @@ impl Platform {
         }
     }
 
-    fn sessions_of(&self, login: &str) -> impl Iterator<Item = &Session> {
+    fn sessions_of(&self, login: &str) -> impl Iterator<Item = &FakeSession> {
         self.sessions.iter().filter(move |session| session.login == login)
     }
 
-    fn end(&mut self, which: impl Fn(&Session) -> bool) -> bool {
+    fn end(&mut self, which: impl Fn(&FakeSession) -> bool) -> bool {
         let before = self.sessions.len();
         self.sessions.retain(|session| !which(session));
         self.sessions.len() < before
@@ -580,7 +568,7 @@ impl Platform {
     }
 
     /// The vendor's example of a user, with ours in it.
-    fn user(&self, session: &Session) -> Value {
+    fn user(&self, session: &FakeSession) -> Value {
         let mut user = self.document.example("get_token", 200)["user"].take();
         user["login"] = json!(session.login);
         user["access_token_id"] = json!(session.id);
@@ -588,7 +576,7 @@ impl Platform {
     }
 
     /// The vendor's example of a session, with ours in it.
-    fn listed(&self, session: &Session, current: Option<&Session>, now: SystemTime) -> Value {
+    fn listed(&self, session: &FakeSession, current: Option<&FakeSession>, now: SystemTime) -> Value {
         let mut listed = self.document.example("get_token", 419)["sessions"][0].take();
         listed["id"] = json!(session.id);
         listed["is_current"] = json!(current.is_some_and(|current| current.id == session.id));
@@ -608,7 +596,7 @@ struct SignIn {
 }
 
 impl SignIn {
-    fn read(ask: &Ask<'_>) -> Self {
+    fn read(ask: &FakeCall<'_>) -> Self {
         let body = ask.json().unwrap_or_default();
         let text = |member: &str| body[member].as_str().unwrap_or_default().to_owned();
         Self {
@@ -621,7 +609,7 @@ impl SignIn {
     }
 }
 
-impl Session {
+impl FakeSession {
     fn is_online(&self, now: SystemTime) -> bool {
         self.online.unwrap_or(now < self.last + ONLINE_FOR)
     }
@@ -639,18 +627,18 @@ impl fmt::Debug for Platform {
 
 /// The vendor's framework takes a request that does not ask for JSON for a browser's: it shows people a page, or sends
 /// them to the one where they sign in.
-fn for_people_unless_json(ask: &Ask<'_>, answer: Answer) -> Answer {
+fn for_people_unless_json(ask: &FakeCall<'_>, answer: FakeAnswer) -> FakeAnswer {
     let asks_for_json = ask.header("accept").is_some_and(|accept| accept.contains("/json") || accept.contains("+json"));
     match answer.status {
         _ if asks_for_json => answer,
-        401 | 422 => Answer::html(302, "Redirecting to /login").with("location", "/login"),
-        419 => Answer::html(419, "Page Expired"),
-        400.. => Answer { headers: answer.headers, ..Answer::html(answer.status, "Error") },
+        401 | 422 => FakeAnswer::html(302, "Redirecting to /login").with("location", "/login"),
+        419 => FakeAnswer::html(419, "Page Expired"),
+        400.. => FakeAnswer { headers: answer.headers, ..FakeAnswer::html(answer.status, "Error") },
         _ => answer,
     }
 }
 
-fn address<'a>(ask: &'a Ask<'_>) -> &'a str {
+fn address<'a>(ask: &'a FakeCall<'_>) -> &'a str {
     ask.header("x-forwarded-for").unwrap_or("127.0.0.1")
 }
 

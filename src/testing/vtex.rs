@@ -1,11 +1,12 @@
 //! A fake of VTEX ID, with any other path of the store behind the same door.
 
 use super::{
-    Fake, ManualClock,
+    Fake,
     account::Accounts,
+    builders::a_fake,
     calendar,
-    document::Document,
-    exchange::{Answer, Ask, Vendor},
+    document::FakeDocument,
+    exchange::{FakeAnswer, FakeCall, Outcome, Vendor},
     fake::locked,
     lineage::Lineages,
     mint::{Mint, uuid},
@@ -17,7 +18,6 @@ use super::{
 use serde_json::{Value, json};
 use std::{
     fmt,
-    ops::Deref,
     sync::{Arc, Mutex},
     time::{Duration, SystemTime},
 };
@@ -227,21 +227,9 @@ impl FakeVtex {
     }
 }
 
-impl Deref for FakeVtex {
-    type Target = Fake;
-
-    fn deref(&self) -> &Fake {
-        &self.fake
-    }
-}
+a_fake!(FakeVtex, FakeVtexBuilder);
 
 impl FakeVtexBuilder {
-    /// The vendor goes by this clock instead of the machine's.
-    pub fn clock(mut self, clock: ManualClock) -> Self {
-        self.clock = Time::Manual(clock);
-        self
-    }
-
     /// The store is this account's, and refuses calls for another with 400: the account that the host names
     /// (`<account>.vtexcommercestable.com.br`, `<account>.myvtex.com`), and `an`. `apptoken/login` and
     /// `credential/validate` must name it in one of the two ways.
@@ -323,7 +311,7 @@ impl FakeVtexBuilder {
     /// # Cancel safety
     /// A dropped start leaves nothing behind.
     pub async fn start(self) -> FakeVtex {
-        let document = Arc::new(Document::read(DOCUMENT, ""));
+        let document = Arc::new(FakeDocument::read(DOCUMENT, ""));
         let vtex = Arc::new(Mutex::new(Vtex::new(self.clone(), document.clone())));
         let fake = Fake::open("FakeVtex", document, self.clock, vtex.clone()).await;
         FakeVtex { fake, vtex }
@@ -333,7 +321,7 @@ impl FakeVtexBuilder {
 /// The state machine.
 pub(super) struct Vtex {
     pub(super) rules: Rules,
-    pub(super) document: Arc<Document>,
+    pub(super) document: Arc<FakeDocument>,
     app_keys: Vec<AppKey>,
     app_tokens: Mint,
     providers: Accounts,
@@ -370,10 +358,8 @@ pub(super) struct Holder {
     pub(super) fingerprint: Option<String>,
 }
 
-pub(super) type Outcome = Result<Answer, Answer>;
-
 impl Vendor for Vtex {
-    fn answer(&mut self, ask: &Ask<'_>) -> Answer {
+    fn answer(&mut self, ask: &FakeCall<'_>) -> FakeAnswer {
         if let Err(refusal) = self.check_account(ask) {
             return refusal;
         }
@@ -391,18 +377,20 @@ impl Vendor for Vtex {
     }
 
     /// Each operation has a form of its own, or none.
-    fn unauthorized(&self, ask: &Ask<'_>) -> Answer {
+    fn unauthorized(&self, ask: &FakeCall<'_>) -> FakeAnswer {
         match ask.operation() {
-            "check_authenticated_user" => Answer::json(401, &self.document.example("check_authenticated_user", 401)),
-            "get_user_id_by_email" | "get_storefront_user" => Answer::empty(401),
+            "check_authenticated_user" => {
+                FakeAnswer::json(401, &self.document.example("check_authenticated_user", 401))
+            }
+            "get_user_id_by_email" | "get_storefront_user" => FakeAnswer::empty(401),
             "generate_authentication_token" | "exchange_oauth_access_token" => auth_status(401, "WrongCredentials"),
-            _ => Answer::json(401, &self.document.example("get_organization_unit_settings", 401)),
+            _ => FakeAnswer::json(401, &self.document.example("get_organization_unit_settings", 401)),
         }
     }
 
     /// Nothing is known of it.
-    fn throttled(&self, _: &Ask<'_>) -> Answer {
-        Answer::empty(429)
+    fn throttled(&self, _: &FakeCall<'_>) -> FakeAnswer {
+        FakeAnswer::empty(429)
     }
 
     fn beside(&self) -> &'static [&'static str] {
@@ -420,14 +408,14 @@ impl Vendor for Vtex {
         user.or_else(|| self.app_tokens.number(token).map(|number| format!("app token #{number}")))
     }
 
-    fn token_of<'a>(&self, ask: &'a Ask<'_>) -> Option<&'a str> {
+    fn token_of<'a>(&self, ask: &'a FakeCall<'_>) -> Option<&'a str> {
         self.user_token(ask).or_else(|| ask.header(APP_TOKEN))
     }
 }
 
 /// What needs no session.
 impl Vtex {
-    fn trade_app_key(&mut self, ask: &Ask<'_>) -> Outcome {
+    fn trade_app_key(&mut self, ask: &FakeCall<'_>) -> Outcome {
         let body = object(ask)?;
         let (key, token) = (text(&body, "appkey")?, text(&body, "apptoken")?);
         if !self.knows(key, token) {
@@ -441,29 +429,29 @@ impl Vtex {
             true => json!(self.rules.token_life.as_secs()),
             false => json!(calendar::epoch(ends)),
         };
-        Ok(Answer::json(200, &answer))
+        Ok(FakeAnswer::json(200, &answer))
     }
 
-    fn exchange(&mut self, ask: &Ask<'_>) -> Outcome {
+    fn exchange(&mut self, ask: &FakeCall<'_>) -> Outcome {
         let body = object(ask)?;
         let (provider, token) = (text(&body, "providerId")?, text(&body, "accessToken")?);
         let minutes = if body["duration"].is_null() { Some(USUAL_EXCHANGE) } else { body["duration"].as_u64() };
         let minutes = minutes.filter(|minutes| *minutes <= LONGEST_EXCHANGE);
-        let minutes = minutes.ok_or_else(|| Answer::message(400, "duration must be 120 minutes at most."))?;
+        let minutes = minutes.ok_or_else(|| FakeAnswer::message(400, "duration must be 120 minutes at most."))?;
         if !self.providers.know(provider, token) {
             return Err(self.refuse());
         }
         let lineage = self.tokens.begin(Holder::new(FakeVtex::EMAIL, "webstore"));
         let mut answer = self.document.example("exchange_oauth_access_token", 200);
         answer["authToken"] = json!(self.new_token(lineage, ask.now + Duration::from_secs(60 * minutes), None));
-        Ok(Answer::json(200, &answer))
+        Ok(FakeAnswer::json(200, &answer))
     }
 
-    fn refuse(&self) -> Answer {
+    fn refuse(&self) -> FakeAnswer {
         auth_status(if self.rules.refusals_in_401 { 401 } else { 200 }, "WrongCredentials")
     }
 
-    fn validate(&mut self, ask: &Ask<'_>) -> Outcome {
+    fn validate(&mut self, ask: &FakeCall<'_>) -> Outcome {
         let body = object(ask)?;
         let lineage = self.tokens.live(text(&body, "token")?, ask.now).ok_or_else(|| self.unauthorized(ask))?;
         let Holder { user, audience, .. } = self.tokens.owner(lineage).clone();
@@ -475,12 +463,12 @@ impl Vtex {
         answer["account"] = json!(self.account());
         answer["audience"] = json!(audience);
         answer["tokenType"] = json!(if self.app_keys.iter().any(|key| key.key == user) { "appkey" } else { "user" });
-        Ok(Answer::json(200, &answer))
+        Ok(FakeAnswer::json(200, &answer))
     }
 }
 
 impl Vtex {
-    fn new(builder: FakeVtexBuilder, document: Arc<Document>) -> Self {
+    fn new(builder: FakeVtexBuilder, document: Arc<FakeDocument>) -> Self {
         let now = builder.clock.now();
         let refuses_legacy_routes = builder.rules.refuses_legacy_routes;
         let mut vtex = Self {
@@ -511,7 +499,7 @@ impl Vtex {
     }
 
     /// Refuses what is meant for another account, and what names none but must.
-    fn check_account(&self, ask: &Ask<'_>) -> Result<(), Answer> {
+    fn check_account(&self, ask: &FakeCall<'_>) -> Result<(), FakeAnswer> {
         let Some(account) = &self.rules.account else {
             return Ok(());
         };
@@ -578,24 +566,24 @@ impl fmt::Debug for Vtex {
     }
 }
 
-pub(super) fn auth_status(status: u16, told: &str) -> Answer {
-    Answer::json(status, &json!({ "authStatus": told }))
+pub(super) fn auth_status(status: u16, told: &str) -> FakeAnswer {
+    FakeAnswer::json(status, &json!({ "authStatus": told }))
 }
 
-pub(super) fn unknown_account() -> Answer {
-    Answer::message(400, "Account not found.")
+pub(super) fn unknown_account() -> FakeAnswer {
+    FakeAnswer::message(400, "Account not found.")
 }
 
-pub(super) fn object(ask: &Ask<'_>) -> Result<Value, Answer> {
-    ask.json().filter(Value::is_object).ok_or_else(|| Answer::message(400, "The body must be a JSON object."))
+pub(super) fn object(ask: &FakeCall<'_>) -> Result<Value, FakeAnswer> {
+    ask.json().filter(Value::is_object).ok_or_else(|| FakeAnswer::message(400, "The body must be a JSON object."))
 }
 
-pub(super) fn text<'a>(body: &'a Value, member: &str) -> Result<&'a str, Answer> {
-    body[member].as_str().ok_or_else(|| Answer::message(400, &format!("{member} is required.")))
+pub(super) fn text<'a>(body: &'a Value, member: &str) -> Result<&'a str, FakeAnswer> {
+    body[member].as_str().ok_or_else(|| FakeAnswer::message(400, &format!("{member} is required.")))
 }
 
 /// The account that the host names. A host that is no account's names none: 127.0.0.1, or that which all share.
-fn account_of_host(ask: &Ask<'_>) -> Option<String> {
+fn account_of_host(ask: &FakeCall<'_>) -> Option<String> {
     let host = ask.header("host")?.split(':').next()?;
     let account = HOSTS.iter().find_map(|end| host.strip_suffix(end))?;
     (account != "api").then(|| account.to_owned())
@@ -607,7 +595,7 @@ pub(super) fn id_cookie() -> String {
 }
 
 /// A line as in the vendor's example.
-pub(super) fn set_cookie(ask: &Ask<'_>, name: &str, value: &str, ends: SystemTime, path: &str) -> String {
+pub(super) fn set_cookie(ask: &FakeCall<'_>, name: &str, value: &str, ends: SystemTime, path: &str) -> String {
     let domain = ask.header("host").and_then(|host| host.split(':').next()).unwrap_or_default();
     let expires = calendar::http_date(ends);
     format!("{name}={value}; expires={expires}; domain={domain}; path={path}; secure; samesite=strict; httponly")

@@ -1,15 +1,15 @@
 //! Passwords, second factors, the authenticator's routes and its users: the fake VTEX store beyond the mailed key.
 
 use super::{
-    exchange::{Answer, Ask},
+    exchange::{FakeAnswer, FakeCall, Outcome},
     storefront::Family,
-    vtex::{Outcome, User, Vtex, auth_status, id_cookie, object, text},
+    vtex::{User, Vtex, auth_status, id_cookie, object, text},
 };
 use serde_json::{Value, json};
 
 impl Vtex {
     /// Answers what is about passwords, second factors and the authenticator; none, if it is another call.
-    pub(super) fn about_passwords(&mut self, ask: &Ask<'_>) -> Option<Outcome> {
+    pub(super) fn about_passwords(&mut self, ask: &FakeCall<'_>) -> Option<Outcome> {
         Some(match ask.operation() {
             "start_login" => self.start_login(ask, Family::Legacy, 200),
             "start_authenticator" => self.start_login(ask, Family::Authenticator, 204),
@@ -24,7 +24,7 @@ impl Vtex {
             "validate_mfa" => self.validate_second_factor(ask),
             "resend_mfa" | "register_mfa_phone" => self.in_sign_in(ask).map(|()| auth_status(200, "Pending")),
             "register_mfa_authenticator" => self.in_sign_in(ask).map(|()| {
-                Answer::json(200, &json!({ "qRCodeUrl": "https://pictures.example/chart?chs=150x150&chl=otpauth" }))
+                FakeAnswer::json(200, &json!({ "qRCodeUrl": "https://pictures.example/chart?chs=150x150&chl=otpauth" }))
             }),
             "logout" => Ok(self.log_out(ask)),
             _ => return None,
@@ -32,34 +32,34 @@ impl Vtex {
     }
 
     /// The users of the authenticator, and what it is told about a former system.
-    pub(super) fn about_users(&mut self, ask: &Ask<'_>) -> Option<Outcome> {
+    pub(super) fn about_users(&mut self, ask: &FakeCall<'_>) -> Option<Outcome> {
         Some(match ask.operation() {
-            "start_mfa_setup" => Ok(Answer::json(200, &json!({}))),
+            "start_mfa_setup" => Ok(FakeAnswer::json(200, &json!({}))),
             "create_storefront_user" => self.create_user(ask),
             "set_password_migration" => self.migrate(ask, true),
             "switch_password_migration" => self.switch_migration(ask),
             "delete_password_migration" => self.feature(ask).map(|()| {
                 self.passwords.migration = None;
-                Answer::empty(204)
+                FakeAnswer::empty(204)
             }),
             _ => return None,
         })
     }
 
-    fn start_login(&mut self, ask: &Ask<'_>, family: Family, status: u16) -> Outcome {
+    fn start_login(&mut self, ask: &FakeCall<'_>, family: Family, status: u16) -> Outcome {
         let session = self.storefront.begin_in(family, field(ask, "fingerprint"), ask.now);
         let line = format!("_vss={session}; path=/; secure; samesite=none; httponly");
-        Ok(Answer::empty(status).with("set-cookie", line))
+        Ok(FakeAnswer::empty(status).with("set-cookie", line))
     }
 
-    fn in_sign_in(&self, ask: &Ask<'_>) -> Result<(), Answer> {
+    fn in_sign_in(&self, ask: &FakeCall<'_>) -> Result<(), FakeAnswer> {
         let session = ask.cookie("_vss").unwrap_or_default();
         let is_live =
             [Family::Legacy, Family::Authenticator].iter().any(|f| self.storefront.is_open(*f, session, ask.now));
         if is_live { Ok(()) } else { Err(auth_status(200, "InvalidToken")) }
     }
 
-    fn validate_password(&mut self, ask: &Ask<'_>, family: Family) -> Outcome {
+    fn validate_password(&mut self, ask: &FakeCall<'_>, family: Family) -> Outcome {
         let session = ask.cookie("_vss").unwrap_or_default();
         if !self.storefront.is_open(family, session, ask.now) {
             return Err(auth_status(400, "InvalidToken"));
@@ -75,12 +75,12 @@ impl Vtex {
             self.passwords.waiting.push((session.to_owned(), user));
             let mut answer = self.refused_form();
             answer["authStatus"] = json!("RequiresMFA");
-            return Ok(Answer::json(200, &answer));
+            return Ok(FakeAnswer::json(200, &answer));
         }
         Ok(self.sign_in(ask, &user, None))
     }
 
-    fn validate_second_factor(&mut self, ask: &Ask<'_>) -> Outcome {
+    fn validate_second_factor(&mut self, ask: &FakeCall<'_>) -> Outcome {
         self.in_sign_in(ask)?;
         let session = ask.cookie("_vss").unwrap_or_default();
         let waiting = self.passwords.waiting.iter().position(|(waiting, _)| waiting == session);
@@ -95,11 +95,11 @@ impl Vtex {
     }
 
     /// An access key or the old password proves it; a refusal changes nothing.
-    fn change_password(&mut self, ask: &Ask<'_>, family: Family) -> Outcome {
+    fn change_password(&mut self, ask: &FakeCall<'_>, family: Family) -> Outcome {
         let part = |name: &str| field(ask, name).filter(|value| !value.is_empty());
         let Some(new) = part("newPassword") else {
             let errors = json!({ "newPassword": ["The newPassword field is required."] });
-            return Err(Answer::json(400, &json!({ "errors": errors })));
+            return Err(FakeAnswer::json(400, &json!({ "errors": errors })));
         };
         let (user, session) = (part("login").unwrap_or_default(), ask.cookie("_vss").unwrap_or_default());
         if !is_strong(&new) {
@@ -116,13 +116,13 @@ impl Vtex {
     }
 
     /// The authenticator refuses with a 400, the older routes inside a 200.
-    fn refused_in(&self, family: Family, said: &str) -> Answer {
+    fn refused_in(&self, family: Family, said: &str) -> FakeAnswer {
         match family {
             Family::Authenticator => auth_status(400, said),
             Family::Legacy => {
                 let mut answer = self.refused_form();
                 answer["authStatus"] = json!(said);
-                Answer::json(200, &answer)
+                FakeAnswer::json(200, &answer)
             }
         }
     }
@@ -132,18 +132,18 @@ impl Vtex {
     }
 
     /// What that ends at the vendor is not known: here, the cookies of a browser.
-    fn log_out(&self, ask: &Ask<'_>) -> Answer {
+    fn log_out(&self, ask: &FakeCall<'_>) -> FakeAnswer {
         let gone = |name: &str| format!("{name}=; expires=Thu, 01 Jan 1970 00:00:00 GMT; path=/");
         let answer = match ask.query("returnUrl").filter(|url| !url.is_empty()) {
-            Some(url) => Answer::empty(302).with("location", url),
-            None => Answer::empty(200),
+            Some(url) => FakeAnswer::empty(302).with("location", url),
+            None => FakeAnswer::empty(200),
         };
         answer.with("set-cookie", gone(&self.account_cookie())).with("set-cookie", gone(&id_cookie()))
     }
 
-    fn create_user(&mut self, ask: &Ask<'_>) -> Outcome {
+    fn create_user(&mut self, ask: &FakeCall<'_>) -> Outcome {
         let body = object(ask)?;
-        let refuse = |status, why: &str| Answer::json(status, &json!({ "error": why }));
+        let refuse = |status, why: &str| FakeAnswer::json(status, &json!({ "error": why }));
         let identifiers = body["identifiers"].as_array().filter(|identifiers| !identifiers.is_empty());
         let identifiers = identifiers.ok_or_else(|| refuse(400, "Missing identifiers"))?;
         let mut values = Vec::new();
@@ -163,34 +163,34 @@ impl Vtex {
         answer["userId"] = json!(user.id);
         answer["identifier"] = json!(values[0]);
         self.users.push(user);
-        Ok(Answer::json(201, &answer))
+        Ok(FakeAnswer::json(201, &answer))
     }
 
-    fn feature(&self, ask: &Ask<'_>) -> Result<(), Answer> {
-        if ask.parameter(0) == "PasswordMigration" { Ok(()) } else { Err(Answer::empty(400)) }
+    fn feature(&self, ask: &FakeCall<'_>) -> Result<(), FakeAnswer> {
+        if ask.parameter(0) == "PasswordMigration" { Ok(()) } else { Err(FakeAnswer::empty(400)) }
     }
 
-    fn migrate(&mut self, ask: &Ask<'_>, enabled: bool) -> Outcome {
+    fn migrate(&mut self, ask: &FakeCall<'_>, enabled: bool) -> Outcome {
         self.feature(ask)?;
         let body = object(ask)?;
         for member in ["clientId", "idpEndpoint", "secret"] {
-            text(&body, member).map_err(|_| Answer::empty(400))?;
+            text(&body, member).map_err(|_| FakeAnswer::empty(400))?;
         }
         self.passwords.migration = Some(enabled);
-        Ok(Answer::empty(200))
+        Ok(FakeAnswer::empty(200))
     }
 
-    fn switch_migration(&mut self, ask: &Ask<'_>) -> Outcome {
+    fn switch_migration(&mut self, ask: &FakeCall<'_>) -> Outcome {
         self.feature(ask)?;
-        let enabled = object(ask)?["enabled"].as_bool().ok_or_else(|| Answer::empty(400))?;
-        let known = self.passwords.migration.as_mut().ok_or_else(|| Answer::empty(404))?;
+        let enabled = object(ask)?["enabled"].as_bool().ok_or_else(|| FakeAnswer::empty(400))?;
+        let known = self.passwords.migration.as_mut().ok_or_else(|| FakeAnswer::empty(404))?;
         *known = enabled;
-        Ok(Answer::empty(200))
+        Ok(FakeAnswer::empty(200))
     }
 }
 
 /// Both kinds of forms are taken, as clients send both.
-pub(super) fn field(ask: &Ask<'_>, name: &str) -> Option<String> {
+pub(super) fn field(ask: &FakeCall<'_>, name: &str) -> Option<String> {
     ask.part(name).or_else(|| ask.form(name))
 }
 
@@ -203,7 +203,7 @@ fn is_strong(password: &str) -> bool {
         && has(char::is_ascii_lowercase)
 }
 
-fn legacy_routes() -> Answer {
+fn legacy_routes() -> FakeAnswer {
     let body = b"Accounts with this feature should not rely on legacy routes.".to_vec();
-    Answer { content_type: "text/plain; charset=utf-8", body, ..Answer::empty(400) }
+    FakeAnswer { content_type: "text/plain; charset=utf-8", body, ..FakeAnswer::empty(400) }
 }

@@ -2,42 +2,42 @@
 
 use super::{
     calendar,
-    exchange::{Answer, Ask},
+    exchange::{FakeAnswer, FakeCall, Outcome},
     storefront::Family,
-    vtex::{Holder, Outcome, User, Vtex, auth_status, id_cookie, set_cookie, unknown_account},
+    vtex::{Holder, User, Vtex, auth_status, id_cookie, set_cookie, unknown_account},
     vtex_password::field,
 };
 use serde_json::json;
 
 impl Vtex {
-    pub(super) fn start_authentication(&mut self, ask: &Ask<'_>) -> Outcome {
-        let scope = ask.query("scope").ok_or_else(|| Answer::message(400, "scope is required."))?;
+    pub(super) fn start_authentication(&mut self, ask: &FakeCall<'_>) -> Outcome {
+        let scope = ask.query("scope").ok_or_else(|| FakeAnswer::message(400, "scope is required."))?;
         if self.rules.account.as_ref().is_some_and(|account| *account != scope) {
             return Err(unknown_account());
         }
         let mut answer = self.document.example("start_authentication", 200);
         answer["authenticationToken"] = json!(self.storefront.begin(ask.query("fingerprint"), ask.now));
-        Ok(Answer::json(200, &answer))
+        Ok(FakeAnswer::json(200, &answer))
     }
 
-    pub(super) fn mail_key(&mut self, ask: &Ask<'_>, email: Option<String>, family: Family) -> Outcome {
+    pub(super) fn mail_key(&mut self, ask: &FakeCall<'_>, email: Option<String>, family: Family) -> Outcome {
         let email = email.filter(|email| email.contains('@'));
         let session = ask.cookie("_vss").unwrap_or_default();
         let email = email.ok_or_else(|| auth_status(400, "InvalidEmail"))?;
         match self.storefront.send(family, session, &email, ask.now) {
-            true => Ok(Answer::empty(200)),
+            true => Ok(FakeAnswer::empty(200)),
             false => Err(auth_status(400, "InvalidToken")),
         }
     }
 
-    pub(super) fn redeem_key(&mut self, ask: &Ask<'_>, family: Family) -> Outcome {
+    pub(super) fn redeem_key(&mut self, ask: &FakeCall<'_>, family: Family) -> Outcome {
         let refuse = |status: &str| {
             if family == Family::Authenticator {
                 return auth_status(400, status);
             }
             let mut body = self.document.example("validate_access_key", 400);
             body["authStatus"] = json!(status);
-            Answer::json(400, &body)
+            FakeAnswer::json(400, &body)
         };
         let (email, key) = (field(ask, "login").unwrap_or_default(), field(ask, "accesskey").unwrap_or_default());
         let session = ask.cookie("_vss").unwrap_or_default();
@@ -47,7 +47,7 @@ impl Vtex {
     }
 
     /// A shopper's session, in body and cookies.
-    pub(super) fn sign_in(&mut self, ask: &Ask<'_>, email: &str, fingerprint: Option<String>) -> Answer {
+    pub(super) fn sign_in(&mut self, ask: &FakeCall<'_>, email: &str, fingerprint: Option<String>) -> FakeAnswer {
         if self.user(email).is_none() {
             self.users.push(User::new(email, email));
         }
@@ -58,12 +58,12 @@ impl Vtex {
         answer["accountAuthCookie"] = json!({ "Name": id_cookie(), "Value": token });
         answer["expiresIn"] = json!(self.rules.storefront_life.as_secs());
         answer["userId"] = json!(self.user(email).map(|user| &user.id));
-        Answer::json(200, &answer).with("set-cookie", cookie)
+        FakeAnswer::json(200, &answer).with("set-cookie", cookie)
     }
 
     /// Failures are answers with 200, as documented.
-    pub(super) fn refresh(&mut self, ask: &Ask<'_>) -> Outcome {
-        let fail = |status: &str| Answer::json(200, &json!({ "status": status }));
+    pub(super) fn refresh(&mut self, ask: &FakeCall<'_>) -> Outcome {
+        let fail = |status: &str| FakeAnswer::json(200, &json!({ "status": status }));
         let fingerprint = ask.json().and_then(|body| body["fingerprint"].as_str().map(str::to_owned));
         let refresh = ask.cookie("vid_rt").unwrap_or_default();
         let lineage = self.tokens.of_refresh(refresh).ok_or_else(|| fail("InvalidToken"))?;
@@ -81,7 +81,7 @@ impl Vtex {
         let mut answer = self.document.example("refresh_storefront_token", 200);
         answer["userId"] = json!(self.user(&self.tokens.owner(lineage).user).map(|user| &user.id));
         answer["refreshAfter"] = json!(calendar::iso(ask.now + self.rules.storefront_life / 2));
-        let mut answer = Answer::json(200, &answer).with("set-cookie", refresh);
+        let mut answer = FakeAnswer::json(200, &answer).with("set-cookie", refresh);
         for name in cookies {
             answer = answer.with("set-cookie", set_cookie(ask, &name, &token, ends, "/"));
         }
@@ -89,7 +89,7 @@ impl Vtex {
     }
 
     /// A user token, and the line that sets the refresh token's cookie.
-    fn storefront_tokens(&mut self, ask: &Ask<'_>, lineage: usize) -> (String, String) {
+    fn storefront_tokens(&mut self, ask: &FakeCall<'_>, lineage: usize) -> (String, String) {
         let ends = ask.now + self.rules.refresh_life;
         let refresh = self.tokens.refresh(lineage, Some(ends), |number, random| format!("vtex-rt-{number}-{random}"));
         let token = self.new_token(lineage, ask.now + self.rules.storefront_life, Some(&refresh));

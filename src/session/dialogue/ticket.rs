@@ -1,6 +1,6 @@
 //! A question, and what was said before it, as a text that goes to another process and back.
 
-use super::{About, Conversation, Question, SolvedCaptcha};
+use super::{About, Conversation, OpenQuestion, SolvedCaptcha};
 use crate::{
     clock::Now,
     error::Error,
@@ -34,7 +34,7 @@ struct WrittenQuestion {
 #[serde(rename_all = "snake_case")]
 enum WrittenAbout {
     Captcha { media_type: String, expires_in_ms: u64, attempt: u32, key: Secret },
-    Session { sessions: Vec<WrittenSession>, limit: Option<u32>, count: Option<u32>, captcha_valid_ms: Option<u64> },
+    Session { sessions: Vec<ListedSession>, limit: Option<u32>, count: Option<u32>, captcha_valid_ms: Option<u64> },
     Device { code: Secret, user: Secret, uri: String, complete: Option<Secret>, expires_in_ms: u64, interval_ms: u64 },
     AccessKey { sent_to: String, attempt: u32, thread: Secret },
     SecondFactor { attempt: u32, thread: Secret },
@@ -43,7 +43,7 @@ enum WrittenAbout {
 
 /// Of a listed session only what an answer is held against.
 #[derive(Serialize, Deserialize)]
-struct WrittenSession {
+struct ListedSession {
     id: String,
     is_current: bool,
 }
@@ -69,7 +69,7 @@ struct WrittenCaptcha {
 }
 
 /// The text that is sealed. A device that was let in already holds a session, and is not carried.
-pub(crate) fn write(question: &Question, said: &Conversation, now: Now) -> Result<Secret, Error> {
+pub(crate) fn write(question: &OpenQuestion, said: &Conversation, now: Now) -> Result<Secret, Error> {
     if said.shown.is_some() || said.granted.is_some() {
         return Err(Error::config("a sign-in whose device code is being shown goes on where it is shown")
             .advice("make the ticket before the code is shown"));
@@ -84,7 +84,7 @@ pub(crate) fn write(question: &Question, said: &Conversation, now: Now) -> Resul
 }
 
 /// What [`write`] wrote. `None` if it is none, or too old.
-pub(crate) fn read(text: &Secret, now: Now) -> Option<(Question, Conversation)> {
+pub(crate) fn read(text: &Secret, now: Now) -> Option<(OpenQuestion, Conversation)> {
     let Ticket { at_ms, asked, said } = serde_json::from_str(text.expose()).ok()?;
     let at = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(at_ms))?;
     // A moment ahead is another machine's clock.
@@ -94,16 +94,16 @@ pub(crate) fn read(text: &Secret, now: Now) -> Option<(Question, Conversation)> 
 }
 
 impl WrittenQuestion {
-    fn of(question: &Question, now: Now) -> Self {
+    fn of(question: &OpenQuestion, now: Now) -> Self {
         let about = WrittenAbout::of(&question.about);
         Self { ago_ms: millis(now.monotonic.saturating_sub(question.asked)), about }
     }
 
-    fn question(self, ago: Duration, now: Now) -> Option<Question> {
+    fn question(self, ago: Duration, now: Now) -> Option<OpenQuestion> {
         let ago = ago.saturating_add(Duration::from_millis(self.ago_ms));
         // A machine that has just started cannot name a moment before that: then less of the answer's time is left.
         let (early, asked) = (ago.saturating_sub(now.monotonic), now.monotonic.saturating_sub(ago));
-        Some(Question { about: self.about.about(early)?, asked })
+        Some(OpenQuestion { about: self.about.about(early)?, asked })
     }
 }
 
@@ -117,7 +117,7 @@ impl WrittenAbout {
                 key: key.clone(),
             },
             About::Session(SessionLimit { sessions, limit, count, captcha_valid_for }) => Self::Session {
-                sessions: sessions.iter().map(WrittenSession::of).collect(),
+                sessions: sessions.iter().map(ListedSession::of).collect(),
                 limit: *limit,
                 count: *count,
                 captcha_valid_ms: captcha_valid_for.map(millis),
@@ -149,7 +149,7 @@ impl WrittenAbout {
                 About::Captcha(Captcha { attempt, ..captcha })
             }
             Self::Session { sessions, limit, count, captcha_valid_ms } => About::Session(SessionLimit {
-                sessions: sessions.into_iter().map(WrittenSession::session).collect(),
+                sessions: sessions.into_iter().map(ListedSession::session).collect(),
                 limit,
                 count,
                 captcha_valid_for: captcha_valid_ms.map(left),
@@ -170,7 +170,7 @@ impl WrittenAbout {
     }
 }
 
-impl WrittenSession {
+impl ListedSession {
     fn of(session: &ActiveSession) -> Self {
         Self { id: session.id.as_str().to_owned(), is_current: session.is_current }
     }

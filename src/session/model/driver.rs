@@ -18,7 +18,7 @@ impl World {
             let Some(operation) = self.process(p).core.next(at) else { return self.settled(p) };
             match operation {
                 Operation::Vendor(id, what) => {
-                    let stage = if matches!(what, VendorOp::Poll(_)) { Stage::Sent } else { Stage::Written };
+                    let stage = if matches!(what, VendorOp::Poll(_)) { ModelStage::Sent } else { ModelStage::Written };
                     self.process(p).letter = Some(Letter { id, what, stage });
                     if !self.scene.slow {
                         self.send(p);
@@ -28,8 +28,8 @@ impl World {
                     let letter = self.process(p).letter.as_mut().filter(|letter| letter.id == id);
                     letter.into_iter().for_each(|letter| {
                         letter.stage = match &answer {
-                            Ok(_) => Stage::Sent,
-                            Err(error) => Stage::Answered(Err(error.clone())),
+                            Ok(_) => ModelStage::Sent,
+                            Err(error) => ModelStage::Answered(Err(error.clone())),
                         }
                     });
                 }
@@ -49,13 +49,13 @@ impl World {
         let elsewhere = core.refused_elsewhere().is_some_and(|refused| refused == own);
         let presented = core.present(mark, own, elsewhere);
         let Some(letter) = &mut self.process(p).letter else { return };
-        if !matches!(letter.stage, Stage::Written) {
+        if !matches!(letter.stage, ModelStage::Written) {
             return;
         }
         match presented {
-            Err(error) if matches!(letter.what, VendorOp::SignIn(_)) => letter.stage = Stage::Answered(Err(error)),
+            Err(error) if matches!(letter.what, VendorOp::SignIn(_)) => letter.stage = ModelStage::Answered(Err(error)),
             _ => {
-                letter.stage = Stage::Asked;
+                letter.stage = ModelStage::Asked;
                 let id = letter.id;
                 self.process(p).core.acquire(id);
             }
@@ -65,7 +65,7 @@ impl World {
     /// It was given up: what it has sent may have an effect all the same.
     pub(super) fn abort(&mut self, p: usize, id: u64, before: Option<&Out<StoreOp>>) {
         if let Some(letter) = self.process(p).letter.take_if(|letter| letter.id == id)
-            && let Stage::Answered(Ok(Some(issued))) = letter.stage
+            && let ModelStage::Answered(Ok(Some(issued))) = letter.stage
         {
             self.loses(&issued);
         }

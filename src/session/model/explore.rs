@@ -34,7 +34,7 @@ impl World {
         };
         let held = |process: &Rc<Process>, n: usize| process.tokens().any(|token| named(&token.tokens.access).0 == n);
         let stored = self.stored.as_ref().and_then(Record::kept).map(|kept| named(&kept.access).0);
-        let left = |(n, session): (usize, &Session)| {
+        let left = |(n, session): (usize, &ModelSession)| {
             let known = stored == Some(n) || self.processes.iter().any(|process| held(process, n));
             !(session.revoked || session.orphan || known || session.used && !session.ended)
         };
@@ -64,8 +64,8 @@ impl World {
             ModelStep::Reject(p) => left.rejects > 0 && core(p).current.is_some(),
             ModelStep::Resume(p) => left.resumes > 0 && self.processes[p].question.is_some(),
             ModelStep::Close(p) => left.closes > 0 && self.processes[p].closes.is_none(),
-            ModelStep::Send(p) => stage(p) == Some(&Stage::Written),
-            ModelStep::Deliver(p) => matches!(stage(p), Some(Stage::Answered(_))),
+            ModelStep::Send(p) => stage(p) == Some(&ModelStage::Written),
+            ModelStep::Deliver(p) => matches!(stage(p), Some(ModelStage::Answered(_))),
             ModelStep::Act(_, _, fate) if fate != Fate::Works && left.misfortunes == 0 => false,
             ModelStep::Act(p, Side::Store, Fate::LosesAnswer) => {
                 matches!(&core(p).store, Some(Out { what: StoreOp::Save { .. } | StoreOp::SaveAttempts { .. }, .. }))
@@ -75,7 +75,7 @@ impl World {
                 core(p).locking.is_some() && matches!(fate, Fate::Fails | Fate::Panics)
             }
             ModelStep::Act(p, Side::Store, _) => core(p).store.is_some(),
-            ModelStep::Act(p, Side::Vendor, _) => stage(p) == Some(&Stage::Sent),
+            ModelStep::Act(p, Side::Vendor, _) => stage(p) == Some(&ModelStage::Sent),
             ModelStep::Act(p, Side::Revoke, fate) => {
                 core(p).revoking.is_some() && matches!(fate, Fate::Works | Fate::Fails)
             }
@@ -83,7 +83,7 @@ impl World {
                 core(p).person.is_some() && matches!(fate, Fate::Works | Fate::Fails)
             }
             ModelStep::Late(p, acted) => {
-                left.misfortunes > 0 && self.deadline(p).is_some() && (!acted || stage(p) == Some(&Stage::Sent))
+                left.misfortunes > 0 && self.deadline(p).is_some() && (!acted || stage(p) == Some(&ModelStage::Sent))
             }
             ModelStep::Crash(..) => left.crashes > 0,
             ModelStep::Vanish(p) => left.misfortunes > 0 && !core(p).is_quiet(),
@@ -190,9 +190,9 @@ fn all_steps(processes: usize) -> Vec<ModelStep> {
 }
 
 /// What was seen: from which state, and by which step.
-type Seen = HashMap<u64, (u64, ModelStep)>;
+type SeenStates = HashMap<u64, (u64, ModelStep)>;
 
-fn way(seen: &Seen, mut print: u64) -> String {
+fn way(seen: &SeenStates, mut print: u64) -> String {
     let mut steps = Vec::new();
     while let Some((from, step)) = seen.get(&print).filter(|(from, _)| *from != print) {
         steps.push(format!("{step:?}"));
@@ -227,7 +227,7 @@ pub(super) fn explore(scene: Scene) -> Result<usize, String> {
     let most = std::env::var("KEYWAY_MODEL_STATES").ok().and_then(|most| most.parse().ok()).unwrap_or(usize::MAX);
     let steps = all_steps(scene.processes);
     let first = scene.world();
-    let (mut seen, mut rested) = (Seen::new(), HashSet::new());
+    let (mut seen, mut rested) = (SeenStates::new(), HashSet::new());
     seen.insert(first.fingerprint(), (first.fingerprint(), ModelStep::Later));
     let mut queue = VecDeque::from([first]);
     while let Some(world) = queue.pop_front() {

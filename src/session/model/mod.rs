@@ -15,11 +15,11 @@ use super::{
     budget::Budget,
     capabilities::{Capabilities, Renewal},
     core::{CallOutcome, Resumed, SessionCore, WaiterState},
-    dialogue::{About, Answer, Conversation, Question},
+    dialogue::{About, Answer, Conversation, OpenQuestion},
     issued::{Issued, Polled},
     operation::{Event, Operation, Out, Purpose, StoreOp, VendorOp},
     profile::SignOut,
-    rules::{Broken, Rules},
+    rules::{BrokenRule, Rules},
     run::{RunFailure, WaitTicket},
     token::{Mark, Moment, Token},
     windows::Windows,
@@ -74,7 +74,7 @@ struct Left {
 
 /// What the vendor wants of a person before it signs in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Wants {
+enum VendorWants {
     Nothing,
     Captcha,
     /// The same, and a person is at hand who answers.
@@ -92,16 +92,16 @@ struct Scene {
     seed: bool,
     /// The second process has another credential for the same account.
     foreign: bool,
-    wants: Wants,
+    wants: VendorWants,
     budget: Option<usize>,
     /// What the vendor has done, and its answer, are two steps.
     slow: bool,
     left: Left,
-    broken: Option<Broken>,
+    broken: Option<BrokenRule>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
-struct Session {
+struct ModelSession {
     /// The number of its newest refresh token.
     newest: u8,
     /// Refresh tokens whose answer, or the process that had it, was lost: one bit each.
@@ -120,11 +120,11 @@ struct Session {
 struct Letter {
     id: u64,
     what: VendorOp,
-    stage: Stage,
+    stage: ModelStage,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Stage {
+enum ModelStage {
     Written,
     /// Leave to send it was asked for.
     Asked,
@@ -153,7 +153,7 @@ struct Process {
     sign_outs: Vec<u64>,
     /// Whoever closes has waited for quiet.
     closes: Option<bool>,
-    question: Option<(u64, Question, Conversation)>,
+    question: Option<(u64, OpenQuestion, Conversation)>,
     /// The sessions that were signed out here: one bit each.
     ended: u32,
     /// Until when the lease of its lock lasts for certain.
@@ -168,7 +168,7 @@ struct World {
     rules: Arc<Rules>,
     now: Duration,
     processes: Vec<Rc<Process>>,
-    sessions: Vec<Session>,
+    sessions: Vec<ModelSession>,
     stored: Option<Record>,
     ledger: Option<Record>,
     /// Saves that were given up and may still arrive.
@@ -270,8 +270,8 @@ impl Scene {
             salt: 0,
             given: true,
             shared: true,
-            evicts: self.wants == Wants::OneSession,
-            attended: self.wants == Wants::Person,
+            evicts: self.wants == VendorWants::OneSession,
+            attended: self.wants == VendorWants::Person,
             broken: self.broken,
         });
         World {

@@ -140,15 +140,15 @@ impl World {
             self.breaks(BUDGET);
         }
         match self.scene.wants {
-            Wants::Captcha | Wants::Person if conversation.captcha(at.now).is_none() => {
+            VendorWants::Captcha | VendorWants::Person if conversation.captcha(at.now).is_none() => {
                 let captcha = Captcha::new(*b"png", "image/png", "hunter2").valid_for(1000 * SECOND);
                 return Err(Error::captcha_required(captcha));
             }
-            Wants::DeviceCode => {
+            VendorWants::DeviceCode => {
                 let code = DeviceCode::new("device-hunter2", "WDJB-MJHT", "https://vendor.example", 1000 * SECOND);
                 return Err(Error::device_code_required(code));
             }
-            Wants::OneSession => {
+            VendorWants::OneSession => {
                 let alive = self.sessions.iter().position(|session| !session.revoked);
                 match (alive, conversation.end_session()) {
                     (Some(session), None) => {
@@ -159,7 +159,7 @@ impl World {
                     (None, _) => {}
                 }
             }
-            Wants::Captcha | Wants::Person | Wants::Nothing => {}
+            VendorWants::Captcha | VendorWants::Person | VendorWants::Nothing => {}
         }
         // Nothing tells the others of a sign-in that was signed out before it was saved.
         let core = &self.processes[p].core;
@@ -172,7 +172,7 @@ impl World {
     }
 
     pub(super) fn begins(&mut self) -> (usize, u8) {
-        self.sessions.push(Session::default());
+        self.sessions.push(ModelSession::default());
         (self.sessions.len() - 1, 0)
     }
 }

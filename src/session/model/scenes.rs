@@ -22,7 +22,7 @@ pub(super) const ONE: Scene = Scene {
     renewal: Renewal::RefreshToken { rotates: true },
     seed: false,
     foreign: false,
-    wants: Wants::Nothing,
+    wants: VendorWants::Nothing,
     budget: None,
     slow: false,
     left: Left { calls: 1, renews: 1, misfortunes: 1, ..NONE },
@@ -90,23 +90,29 @@ fn scenes() -> Vec<(&'static str, Scene, Scene)> {
         ),
         scene(
             "a captcha, answered late and twice",
-            asks(Wants::Captcha, Left { calls: 1, sign_outs: 1, resumes: 2, misfortunes: 1, ..NONE }),
-            asks(Wants::Captcha, Left { resumes: 2, misfortunes: 1, waits: 1, days: 1, ..out }),
+            asks(VendorWants::Captcha, Left { calls: 1, sign_outs: 1, resumes: 2, misfortunes: 1, ..NONE }),
+            asks(VendorWants::Captcha, Left { resumes: 2, misfortunes: 1, waits: 1, days: 1, ..out }),
         ),
         scene(
             "a person at hand",
-            asks(Wants::Person, Left { calls: 2, rejects: 1, sign_outs: 1, misfortunes: 1, ..NONE }),
-            asks(Wants::Person, Left { calls: 2, rejects: 1, resumes: 1, misfortunes: 2, waits: 1, ..out }),
+            asks(VendorWants::Person, Left { calls: 2, rejects: 1, sign_outs: 1, misfortunes: 1, ..NONE }),
+            asks(VendorWants::Person, Left { calls: 2, rejects: 1, resumes: 1, misfortunes: 2, waits: 1, ..out }),
         ),
         scene(
             "a device code",
-            asks(Wants::DeviceCode, Left { calls: 1, resumes: 2, waits: 2, sign_outs: 1, ..NONE }),
-            asks(Wants::DeviceCode, Left { resumes: 2, misfortunes: 1, waits: 2, ..out }),
+            asks(VendorWants::DeviceCode, Left { calls: 1, resumes: 2, waits: 2, sign_outs: 1, ..NONE }),
+            asks(VendorWants::DeviceCode, Left { resumes: 2, misfortunes: 1, waits: 2, ..out }),
         ),
         scene(
             "one session at most",
-            Scene { wants: Wants::OneSession, ..quiet(two(Left { calls: 2, rejects: 1, misfortunes: 1, ..NONE })) },
-            Scene { wants: Wants::OneSession, ..quiet(two(Left { rejects: 2, misfortunes: 1, calls: 2, ..out })) },
+            Scene {
+                wants: VendorWants::OneSession,
+                ..quiet(two(Left { calls: 2, rejects: 1, misfortunes: 1, ..NONE }))
+            },
+            Scene {
+                wants: VendorWants::OneSession,
+                ..quiet(two(Left { rejects: 2, misfortunes: 1, calls: 2, ..out }))
+            },
         ),
         scene(
             "a budget",

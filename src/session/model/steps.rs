@@ -43,7 +43,7 @@ impl World {
     }
 
     pub(super) fn vendor_acts(&mut self, p: usize, fate: Fate) -> Option<()> {
-        let letter = self.processes[p].letter.clone().filter(|letter| letter.stage == Stage::Sent)?;
+        let letter = self.processes[p].letter.clone().filter(|letter| letter.stage == ModelStage::Sent)?;
         if fate == Fate::Panics {
             self.process(p).letter = None;
             if let Ok(Some(issued)) = self.act(p, &letter.what) {
@@ -67,7 +67,7 @@ impl World {
             _ if matches!(letter.what, VendorOp::SignIn(_)) => Err(Error::invalid_credentials("no")),
             _ => Err(outage(false)),
         };
-        self.process(p).letter.as_mut()?.stage = Stage::Answered(answer);
+        self.process(p).letter.as_mut()?.stage = ModelStage::Answered(answer);
         if !self.scene.slow {
             self.deliver(p);
         }
@@ -75,9 +75,9 @@ impl World {
     }
 
     pub(super) fn deliver(&mut self, p: usize) -> Option<()> {
-        let answered = |letter: &mut Letter| matches!(letter.stage, Stage::Answered(_));
+        let answered = |letter: &mut Letter| matches!(letter.stage, ModelStage::Answered(_));
         let letter = self.process(p).letter.take_if(answered)?;
-        let Stage::Answered(answer) = letter.stage else { return None };
+        let ModelStage::Answered(answer) = letter.stage else { return None };
         // Lineages are random in life: here they are numbered like the sessions.
         let dice = answer.iter().flatten().map(|issued| 1 + named(&issued.tokens.access).0 as u64).next();
         let event = match (letter.what, answer) {
@@ -133,8 +133,8 @@ impl World {
 
     pub(super) fn letter_is_lost(&mut self, p: usize, acted: bool) {
         match self.process(p).letter.take() {
-            Some(Letter { stage: Stage::Answered(Ok(Some(issued))), .. }) => self.loses(&issued),
-            Some(Letter { stage: Stage::Sent, what, .. }) if acted => {
+            Some(Letter { stage: ModelStage::Answered(Ok(Some(issued))), .. }) => self.loses(&issued),
+            Some(Letter { stage: ModelStage::Sent, what, .. }) if acted => {
                 if let Ok(Some(issued)) = self.act(p, &what) {
                     self.loses(&issued);
                 }
@@ -185,7 +185,9 @@ impl World {
         world.steps(step)?;
         world.sessions.iter_mut().for_each(|session| session.lost &= (1 << session.newest) - 1);
         let asks = |process: &Rc<Process>| match &process.letter {
-            Some(Letter { what: VendorOp::SignIn(_), stage: Stage::Sent | Stage::Answered(Ok(_)), .. }) => 1,
+            Some(Letter {
+                what: VendorOp::SignIn(_), stage: ModelStage::Sent | ModelStage::Answered(Ok(_)), ..
+            }) => 1,
             _ => 0,
         };
         if !world.torn && world.processes.iter().map(asks).sum::<u8>() > 1 {
@@ -292,10 +294,10 @@ impl World {
 
     pub(super) fn late(&mut self, p: usize, acted: bool) -> Option<()> {
         let until = self.deadline(p)?;
-        let sent = self.processes[p].letter.clone().filter(|letter| letter.stage == Stage::Sent);
+        let sent = self.processes[p].letter.clone().filter(|letter| letter.stage == ModelStage::Sent);
         if let Some(letter) = sent.filter(|_| acted) {
             let answer = self.act(p, &letter.what);
-            self.process(p).letter = Some(Letter { stage: Stage::Answered(answer), ..letter });
+            self.process(p).letter = Some(Letter { stage: ModelStage::Answered(answer), ..letter });
         }
         self.passes(until);
         Some(())

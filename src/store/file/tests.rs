@@ -31,15 +31,15 @@ fn names(folder: &Path) -> Vec<String> {
 
 /// A disk on which one kind of step fails.
 #[derive(Clone, Copy)]
-struct Broken(&'static str, ErrorKind);
+struct BrokenDisk(&'static str, ErrorKind);
 
-impl Broken {
+impl BrokenDisk {
     fn at(&self, step: &str) -> io::Result<()> {
         if self.0 == step { Err(self.1.into()) } else { Ok(()) }
     }
 }
 
-impl Disk for Broken {
+impl Disk for BrokenDisk {
     fn make_folder(&self, folder: &Path) -> io::Result<()> {
         self.at("make folder").and_then(|()| Local.make_folder(folder))
     }
@@ -81,7 +81,7 @@ async fn fail_to_save(step: &'static str, why: ErrorKind) -> (tempfile::TempDir,
     let (key, first) = (key(), Generation::first(7));
     let works = FileStore::at(home.path());
     assert!(works.compare_and_swap(&key, None, record(first)).await.expect("works"));
-    let broken = FileStore::on(Broken(step, why), home.path().into());
+    let broken = FileStore::on(BrokenDisk(step, why), home.path().into());
     let error = broken.compare_and_swap(&key, Some(first), record(first.next())).await.expect_err("broken");
     (home, error.to_string())
 }
@@ -129,7 +129,7 @@ async fn what_works_and_is_busy_differs_from_what_fails_and_from_what_never_work
         ("sync", ErrorKind::Other, false),
     ] {
         let home = tempfile::tempdir().expect("a folder");
-        let broken = FileStore::on(Broken(step, why), home.path().into());
+        let broken = FileStore::on(BrokenDisk(step, why), home.path().into());
         let error = broken.compare_and_swap(&key(), None, record(Generation::first(7))).await.expect_err(step);
         assert_eq!((error.is_unavailable(), error.is_busy()), (never_works, false), "{error}");
     }
@@ -162,7 +162,7 @@ async fn without_locks_or_without_a_folder_there_is_no_lock_but_an_error() {
         ("open lock", ErrorKind::ReadOnlyFilesystem),
         ("lock", ErrorKind::Unsupported),
     ] {
-        let broken = FileStore::on(Broken(step, why), home.path().join("app/keyway"));
+        let broken = FileStore::on(BrokenDisk(step, why), home.path().join("app/keyway"));
         let wait = Duration::from_secs(60);
         let error = Store::lock(&broken, &key(), wait).await.expect_err("at once, not after the wait");
         assert!(error.is_unavailable() && !error.is_busy(), "{error}");
@@ -172,7 +172,7 @@ async fn without_locks_or_without_a_folder_there_is_no_lock_but_an_error() {
 
 #[apply(leak_checked!)]
 async fn a_temporary_file_that_cannot_be_removed_now_is_removed_by_the_next_save() {
-    struct Worse(Broken);
+    struct Worse(BrokenDisk);
     impl Disk for Worse {
         fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
             self.0.rename(from, to)
@@ -183,7 +183,7 @@ async fn a_temporary_file_that_cannot_be_removed_now_is_removed_by_the_next_save
     }
     let home = tempfile::tempdir().expect("a folder");
     let (key, first) = (key(), Generation::first(7));
-    let worse = FileStore::on(Worse(Broken("rename", ErrorKind::StorageFull)), home.path().into());
+    let worse = FileStore::on(Worse(BrokenDisk("rename", ErrorKind::StorageFull)), home.path().into());
     worse.compare_and_swap(&key, None, record(first)).await.expect_err("broken");
     assert_eq!(names(home.path()).len(), 2);
     // Another session's is not touched.
@@ -320,7 +320,7 @@ async fn a_damaged_file_is_moved_away_counts_as_absent_and_is_healed_by_the_next
 async fn damage_that_cannot_be_moved_away_is_an_error_and_no_absence() {
     let home = tempfile::tempdir().expect("a folder");
     fs::write(home.path().join(format!("{}.json", key())), "damage").expect("written");
-    let broken = FileStore::on(Broken("rename", ErrorKind::ReadOnlyFilesystem), home.path().into());
+    let broken = FileStore::on(BrokenDisk("rename", ErrorKind::ReadOnlyFilesystem), home.path().into());
     let said = broken.load(&key()).await.expect_err("cannot be moved").to_string();
     assert!(said.starts_with("a damaged session file cannot be moved away"), "{said}");
 }

@@ -1,6 +1,6 @@
 //! The addresses that a builder is given, checked before anything is sent.
 
-use super::endpoints::{Endpoint, Endpoints, Issuer, Metadata};
+use super::endpoints::{Endpoint, Endpoints, Metadata, MetadataIssuer};
 use crate::{Error, http::origins::is_private, surfaces::builder::Options};
 use url::Url;
 
@@ -23,12 +23,12 @@ pub(super) fn endpoints(options: &Options, named: &[Named], issuer: Option<&str>
     Ok(Endpoints::new(told, issuer, also, options.allow_http))
 }
 
-fn checked_issuer(options: &Options, id: &str) -> Result<Issuer, Error> {
+fn checked_issuer(options: &Options, id: &str) -> Result<MetadataIssuer, Error> {
     let url = address(options, ".issuer(..)", id)?;
     if url.query().is_some() {
         return Err(Error::config("the address given to .issuer(..) holds a query"));
     }
-    Ok(Issuer { id: id.to_owned(), url })
+    Ok(MetadataIssuer { id: id.to_owned(), url })
 }
 
 /// A whole address, or a path below the root.

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     Error,
     http::facts::Role,
-    surfaces::builder::{Checked, Grant as Credentialed, only},
+    surfaces::builder::{Checked, NamedCredential, only},
 };
 use std::sync::Arc;
 
@@ -58,7 +58,7 @@ impl ClientBuilder {
         Ok(Client::new(core, provider))
     }
 
-    fn oauth_client(&mut self, chosen: &Credentialed) -> Result<OAuthClient, Error> {
+    fn oauth_client(&mut self, chosen: &NamedCredential) -> Result<OAuthClient, Error> {
         let Some((id, auth)) = self.client.take() else {
             return Err(Error::config("the client has no OAuth2 client")
                 .advice("call .client(id, secret) or .public_client(id) on the builder"));
@@ -83,7 +83,7 @@ impl ClientBuilder {
     }
 
     /// Whose session it is, and what binds its tokens.
-    fn checked(&mut self, chosen: &Credentialed, client: &str) -> Result<(Checked, Option<Arc<Proofs>>), Error> {
+    fn checked(&mut self, chosen: &NamedCredential, client: &str) -> Result<(Checked, Option<Arc<Proofs>>), Error> {
         // Whichever was named first: the address that tokens come from says whose session it is.
         let token = self.endpoints.iter().rev().find(|(endpoint, ..)| *endpoint == Endpoint::Token);
         let provider = self.issuer.take().or_else(|| token.map(|(_, _, address)| address.clone()));
@@ -106,7 +106,7 @@ impl ClientBuilder {
         Ok((checked.with_part("dpop", proofs.thumbprint()).with_prover(Some(proofs.clone())), Some(proofs)))
     }
 
-    fn grant_of(self, chosen: &Credentialed) -> Grant {
+    fn grant_of(self, chosen: &NamedCredential) -> Grant {
         match chosen.method {
             PASSWORD => Grant::Password { user: chosen.principal.clone(), password: chosen.credential.clone() },
             REFRESH_TOKEN => Grant::RefreshToken { token: chosen.credential.clone(), access: self.access },
@@ -120,7 +120,7 @@ impl ClientBuilder {
     }
 
     /// What the document says of where this grant is asked for, unless the user does.
-    fn take_from_document(&mut self, chosen: &Credentialed) -> Result<(), Error> {
+    fn take_from_document(&mut self, chosen: &NamedCredential) -> Result<(), Error> {
         let Some(document) = &self.document else { return Ok(()) };
         if self.options.url.is_empty() && !document.has_origin {
             return Err(Error::config(
@@ -140,12 +140,8 @@ impl ClientBuilder {
     }
 
     /// What cannot work together.
-    fn check(&self, chosen: &Credentialed) -> Result<(), Error> {
-        if self.access.as_ref().is_some_and(|access| access.expose().is_empty()) {
-            return Err(
-                Error::config(".tokens(..) was given an empty access token").advice("give .refresh_token(..) alone")
-            );
-        }
+    fn check(&self, chosen: &NamedCredential) -> Result<(), Error> {
+        self.check_access()?;
         if chosen.method == REFRESH_TOKEN && self.wants.scope.is_some() {
             return Err(Error::config(".scope(..) is not for .refresh_token(..): it has its scopes in itself"));
         }

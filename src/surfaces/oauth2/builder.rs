@@ -12,9 +12,9 @@ use super::{
     wants::Wants,
 };
 use crate::{
-    CredentialSource, Document, Secret,
+    CredentialSource, Document, Error, Secret,
     credential::Credential,
-    surfaces::builder::{Grant as Credentialed, Options, begun_elsewhere, shared_options},
+    surfaces::builder::{NamedCredential, Options, begun_elsewhere, grants, shared_options},
 };
 use std::fmt;
 
@@ -34,7 +34,7 @@ pub struct ClientBuilder {
     pub(super) endpoints: Vec<Named>,
     pub(super) client: Option<(String, ClientAuth)>,
     pub(super) wants: Wants,
-    pub(super) grants: Vec<Credentialed>,
+    pub(super) grants: Vec<NamedCredential>,
     /// Given beside a refresh token.
     pub(super) access: Option<Secret>,
     pub(super) redirect: Option<Redirect>,
@@ -263,10 +263,7 @@ impl ClientBuilder {
 
     begun_elsewhere!();
 
-    fn grant(mut self, method: &'static str, principal: String, credential: Credential) -> Self {
-        self.grants.push(Credentialed { method, principal, credential });
-        self
-    }
+    grants!();
 
     shared_options!();
 }

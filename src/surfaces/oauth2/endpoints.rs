@@ -118,7 +118,7 @@ pub(super) struct Endpoints {
     /// What the builder was told; it counts for more than what is discovered.
     told: Metadata,
     /// Where the rest is discovered, as the user wrote it.
-    issuer: Option<Issuer>,
+    issuer: Option<MetadataIssuer>,
     /// The origins that a provider may name beside its own.
     also: Vec<Url>,
     allow_http: bool,
@@ -126,7 +126,7 @@ pub(super) struct Endpoints {
 }
 
 /// Whose metadata is asked for.
-pub(super) struct Issuer {
+pub(super) struct MetadataIssuer {
     /// As the user wrote it: an identifier is compared letter by letter.
     pub(super) id: String,
     pub(super) url: Url,
@@ -139,7 +139,7 @@ struct Found {
 }
 
 impl Endpoints {
-    pub(super) fn new(told: Metadata, issuer: Option<Issuer>, also: Vec<Url>, allow_http: bool) -> Self {
+    pub(super) fn new(told: Metadata, issuer: Option<MetadataIssuer>, also: Vec<Url>, allow_http: bool) -> Self {
         Self { told, issuer, also, allow_http, found: ArcSwapOption::empty() }
     }
 
@@ -179,7 +179,7 @@ impl Endpoints {
 
     /// The metadata, fetched when it is first needed, and again when its time is over. If that fails, it is used as it was:
     /// endpoints seldom move, and a session must not end of it.
-    async fn found(&self, issuer: &Issuer, auth: &AuthClient, now: Now) -> Result<Arc<Found>, Error> {
+    async fn found(&self, issuer: &MetadataIssuer, auth: &AuthClient, now: Now) -> Result<Arc<Found>, Error> {
         let known = self.found.load_full();
         if let Some(known) = known.as_ref().filter(|known| now.monotonic < known.until) {
             return Ok(known.clone());
@@ -200,7 +200,7 @@ impl Endpoints {
     }
 
     /// Whether what the provider names may have credentials: it is private, and at an origin that the user knows of.
-    fn believed(&self, endpoint: Endpoint, address: &str, issuer: &Issuer) -> Result<Url, Error> {
+    fn believed(&self, endpoint: Endpoint, address: &str, issuer: &MetadataIssuer) -> Result<Url, Error> {
         let name = endpoint.name();
         let wrong = |what: &str| {
             Error::protocol(format!("the provider's metadata names a {name} that {what}; nothing was sent to it"))
@@ -234,7 +234,7 @@ impl Endpoints {
 }
 
 /// Asks at the two addresses that metadata stands at: OpenID Connect's, which most have, and then RFC 8414's.
-async fn discover(issuer: &Issuer, auth: &AuthClient) -> Result<(Metadata, Duration), Error> {
+async fn discover(issuer: &MetadataIssuer, auth: &AuthClient) -> Result<(Metadata, Duration), Error> {
     let mut reply = auth.ask(auth.call(DISCOVER)?.to(openid(&issuer.url))).await?;
     if matches!(reply.status(), 400 | 401 | 403 | 404 | 405) {
         reply = auth.ask(auth.call(DISCOVER)?.to(rfc8414(&issuer.url))).await?;
@@ -300,7 +300,7 @@ mod tests {
     #[apply(leak_checked!)]
     fn metadata_leads_no_browser_to_this_machine_or_into_the_clear() {
         let url = |text: &str| Url::parse(text).expect("a URL");
-        let issuer = |id: &str| Issuer { id: id.to_owned(), url: url(id) };
+        let issuer = |id: &str| MetadataIssuer { id: id.to_owned(), url: url(id) };
         let believed = |also: &[&str], own: &str, address: &str, endpoint| {
             let also = also.iter().map(|text| url(text)).collect();
             let endpoints = Endpoints::new(Metadata::default(), None, also, false);

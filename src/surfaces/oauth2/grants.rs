@@ -4,7 +4,7 @@ use super::code::{Asks, Redirect};
 use crate::{
     Secret,
     credential::Credential,
-    surfaces::{Capabilities, Placement, Prose, Renewal},
+    surfaces::{Capabilities, Prose, Renewal},
 };
 
 pub(super) const CLIENT_CREDENTIALS: &str = ".client_credentials()";
@@ -65,16 +65,7 @@ impl Grant {
 
     pub(super) fn capabilities(&self) -> Capabilities {
         let user = Capabilities {
-            surface: "oauth2",
-            credential: self.method(),
-            unattended: true,
-            same_account: true,
-            spent_by_sign_in: false,
-            named: true,
             renewal: Renewal::RefreshToken { rotates: true },
-            default_life: None,
-            budget: None,
-            placement: Placement::Bearer,
             prose: Prose {
                 expiry: "`expires_in`, number or text; else the JWT's `exp`; else unknown",
                 revocable: "at the revocation endpoint, where there is one",
@@ -82,6 +73,7 @@ impl Grant {
                 failed_sign_in: "400 `invalid_grant`; 401 `invalid_client`",
                 budget: "unknown: refused credentials are not tried again",
             },
+            ..Capabilities::new("oauth2", self.method())
         };
         let prose = user.prose;
         match self {

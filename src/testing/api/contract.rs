@@ -1,13 +1,13 @@
 //! Whether a request is as the document has it.
 
 use super::sample::resolve;
-use crate::testing::exchange::Ask;
+use crate::testing::exchange::FakeCall;
 use jsonschema::{Draft, Validator};
 use serde_json::{Map, Value, json};
 use url::form_urlencoded;
 
 /// An operation of the document, with what it inherits.
-pub(super) struct Operation {
+pub(super) struct DocumentedOperation {
     pub(super) value: Value,
     parameters: Vec<Value>,
     /// The schema of each parameter, ready to be asked.
@@ -16,7 +16,7 @@ pub(super) struct Operation {
     bodies: Vec<(String, Value, Option<Validator>)>,
 }
 
-impl Operation {
+impl DocumentedOperation {
     pub(super) fn of(root: &Value, item: &Value, value: &Value) -> Self {
         let mut parameters: Vec<Value> = Vec::new();
         for given in [value, item].into_iter().flat_map(|from| from["parameters"].as_array().into_iter().flatten()) {
@@ -38,7 +38,7 @@ impl Operation {
     }
 
     /// What is wrong with a request, in sentences that quote no value.
-    pub(super) fn wrong(&self, ask: &Ask<'_>) -> Vec<String> {
+    pub(super) fn wrong(&self, ask: &FakeCall<'_>) -> Vec<String> {
         let mut wrong = Vec::new();
         for (parameter, validator) in self.parameters.iter().zip(&self.validators) {
             let (name, place) =
@@ -63,7 +63,7 @@ impl Operation {
         wrong
     }
 
-    fn wrong_body(&self, ask: &Ask<'_>) -> Vec<String> {
+    fn wrong_body(&self, ask: &FakeCall<'_>) -> Vec<String> {
         let body = &ask.request.body;
         if body.is_empty() {
             let is_required = self.value["requestBody"]["required"] == true;

@@ -6,13 +6,13 @@ use super::{
         calendar,
         device::{Devices, begun},
         document::OTHER,
-        exchange::{Answer, Ask, Vendor},
+        exchange::{FakeAnswer, FakeCall, Outcome, Vendor},
         lineage::Lineages,
     },
     assertions::{Signers, TYPE},
     codes::{Codes, Exchanged, Request},
     names,
-    proofs::{Proofs, Refused},
+    proofs::{Refused, SeenProofs},
 };
 use serde_json::{Value, json};
 use std::{
@@ -52,7 +52,7 @@ pub(super) struct Platform {
     pub(super) tokens: Lineages<Holder>,
     pub(super) last_form: Vec<(String, String)>,
     pub(super) denies: bool,
-    pub(super) proofs: Proofs,
+    pub(super) proofs: SeenProofs,
     devices: Devices,
     codes: Codes,
     code_reuses: usize,
@@ -71,8 +71,6 @@ pub(super) struct Holder {
     key: Option<String>,
 }
 
-type Outcome = Result<Answer, Answer>;
-
 impl Platform {
     pub(super) fn new(rules: Rules) -> Self {
         Self {
@@ -80,7 +78,7 @@ impl Platform {
             tokens: Lineages::default(),
             last_form: Vec::new(),
             denies: false,
-            proofs: Proofs::default(),
+            proofs: SeenProofs::default(),
             devices: Devices::default(),
             codes: Codes::default(),
             code_reuses: 0,
@@ -109,9 +107,9 @@ impl Platform {
 }
 
 impl Vendor for Platform {
-    fn answer(&mut self, ask: &Ask<'_>) -> Answer {
+    fn answer(&mut self, ask: &FakeCall<'_>) -> FakeAnswer {
         let outcome = match ask.operation() {
-            "discover" if !self.rules.openid => Ok(Answer::empty(404)),
+            "discover" if !self.rules.openid => Ok(FakeAnswer::empty(404)),
             "discover" | "discover_oauth" => Ok(self.metadata(ask)),
             "authorize" => self.authorize(ask),
             "push_authorization" => self.push(ask),
@@ -124,7 +122,7 @@ impl Vendor for Platform {
         outcome.unwrap_or_else(|refusal| refusal)
     }
 
-    fn unauthorized(&self, ask: &Ask<'_>) -> Answer {
+    fn unauthorized(&self, ask: &FakeCall<'_>) -> FakeAnswer {
         if ask.operation() == OTHER {
             let refused = oauth_error(401, "invalid_token", "The token is missing, has ended or is not known");
             return refused.with("www-authenticate", "Bearer error=\"invalid_token\"");
@@ -132,8 +130,8 @@ impl Vendor for Platform {
         oauth_error(401, "invalid_client", "There is no such client").with("www-authenticate", "Basic realm=\"oauth2\"")
     }
 
-    fn throttled(&self, _: &Ask<'_>) -> Answer {
-        Answer::empty(429)
+    fn throttled(&self, _: &FakeCall<'_>) -> FakeAnswer {
+        FakeAnswer::empty(429)
     }
 
     fn secrets(&self) -> Vec<String> {
@@ -156,7 +154,7 @@ impl Vendor for Platform {
 
 /// The endpoints.
 impl Platform {
-    fn metadata(&self, ask: &Ask<'_>) -> Answer {
+    fn metadata(&self, ask: &FakeCall<'_>) -> FakeAnswer {
         let root = root(ask);
         let mut metadata = json!({
             "issuer": root,
@@ -174,11 +172,11 @@ impl Platform {
         if self.rules.needs_pushed {
             metadata["require_pushed_authorization_requests"] = json!(true);
         }
-        Answer::json(200, &metadata)
+        FakeAnswer::json(200, &metadata)
     }
 
     /// Which client asks, whatever is asked for.
-    fn client(&mut self, ask: &Ask<'_>) -> Result<String, Answer> {
+    fn client(&mut self, ask: &FakeCall<'_>) -> Result<String, FakeAnswer> {
         if let Some(assertion) =
             ask.form("client_assertion").filter(|_| ask.form("client_assertion_type").as_deref() == Some(TYPE))
         {
@@ -194,7 +192,7 @@ impl Platform {
         known.ok_or_else(|| self.unauthorized(ask))
     }
 
-    fn issue_token(&mut self, ask: &Ask<'_>) -> Outcome {
+    fn issue_token(&mut self, ask: &FakeCall<'_>) -> Outcome {
         self.last_form = form_urlencoded::parse(&ask.request.body).into_owned().collect();
         let client = self.client(ask)?;
         if scope(ask).split(' ').any(|scope| scope == names::FORBIDDEN_SCOPE) {
@@ -224,7 +222,7 @@ impl Platform {
         self.tokens.begin(Holder { client: client.to_owned(), user, scope, renews, key: None })
     }
 
-    fn by_password(&mut self, ask: &Ask<'_>, client: &str) -> Result<usize, Answer> {
+    fn by_password(&mut self, ask: &FakeCall<'_>, client: &str) -> Result<usize, FakeAnswer> {
         let (user, password) = (field(ask, "username")?, field(ask, "password")?);
         if !self.rules.users.iter().any(|known| known.is(&user, &password)) {
             return Err(oauth_error(400, "invalid_grant", "The user or password is wrong"));
@@ -232,7 +230,7 @@ impl Platform {
         Ok(self.begin(client, Some(user), scope(ask)))
     }
 
-    fn by_code(&mut self, ask: &Ask<'_>, client: &str, key: Option<&str>) -> Result<usize, Answer> {
+    fn by_code(&mut self, ask: &FakeCall<'_>, client: &str, key: Option<&str>) -> Result<usize, FakeAnswer> {
         let code = field(ask, "code")?;
         self.said.extend(ask.form("code_verifier"));
         let form: HashMap<_, _> = self.last_form.iter().cloned().collect();
@@ -257,14 +255,14 @@ impl Platform {
         }
     }
 
-    fn by_device(&mut self, ask: &Ask<'_>, client: &str) -> Result<usize, Answer> {
-        let waits = |error: &str| Answer::json(400, &json!({ "error": error }));
+    fn by_device(&mut self, ask: &FakeCall<'_>, client: &str) -> Result<usize, FakeAnswer> {
+        let waits = |error: &str| FakeAnswer::json(400, &json!({ "error": error }));
         let approved = self.devices.poll(client, &field(ask, "device_code")?, ask.now).map_err(waits)?;
         Ok(self.begin(client, Some(names::LOGIN.to_owned()), approved.scope))
     }
 
     /// A token for another one (RFC 8693): ours, of a user.
-    fn by_exchange(&mut self, ask: &Ask<'_>, client: &str) -> Result<usize, Answer> {
+    fn by_exchange(&mut self, ask: &FakeCall<'_>, client: &str) -> Result<usize, FakeAnswer> {
         let subject = field(ask, "subject_token")?;
         field(ask, "subject_token_type")?;
         let lineage = self.tokens.live(&subject, ask.now);
@@ -274,7 +272,7 @@ impl Platform {
         Ok(lineage)
     }
 
-    fn renew(&mut self, ask: &Ask<'_>, client: &str, key: Option<&str>) -> Outcome {
+    fn renew(&mut self, ask: &FakeCall<'_>, client: &str, key: Option<&str>) -> Outcome {
         let token = field(ask, "refresh_token")?;
         let dead = || oauth_error(400, "invalid_grant", "The refresh token has ended or is not known");
         let holder = self.tokens.of_refresh(&token).map(|lineage| self.tokens.owner(lineage)).ok_or_else(dead)?;
@@ -292,7 +290,7 @@ impl Platform {
         self.tokens.refresh(lineage, ends, |number, random| format!("oa-refresh-{number}-{random}"))
     }
 
-    fn token(&mut self, ask: &Ask<'_>, lineage: usize, refresh: Option<&str>) -> Answer {
+    fn token(&mut self, ask: &FakeCall<'_>, lineage: usize, refresh: Option<&str>) -> FakeAnswer {
         let (holder, life) = (self.tokens.owner(lineage).clone(), self.rules.token_life);
         let ends = Some(ask.now + life);
         let shape = |number: usize, random: &str| format!("oa-access-{number}-{random}");
@@ -309,34 +307,34 @@ impl Platform {
         if ask.form("grant_type").as_deref() == Some(EXCHANGE_GRANT) {
             body["issued_token_type"] = json!("urn:ietf:params:oauth:token-type:access_token");
         }
-        Answer::json(200, &body).with("cache-control", "no-store")
+        FakeAnswer::json(200, &body).with("cache-control", "no-store")
     }
 
-    fn start_device(&mut self, ask: &Ask<'_>) -> Outcome {
+    fn start_device(&mut self, ask: &FakeCall<'_>) -> Outcome {
         let client = self.client(ask)?;
         let Rules { device_life: life, device_interval: interval, .. } = self.rules;
         let codes = self.devices.begin(&client, "", &scope(ask), interval, ask.now + life);
         let page = format!("{}/activate", root(ask));
-        Ok(Answer::json(200, &begun(codes, &page, "user_code", (life, interval))))
+        Ok(FakeAnswer::json(200, &begun(codes, &page, "user_code", (life, interval))))
     }
 
     /// With a refresh token everything goes that was made of it; what is not known is ended already (RFC 7009, 2.2).
-    fn revoke(&mut self, ask: &Ask<'_>) -> Outcome {
+    fn revoke(&mut self, ask: &FakeCall<'_>) -> Outcome {
         let client = self.client(ask)?;
         let token = field(ask, "token")?;
         let lineage = self.tokens.of_refresh(&token).or_else(|| self.tokens.of_access(&token));
         self.tokens.revoke(|known, holder| Some(known) == lineage && holder.client == client);
-        Ok(Answer::empty(200))
+        Ok(FakeAnswer::empty(200))
     }
 
-    fn introspect(&mut self, ask: &Ask<'_>) -> Outcome {
+    fn introspect(&mut self, ask: &FakeCall<'_>) -> Outcome {
         let client = self.client(ask)?;
         if self.rules.public_clients.contains(&client) {
             return Err(self.unauthorized(ask));
         }
         let lineage = self.tokens.live(&field(ask, "token")?, ask.now);
         let Some(holder) = lineage.map(|lineage| self.tokens.owner(lineage)) else {
-            return Ok(Answer::json(200, &json!({ "active": false })));
+            return Ok(FakeAnswer::json(200, &json!({ "active": false })));
         };
         let mut known = json!({
             "active": true,
@@ -348,20 +346,20 @@ impl Platform {
         if let Some(user) = &holder.user {
             known["username"] = json!(user);
         }
-        Ok(Answer::json(200, &known))
+        Ok(FakeAnswer::json(200, &known))
     }
 
-    fn api(&mut self, ask: &Ask<'_>) -> Outcome {
+    fn api(&mut self, ask: &FakeCall<'_>) -> Outcome {
         let bound = ask.header("authorization").and_then(|value| value.strip_prefix("DPoP ")).map(str::to_owned);
         let token = bound.as_deref().or_else(|| ask.bearer());
         let lineage = token.and_then(|token| self.tokens.live(token, ask.now));
         let lineage = lineage.ok_or_else(|| self.unauthorized(ask))?;
-        let good = Answer::json(200, &json!({ "ok": true, "path": ask.path() }));
+        let good = FakeAnswer::json(200, &json!({ "ok": true, "path": ask.path() }));
         let Some(key) = self.tokens.owner(lineage).key.clone() else {
             return if bound.is_none() { Ok(good) } else { Err(self.unauthorized(ask)) };
         };
         let nonce = self.rules.dpop_nonces.then(|| self.proofs.nonce("api"));
-        let with_nonce = |answer: Answer| match &nonce {
+        let with_nonce = |answer: FakeAnswer| match &nonce {
             Some(nonce) => answer.with("dpop-nonce", nonce.clone()),
             None => answer,
         };
@@ -381,7 +379,7 @@ impl Platform {
     }
 
     /// The key that the tokens of this request are to be bound to.
-    fn bound_to(&mut self, ask: &Ask<'_>) -> Result<Option<String>, Answer> {
+    fn bound_to(&mut self, ask: &FakeCall<'_>) -> Result<Option<String>, FakeAnswer> {
         if ask.header("dpop").is_none() && !self.rules.needs_dpop {
             return Ok(None);
         }
@@ -400,23 +398,23 @@ impl Platform {
 
 /// The person's side.
 impl Platform {
-    fn push(&mut self, ask: &Ask<'_>) -> Outcome {
+    fn push(&mut self, ask: &FakeCall<'_>) -> Outcome {
         let client = self.client(ask)?;
         let mut request: Request = form_urlencoded::parse(&ask.request.body).into_owned().collect();
         request.retain(|name, _| !name.starts_with("client_"));
         request.insert("client_id".to_owned(), client);
         let name = self.codes.push(request);
-        Ok(Answer::json(201, &json!({ "request_uri": name, "expires_in": 60 })))
+        Ok(FakeAnswer::json(201, &json!({ "request_uri": name, "expires_in": 60 })))
     }
 
     /// The person who looks at it allows it at once, or turns it away.
-    fn authorize(&mut self, ask: &Ask<'_>) -> Outcome {
+    fn authorize(&mut self, ask: &FakeCall<'_>) -> Outcome {
         let request = match ask.query("request_uri") {
             Some(name) => self.codes.pulled(&name),
             None if self.rules.needs_pushed => None,
             None => Some(ask.request.url.query_pairs().into_owned().collect::<Request>()),
         };
-        let page = |why: &str| Answer { content_type: "", body: Vec::new(), ..Answer::html(400, why) };
+        let page = |why: &str| FakeAnswer { content_type: "", body: Vec::new(), ..FakeAnswer::html(400, why) };
         let request = request.ok_or_else(|| page("There is no such request"))?;
         let said = |name: &str| request.get(name).cloned().unwrap_or_default();
         let client = said("client_id");
@@ -439,7 +437,7 @@ impl Platform {
         if self.rules.tells_iss {
             back.query_pairs_mut().append_pair("iss", &root(ask));
         }
-        Ok(Answer::empty(302).with("location", back.as_str()))
+        Ok(FakeAnswer::empty(302).with("location", back.as_str()))
     }
 }
 
@@ -449,20 +447,20 @@ impl fmt::Debug for Platform {
     }
 }
 
-fn root(ask: &Ask<'_>) -> String {
+fn root(ask: &FakeCall<'_>) -> String {
     format!("http://{}", ask.header("host").unwrap_or_default())
 }
 
-fn oauth_error(status: u16, error: &str, description: &str) -> Answer {
+fn oauth_error(status: u16, error: &str, description: &str) -> FakeAnswer {
     let body: Value = json!({ "error": error, "error_description": description });
-    Answer::json(status, &body).with("cache-control", "no-store")
+    FakeAnswer::json(status, &body).with("cache-control", "no-store")
 }
 
 /// A field that must be there.
-fn field(ask: &Ask<'_>, name: &str) -> Result<String, Answer> {
+fn field(ask: &FakeCall<'_>, name: &str) -> Result<String, FakeAnswer> {
     ask.form(name).ok_or_else(|| oauth_error(400, "invalid_request", &format!("{name} is missing")))
 }
 
-fn scope(ask: &Ask<'_>) -> String {
+fn scope(ask: &FakeCall<'_>) -> String {
     ask.form("scope").unwrap_or_else(|| "read".to_owned())
 }

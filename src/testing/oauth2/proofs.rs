@@ -1,6 +1,6 @@
 //! Proofs of the keys that tokens are bound to (DPoP, RFC 9449), as the fake checks them.
 
-use super::super::exchange::Ask;
+use super::super::exchange::FakeCall;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, DecodingKey, crypto::aws_lc::DEFAULT_PROVIDER};
 use serde_json::Value;
@@ -9,7 +9,7 @@ use std::{collections::HashSet, time::SystemTime};
 
 /// The proofs that were used, and the nonce that the next one must have.
 #[derive(Default)]
-pub(super) struct Proofs {
+pub(super) struct SeenProofs {
     used: HashSet<String>,
     /// How often the nonces were changed.
     turns: usize,
@@ -24,7 +24,7 @@ pub(super) enum Refused {
     Proof(&'static str),
 }
 
-impl Proofs {
+impl SeenProofs {
     pub(super) fn turn(&mut self) {
         self.turns += 1;
     }
@@ -37,7 +37,7 @@ impl Proofs {
     /// The thumbprint of the key that this request proves to have. `nonce`: the one that it must have, if any.
     pub(super) fn check(
         &mut self,
-        ask: &Ask<'_>,
+        ask: &FakeCall<'_>,
         root: &str,
         token: Option<&str>,
         nonce: Option<&str>,

@@ -1,9 +1,10 @@
 //! The fake as tests hold it.
 
 use super::super::{
-    Fake, ManualClock,
+    Fake,
     account::{Account, Accounts},
-    document::Document,
+    builders::{a_fake, token_service},
+    document::FakeDocument,
     fake::locked,
     time::Time,
 };
@@ -13,7 +14,6 @@ use super::{
     platform::{Platform, Rules},
 };
 use std::{
-    ops::Deref,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -186,56 +186,15 @@ impl FakeOAuth2 {
     }
 }
 
-impl Deref for FakeOAuth2 {
-    type Target = Fake;
-
-    fn deref(&self) -> &Fake {
-        &self.fake
-    }
-}
+a_fake!(FakeOAuth2, FakeOAuth2Builder);
 
 impl FakeOAuth2Builder {
-    /// The provider goes by this clock instead of the machine's.
-    pub fn clock(mut self, clock: ManualClock) -> Self {
-        self.clock = Time::Manual(clock);
-        self
-    }
-
-    /// How long access tokens live: an hour, if not told otherwise.
-    pub fn token_life(mut self, life: Duration) -> Self {
-        self.rules.token_life = life;
-        self
-    }
-
-    /// How long refresh tokens live: for ever, if not told otherwise.
-    pub fn refresh_life(mut self, life: Duration) -> Self {
-        self.rules.refresh_life = Some(life);
-        self
-    }
+    token_service!();
 
     /// Each renewal gives a new refresh token and spends the old one; using a spent one revokes all its descendants.
     /// So it is, if not told otherwise. Else a renewal's answer has none: the old one stays good.
     pub fn rotating(mut self, rotating: bool) -> Self {
         self.rules.rotating = rotating;
-        self
-    }
-
-    /// No answer has a refresh token: nothing can be renewed.
-    pub fn without_refresh_token(mut self, without: bool) -> Self {
-        self.rules.without_refresh_token = without;
-        self
-    }
-
-    /// How long a device may wait to be let in: ten minutes, if not told otherwise.
-    pub fn device_life(mut self, life: Duration) -> Self {
-        self.rules.device_life = life;
-        self
-    }
-
-    /// How long a device must wait between two polls: five seconds, if not told otherwise. A poll that comes too early
-    /// is answered with `slow_down`, and makes it five seconds more.
-    pub fn device_interval(mut self, interval: Duration) -> Self {
-        self.rules.device_interval = interval;
         self
     }
 
@@ -288,7 +247,7 @@ impl FakeOAuth2Builder {
     /// # Cancel safety
     /// A dropped start leaves nothing behind.
     pub async fn start(self) -> FakeOAuth2 {
-        let document = Arc::new(Document::read(DOCUMENT, ""));
+        let document = Arc::new(FakeDocument::read(DOCUMENT, ""));
         let platform = Arc::new(Mutex::new(Platform::new(self.rules)));
         let fake = Fake::open("FakeOAuth2", document, self.clock, platform.clone()).await;
         FakeOAuth2 { fake, platform }

@@ -1,15 +1,15 @@
 //! What needs a session, or an app key.
 
-use super::{APP_TOKEN, FakeVtex, Outcome, TOKEN, Vtex, object};
+use super::{APP_TOKEN, FakeVtex, TOKEN, Vtex, object};
 use crate::testing::{
     calendar,
     document::OTHER,
-    exchange::{Answer, Ask, Vendor as _},
+    exchange::{FakeAnswer, FakeCall, Outcome, Vendor as _},
 };
 use serde_json::json;
 
 impl Vtex {
-    pub(super) fn signed_in(&mut self, ask: &Ask<'_>) -> Outcome {
+    pub(super) fn signed_in(&mut self, ask: &FakeCall<'_>) -> Outcome {
         let schemes = self.schemes(ask).ok_or_else(|| self.unauthorized(ask))?;
         let admitted = schemes.iter().any(|scheme| self.document.admits(ask.operation(), scheme));
         if schemes.is_empty() || !(admitted || ask.operation() == OTHER) {
@@ -22,8 +22,8 @@ impl Vtex {
             "set_repeated_passwords" => self.set_password_rules(ask),
             "expire_user_password" => self.expire_password(ask),
             "get_user_id_by_email" => {
-                let email = ask.query("usuario").ok_or_else(|| Answer::message(400, "usuario is required."))?;
-                Ok(Answer::json(200, &json!(self.user(&email).map(|user| &user.id))))
+                let email = ask.query("usuario").ok_or_else(|| FakeAnswer::message(400, "usuario is required."))?;
+                Ok(FakeAnswer::json(200, &json!(self.user(&email).map(|user| &user.id))))
             }
             "get_storefront_user" => self.storefront_user(ask),
             "start_token_renewal" => self.start_token_renewal(ask),
@@ -35,14 +35,14 @@ impl Vtex {
             OTHER => {
                 let user = self.user_token(ask).and_then(|token| self.tokens.live(token, ask.now));
                 let user = user.map(|lineage| &self.tokens.owner(lineage).user);
-                Ok(Answer::json(200, &json!({ "ok": true, "path": ask.path(), "user": user })))
+                Ok(FakeAnswer::json(200, &json!({ "ok": true, "path": ask.path(), "user": user })))
             }
             operation => unreachable!("the document has a new operation: {operation}"),
         }
     }
 
     /// The security schemes that the call was made under; none, if anything that came with it is wrong.
-    fn schemes(&self, ask: &Ask<'_>) -> Option<Vec<&'static str>> {
+    fn schemes(&self, ask: &FakeCall<'_>) -> Option<Vec<&'static str>> {
         let mut schemes = Vec::new();
         match (ask.header("X-VTEX-API-AppKey"), ask.header(APP_TOKEN)) {
             (None, None) => {}
@@ -56,42 +56,42 @@ impl Vtex {
         Some(schemes)
     }
 
-    pub(super) fn user_token<'a>(&self, ask: &'a Ask<'_>) -> Option<&'a str> {
+    pub(super) fn user_token<'a>(&self, ask: &'a FakeCall<'_>) -> Option<&'a str> {
         ask.header(TOKEN).or_else(|| ask.cookie(TOKEN)).or_else(|| ask.cookie(&self.account_cookie()))
     }
 
-    fn set_password_rules(&mut self, ask: &Ask<'_>) -> Outcome {
+    fn set_password_rules(&mut self, ask: &FakeCall<'_>) -> Outcome {
         let body = object(ask)?;
         let (Some(active), Some(repeated)) = (body["isActive"].as_bool(), body["allowRepeated"].as_bool()) else {
-            return Err(Answer::message(400, "isActive and allowRepeated are required."));
+            return Err(FakeAnswer::message(400, "isActive and allowRepeated are required."));
         };
         self.password_rules = Some((active, repeated));
-        Ok(Answer::empty(200))
+        Ok(FakeAnswer::empty(200))
     }
 
-    fn expire_password(&mut self, ask: &Ask<'_>) -> Outcome {
-        let email = ask.query("email").ok_or_else(|| Answer::message(400, "email is required."))?;
+    fn expire_password(&mut self, ask: &FakeCall<'_>) -> Outcome {
+        let email = ask.query("email").ok_or_else(|| FakeAnswer::message(400, "email is required."))?;
         self.expired_passwords.push(email);
-        Ok(Answer::empty(200))
+        Ok(FakeAnswer::empty(200))
     }
 
-    fn storefront_user(&self, ask: &Ask<'_>) -> Outcome {
-        let asked = ask.query("user").ok_or_else(|| Answer::message(400, "user is required."))?;
-        let user = self.user(&asked).ok_or_else(|| Answer::message(404, "User not found."))?; // not documented
+    fn storefront_user(&self, ask: &FakeCall<'_>) -> Outcome {
+        let asked = ask.query("user").ok_or_else(|| FakeAnswer::message(400, "user is required."))?;
+        let user = self.user(&asked).ok_or_else(|| FakeAnswer::message(404, "User not found."))?; // not documented
         let mut answer = self.document.example("get_storefront_user", 200);
         answer["userId"] = json!(user.id);
         answer["user"] = json!(user.email);
         answer["name"] = json!(user.name);
         answer["accountId"] = json!(FakeVtex::ACCOUNT_ID);
         answer["accountName"] = json!(self.account());
-        Ok(Answer::json(200, &answer))
+        Ok(FakeAnswer::json(200, &answer))
     }
 
-    fn start_token_renewal(&mut self, ask: &Ask<'_>) -> Outcome {
+    fn start_token_renewal(&mut self, ask: &FakeCall<'_>) -> Outcome {
         let mut answer = self.document.example("start_token_renewal", 200);
-        let key = self.app_keys.iter_mut().find(|key| key.key == ask.parameter(0)).ok_or(Answer::empty(400))?;
+        let key = self.app_keys.iter_mut().find(|key| key.key == ask.parameter(0)).ok_or(FakeAnswer::empty(400))?;
         if key.new_token.is_some() {
-            return Err(Answer::empty(409));
+            return Err(FakeAnswer::empty(409));
         }
         let token = self.app_tokens.make(|number, random| format!("vtex-app-token-{number}-{random}"));
         answer["id"] = json!(key.id);
@@ -100,15 +100,15 @@ impl Vtex {
         answer["creationDateNewToken"] = json!(calendar::iso(ask.now));
         answer["newToken"] = json!(token);
         key.new_token = Some((token, ask.now));
-        Ok(Answer::json(200, &answer))
+        Ok(FakeAnswer::json(200, &answer))
     }
 
-    fn finish_token_renewal(&mut self, ask: &Ask<'_>) -> Outcome {
+    fn finish_token_renewal(&mut self, ask: &FakeCall<'_>) -> Outcome {
         let mut answer = self.document.example("finish_token_renewal", 200);
-        let key = self.app_keys.iter_mut().find(|key| key.key == ask.parameter(0)).ok_or(Answer::empty(400))?;
-        (key.token, key.made) = key.new_token.take().ok_or(Answer::empty(404))?;
+        let key = self.app_keys.iter_mut().find(|key| key.key == ask.parameter(0)).ok_or(FakeAnswer::empty(400))?;
+        (key.token, key.made) = key.new_token.take().ok_or(FakeAnswer::empty(404))?;
         answer["id"] = json!(key.id);
         answer["creationDateToken"] = json!(calendar::iso(key.made));
-        Ok(Answer::json(200, &answer))
+        Ok(FakeAnswer::json(200, &answer))
     }
 }
