@@ -56,23 +56,6 @@ async fn a_401_is_answered_with_another_token_and_the_same_call_once() {
 }
 
 #[apply(leak_checked!)]
-async fn a_refused_refresh_token_is_dropped_and_a_failed_renewal_keeps_it() {
-    let server = Server::start(|_| {}).await;
-    let client = server.client(capabilities().renewal(ROTATES));
-    things(&client).await.unwrap();
-    server.change(|platform| platform.faults.push_back(503));
-    server.clock.advance(LIFE);
-    assert_eq!(things(&client).await.unwrap_err().kind(), ErrorKind::Outage);
-    server.clock.advance(Duration::from_secs(1));
-    assert_eq!(things(&client).await.unwrap(), 200);
-    assert_eq!((server.count("/login"), server.count("/renew")), (1, 2));
-    server.change(|platform| platform.refresh.clear());
-    server.clock.advance(LIFE);
-    assert_eq!(things(&client).await.unwrap(), 200);
-    assert_eq!((server.count("/login"), server.count("/renew"), server.platform.lock().unwrap().reuses), (2, 3, 0));
-}
-
-#[apply(leak_checked!)]
 async fn a_budget_is_kept_to_the_attempt_and_shared_through_a_store() {
     let server = Server::start(|platform| platform.faults.extend([503; 10])).await;
     let store = Written::default();

@@ -11,6 +11,7 @@ mod leak_check;
 mod bad_input;
 mod calls;
 mod cancel;
+mod counts;
 mod custom;
 mod custom_sending;
 mod documents;

@@ -44,9 +44,16 @@ fn kiosk(fake: &FakeOrderingStack, clock: &ManualClock) -> Client {
     builder(fake, clock).device(FakeOrderingStack::MODULE).build().unwrap()
 }
 
-/// Device codes that were asked for, and requests for a token.
-fn counts(fake: &FakeOrderingStack) -> (usize, usize) {
-    (fake.count("start_device"), fake.count("issue_token"))
+/// What the token service was asked for.
+#[derive(Debug, PartialEq, Eq)]
+struct Asked {
+    /// Device codes.
+    codes: usize,
+    tokens: usize,
+}
+
+fn counts(fake: &FakeOrderingStack) -> Asked {
+    Asked { codes: fake.count("start_device"), tokens: fake.count("issue_token") }
 }
 
 /// Says that the code is shown, and waits for the session.
@@ -85,11 +92,11 @@ async fn a_refused_client_is_presented_once_whatever_the_way_in() {
     let (fake, clock) = start(|b| b).await;
     let wrong =
         || Client::builder(fake.uri()).tenant(FakeOrderingStack::TENANT).client("till", "wrong").clock(clock.clone());
-    for (client, expected) in [
-        (wrong().device(FakeOrderingStack::MODULE), (1, 0)),
-        (wrong().anonymous(), (1, 1)),
-        (wrong().client_credentials(), (1, 2)),
-        (wrong().refresh_token("seed"), (1, 3)),
+    for (client, tokens) in [
+        (wrong().device(FakeOrderingStack::MODULE), 0),
+        (wrong().anonymous(), 1),
+        (wrong().client_credentials(), 2),
+        (wrong().refresh_token("seed"), 3),
     ] {
         let client = client.build().unwrap();
         for _ in 0..3 {
@@ -99,7 +106,7 @@ async fn a_refused_client_is_presented_once_whatever_the_way_in() {
             assert!(error.to_string().contains(".client(..)"), "{error}");
             clock.advance(HOUR);
         }
-        assert_eq!(counts(&fake), expected);
+        assert_eq!(counts(&fake), Asked { codes: 1, tokens });
     }
 }
 
@@ -114,14 +121,14 @@ async fn somebody_without_an_account_is_somebody_else_after_every_sign_in() {
     clock.advance(HOUR - SECOND);
     client.api().get_self().send().await.unwrap();
     client.session().close().await.unwrap();
-    assert_eq!((counts(&fake), who()), ((0, 1), first.clone()));
+    assert_eq!((counts(&fake), who()), (Asked { codes: 0, tokens: 1 }, first.clone()));
     clock.advance(SECOND);
     client.api().get_self().send().await.unwrap();
     assert_ne!(who(), first);
-    assert_eq!((counts(&fake), fake.count("get_self")), ((0, 2), 3));
+    assert_eq!((counts(&fake), fake.count("get_self")), (Asked { codes: 0, tokens: 2 }, 3));
     fake.revoke_access_tokens();
     client.api().get_self().send().await.unwrap();
-    assert_eq!((counts(&fake), fake.count("get_self")), ((0, 3), 5));
+    assert_eq!((counts(&fake), fake.count("get_self")), (Asked { codes: 0, tokens: 3 }, 5));
 }
 
 #[apply(leak_checked!)]
@@ -141,7 +148,7 @@ async fn a_refresh_token_that_comes_with_it_keeps_somebody_without_an_account_th
     assert_eq!(client.session().lease().await.unwrap().generation().counter(), 2);
     clock.advance(2 * HOUR);
     assert_eq!(client.session().lease().await.unwrap().generation().counter(), 3);
-    assert_eq!(counts(&fake), (0, 3));
+    assert_eq!(counts(&fake), Asked { codes: 0, tokens: 3 });
 }
 
 #[apply(leak_checked!)]
@@ -156,7 +163,7 @@ async fn a_service_signs_in_again_whether_or_not_a_refresh_token_came_with_its_t
         // A refresh token that the fake does not know would be refused.
         client.session().lease().await.unwrap();
         client.session().renew().await.unwrap();
-        assert_eq!(counts(&fake), (0, 3), "{refresh}");
+        assert_eq!(counts(&fake), Asked { codes: 0, tokens: 3 }, "{refresh}");
     }
 }
 
@@ -167,7 +174,7 @@ async fn a_user_without_a_refresh_token_signs_in_again_by_password() {
     let client = client.build().unwrap();
     for sign_ins in 1..4 {
         client.api().get_self().send().await.unwrap();
-        assert_eq!(counts(&fake), (0, sign_ins));
+        assert_eq!(counts(&fake), Asked { codes: 0, tokens: sign_ins });
         clock.advance(2 * HOUR);
     }
 }
@@ -186,7 +193,7 @@ async fn two_names_in_one_store_are_two_sessions() {
         }
         clock.advance(2 * HOUR);
     }
-    assert_eq!((counts(&fake), fake.reuses()), ((0, 4), 0));
+    assert_eq!((counts(&fake), fake.reuses()), (Asked { codes: 0, tokens: 4 }, 0));
 }
 
 #[apply(leak_checked!)]
@@ -238,5 +245,5 @@ async fn a_second_factor_is_set_up_and_taken_away() {
     client.api().totp_remove().send().await.unwrap();
     assert_eq!(client.api().get_self().send().await.unwrap().mfa, Some(false));
     let counted = ["totp_secret", "totp_configure", "totp_remove", "get_self"].map(|operation| fake.count(operation));
-    assert_eq!((counted, counts(&fake)), ([1, 2, 1, 2], (0, 1)));
+    assert_eq!((counted, counts(&fake)), ([1, 2, 1, 2], Asked { codes: 0, tokens: 1 }));
 }

@@ -181,9 +181,15 @@ fn read(fake: &FakeVms) -> Answer {
     Answer::Captcha(fake.captcha_answer().into())
 }
 
-/// Captchas that were asked for, and sign-ins.
-fn counts(fake: &FakeVms) -> (usize, usize) {
-    (fake.count("get_captcha"), fake.count("get_token"))
+/// What the vendor was asked for.
+#[derive(Debug, PartialEq, Eq)]
+struct Asked {
+    captchas: usize,
+    sign_ins: usize,
+}
+
+fn counts(fake: &FakeVms) -> Asked {
+    Asked { captchas: fake.count("get_captcha"), sign_ins: fake.count("get_token") }
 }
 
 #[apply(leak_checked!)]
@@ -195,7 +201,7 @@ async fn an_answer_may_come_later_and_from_another_task() {
     drop(question);
     tokio::spawn(async move { resume.answer(answer).await }).await.unwrap().unwrap();
     client.session().lease().await.unwrap();
-    assert_eq!(counts(&fake), (1, 1));
+    assert_eq!(counts(&fake), Asked { captchas: 1, sign_ins: 1 });
 }
 
 #[apply(leak_checked!)]
@@ -215,7 +221,7 @@ async fn an_answer_that_comes_twice_is_sent_once() {
     }
     // And once more, long after.
     generations.insert(question.resume().unwrap().answer(read(&fake)).await.unwrap().generation());
-    assert_eq!((generations.len(), counts(&fake)), (1, (1, 1)));
+    assert_eq!((generations.len(), counts(&fake)), (1, Asked { captchas: 1, sign_ins: 1 }));
 }
 
 #[apply(leak_checked!)]
@@ -225,10 +231,10 @@ async fn an_answer_that_comes_too_late_is_not_sent_and_brings_another_picture() 
     let late = read(&fake);
     clock.advance(MINUTE);
     let anew = question.resume().unwrap().answer(late).await.unwrap_err();
-    assert_eq!((anew.kind(), counts(&fake)), (ErrorKind::CaptchaRequired, (2, 0)));
+    assert_eq!((anew.kind(), counts(&fake)), (ErrorKind::CaptchaRequired, Asked { captchas: 2, sign_ins: 0 }));
     assert_ne!(anew.captcha().unwrap().image(), question.captcha().unwrap().image());
     anew.resume().unwrap().answer(read(&fake)).await.unwrap();
-    assert_eq!(counts(&fake), (2, 1));
+    assert_eq!(counts(&fake), Asked { captchas: 2, sign_ins: 1 });
 }
 
 #[apply(leak_checked!)]
@@ -239,10 +245,10 @@ async fn an_answer_that_never_comes_costs_one_picture_a_minute_while_callers_cal
             assert_eq!(client.session().lease().await.unwrap_err().kind(), ErrorKind::CaptchaRequired);
             clock.advance(10 * SECOND);
         }
-        assert_eq!(counts(&fake), (pictures, 0));
+        assert_eq!(counts(&fake), Asked { captchas: pictures, sign_ins: 0 });
     }
     clock.advance(60 * MINUTE);
-    assert_eq!(counts(&fake), (3, 0));
+    assert_eq!(counts(&fake), Asked { captchas: 3, sign_ins: 0 });
 }
 
 #[apply(leak_checked!)]
@@ -256,7 +262,7 @@ async fn an_answer_whose_asker_has_gone_is_used_all_the_same() {
     assert!(request.await.unwrap_err().is_cancelled());
     gate.open();
     client.session().lease().await.unwrap();
-    assert_eq!(counts(&fake), (1, 1));
+    assert_eq!(counts(&fake), Asked { captchas: 1, sign_ins: 1 });
 }
 
 // ---- Somebody at a terminal, who takes their time ----
@@ -289,7 +295,7 @@ async fn a_person_slower_than_the_captcha_lives_sees_another_and_costs_no_attemp
     clock.until_sleeping(2).await;
     clock.advance(MINUTE);
     waiting.await.unwrap().unwrap();
-    assert_eq!(counts(&fake), (2, 1));
+    assert_eq!(counts(&fake), Asked { captchas: 2, sign_ins: 1 });
 }
 
 #[apply(leak_checked!)]
@@ -339,9 +345,9 @@ async fn who_takes_longer_than_anybody_waits_has_not_answered_and_can_still_be_a
     clock.until_sleeping(2).await;
     clock.advance(patience);
     let error = waiting.await.unwrap().unwrap_err();
-    assert_eq!((error.kind(), counts(&fake)), (ErrorKind::Declined, (1, 0)));
+    assert_eq!((error.kind(), counts(&fake)), (ErrorKind::Declined, Asked { captchas: 1, sign_ins: 0 }));
     assert!(error.to_string().contains("did not answer in time"), "{error}");
     // By now the captcha has ended, too: another one is shown, to the same person, who is quick this time.
     error.resume().unwrap().answer(read(&fake)).await.unwrap();
-    assert_eq!(counts(&fake), (2, 1));
+    assert_eq!(counts(&fake), Asked { captchas: 2, sign_ins: 1 });
 }

@@ -3,7 +3,11 @@
 mod saves;
 mod sign_outs;
 
-use crate::{scripted_store::ScriptedStore, vitamojo_client, vms_client};
+use crate::{
+    counts::{Counts, NONE, counts},
+    scripted_store::ScriptedStore,
+    vitamojo_client, vms_client,
+};
 use keyway::{
     Answer, ErrorKind, Generation, MemoryStore, Session, Timeouts, custom,
     custom::{Attempt, Capabilities, Issued, Issuer, Renewal},
@@ -59,9 +63,8 @@ impl Fixture {
         (session, store, gate, waiting)
     }
 
-    /// Sign-ins, renewals, and refresh tokens that were used twice.
-    fn counts(&self) -> (usize, usize, usize) {
-        (self.fake.count("auth"), self.fake.count("refresh_token"), self.fake.reuses())
+    fn counts(&self) -> Counts {
+        counts(&self.fake)
     }
 }
 
@@ -103,10 +106,19 @@ impl Sessions {
         assert_eq!(client.http().get("/api/v1/cameras").send().await.unwrap().status(), 200);
     }
 
-    /// Sign-ins, sessions that were ended, and those that go on.
-    fn counts(&self) -> (usize, usize, usize) {
-        (self.fake.count("get_token"), self.fake.count("logout"), self.fake.sessions().len())
+    fn counts(&self) -> Ends {
+        let (sign_ins, sign_outs) = (self.fake.count("get_token"), self.fake.count("logout"));
+        Ends { sign_ins, sign_outs, live: self.fake.sessions().len() }
     }
+}
+
+/// What has become of the sessions at a VMS.
+#[derive(Debug, PartialEq, Eq)]
+struct Ends {
+    sign_ins: usize,
+    sign_outs: usize,
+    /// Sessions that go on.
+    live: usize,
 }
 
 type Leased = Result<keyway::Lease, keyway::Error>;
@@ -134,7 +146,7 @@ async fn a_new_process_is_served_a_valid_stored_token_that_cannot_be_renewed() {
         assert_eq!(session.lease().await.unwrap().generation(), first);
         session.close().await.unwrap();
     }
-    assert_eq!(fixture.counts(), (1, 2, 0));
+    assert_eq!(fixture.counts(), Counts { sign_ins: 1, renewals: 2, ..NONE });
 }
 
 #[apply(leak_checked!)]
@@ -145,7 +157,7 @@ async fn an_explicit_sign_in_after_a_restart_gets_past_a_renewal_that_always_fai
     fixture.fake.always("refresh_token", Fault::Json(404, json!({"vmosCode":"US-05","message":"session not found"})));
     let (session, _) = fixture.process();
     session.sign_in().await.expect("makes sure that there is a session");
-    assert_eq!(fixture.counts(), (2, 1, 0));
+    assert_eq!(fixture.counts(), Counts { sign_ins: 2, renewals: 1, ..NONE });
 }
 
 #[apply(leak_checked!)]
@@ -161,7 +173,7 @@ async fn an_explicit_sign_in_joins_a_renewal_and_goes_on_if_that_fails() {
     gate.open();
     assert_eq!(waiting.await.unwrap().unwrap_err().kind(), ErrorKind::Outage);
     signing_in.await.unwrap().expect("what was asked for is a sign-in");
-    assert_eq!(fixture.counts(), (2, 1, 0));
+    assert_eq!(fixture.counts(), Counts { sign_ins: 2, renewals: 1, ..NONE });
 }
 
 #[apply(leak_checked!)]
@@ -171,7 +183,7 @@ async fn an_explicit_sign_in_renews_what_can_be_renewed() {
     session.lease().await.unwrap();
     fixture.clock.advance(ELEVEN_MINUTES);
     session.sign_in().await.unwrap();
-    assert_eq!(fixture.counts(), (1, 1, 0));
+    assert_eq!(fixture.counts(), Counts { sign_ins: 1, renewals: 1, ..NONE });
 }
 
 #[apply(leak_checked!)]
@@ -190,10 +202,10 @@ async fn no_run_takes_the_place_of_one_whose_request_is_out() {
     fixture.clock.advance(Timeouts::default().renewal - Timeouts::default().store_lock + Duration::from_secs(2));
     let second = lease(&session);
     settle().await;
-    assert_eq!(fixture.counts(), (1, 1, 0));
+    assert_eq!(fixture.counts(), Counts { sign_ins: 1, renewals: 1, ..NONE });
     gate.open();
     assert_eq!(first.await.unwrap().unwrap().generation(), second.await.unwrap().unwrap().generation());
-    assert_eq!(fixture.counts(), (1, 1, 0));
+    assert_eq!(fixture.counts(), Counts { sign_ins: 1, renewals: 1, ..NONE });
 }
 
 #[apply(leak_checked!)]

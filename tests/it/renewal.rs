@@ -20,24 +20,6 @@ const ELEVEN_MINUTES: Duration = Duration::from_secs(11 * 60);
 
 #[apply(leak_checked!)]
 #[threads(4)]
-async fn five_hundred_tasks_on_a_cold_cache_are_one_sign_in() {
-    let (fake, clock) = (FakeVms::start().await, ManualClock::new());
-    let client = vms_client(&fake, &clock).build().unwrap();
-    let tasks: Vec<_> = (0..500)
-        .map(|_| {
-            let client = client.clone();
-            tokio::spawn(async move { client.session().lease().await.unwrap().generation() })
-        })
-        .collect();
-    let mut generations = std::collections::HashSet::new();
-    for task in tasks {
-        generations.insert(task.await.unwrap());
-    }
-    assert_eq!((fake.count("get_token"), generations.len()), (1, 1));
-}
-
-#[apply(leak_checked!)]
-#[threads(4)]
 async fn five_hundred_tasks_on_an_expired_token_are_one_renewal() {
     let clock = ManualClock::new();
     let fake = FakeVitaMojo::builder().clock(clock.clone()).rotating(true).start().await;
@@ -54,27 +36,6 @@ async fn five_hundred_tasks_on_an_expired_token_are_one_renewal() {
         assert_eq!(task.await.unwrap(), 200);
     }
     assert_eq!((fake.count("auth"), fake.count("refresh_token"), fake.reuses()), (1, 1, 0));
-}
-
-#[apply(leak_checked!)]
-async fn a_renewal_goes_on_when_everybody_who_waited_has_left() {
-    let clock = ManualClock::new();
-    let fake = FakeVitaMojo::builder().clock(clock.clone()).rotating(true).start().await;
-    let client = vitamojo_client(&fake, &clock).build().unwrap();
-    client.session().lease().await.unwrap();
-    clock.advance(ELEVEN_MINUTES);
-    let gate = fake.hold("refresh_token");
-    let waiting = {
-        let client = client.clone();
-        tokio::spawn(async move { client.session().lease().await })
-    };
-    gate.arrived(1).await;
-    waiting.abort();
-    assert!(waiting.await.unwrap_err().is_cancelled());
-    gate.open();
-    client.session().close().await.unwrap();
-    assert_eq!(client.session().lease().await.unwrap().generation().counter(), 2);
-    assert_eq!((fake.count("refresh_token"), fake.reuses()), (1, 0));
 }
 
 #[apply(leak_checked!)]
@@ -103,26 +64,6 @@ async fn a_failure_is_shared_and_then_cools_down() {
     fake.heal("get_token");
     client.session().lease().await.unwrap();
     assert_eq!(fake.count("get_token"), 2);
-}
-
-#[apply(leak_checked!)]
-async fn a_late_401_to_an_older_token_renews_nothing() {
-    let clock = ManualClock::new();
-    let fake = FakeVitaMojo::builder().clock(clock.clone()).start().await;
-    let client = vitamojo_client(&fake, &clock).build().unwrap();
-    client.session().lease().await.unwrap();
-    // The vendor has forgotten the first token; its 401 to the straggler is on its way while others have renewed.
-    fake.revoke_access_tokens();
-    let gate = fake.hold("other");
-    let straggler = {
-        let client = client.clone();
-        tokio::spawn(async move { client.http().get("/order/v1/orders").send().await.unwrap().status() })
-    };
-    gate.arrived(1).await;
-    client.session().renew().await.unwrap();
-    gate.open();
-    assert_eq!(straggler.await.unwrap(), 200);
-    assert_eq!((fake.count("refresh_token"), fake.count("auth")), (1, 1));
 }
 
 #[apply(leak_checked!)]
@@ -161,39 +102,6 @@ async fn a_new_password_is_a_new_lineage_and_the_same_one_finds_its_session() {
     let second = builder.store(store).build().unwrap().session().lease().await.unwrap();
     assert_ne!(first.generation(), second.generation());
     assert_eq!(fake.count("get_token"), 2);
-}
-
-#[apply(leak_checked!)]
-async fn a_sign_out_beats_the_sign_in_that_is_under_way_and_leaves_no_session_behind() {
-    let (fake, clock) = (FakeVms::start().await, ManualClock::new());
-    let client = vms_client(&fake, &clock).build().unwrap();
-    let gate = fake.hold("get_token");
-    let waiting = {
-        let client = client.clone();
-        tokio::spawn(async move { client.session().lease().await.unwrap_err().kind() })
-    };
-    gate.arrived(1).await;
-    client.session().sign_out().await.unwrap();
-    gate.open();
-    assert_eq!(waiting.await.unwrap(), ErrorKind::SignedOut);
-    fake.until("logout", 1).await;
-    assert!(fake.sessions().is_empty());
-    assert_eq!(client.session().lease().await.unwrap_err().kind(), ErrorKind::SignedOut);
-}
-
-#[apply(leak_checked!)]
-async fn a_refused_refresh_token_is_not_presented_again_when_the_sign_in_fails_too() {
-    let clock = ManualClock::new();
-    let fake = FakeVitaMojo::builder().clock(clock.clone()).start().await;
-    let client = vitamojo_client(&fake, &clock).build().unwrap();
-    client.session().lease().await.unwrap();
-    fake.revoke_refresh_tokens();
-    fake.always("auth", Fault::Html(503));
-    for _ in 0..3 {
-        clock.advance(ELEVEN_MINUTES);
-        assert_eq!(client.session().lease().await.unwrap_err().kind(), ErrorKind::Outage);
-    }
-    assert_eq!((fake.count("refresh_token"), fake.count("auth")), (1, 4));
 }
 
 /// More of them than a thread has room to borrow, and given back on another thread than they were got on.

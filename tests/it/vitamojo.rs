@@ -1,6 +1,11 @@
 //! Vita Mojo: sign-in, the ten-minute token, renewal in both dialects.
 
-use crate::{TENANT, scripted_store::ScriptedStore, vitamojo_client};
+use crate::{
+    TENANT,
+    counts::{Counts, NONE, counts},
+    scripted_store::ScriptedStore,
+    vitamojo_client,
+};
 use keyway::{
     ErrorKind, Expiry, FileStore, MemoryStore, Secret, SignOut,
     testing::{FakeVitaMojo, Fault, ManualClock, RefreshDialect},
@@ -236,11 +241,6 @@ fn seeded(fake: &FakeVitaMojo, clock: &ManualClock, seed: &Secret) -> ClientBuil
     Client::builder(fake.uri()).refresh_token(seed.clone()).clock(clock.clone())
 }
 
-/// Sign-ins by password (the one that made the seed), and renewals.
-fn counts(fake: &FakeVitaMojo) -> (usize, usize) {
-    (fake.count("auth"), fake.count("refresh_token"))
-}
-
 #[apply(leak_checked!)]
 async fn a_refresh_token_begins_a_session_in_either_dialect_and_with_odd_characters() {
     for (dialect, methods) in [
@@ -273,13 +273,13 @@ async fn the_store_beats_the_same_seed_and_a_new_seed_begins_another_lineage() {
     assert_eq!(client(&first).session().lease().await.unwrap().generation(), begun);
     clock.advance(11 * MINUTE);
     assert_eq!(client(&first).session().lease().await.unwrap().generation().counter(), 2);
-    assert_eq!((counts(&fake), fake.reuses()), ((2, 2), 0));
+    assert_eq!(counts(&fake), Counts { sign_ins: 2, renewals: 2, ..NONE });
 
     let another = client(&second).session().lease().await.unwrap().generation();
-    assert_eq!((another.counter(), counts(&fake), fake.reuses()), (1, (2, 3), 0));
+    assert_eq!((another.counter(), counts(&fake)), (1, Counts { sign_ins: 2, renewals: 3, ..NONE }));
     clock.advance(11 * MINUTE);
     assert_eq!(client(&second).session().lease().await.unwrap().generation().counter(), 2);
-    assert_eq!((counts(&fake), fake.reuses()), ((2, 4), 0));
+    assert_eq!(counts(&fake), Counts { sign_ins: 2, renewals: 4, ..NONE });
 }
 
 #[apply(leak_checked!)]
@@ -294,7 +294,7 @@ async fn a_seed_is_not_sent_again_although_nothing_of_it_is_in_the_store() {
         clock.advance(60 * MINUTE);
         assert_eq!(client.session().lease().await.unwrap_err().kind(), ErrorKind::SignInRequired);
     }
-    assert_eq!((counts(&fake), fake.reuses()), ((1, 2), 0));
+    assert_eq!(counts(&fake), Counts { sign_ins: 1, renewals: 2, ..NONE });
 }
 
 #[apply(leak_checked!)]
@@ -308,7 +308,7 @@ async fn a_dead_refresh_token_is_refused_once_and_not_sent_again() {
         assert!(error.to_string().contains(".refresh_token(..)"), "{error}");
         clock.advance(60 * MINUTE);
     }
-    assert_eq!(counts(&fake), (0, 1));
+    assert_eq!(counts(&fake), Counts { renewals: 1, ..NONE });
     // As the successor of one: a new one is needed.
     let client = seeded(&fake, &clock, &seed(&fake).await).build().unwrap();
     client.session().lease().await.unwrap();
@@ -318,7 +318,7 @@ async fn a_dead_refresh_token_is_refused_once_and_not_sent_again() {
         assert_eq!(client.session().lease().await.unwrap_err().kind(), ErrorKind::SignInRequired);
         clock.advance(60 * MINUTE);
     }
-    assert_eq!(counts(&fake), (1, 3));
+    assert_eq!(counts(&fake), Counts { sign_ins: 1, renewals: 3, ..NONE });
     // Where there is a password, it signs in; and if that fails too, the dead token stays discarded.
     let client = vitamojo_client(&fake, &clock).build().unwrap();
     client.session().lease().await.unwrap();
@@ -328,7 +328,7 @@ async fn a_dead_refresh_token_is_refused_once_and_not_sent_again() {
     assert_eq!(client.session().lease().await.unwrap_err().kind(), ErrorKind::Outage);
     clock.advance(MINUTE);
     client.session().lease().await.unwrap();
-    assert_eq!(counts(&fake), (4, 4));
+    assert_eq!(counts(&fake), Counts { sign_ins: 4, renewals: 4, ..NONE });
 }
 
 #[apply(leak_checked!)]
@@ -351,14 +351,14 @@ async fn without_a_tenant_none_is_sent_and_the_vendor_may_refuse_that() {
     clock.advance(11 * MINUTE);
     without.http().get("/order/v1/orders").send().await.unwrap();
     assert!(fake.saw().iter().all(|seen| seen.tenant.is_none()));
-    assert_eq!((counts(&fake), fake.count("other")), ((1, 1), 2));
+    assert_eq!((counts(&fake), fake.count("other")), (Counts { sign_ins: 1, renewals: 1, ..NONE }, 2));
 
     let (fake, clock) = start(|b| b.require_tenant(TENANT)).await;
     let client = Client::builder(fake.uri()).password(FakeVitaMojo::EMAIL, FakeVitaMojo::PASSWORD).clock(clock);
     let error = client.clone().build().unwrap().session().lease().await.unwrap_err();
     assert_eq!((error.kind(), error.status()), (ErrorKind::InvalidCredentials, Some(400)));
     client.tenant(TENANT).build().unwrap().session().lease().await.unwrap();
-    assert_eq!(counts(&fake), (2, 0));
+    assert_eq!(counts(&fake), Counts { sign_ins: 2, ..NONE });
 }
 
 #[apply(leak_checked!)]

@@ -52,10 +52,25 @@ fn reader(fake: &Arc<FakeVtex>) -> Person {
     person(move |key| fake.access_key_for(key.sent_to()).map(Secret::from))
 }
 
-/// Sign-ins opened, mails, keys handed in, renewals.
-fn counts(fake: &FakeVtex) -> [usize; 4] {
-    ["start_authentication", "send_access_key", "validate_access_key", "refresh_storefront_token"]
-        .map(|operation| fake.count(operation))
+/// The steps of sign-ins that the vendor was asked for.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Steps {
+    begun: usize,
+    mails: usize,
+    /// Keys that were handed in.
+    keys: usize,
+    renewals: usize,
+}
+
+const NO_STEPS: Steps = Steps { begun: 0, mails: 0, keys: 0, renewals: 0 };
+
+fn counts(fake: &FakeVtex) -> Steps {
+    Steps {
+        begun: fake.count("start_authentication"),
+        mails: fake.count("send_access_key"),
+        keys: fake.count("validate_access_key"),
+        renewals: fake.count("refresh_storefront_token"),
+    }
 }
 
 fn newest_key(fake: &FakeVtex) -> Answer {
@@ -82,7 +97,7 @@ async fn a_shopper_signs_in_with_the_key_from_the_mail_and_calls_carry_the_heade
     for call in calls.collect::<Vec<_>>() {
         assert_eq!(call.await.unwrap(), 200);
     }
-    assert_eq!((counts(&fake), fake.count("other")), ([1, 1, 1, 0], 20));
+    assert_eq!((counts(&fake), fake.count("other")), (Steps { begun: 1, mails: 1, keys: 1, ..NO_STEPS }, 20));
     let lease = client.session().lease().await.unwrap();
     assert!(lease.headers().contains_key("VtexIdclientAutCookie") && !lease.headers().contains_key("authorization"));
     assert_eq!(end_of(lease.expiry()).duration_since(clock.wall()).unwrap(), DAY);
@@ -151,7 +166,7 @@ async fn renewals_rotate_and_no_refresh_token_is_spent_twice() {
         let lease = client.session().lease().await.unwrap();
         assert_eq!(lease.generation().counter(), first.generation().counter() + round);
     }
-    assert_eq!((counts(&fake), fake.reuses()), ([1, 1, 1, 20], 0));
+    assert_eq!((counts(&fake), fake.reuses()), (Steps { begun: 1, mails: 1, keys: 1, renewals: 20 }, 0));
 }
 
 #[apply(leak_checked!)]
@@ -161,7 +176,10 @@ async fn a_401_is_answered_with_a_renewal_and_the_same_call() {
     assert_eq!(orders(&client).await.unwrap(), 200);
     fake.revoke_tokens();
     assert_eq!(orders(&client).await.unwrap(), 200);
-    assert_eq!((counts(&fake), fake.count("other"), fake.reuses()), ([1, 1, 1, 1], 3, 0));
+    assert_eq!(
+        (counts(&fake), fake.count("other"), fake.reuses()),
+        (Steps { begun: 1, mails: 1, keys: 1, renewals: 1 }, 3, 0)
+    );
 }
 
 #[apply(leak_checked!)]
@@ -178,7 +196,7 @@ async fn after_a_restart_a_stored_session_is_served_and_renewed_without_a_person
         assert_eq!(orders(&restarted).await.unwrap(), 200);
         clock.advance(DAY + HOUR);
     }
-    assert_eq!((counts(&fake), fake.reuses()), ([1, 1, 1, 3], 0));
+    assert_eq!((counts(&fake), fake.reuses()), (Steps { begun: 1, mails: 1, keys: 1, renewals: 3 }, 0));
 }
 
 #[apply(leak_checked!)]
@@ -194,13 +212,13 @@ async fn a_refused_renewal_asks_a_person_again_and_presents_the_dead_token_to_no
         let error = orders(&client).await.unwrap_err();
         assert_eq!((error.kind(), error.access_key().unwrap().attempt()), (ErrorKind::AccessKeyRequired, 1));
     }
-    assert_eq!(counts(&fake), [2, 2, 1, 1]);
+    assert_eq!(counts(&fake), Steps { begun: 2, mails: 2, keys: 1, renewals: 1 });
     let question = orders(&client).await.unwrap_err();
     question.resume().unwrap().answer(newest_key(&fake)).await.unwrap();
     assert_eq!(orders(&client).await.unwrap(), 200);
     clock.advance(DAY + HOUR);
     assert_eq!(orders(&client).await.unwrap(), 200);
-    assert_eq!((counts(&fake), fake.reuses()), ([2, 2, 2, 2], 0));
+    assert_eq!((counts(&fake), fake.reuses()), (Steps { begun: 2, mails: 2, keys: 2, renewals: 2 }, 0));
 }
 
 #[apply(leak_checked!)]
@@ -221,7 +239,10 @@ async fn two_accounts_and_two_shoppers_side_by_side_in_one_store_never_mix() {
         }
         clock.advance(DAY + HOUR);
     }
-    assert_eq!((tokens.len(), counts(&fake), fake.reuses()), (9, [3, 3, 3, 6], 0));
+    assert_eq!(
+        (tokens.len(), counts(&fake), fake.reuses()),
+        (9, Steps { begun: 3, mails: 3, keys: 3, renewals: 6 }, 0)
+    );
 }
 
 #[apply(leak_checked!)]
@@ -236,9 +257,15 @@ async fn a_wrong_key_is_asked_for_again_at_most_three_times_and_no_other_mail_is
         (ErrorKind::AccessKeyRequired, Some("validate_access_key")),
         "{error}"
     );
-    assert_eq!((asked.lock().unwrap().clone(), counts(&fake)), (vec![1, 2, 3], [1, 1, 3, 0]));
+    assert_eq!(
+        (asked.lock().unwrap().clone(), counts(&fake)),
+        (vec![1, 2, 3], Steps { begun: 1, mails: 1, keys: 3, ..NO_STEPS })
+    );
     error.resume().unwrap().answer(newest_key(&fake)).await.unwrap();
-    assert_eq!((orders(&client).await.unwrap(), counts(&fake)), (200, [1, 1, 4, 0]));
+    assert_eq!(
+        (orders(&client).await.unwrap(), counts(&fake)),
+        (200, Steps { begun: 1, mails: 1, keys: 4, ..NO_STEPS })
+    );
 
     let (fake, clock) = start(|b| b).await;
     let mails = fake.clone();
@@ -246,7 +273,10 @@ async fn a_wrong_key_is_asked_for_again_at_most_three_times_and_no_other_mail_is
         person(move |key| Some(Secret::from(if key.attempt() == 1 { "000000".into() } else { mails.access_key() })));
     let asked = once_wrong.asked.clone();
     let client = builder(&fake, &clock).responder(once_wrong).build().unwrap();
-    assert_eq!((orders(&client).await.unwrap(), counts(&fake)), (200, [1, 1, 2, 0]));
+    assert_eq!(
+        (orders(&client).await.unwrap(), counts(&fake)),
+        (200, Steps { begun: 1, mails: 1, keys: 2, ..NO_STEPS })
+    );
     assert_eq!(*asked.lock().unwrap(), [1, 2]);
 }
 
@@ -256,7 +286,10 @@ async fn after_the_last_try_another_key_is_mailed() {
     let refused = json!({ "authStatus": "WrongCredentials", "lastAttemptAvailable": 0, "expiresIn": 0 });
     fake.next("validate_access_key", Fault::Json(400, refused));
     let client = builder(&fake, &clock).responder(reader(&fake)).build().unwrap();
-    assert_eq!((orders(&client).await.unwrap(), counts(&fake)), (200, [2, 2, 2, 0]));
+    assert_eq!(
+        (orders(&client).await.unwrap(), counts(&fake)),
+        (200, Steps { begun: 2, mails: 2, keys: 2, ..NO_STEPS })
+    );
 }
 
 #[apply(leak_checked!)]
@@ -268,9 +301,12 @@ async fn a_blocked_shopper_is_left_alone_for_half_an_hour() {
         let error = client.session().sign_in().await.unwrap_err();
         assert_eq!((error.kind(), error.retry_after()), (ErrorKind::Throttled, Some(HOUR / 2)), "{error}");
     }
-    assert_eq!(counts(&fake), [1, 1, 1, 0]);
+    assert_eq!(counts(&fake), Steps { begun: 1, mails: 1, keys: 1, ..NO_STEPS });
     clock.advance(HOUR / 2);
-    assert_eq!((orders(&client).await.unwrap(), counts(&fake)), (200, [2, 2, 2, 0]));
+    assert_eq!(
+        (orders(&client).await.unwrap(), counts(&fake)),
+        (200, Steps { begun: 2, mails: 2, keys: 2, ..NO_STEPS })
+    );
 }
 
 /// Programs that start one after the other, such as a crash loop, know of the block from what they share.
@@ -284,9 +320,12 @@ async fn a_block_is_waited_for_by_the_programs_that_start_meanwhile_too() {
         assert_eq!(program().session().lease().await.unwrap_err().kind(), ErrorKind::Throttled);
         clock.advance(Duration::from_secs(60));
     }
-    assert_eq!(counts(&fake), [1, 1, 1, 0]);
+    assert_eq!(counts(&fake), Steps { begun: 1, mails: 1, keys: 1, ..NO_STEPS });
     clock.advance(HOUR / 2);
-    assert_eq!((orders(&program()).await.unwrap(), counts(&fake)), (200, [2, 2, 2, 0]));
+    assert_eq!(
+        (orders(&program()).await.unwrap(), counts(&fake)),
+        (200, Steps { begun: 2, mails: 2, keys: 2, ..NO_STEPS })
+    );
 }
 
 /// The key is good for one try, and it would be spent for nobody.
@@ -309,11 +348,11 @@ async fn a_key_that_comes_when_nobody_waits_is_not_handed_in() {
     let _ = waiting.await;
     answer.release();
     client.session().close().await.unwrap();
-    assert_eq!(counts(&fake), [1, 1, 0, 0]);
+    assert_eq!(counts(&fake), Steps { begun: 1, mails: 1, ..NO_STEPS });
     // Whoever comes next can still answer it.
     let error = client.session().lease().await.unwrap_err();
     error.resume().unwrap().answer(newest_key(&fake)).await.unwrap();
-    assert_eq!(counts(&fake), [1, 1, 1, 0]);
+    assert_eq!(counts(&fake), Steps { begun: 1, mails: 1, keys: 1, ..NO_STEPS });
 }
 
 #[apply(leak_checked!)]
@@ -321,11 +360,14 @@ async fn a_shopper_who_declines_can_still_hand_the_key_in() {
     let (fake, clock) = start(|b| b).await;
     let client = builder(&fake, &clock).responder(person(|_| None)).build().unwrap();
     let error = orders(&client).await.unwrap_err();
-    assert_eq!((error.kind(), counts(&fake)), (ErrorKind::Declined, [1, 1, 0, 0]));
+    assert_eq!((error.kind(), counts(&fake)), (ErrorKind::Declined, Steps { begun: 1, mails: 1, ..NO_STEPS }));
     let wrong_kind = error.resume().unwrap().answer(Answer::DeviceCode).await.unwrap_err();
     assert_eq!(wrong_kind.kind(), ErrorKind::Config);
     error.resume().unwrap().answer(newest_key(&fake)).await.unwrap();
-    assert_eq!((orders(&client).await.unwrap(), counts(&fake)), (200, [1, 1, 1, 0]));
+    assert_eq!(
+        (orders(&client).await.unwrap(), counts(&fake)),
+        (200, Steps { begun: 1, mails: 1, keys: 1, ..NO_STEPS })
+    );
 }
 
 #[apply(leak_checked!)]
@@ -345,10 +387,13 @@ async fn without_a_responder_another_task_hands_in_the_key_and_a_second_answer_j
     });
     let [first, second] = answers;
     assert_eq!(first.await.unwrap(), second.await.unwrap());
-    assert_eq!((orders(&client).await.unwrap(), counts(&fake)), (200, [1, 1, 1, 0]));
+    assert_eq!(
+        (orders(&client).await.unwrap(), counts(&fake)),
+        (200, Steps { begun: 1, mails: 1, keys: 1, ..NO_STEPS })
+    );
     // And long after: the session is there, nothing is sent.
     error.resume().unwrap().answer(Answer::AccessKey(Secret::from("000000"))).await.unwrap();
-    assert_eq!(counts(&fake), [1, 1, 1, 0]);
+    assert_eq!(counts(&fake), Steps { begun: 1, mails: 1, keys: 1, ..NO_STEPS });
 }
 
 #[apply(leak_checked!)]
@@ -360,13 +405,16 @@ async fn a_key_that_comes_too_late_is_told_and_replaced_by_another_mail() {
     clock.advance(DAY + HOUR);
     let error = first.resume().unwrap().answer(late).await.unwrap_err();
     assert!(error.kind() == ErrorKind::AccessKeyRequired && error.to_string().contains("too late"), "{error}");
-    assert_eq!(counts(&fake), [2, 2, 1, 0]);
+    assert_eq!(counts(&fake), Steps { begun: 2, mails: 2, keys: 1, ..NO_STEPS });
     assert_eq!(
         (orders(&client).await.unwrap_err().kind(), counts(&fake)),
-        (ErrorKind::AccessKeyRequired, [2, 2, 1, 0])
+        (ErrorKind::AccessKeyRequired, Steps { begun: 2, mails: 2, keys: 1, ..NO_STEPS })
     );
     error.resume().unwrap().answer(newest_key(&fake)).await.unwrap();
-    assert_eq!((orders(&client).await.unwrap(), counts(&fake)), (200, [2, 2, 2, 0]));
+    assert_eq!(
+        (orders(&client).await.unwrap(), counts(&fake)),
+        (200, Steps { begun: 2, mails: 2, keys: 2, ..NO_STEPS })
+    );
 }
 
 #[apply(leak_checked!)]
@@ -378,10 +426,10 @@ async fn a_key_that_never_comes_is_one_mail_in_five_minutes_and_only_if_somebody
             assert_eq!(orders(&client).await.unwrap_err().kind(), ErrorKind::AccessKeyRequired);
             clock.advance(OPEN / 5);
         }
-        assert_eq!(counts(&fake), [mails, mails, 0, 0]);
+        assert_eq!(counts(&fake), Steps { begun: mails, mails: mails, ..NO_STEPS });
     }
     clock.advance(DAY);
-    assert_eq!(counts(&fake), [3, 3, 0, 0]);
+    assert_eq!(counts(&fake), Steps { begun: 3, mails: 3, ..NO_STEPS });
 }
 
 #[apply(leak_checked!)]
@@ -394,9 +442,9 @@ async fn an_address_the_vendor_refuses_is_tried_once_until_somebody_asks_for_it(
         assert_eq!((error.kind(), error.code()), (ErrorKind::InvalidCredentials, Some("InvalidEmail")), "{error}");
         clock.advance(HOUR);
     }
-    assert_eq!(counts(&fake), [1, 1, 0, 0]);
+    assert_eq!(counts(&fake), Steps { begun: 1, mails: 1, ..NO_STEPS });
     client.session().sign_in().await.unwrap_err();
-    assert_eq!(counts(&fake), [2, 2, 0, 0]);
+    assert_eq!(counts(&fake), Steps { begun: 2, mails: 2, ..NO_STEPS });
 }
 
 #[apply(leak_checked!)]
@@ -433,10 +481,10 @@ async fn without_a_refresh_token_a_person_is_asked_when_the_session_has_ended() 
     clock.advance(DAY - Duration::from_secs(1));
     client.session().lease().await.unwrap();
     client.session().close().await.unwrap();
-    assert_eq!(counts(&fake), [1, 1, 1, 0]);
+    assert_eq!(counts(&fake), Steps { begun: 1, mails: 1, keys: 1, ..NO_STEPS });
     clock.advance(Duration::from_secs(1));
     client.session().lease().await.unwrap();
-    assert_eq!(counts(&fake), [2, 2, 2, 0]);
+    assert_eq!(counts(&fake), Steps { begun: 2, mails: 2, keys: 2, ..NO_STEPS });
 }
 
 #[apply(leak_checked!)]

@@ -1,6 +1,7 @@
 //! Many processes and one store: a fleet costs the vendor what one process costs.
 
 use super::{SECOND, Twist, Vendor, at_once, lease, pass, settle};
+use crate::counts::{Counts, NONE};
 use crate::{vitamojo_client, vms_client};
 use keyway::{
     Clock, Error, ErrorKind, MemoryStore, Secret, Session,
@@ -25,7 +26,7 @@ async fn a_wrong_password_is_presented_once_by_fifty_processes_one_after_the_oth
             assert_eq!(error.kind(), ErrorKind::InvalidCredentials, "{error}");
             vendor.clock.advance(Duration::from_secs(30));
         }
-        assert_eq!(vendor.counts().0, 1);
+        assert_eq!(vendor.counts().sign_ins, 1);
     }
 }
 
@@ -38,13 +39,13 @@ async fn a_wrong_password_is_presented_once_by_fifty_processes_at_once() {
         let (outcome, _) = pass(&vendor.clock, SECOND, task).await;
         assert_eq!(outcome.unwrap_err().kind(), ErrorKind::InvalidCredentials);
     }
-    assert_eq!(vendor.counts().0, 1);
+    assert_eq!(vendor.counts().sign_ins, 1);
     // A day later nothing has changed.
     vendor.clock.advance(Duration::from_secs(24 * 3600));
     for session in &fleet {
         assert_eq!(session.lease().await.unwrap_err().kind(), ErrorKind::InvalidCredentials);
     }
-    assert_eq!(vendor.counts().0, 1);
+    assert_eq!(vendor.counts().sign_ins, 1);
 }
 
 /// A client of a surface that presents this password.
@@ -104,9 +105,9 @@ async fn a_word_of_an_outage_says_nothing_about_the_password_that_was_presented(
     vendor.clock.advance(2 * SECOND);
     // The wrong one is still known for what it is.
     assert_eq!(process("a wrong one").lease().await.unwrap_err().kind(), ErrorKind::InvalidCredentials);
-    assert_eq!(vendor.counts().0, 2);
+    assert_eq!(vendor.counts().sign_ins, 2);
     process("the right one").lease().await.unwrap();
-    assert_eq!(vendor.counts().0, 3);
+    assert_eq!(vendor.counts().sign_ins, 3);
 }
 
 #[apply(leak_checked!)]
@@ -116,11 +117,11 @@ async fn who_insists_presents_a_refused_password_once_more() {
     vendor.process().0.lease().await.unwrap_err();
     let session = vendor.process().0;
     session.lease().await.unwrap_err();
-    assert_eq!(vendor.counts().0, 1);
+    assert_eq!(vendor.counts().sign_ins, 1);
     assert_eq!(session.sign_in().await.unwrap_err().kind(), ErrorKind::InvalidCredentials);
-    assert_eq!(vendor.counts().0, 2);
+    assert_eq!(vendor.counts().sign_ins, 2);
     assert_eq!(vendor.process().0.lease().await.unwrap_err().kind(), ErrorKind::InvalidCredentials);
-    assert_eq!(vendor.counts().0, 2);
+    assert_eq!(vendor.counts().sign_ins, 2);
 }
 
 /// How many sign-ins so many processes send in an outage of ten minutes, if each wants a token that often.
@@ -139,7 +140,7 @@ async fn outage(processes: usize, step: Duration, restarts: bool) -> usize {
         settle().await;
         vendor.clock.advance(step);
     }
-    vendor.counts().0
+    vendor.counts().sign_ins
 }
 
 #[apply(leak_checked!)]
@@ -171,7 +172,7 @@ async fn a_renewal_that_fails_for_ten_minutes_is_asked_for_on_one_schedule() {
             settle().await;
             vendor.clock.advance(SECOND);
         }
-        let (sign_ins, renewals, _) = vendor.counts();
+        let Counts { sign_ins, renewals, .. } = vendor.counts();
         assert!(sign_ins == 1 && (13..=20).contains(&renewals), "{processes} processes: {renewals} renewals");
     }
 }
@@ -194,7 +195,7 @@ async fn who_is_throttled_adopts_what_another_process_has_saved() {
     vendor.clock.advance(SECOND * 2);
     assert_eq!(at_once(lease(&session)).await.unwrap().generation(), obtained);
     assert_eq!(at_once(lease(&session)).await.unwrap().generation(), obtained);
-    assert_eq!(vendor.counts().0, 2);
+    assert_eq!(vendor.counts().sign_ins, 2);
 }
 
 #[apply(leak_checked!)]
@@ -212,7 +213,7 @@ async fn who_waits_out_an_outage_or_a_refusal_adopts_what_another_process_has_sa
         hold.release();
         let obtained = theirs.await.unwrap().unwrap().generation();
         assert_eq!(at_once(lease(&session)).await.unwrap().generation(), obtained);
-        assert_eq!(vendor.counts().0, 2);
+        assert_eq!(vendor.counts().sign_ins, 2);
     }
 }
 
@@ -231,13 +232,13 @@ async fn five_starts_within_a_throttle_ask_once_and_then_again() {
     let vendor = Vendor::signing_in();
     vendor.twist_sign_ins([Twist::Fail(Error::throttled(Some(TEN_MINUTES)))]);
     assert_eq!(five_starts(&vendor).await, [ErrorKind::Throttled; 5]);
-    assert_eq!(vendor.counts().0, 1);
+    assert_eq!(vendor.counts().sign_ins, 1);
     vendor.clock.advance(Duration::from_secs(299));
     let error = vendor.process().0.lease().await.unwrap_err();
     assert_eq!((error.kind(), error.is_local(), error.retry_after()), (ErrorKind::Throttled, true, Some(SECOND)));
     vendor.clock.advance(SECOND);
     vendor.process().0.lease().await.unwrap();
-    assert_eq!(vendor.counts().0, 2);
+    assert_eq!(vendor.counts().sign_ins, 2);
 }
 
 #[apply(leak_checked!)]
@@ -249,7 +250,7 @@ async fn a_throttle_of_another_process_is_waited_for_by_who_insists_too() {
     for _ in 0..3 {
         assert_eq!(session.sign_in().await.unwrap_err().kind(), ErrorKind::Throttled);
     }
-    assert_eq!(vendor.counts().0, 1);
+    assert_eq!(vendor.counts().sign_ins, 1);
 }
 
 #[apply(leak_checked!)]
@@ -319,7 +320,7 @@ async fn a_word_of_a_clock_that_was_fast_keeps_no_crash_loop_waiting_for_ever() 
         vendor.clock.advance(Duration::from_secs(60));
     }
     vendor.process().0.lease().await.unwrap();
-    assert_eq!(vendor.counts().0, 2);
+    assert_eq!(vendor.counts().sign_ins, 2);
 }
 
 #[apply(leak_checked!)]
@@ -338,7 +339,7 @@ async fn a_session_begun_by_a_clock_that_is_fast_can_be_signed_out_by_the_right_
     at_once(signing_out).await.unwrap();
     assert_eq!(vendor.live(), 0);
     assert_eq!(vendor.process().0.lease().await.unwrap().generation().counter(), 1);
-    assert_eq!(vendor.counts(), (2, 0, 0));
+    assert_eq!(vendor.counts(), Counts { sign_ins: 2, ..NONE });
 }
 
 /// A token stored by a fast clock lives as long from now as it lives, and not for ever anew at each look.
@@ -352,5 +353,5 @@ async fn a_token_stored_by_a_clock_that_is_fast_ends_for_a_program_that_restarts
         vendor.process().0.lease().await.unwrap();
         vendor.clock.advance(Duration::from_secs(60));
     }
-    assert_eq!(vendor.counts().0, 2);
+    assert_eq!(vendor.counts().sign_ins, 2);
 }

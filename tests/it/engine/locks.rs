@@ -1,6 +1,7 @@
 //! The store's lock, and stores that cannot be relied on.
 
 use super::{ELEVEN_MINUTES, SECOND, Twist, Vendor, at_once, lease, pass, settle};
+use crate::counts::{Counts, NONE};
 use crate::{scripted_store::ScriptedStore, vitamojo_client};
 use keyway::{
     Error, ErrorKind, FileStore, Secret, Session, orderingstack,
@@ -28,7 +29,7 @@ async fn a_vendor_that_fails_late_is_asked_by_one_of_a_hundred() {
         let kind = outcome.unwrap_err().kind();
         assert!(matches!(kind, ErrorKind::Outage | ErrorKind::Store), "{kind:?}");
     }
-    assert_eq!(vendor.counts().0, 1);
+    assert_eq!(vendor.counts().sign_ins, 1);
 }
 
 /// The holder is slow and says nothing to others: who waits fails, and does not go without the lock.
@@ -42,12 +43,12 @@ async fn a_lock_that_stays_busy_is_a_failure_and_no_leave_to_sign_in() {
     let (outcome, took) = pass(&vendor.clock, SECOND, lease(&other)).await;
     assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Store);
     assert!(took >= Duration::from_secs(30), "{took:?}");
-    assert_eq!(vendor.counts().0, 1);
+    assert_eq!(vendor.counts().sign_ins, 1);
     hold.release();
     let obtained = first.await.unwrap().unwrap().generation();
     vendor.clock.advance(Duration::from_secs(60));
     assert_eq!(other.lease().await.unwrap().generation(), obtained);
-    assert_eq!(vendor.counts().0, 1);
+    assert_eq!(vendor.counts().sign_ins, 1);
 }
 
 /// What a client does on a runtime that ends, with a token that has ended, keeps nobody from the lock; the client lives on.
@@ -113,7 +114,7 @@ async fn a_save_that_close_makes_up_for_leaves_the_lock_free_when_it_returns() {
     session.close().await.unwrap();
     assert_eq!(vendor.process().0.lease().await.unwrap().generation(), renewed);
     is_free(&vendor).await;
-    assert_eq!(vendor.counts(), (1, 2, 0));
+    assert_eq!(vendor.counts(), Counts { sign_ins: 1, renewals: 2, ..NONE });
 }
 
 #[apply(leak_checked!)]
@@ -148,7 +149,7 @@ async fn a_close_during_a_renewal_waits_for_it_and_leaves_the_lock_free() {
     at_once(closing).await.unwrap();
     assert_eq!(vendor.process().0.lease().await.unwrap().generation().counter(), 2);
     is_free(&vendor).await;
-    assert_eq!(vendor.counts(), (1, 2, 0));
+    assert_eq!(vendor.counts(), Counts { sign_ins: 1, renewals: 2, ..NONE });
 }
 
 #[apply(leak_checked!)]
@@ -161,7 +162,7 @@ async fn a_close_after_a_sign_out_that_was_not_stored_tells_the_store_and_leaves
     session.close().await.unwrap();
     assert_eq!(at_once(lease(&vendor.process().0)).await.unwrap().generation().counter(), 1);
     is_free(&vendor).await;
-    assert_eq!(vendor.counts(), (2, 1, 0));
+    assert_eq!(vendor.counts(), Counts { sign_ins: 2, renewals: 1, ..NONE });
 }
 
 #[apply(leak_checked!)]
@@ -174,7 +175,7 @@ async fn a_store_that_cannot_lock_keeps_nobody_from_a_session_that_was_never_sto
         session.lease().await.unwrap_or_else(|error| panic!("{lives}: {error}"));
         vendor.clock.advance(ELEVEN_MINUTES);
     }
-    assert_eq!(vendor.counts().2, 0);
+    assert_eq!(vendor.counts().reuses, 0);
 }
 
 #[apply(leak_checked!)]
@@ -189,7 +190,7 @@ async fn a_store_that_never_worked_keeps_nobody_from_a_session() {
         vendor.clock.advance(ELEVEN_MINUTES);
         settle().await;
     }
-    assert_eq!(vendor.counts().2, 0);
+    assert_eq!(vendor.counts().reuses, 0);
 }
 
 /// A path that no folder can be made at.
@@ -239,5 +240,5 @@ async fn a_session_that_was_stored_once_waits_for_the_store() {
     vendor.clock.advance(ELEVEN_MINUTES);
     store.break_locks();
     assert_eq!(session.lease().await.unwrap_err().kind(), ErrorKind::Store);
-    assert_eq!(vendor.counts(), (1, 0, 0));
+    assert_eq!(vendor.counts(), Counts { sign_ins: 1, ..NONE });
 }

@@ -12,7 +12,10 @@ mod sign_out;
 mod sign_outs;
 mod time;
 
-use crate::scripted_store::{Hold, ScriptedStore};
+use crate::{
+    counts::Counts,
+    scripted_store::{Hold, ScriptedStore},
+};
 use keyway::{
     Clock, Error, MemoryStore, Secret, Session, SignOut,
     custom::{self, Attempt, Capabilities, Issued, Issuer, Renewal, Tokens},
@@ -122,10 +125,9 @@ impl Vendor {
         self.books.lock().unwrap()
     }
 
-    /// Sign-ins, renewals, and refresh tokens that were used twice.
-    pub(crate) fn counts(&self) -> (usize, usize, usize) {
+    pub(crate) fn counts(&self) -> Counts {
         let books = self.books();
-        (books.sign_ins, books.renewals, books.reuses)
+        Counts { sign_ins: books.sign_ins, renewals: books.renewals, reuses: books.reuses }
     }
 
     pub(crate) fn live(&self) -> usize {

@@ -1,6 +1,7 @@
 //! What never ends by itself, and what nobody drives any more.
 
 use super::{ELEVEN_MINUTES, LIFE, SECOND, Twist, Vendor, at_once, lease, pass, settle, sign_in};
+use crate::counts::{Counts, NONE};
 use crate::scripted_store::ScriptedStore;
 use keyway::{
     Clock, Error, ErrorKind,
@@ -105,7 +106,7 @@ async fn a_renewal_that_never_ends_is_given_up_and_its_token_is_not_spent_again(
     assert_eq!(vendor.under_way(), 0);
     vendor.clock.advance(Duration::from_secs(60));
     at_once(lease(&session)).await.unwrap();
-    assert_eq!(vendor.counts(), (2, 1, 0));
+    assert_eq!(vendor.counts(), Counts { sign_ins: 2, renewals: 1, ..NONE });
 }
 
 /// The hands of a manual clock, on a machine that sleeps: its monotonic clock counts that, its timers do not.
@@ -148,7 +149,7 @@ impl Clock for Laptop {
 }
 
 /// A session on a laptop whose renewal is out when it falls asleep for eight hours.
-async fn sleeps_while_renewing(answered: bool) -> (usize, usize, usize) {
+async fn sleeps_while_renewing(answered: bool) -> Counts {
     let vendor = Vendor::rotating();
     let laptop = Laptop::of(&vendor.clock);
     let store = ScriptedStore::over(&vendor.memory);
@@ -176,10 +177,10 @@ async fn sleeps_while_renewing(answered: bool) -> (usize, usize, usize) {
 #[apply(leak_checked!)]
 async fn a_renewal_that_was_out_while_the_machine_slept_is_not_sent_again() {
     // The answer comes. Nobody knows whether it is any good after eight hours.
-    let (sign_ins, renewals, reuses) = sleeps_while_renewing(true).await;
+    let Counts { sign_ins, renewals, reuses } = sleeps_while_renewing(true).await;
     assert!(reuses == 0 && sign_ins + renewals <= 3, "{sign_ins} {renewals} {reuses}");
     // It is lost.
-    let (sign_ins, renewals, reuses) = sleeps_while_renewing(false).await;
+    let Counts { sign_ins, renewals, reuses } = sleeps_while_renewing(false).await;
     assert_eq!((sign_ins, renewals, reuses), (2, 1, 0));
 }
 
@@ -200,7 +201,7 @@ async fn a_renewal_that_was_out_while_the_clock_stood_still_is_not_sent_again() 
     for task in [first, second] {
         at_once(task).await.unwrap();
     }
-    assert_eq!(vendor.counts(), (1, 1, 0));
+    assert_eq!(vendor.counts(), Counts { sign_ins: 1, renewals: 1, ..NONE });
 }
 
 fn own() -> Runtime {
@@ -233,7 +234,7 @@ fn a_runtime_per_call_for_a_day_spends_no_token_twice() {
             drop(runtime);
             vendor.clock.advance(Duration::from_secs(60));
         }
-        assert_eq!((vendor.counts().2, lost), (0, 0), "{slow:?}");
+        assert_eq!((vendor.counts().reuses, lost), (0, 0), "{slow:?}");
     }
 }
 
@@ -255,7 +256,7 @@ fn a_renewal_that_ends_with_its_runtime_is_known_to_be_unknown() {
         vendor.clock.advance(Duration::from_secs(200));
         own().block_on(async { session.lease().await.unwrap() });
     }
-    assert_eq!(vendor.counts().2, 0);
+    assert_eq!(vendor.counts().reuses, 0);
 }
 
 /// Whoever waits on another runtime is not left waiting.
@@ -277,7 +278,7 @@ fn who_waits_for_a_runtime_that_has_ended_starts_anew() {
     second.block_on(settle());
     drop(first);
     second.block_on(async { at_once(waiting).await.unwrap() });
-    assert_eq!(vendor.counts().0, 2);
+    assert_eq!(vendor.counts().sign_ins, 2);
 }
 
 #[apply(leak_checked!)]
@@ -290,5 +291,5 @@ async fn a_sign_in_beside_a_renewal_that_hangs_comes_to_an_end() {
     let (outcome, took) = pass(&vendor.clock, SECOND, sign_in(&session)).await;
     outcome.expect("what was asked for is a sign-in");
     assert!(took <= Duration::from_secs(91), "{took:?}");
-    assert_eq!(vendor.counts(), (2, 1, 0));
+    assert_eq!(vendor.counts(), Counts { sign_ins: 2, renewals: 1, ..NONE });
 }

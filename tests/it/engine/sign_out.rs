@@ -1,6 +1,7 @@
 //! What a sign-out ends, and what it leaves alone.
 
 use super::{ELEVEN_MINUTES, SECOND, Twist, Vendor, at_once, lease, settle, sign_in, sign_out};
+use crate::counts::{Counts, NONE};
 use keyway::{Error, ErrorKind, SignOut};
 use std::{
     future::Future,
@@ -15,7 +16,7 @@ async fn one_behind() -> (Vendor, keyway::Session, keyway::Session) {
     let (behind, ahead) = (vendor.process().0, vendor.process().0);
     behind.lease().await.unwrap();
     ahead.renew().await.unwrap();
-    assert_eq!(vendor.counts(), (1, 1, 0));
+    assert_eq!(vendor.counts(), Counts { sign_ins: 1, renewals: 1, ..NONE });
     (vendor, behind, ahead)
 }
 
@@ -83,7 +84,7 @@ async fn what_was_signed_out_here_is_not_adopted_by_a_sign_in_whose_first_look_f
         assert_eq!(session.lease().await.unwrap().generation(), second, "{about}");
         assert_eq!(vendor.books().live, ["scripted-access-2"], "{about}");
         assert_eq!(vendor.process().0.lease().await.unwrap().generation(), second, "{about}");
-        assert_eq!(vendor.counts(), (2, 0, 0), "{about}");
+        assert_eq!(vendor.counts(), Counts { sign_ins: 2, ..NONE }, "{about}");
     }
 }
 
@@ -111,7 +112,7 @@ async fn a_sign_out_whose_caller_gave_up_does_not_end_the_session_begun_since() 
         assert_eq!(vendor.process().0.lease().await.unwrap().generation(), second, "{step}");
         assert_eq!(
             (vendor.counts(), vendor.books().live.clone()),
-            ((2, 0, 0), vec!["scripted-access-2".to_owned()]),
+            (Counts { sign_ins: 2, ..NONE }, vec!["scripted-access-2".to_owned()]),
             "{step}"
         );
     }
@@ -136,7 +137,7 @@ async fn a_sign_out_that_the_store_answers_late_does_not_end_the_session_begun_s
     }
     assert_eq!(session.lease().await.unwrap().generation(), second);
     assert_eq!(vendor.process().0.lease().await.unwrap().generation(), second);
-    assert_eq!((vendor.counts(), vendor.live()), ((2, 0, 0), 1));
+    assert_eq!((vendor.counts(), vendor.live()), (Counts { sign_ins: 2, ..NONE }, 1));
 }
 
 /// Polls once, without a task of its own.
@@ -225,7 +226,7 @@ async fn nobody_spends_what_a_beaten_renewal_has_spent_while_the_tombstone_is_ow
         let other = vendor.process().0;
         let (outcome, _) = super::pass(&vendor.clock, Duration::from_millis(250), lease(&other)).await;
         assert_eq!(outcome.unwrap().generation().counter(), 1, "a session of its own");
-        assert_eq!(vendor.counts(), (2, 1, 0), "{failures}");
+        assert_eq!(vendor.counts(), Counts { sign_ins: 2, renewals: 1, ..NONE }, "{failures}");
         assert_eq!(vendor.books().live, ["scripted-access-3"], "{failures}");
     }
 }
@@ -258,7 +259,7 @@ async fn a_sign_out_beside_a_sign_in_that_never_ends_returns_and_leaves_nothing_
     }
     assert_eq!(vendor.under_way(), 0);
     session.sign_in().await.unwrap();
-    assert_eq!((vendor.counts(), vendor.live()), ((2, 0, 0), 1));
+    assert_eq!((vendor.counts(), vendor.live()), (Counts { sign_ins: 2, ..NONE }, 1));
 }
 
 #[apply(leak_checked!)]

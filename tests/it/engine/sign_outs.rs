@@ -1,6 +1,7 @@
 //! Several sign-outs, and sign-outs between the steps of others.
 
 use super::{ELEVEN_MINUTES, SECOND, Twist, Vendor, at_once, lease, settle, sign_in, sign_out};
+use crate::counts::{Counts, NONE};
 use keyway::{Error, ErrorKind, SignOut};
 
 #[apply(leak_checked!)]
@@ -18,7 +19,7 @@ async fn two_clients_that_sign_out_at_once_end_their_one_session() {
         assert_eq!(session.lease().await.unwrap_err().kind(), ErrorKind::SignedOut);
     }
     assert_eq!(vendor.process().0.lease().await.unwrap().generation().counter(), 1);
-    assert_eq!(vendor.counts(), (2, 0, 0));
+    assert_eq!(vendor.counts(), Counts { sign_ins: 2, ..NONE });
 }
 
 #[apply(leak_checked!)]
@@ -56,7 +57,7 @@ async fn a_sign_out_after_one_that_was_given_up_ends_the_session_begun_in_betwee
     settle().await;
     assert_eq!(vendor.live(), 0);
     assert_eq!(vendor.process().0.lease().await.unwrap().generation().counter(), 1);
-    assert_eq!(vendor.counts(), (3, 0, 0));
+    assert_eq!(vendor.counts(), Counts { sign_ins: 3, ..NONE });
 }
 
 /// In each order of the vendor's answer, the sign-out and the next sign-in.
@@ -81,7 +82,7 @@ async fn a_sign_in_answered_after_a_sign_out_and_another_sign_in_leaves_one_sess
         settle().await;
         assert_eq!(vendor.books().live, ["scripted-access-2"], "{before}");
         assert_eq!(vendor.process().0.lease().await.unwrap().generation(), generation, "{before}");
-        assert_eq!(vendor.counts(), (2, 0, 0), "{before}");
+        assert_eq!(vendor.counts(), Counts { sign_ins: 2, ..NONE }, "{before}");
     }
 }
 
@@ -102,7 +103,7 @@ async fn a_renewal_that_is_answered_after_a_sign_out_elsewhere_is_ended_too() {
     settle().await;
     assert_eq!(next.counter(), 1, "a session of its own");
     assert_eq!(vendor.books().live, ["scripted-access-3"]);
-    assert_eq!(vendor.counts(), (2, 1, 0));
+    assert_eq!(vendor.counts(), Counts { sign_ins: 2, renewals: 1, ..NONE });
 }
 
 #[apply(leak_checked!)]
@@ -131,5 +132,5 @@ async fn a_sign_out_that_is_stored_late_tells_the_vendor_once() {
     }
     assert_eq!((vendor.live(), vendor.books().told.len()), (0, 1));
     assert_eq!(vendor.process().0.lease().await.unwrap().generation().counter(), 1);
-    assert_eq!(vendor.counts(), (2, 0, 0));
+    assert_eq!(vendor.counts(), Counts { sign_ins: 2, ..NONE });
 }

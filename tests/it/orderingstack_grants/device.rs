@@ -28,7 +28,7 @@ async fn a_device_is_asked_for_at_the_vendors_interval_until_a_person_lets_it_in
     assert_eq!((device.interval(), device.expires_in()), (5 * SECOND, 10 * MINUTE));
     // Nobody has shown it yet, so nobody is asked; and it is the same code for everybody.
     assert_eq!(client.session().lease().await.unwrap_err().device_code().unwrap().user_code(), fake.user_code());
-    assert_eq!(counts(&fake), (1, 0));
+    assert_eq!(counts(&fake), Asked { codes: 1, tokens: 0 });
 
     let began = clock.world();
     let waiting = shown(&client).await;
@@ -47,7 +47,7 @@ async fn a_device_is_asked_for_at_the_vendors_interval_until_a_person_lets_it_in
     assert_eq!(config.id.as_deref(), Some(FakeOrderingStack::MODULE));
     clock.advance(2 * HOUR);
     client.api().get_module_common_config().send().await.unwrap();
-    assert_eq!((counts(&fake), fake.reuses()), ((1, 4), 0));
+    assert_eq!((counts(&fake), fake.reuses()), (Asked { codes: 1, tokens: 4 }, 0));
     let error = client.api().get_self().send().await.unwrap_err();
     assert!(error.kind() == ErrorKind::Config && error.to_string().contains("module session"), "{error}");
     assert_eq!(fake.count("get_self"), 0);
@@ -112,7 +112,7 @@ async fn an_interval_that_is_none_is_five_seconds() {
         let waiting = shown(&client).await;
         pass(&clock, seconds - 1).await;
         clock.until_sleeping(2).await;
-        assert_eq!(counts(&fake), (1, 0), "{told}");
+        assert_eq!(counts(&fake), Asked { codes: 1, tokens: 0 }, "{told}");
         clock.advance(SECOND);
         // The fake knows no such code.
         let error = waiting.await.unwrap().unwrap_err();
@@ -159,10 +159,10 @@ async fn whoever_is_turned_away_is_told_so_and_the_next_call_asks_for_another_co
         assert!(error.to_string().contains(what), "{error}");
         // For a moment the answer is remembered; then a code of its own is asked for.
         let remembered = client.session().lease().await.unwrap_err();
-        assert!(remembered.is_local() && counts(&fake) == (1, 1), "{word}: {remembered}");
+        assert!(remembered.is_local() && counts(&fake) == Asked { codes: 1, tokens: 1 }, "{word}: {remembered}");
         clock.advance(remembered.retry_after().unwrap());
         assert_eq!(client.session().lease().await.unwrap_err().kind(), ErrorKind::DeviceCodeRequired, "{word}");
-        assert_eq!(counts(&fake), (2, 1), "{word}");
+        assert_eq!(counts(&fake), Asked { codes: 2, tokens: 1 }, "{word}");
     }
     let (fake, clock) = start(|b| b).await;
     let client = kiosk(&fake, &clock);
@@ -171,7 +171,7 @@ async fn whoever_is_turned_away_is_told_so_and_the_next_call_asks_for_another_co
     assert!(fake.deny_device());
     clock.advance(5 * SECOND);
     assert_eq!(waiting.await.unwrap().unwrap_err().code(), Some("access_denied"));
-    assert_eq!(counts(&fake), (1, 1));
+    assert_eq!(counts(&fake), Asked { codes: 1, tokens: 1 });
 }
 
 #[apply(leak_checked!)]
@@ -184,7 +184,7 @@ async fn a_code_that_has_ended_is_not_asked_about_any_more() {
     }
     let error = waiting.await.unwrap().unwrap_err();
     assert_eq!((error.kind(), error.status()), (ErrorKind::Declined, None));
-    assert_eq!(counts(&fake), (1, 2));
+    assert_eq!(counts(&fake), Asked { codes: 1, tokens: 2 });
 }
 
 #[apply(leak_checked!)]
@@ -201,12 +201,12 @@ async fn a_wait_that_is_given_up_stops_the_asking_and_can_be_taken_up_again() {
     client.session().close().await.unwrap();
     clock.advance(MINUTE);
     client.session().close().await.unwrap();
-    assert_eq!(counts(&fake), (1, 1));
+    assert_eq!(counts(&fake), Asked { codes: 1, tokens: 1 });
     // It is the same code for whoever comes next, and showing it again goes on where it stopped.
     let waiting = shown(&client).await;
     pass(&clock, 5).await;
     waiting.await.unwrap().unwrap();
-    assert_eq!(counts(&fake), (1, 2));
+    assert_eq!(counts(&fake), Asked { codes: 1, tokens: 2 });
 }
 
 #[apply(leak_checked!)]
@@ -219,10 +219,10 @@ async fn a_sign_out_stops_the_asking() {
     client.session().sign_out().await.unwrap();
     clock.advance(5 * SECOND);
     assert_eq!(waiting.await.unwrap().unwrap_err().kind(), ErrorKind::SignedOut);
-    assert_eq!(counts(&fake), (1, 0));
+    assert_eq!(counts(&fake), Asked { codes: 1, tokens: 0 });
     assert_eq!(client.session().lease().await.unwrap_err().kind(), ErrorKind::SignedOut);
     assert_eq!(client.session().sign_in().await.unwrap_err().kind(), ErrorKind::DeviceCodeRequired);
-    assert_eq!(counts(&fake), (2, 0));
+    assert_eq!(counts(&fake), Asked { codes: 2, tokens: 0 });
 }
 
 #[apply(leak_checked!)]
@@ -239,7 +239,7 @@ async fn a_session_that_arrives_after_the_sign_out_is_not_kept() {
     gate.open();
     assert_eq!(waiting.await.unwrap().unwrap_err().kind(), ErrorKind::SignedOut);
     assert_eq!(client.session().lease().await.unwrap_err().kind(), ErrorKind::SignedOut);
-    assert_eq!(counts(&fake), (1, 1));
+    assert_eq!(counts(&fake), Asked { codes: 1, tokens: 1 });
 }
 
 /// Shows nothing.
@@ -252,7 +252,7 @@ async fn a_code_that_nobody_shows_is_not_asked_about() {
     let (fake, clock) = start(|b| b).await;
     let client = builder(&fake, &clock).device(FakeOrderingStack::MODULE).responder(Blind).build().unwrap();
     let error = client.session().lease().await.unwrap_err();
-    assert_eq!((error.kind(), counts(&fake)), (ErrorKind::Declined, (1, 0)));
+    assert_eq!((error.kind(), counts(&fake)), (ErrorKind::Declined, Asked { codes: 1, tokens: 0 }));
     // It can be shown all the same.
     let resume = error.resume().unwrap();
     let waiting = tokio::spawn(async move { resume.answer(Answer::DeviceCode).await.map(drop) });
@@ -260,5 +260,5 @@ async fn a_code_that_nobody_shows_is_not_asked_about() {
     assert!(fake.approve_device());
     clock.advance(5 * SECOND);
     waiting.await.unwrap().unwrap();
-    assert_eq!(counts(&fake), (1, 1));
+    assert_eq!(counts(&fake), Asked { codes: 1, tokens: 1 });
 }

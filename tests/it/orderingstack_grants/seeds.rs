@@ -11,7 +11,7 @@ async fn a_session_is_begun_with_a_refresh_token_and_goes_on_with_its_successors
         assert_eq!(client.session().lease().await.unwrap().generation().counter(), counter);
         clock.advance(2 * HOUR);
     }
-    assert_eq!((counts(&fake), fake.reuses()), ((0, 3), 0));
+    assert_eq!((counts(&fake), fake.reuses()), (Asked { codes: 0, tokens: 3 }, 0));
 }
 
 #[apply(leak_checked!)]
@@ -22,7 +22,7 @@ async fn a_refresh_token_that_is_not_replaced_stays_good() {
         client.session().lease().await.unwrap();
         clock.advance(2 * HOUR);
     }
-    assert_eq!((counts(&fake), fake.reuses()), ((0, 3), 0));
+    assert_eq!((counts(&fake), fake.reuses()), (Asked { codes: 0, tokens: 3 }, 0));
 }
 
 #[apply(leak_checked!)]
@@ -39,14 +39,14 @@ async fn after_a_restart_the_store_beats_the_same_seed_and_a_new_seed_beats_the_
     assert_eq!(client(&seed).session().lease().await.unwrap().generation(), first);
     clock.advance(2 * HOUR);
     let renewed = client(&seed).session().lease().await.unwrap().generation();
-    assert_eq!((renewed.counter(), counts(&fake), fake.reuses()), (2, (0, 2), 0));
+    assert_eq!((renewed.counter(), counts(&fake), fake.reuses()), (2, Asked { codes: 0, tokens: 2 }, 0));
 
     let another = client(&fake.new_refresh_token()).session().lease().await.unwrap().generation();
-    assert_eq!((another.counter(), counts(&fake), fake.reuses()), (1, (0, 3), 0));
+    assert_eq!((another.counter(), counts(&fake), fake.reuses()), (1, Asked { codes: 0, tokens: 3 }, 0));
     assert_ne!(another.to_string().split('.').next(), renewed.to_string().split('.').next());
     // The first seed is not the store's any more, and whoever comes with it again is told by the vendor.
     assert_eq!(client(&seed).session().lease().await.unwrap_err().kind(), ErrorKind::InvalidCredentials);
-    assert_eq!(counts(&fake), (0, 4));
+    assert_eq!(counts(&fake), Asked { codes: 0, tokens: 4 });
 }
 
 #[apply(leak_checked!)]
@@ -67,7 +67,7 @@ async fn a_seed_that_is_spent_is_never_sent_again() {
         clock.advance(HOUR);
     }
     // The seed once; its successor by each of the three clients, who know nothing of each other's refusals.
-    assert_eq!((counts(&fake), fake.reuses()), ((0, 4), 0));
+    assert_eq!((counts(&fake), fake.reuses()), (Asked { codes: 0, tokens: 4 }, 0));
     let error = one.session().sign_in().await.unwrap_err();
     assert!(error.is_local() && error.to_string().contains(".refresh_token(..)"), "{error}");
 }
@@ -82,7 +82,7 @@ async fn a_refused_seed_is_sent_once() {
         assert!(error.to_string().contains(".refresh_token(..)"), "{error}");
         clock.advance(HOUR);
     }
-    assert_eq!(counts(&fake), (0, 1));
+    assert_eq!(counts(&fake), Asked { codes: 0, tokens: 1 });
 }
 
 #[apply(leak_checked!)]
@@ -99,7 +99,7 @@ async fn an_outage_spends_no_seed_and_an_explicit_sign_in_loses_no_session() {
         assert_eq!(client.session().sign_in().await.unwrap_err().kind(), ErrorKind::Outage);
     }
     client.session().sign_in().await.unwrap();
-    assert_eq!((counts(&fake), fake.reuses()), ((0, 5), 0));
+    assert_eq!((counts(&fake), fake.reuses()), (Asked { codes: 0, tokens: 5 }, 0));
     assert_eq!(client.session().lease().await.unwrap().generation().counter(), 2);
 }
 
@@ -110,10 +110,10 @@ async fn a_torn_answer_to_the_seed_leaves_it_to_the_next_call_to_find_out() {
     fake.next("issue_token", Fault::CutAfter);
     let error = client.session().lease().await.unwrap_err();
     assert!(error.is_temporary(), "{error}");
-    assert_eq!(counts(&fake), (0, 1));
+    assert_eq!(counts(&fake), Asked { codes: 0, tokens: 1 });
     clock.advance(SECOND);
     client.session().lease().await.unwrap();
-    assert_eq!(counts(&fake), (0, 2));
+    assert_eq!(counts(&fake), Asked { codes: 0, tokens: 2 });
 }
 
 #[apply(leak_checked!)]
@@ -124,7 +124,7 @@ async fn a_signed_out_seed_begins_no_other_session() {
     assert_eq!(client.session().sign_out().await.unwrap(), SignOut::LocalOnly);
     assert_eq!(client.session().lease().await.unwrap_err().kind(), ErrorKind::SignedOut);
     assert_eq!(client.session().sign_in().await.unwrap_err().kind(), ErrorKind::SignInRequired);
-    assert_eq!(counts(&fake), (0, 1));
+    assert_eq!(counts(&fake), Asked { codes: 0, tokens: 1 });
 }
 
 /// A store that is there only while it is told to be.
@@ -174,11 +174,11 @@ async fn without_its_store_a_seed_is_not_sent_because_it_may_be_spent() {
     store.down.store(true, Ordering::SeqCst);
     let restarted = client();
     let error = restarted.lease().await.unwrap_err();
-    assert_eq!((error.kind(), counts(&fake)), (ErrorKind::Store, (0, 1)));
+    assert_eq!((error.kind(), counts(&fake)), (ErrorKind::Store, Asked { codes: 0, tokens: 1 }));
     // Whoever holds a token goes on with it.
     first.lease().await.unwrap();
     store.down.store(false, Ordering::SeqCst);
     clock.advance(SECOND);
     assert_eq!(restarted.lease().await.unwrap().generation(), first.lease().await.unwrap().generation());
-    assert_eq!((counts(&fake), fake.reuses()), ((0, 1), 0));
+    assert_eq!((counts(&fake), fake.reuses()), (Asked { codes: 0, tokens: 1 }, 0));
 }

@@ -14,7 +14,7 @@ async fn a_sign_in_whose_save_takes_for_ever_is_used_and_not_revoked() {
     hold.release();
     settle().await;
     fixture.serves(&client).await;
-    assert_eq!(fixture.counts(), (1, 0, 1));
+    assert_eq!(fixture.counts(), Ends { sign_ins: 1, sign_outs: 0, live: 1 });
 }
 
 #[apply(leak_checked!)]
@@ -28,7 +28,7 @@ async fn a_new_token_replaces_the_held_one_in_a_store_that_could_not_be_read_bef
     fixture.serves(&client).await;
     let second = client.session().lease().await.unwrap().generation();
     assert_eq!((first == second, fixture.process().0.session().lease().await.unwrap().generation()), (false, second));
-    assert_eq!(fixture.counts(), (2, 0, 1));
+    assert_eq!(fixture.counts(), Ends { sign_ins: 2, sign_outs: 0, live: 1 });
 }
 
 /// Every process of a fleet does so: they must not all ask at once, and not all the time.
@@ -51,7 +51,7 @@ async fn who_waits_for_the_stores_lock_looks_again_after_half_a_second_at_the_ea
     gate.open();
     first.await.unwrap().unwrap();
     waiting.await.unwrap().unwrap();
-    assert_eq!(fixture.counts().0, 1);
+    assert_eq!(fixture.counts().sign_ins, 1);
 }
 
 #[apply(leak_checked!)]
@@ -74,7 +74,7 @@ fn a_runtime_that_ends_in_the_middle_of_a_save_loses_no_token() {
     let generation = second.block_on(async { session.lease().await.unwrap().generation() });
     assert_eq!(generation.counter(), 2);
     assert_eq!(second.block_on(fixture.process().0.lease()).unwrap().generation(), generation);
-    assert_eq!(fixture.counts(), (1, 1, 0));
+    assert_eq!(fixture.counts(), Counts { sign_ins: 1, renewals: 1, ..NONE });
 }
 
 #[apply(leak_checked!)]
@@ -88,10 +88,10 @@ async fn while_a_renewed_token_is_not_saved_nobody_else_renews_what_it_replaced(
     // Another process has a store that works, and finds the old token in it.
     let waiting = lease(&fixture.process().0);
     settle().await;
-    assert_eq!(fixture.counts(), (1, 1, 0));
+    assert_eq!(fixture.counts(), Counts { sign_ins: 1, renewals: 1, ..NONE });
     fixture.clock.advance(Duration::from_secs(1));
     assert_eq!(waiting.await.unwrap().unwrap().generation(), generation);
-    assert_eq!((generation.counter(), fixture.counts()), (2, (1, 1, 0)));
+    assert_eq!((generation.counter(), fixture.counts()), (2, Counts { sign_ins: 1, renewals: 1, ..NONE }));
 }
 
 #[apply(leak_checked!)]
@@ -114,7 +114,7 @@ async fn what_is_not_saved_and_was_spent_in_its_turn_never_gets_into_the_store()
     let third = renewing.await.unwrap().unwrap().generation();
     settle().await;
     assert_eq!((third.counter(), fixture.process().0.lease().await.unwrap().generation()), (3, third));
-    assert_eq!(fixture.counts(), (1, 2, 0));
+    assert_eq!(fixture.counts(), Counts { sign_ins: 1, renewals: 2, ..NONE });
 }
 
 #[apply(leak_checked!)]
@@ -162,7 +162,7 @@ async fn an_orderly_end_offers_the_store_what_it_has_not_taken() {
     let generation = session.lease().await.unwrap().generation();
     session.close().await.unwrap();
     assert_eq!(fixture.process().0.lease().await.unwrap().generation(), generation);
-    assert_eq!(fixture.counts().0, 1);
+    assert_eq!(fixture.counts().sign_ins, 1);
 }
 
 #[apply(leak_checked!)]
@@ -178,7 +178,10 @@ async fn a_client_that_waits_for_its_vendor_holds_up_no_other() {
         session.lease().await.unwrap();
         other.clock.advance(ELEVEN_MINUTES);
     }
-    assert_eq!((fixture.counts(), other.counts()), ((1, 0, 0), (1, 2, 0)));
+    assert_eq!(
+        (fixture.counts(), other.counts()),
+        (Counts { sign_ins: 1, ..NONE }, Counts { sign_ins: 1, renewals: 2, ..NONE })
+    );
     drop(gates);
     waiting.await.unwrap().unwrap();
 }
@@ -207,5 +210,5 @@ async fn a_new_session_that_could_not_be_saved_keeps_the_stores_lock_from_nobody
     store.fill();
     session.lease().await.unwrap();
     fixture.process().0.lease().await.expect("a session of its own, at once");
-    assert_eq!(fixture.counts(), (2, 0, 0));
+    assert_eq!(fixture.counts(), Counts { sign_ins: 2, ..NONE });
 }

@@ -10,7 +10,7 @@ async fn a_signed_out_session_is_not_taken_back_from_a_store_that_did_not_hear_o
     store.fail_loads(1);
     assert_eq!(session.sign_out().await.unwrap_err().kind(), ErrorKind::Store);
     let second = session.sign_in().await.unwrap().generation();
-    assert_eq!((first.counter(), second.counter(), fixture.counts().0), (1, 1, 2));
+    assert_eq!((first.counter(), second.counter(), fixture.counts().sign_ins), (1, 1, 2));
     // It takes the other one's place.
     assert_eq!(fixture.process().0.lease().await.unwrap().generation(), second);
 }
@@ -29,7 +29,7 @@ async fn a_late_save_does_not_bring_back_what_was_signed_out() {
     hold.release();
     settle().await;
     fixture.process().0.lease().await.unwrap();
-    assert_eq!(fixture.counts().0, 2, "the signed-out session was found in the store");
+    assert_eq!(fixture.counts().sign_ins, 2, "the signed-out session was found in the store");
 }
 
 #[apply(leak_checked!)]
@@ -45,7 +45,7 @@ async fn the_save_of_a_superseded_sign_in_does_not_replace_the_next_one() {
     assert_eq!(waiting.await.unwrap().unwrap_err().kind(), ErrorKind::SignedOut);
     settle().await;
     assert_eq!(fixture.process().0.lease().await.unwrap().generation(), second);
-    assert_eq!(fixture.counts().0, 2);
+    assert_eq!(fixture.counts().sign_ins, 2);
 }
 
 #[apply(leak_checked!)]
@@ -66,7 +66,7 @@ async fn a_sign_in_that_was_beaten_by_a_sign_out_takes_nothing_from_the_next_one
     fixture.clock.advance(Duration::from_secs(1));
     store.saved(1).await;
     assert_eq!(fixture.process().0.session().lease().await.unwrap().generation(), generation);
-    assert_eq!(fixture.counts(), (2, 1, 1));
+    assert_eq!(fixture.counts(), Ends { sign_ins: 2, sign_outs: 1, live: 1 });
 }
 
 #[apply(leak_checked!)]
@@ -81,7 +81,7 @@ async fn what_was_withdrawn_is_not_served_by_a_store_that_has_forgotten_why() {
     store.forget().await;
     fixture.clock.advance(Duration::from_secs(60));
     assert_eq!(session.lease().await.unwrap().generation().counter(), 1);
-    assert_eq!(fixture.counts(), (3, 1, 0));
+    assert_eq!(fixture.counts(), Counts { sign_ins: 3, renewals: 1, ..NONE });
 }
 
 #[apply(leak_checked!)]
@@ -95,7 +95,7 @@ async fn a_sign_in_that_is_answered_after_a_sign_out_never_gets_into_the_store()
     gate.open();
     assert_eq!(waiting.await.unwrap().unwrap_err().kind(), ErrorKind::SignedOut);
     fixture.fake.until("logout", 1).await;
-    assert_eq!((store.saves(), fixture.counts()), (0, (1, 1, 0)));
+    assert_eq!((store.saves(), fixture.counts()), (0, Ends { sign_ins: 1, sign_outs: 1, live: 0 }));
 }
 
 #[apply(leak_checked!)]
@@ -111,10 +111,10 @@ async fn a_sign_in_that_was_signed_out_while_it_found_anothers_is_revoked() {
     look.arrived().await;
     // It ends what is stored, and what was obtained and is not.
     client.session().sign_out().await.unwrap();
-    assert_eq!(fixture.counts(), (2, 2, 0));
+    assert_eq!(fixture.counts(), Ends { sign_ins: 2, sign_outs: 2, live: 0 });
     look.release();
     assert_eq!(waiting.await.unwrap().unwrap_err().kind(), ErrorKind::SignedOut);
-    assert_eq!(fixture.counts(), (2, 2, 0));
+    assert_eq!(fixture.counts(), Ends { sign_ins: 2, sign_outs: 2, live: 0 });
 }
 
 #[apply(leak_checked!)]
@@ -131,7 +131,7 @@ async fn a_new_session_takes_the_place_of_one_that_was_signed_out_meanwhile() {
     gate.open();
     let generation = waiting.await.unwrap().unwrap().generation();
     assert_eq!(fixture.process().0.lease().await.unwrap().generation(), generation);
-    assert_eq!(fixture.counts(), (2, 1, 0));
+    assert_eq!(fixture.counts(), Counts { sign_ins: 2, renewals: 1, ..NONE });
 }
 
 #[apply(leak_checked!)]
@@ -147,7 +147,10 @@ async fn a_session_that_another_process_signed_out_is_not_renewed_behind_its_bac
     gate.open();
     // This client was not signed out: it begins a session of its own.
     let generation = waiting.await.unwrap().unwrap().generation();
-    assert_eq!((generation.counter(), generation == first, fixture.counts()), (1, false, (2, 1, 0)));
+    assert_eq!(
+        (generation.counter(), generation == first, fixture.counts()),
+        (1, false, Counts { sign_ins: 2, renewals: 1, ..NONE })
+    );
     assert_eq!(fixture.process().0.lease().await.unwrap().generation(), generation);
 }
 
@@ -169,7 +172,7 @@ async fn until_a_sign_out_is_in_the_store_nobody_else_spends_what_a_renewal_is_s
     hold.release();
     signing_out.await.unwrap().unwrap();
     assert_eq!(waiting.await.unwrap().unwrap().generation().counter(), 1);
-    assert_eq!(fixture.counts(), (2, 1, 0));
+    assert_eq!(fixture.counts(), Counts { sign_ins: 2, renewals: 1, ..NONE });
 }
 
 #[apply(leak_checked!)]
@@ -190,7 +193,7 @@ async fn a_sign_out_leaves_alone_what_others_have_begun_since() {
     hold.release();
     signing_out.await.unwrap().unwrap();
     assert_eq!(fixture.process().0.lease().await.unwrap().generation(), generation);
-    assert_eq!(fixture.counts().0, 2);
+    assert_eq!(fixture.counts().sign_ins, 2);
 }
 
 #[apply(leak_checked!)]
