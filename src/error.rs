@@ -17,6 +17,21 @@ use std::{any::Any, borrow::Cow, collections::BTreeMap, fmt, sync::Arc, time::Du
 /// One word big and cheap to clone: callers who waited for the same renewal share one error. Ask [`kind`](Error::kind)
 /// what to do; everything else is detail. Neither `Display` nor `Debug` nor `source()` ever shows a secret, a header, a
 /// URL or the body of an answer, and each is one line without control characters.
+///
+/// ```
+/// use keyway::{Error, ErrorKind};
+///
+/// /// What this program does about a failure.
+/// fn act_on(error: &Error) -> &'static str {
+///     match error.kind() {
+///         ErrorKind::InvalidCredentials => "ask the user for a new password",
+///         ErrorKind::Throttled | ErrorKind::Outage => "come again later",
+///         _ if error.resume().is_some() => "ask a person, and hand in the answer",
+///         _ => "log the line, and look it up in docs/errors.md",
+///     }
+/// }
+/// assert_eq!(act_on(&Error::invalid_credentials("refused")), "ask the user for a new password");
+/// ```
 #[derive(Clone)]
 pub struct Error(Arc<Inner>);
 

@@ -4,6 +4,20 @@ use crate::secret::Secret;
 use std::fmt;
 
 /// A key that the vendor has sent to a person, by mail for instance, and wants to have back.
+///
+/// ```
+/// # async fn example(client: keyway::custom::Client) -> Result<(), keyway::Error> {
+/// use keyway::Answer;
+///
+/// if let Err(error) = client.session().lease().await
+///     && let (Some(key), Some(resume)) = (error.access_key(), error.resume())
+/// {
+///     println!("a key was mailed to {}", key.sent_to());
+///     let key = "what stands in the mail";
+///     resume.answer(Answer::AccessKey(key.into())).await?;
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 #[cfg_attr(test, derive(PartialEq, Eq, Hash))]
 pub struct AccessKey {

@@ -4,6 +4,20 @@ use crate::secret::Secret;
 use std::{fmt, sync::Arc, time::Duration};
 
 /// A captcha the vendor wants answered before it signs anybody in.
+///
+/// ```
+/// # async fn example(client: keyway::custom::Client) -> Result<(), keyway::Error> {
+/// use keyway::Answer;
+///
+/// if let Err(error) = client.session().lease().await
+///     && let (Some(captcha), Some(resume)) = (error.captcha(), error.resume())
+/// {
+///     println!("a picture of {} bytes, {}", captcha.image().len(), captcha.media_type());
+///     let text = "what a person reads in it";
+///     resume.answer(Answer::Captcha(text.into())).await?;
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 #[cfg_attr(test, derive(PartialEq, Eq, Hash))]
 pub struct Captcha {

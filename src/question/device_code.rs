@@ -7,6 +7,19 @@ use std::{fmt, time::Duration};
 ///
 /// Show [`user_code`](Self::user_code) and [`verification_uri`](Self::verification_uri), or
 /// [`verification_uri_complete`](Self::verification_uri_complete) as a QR code.
+///
+/// ```
+/// # async fn example(client: keyway::custom::Client) -> Result<(), keyway::Error> {
+/// use keyway::Answer;
+///
+/// if let Err(error) = client.session().lease().await
+///     && let (Some(device), Some(resume)) = (error.device_code(), error.resume())
+/// {
+///     println!("enter {} at {}", device.user_code(), device.verification_uri());
+///     resume.answer(Answer::DeviceCode).await?; // waits until the person has done so
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 #[cfg_attr(test, derive(PartialEq, Eq, Hash))]
 pub struct DeviceCode {

@@ -4,6 +4,20 @@ use crate::secret::Secret;
 use std::fmt;
 
 /// A second factor: the code that an app shows, or that the vendor has sent in a message.
+///
+/// ```
+/// # async fn example(client: keyway::custom::Client) -> Result<(), keyway::Error> {
+/// use keyway::Answer;
+///
+/// if let Err(error) = client.session().lease().await
+///     && let (Some(factor), Some(resume)) = (error.second_factor(), error.resume())
+/// {
+///     println!("the code, please (try {})", factor.attempt());
+///     let code = "123456";
+///     resume.answer(Answer::SecondFactor(code.into())).await?;
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 #[cfg_attr(test, derive(PartialEq, Eq, Hash))]
 pub struct SecondFactor {

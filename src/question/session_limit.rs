@@ -3,6 +3,21 @@
 use std::{fmt, time::Duration};
 
 /// The account has as many sessions as the vendor allows; one must end before a new one begins.
+///
+/// ```
+/// # async fn example(client: keyway::custom::Client) -> Result<(), keyway::Error> {
+/// use keyway::Answer;
+///
+/// if let Err(error) = client.session().lease().await
+///     && let (Some(limit), Some(resume)) = (error.session_limit(), error.resume())
+/// {
+///     let idle = limit.sessions.iter().find(|session| !session.online && !session.is_current);
+///     if let Some(session) = idle {
+///         resume.answer(Answer::Session(session.id.clone())).await?;
+///     }
+/// }
+/// # Ok(()) }
+/// ```
 #[non_exhaustive]
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(test, derive(Hash))]

@@ -23,6 +23,33 @@ use std::future::Future;
 ///
 /// # Cancel safety
 /// Its futures run in a task of their own, and go on when a caller stops waiting: only a runtime that ends drops one.
+///
+/// ```
+/// use keyway::{
+///     Error, Secret,
+///     custom::{Attempt, Capabilities, Client, Issued, Issuer, Request, TokensAt},
+/// };
+/// use serde_json::json;
+///
+/// struct Acme {
+///     password: Secret,
+/// }
+///
+/// impl Issuer for Acme {
+///     fn describe(&self) -> Capabilities {
+///         Capabilities::new("acme", ".password(..)")
+///     }
+///
+///     async fn sign_in(&self, attempt: &Attempt) -> Result<Issued, Error> {
+///         attempt.present(&self.password)?;
+///         let login = Request::post("/login").named("login").json(&json!({ "password": self.password.expose() }));
+///         attempt.send(login).await?.tokens(&TokensAt::new("/access_token"))
+///     }
+/// }
+///
+/// let client = Client::builder("https://acme.example").issuer(Acme { password: "…".into() }).build()?;
+/// # Ok::<(), Error>(())
+/// ```
 #[doc(alias("TokenProvider", "authenticator"))]
 pub trait Issuer: Send + Sync + 'static {
     /// How this credential behaves. Asked once.

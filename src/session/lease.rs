@@ -76,6 +76,15 @@ impl CurrentToken {
 /// ```
 // The one of the hot path borrows the published token and counts nothing, so that cores do not fight over a counter; every
 // other one, and a clone, owns a share of it. Nothing but `Some` is in it.
+///
+/// ```
+/// # async fn example(client: keyway::custom::Client) -> Result<(), keyway::Error> {
+/// // For a library that makes its own requests: the headers of one call.
+/// let lease = client.session().lease().await?;
+/// let request = http::Request::get("https://acme.example/orders").header("authorization", lease.header());
+/// # let _ = request;
+/// # Ok(()) }
+/// ```
 #[doc(alias("access token", "bearer"))]
 pub struct Lease(Guard<Option<Arc<CurrentToken>>>);
 

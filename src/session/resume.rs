@@ -15,6 +15,17 @@ use std::{any::Any, fmt, sync::Arc};
 /// Continues a sign-in that stopped with a question, from any task, whenever the answer is there.
 ///
 /// The first answer wins; a later answer joins the sign-in that the first one continued.
+///
+/// ```
+/// # async fn example(client: keyway::custom::Client) -> Result<(), keyway::Error> {
+/// use keyway::Answer;
+///
+/// let Err(error) = client.session().lease().await else { return Ok(()) };
+/// let resume = error.resume().ok_or(error)?;
+/// // Another task, such as the handler of a form, has the answer.
+/// tokio::spawn(async move { resume.answer(Answer::Captcha("xk7q".into())).await });
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct Resume(Arc<Challenge>);
 

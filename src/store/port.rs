@@ -19,6 +19,20 @@ use std::{future::Future, sync::Arc, time::Duration};
 /// The engine drops what a store does not answer within [`Timeouts::store_lock`](crate::Timeouts::store_lock), and a runtime
 /// that ends drops everything. What was begun may then be done or not, and must not be half done: a record is the old or the
 /// new one, whole.
+///
+/// A store is given to a builder, and clients that are given the same one share their sessions:
+///
+/// ```
+/// # fn build(issuer: impl keyway::custom::Issuer + Clone) -> Result<(), keyway::Error> {
+/// use keyway::{MemoryStore, custom::Client};
+///
+/// let store = MemoryStore::new();
+/// let client = || Client::builder("https://acme.example").issuer(issuer.clone()).principal("till-7").store(store.clone());
+/// let (one, two) = (client().build()?, client().build()?);
+/// # Ok(()) }
+/// ```
+///
+/// `examples/your_own_store.rs` writes one; [`store_laws!`](crate::testing::store_laws) tests it.
 #[doc(alias("cache", "storage", "backend"))]
 pub trait Store: Send + Sync + 'static {
     /// Whether it is set up so that it can be used. `build()` asks it once, and refuses with what it answers. It contacts nobody.

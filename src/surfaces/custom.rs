@@ -62,6 +62,15 @@ static SURFACE: Surface =
 
 /// A client of a vendor of your own. Cheap to clone; clones share one session. There are no typed calls: nothing here
 /// knows the vendor's document.
+///
+/// ```
+/// # async fn example(issuer: impl keyway::custom::Issuer) -> Result<(), keyway::Error> {
+/// use keyway::custom::Client;
+///
+/// let client = Client::builder("https://acme.example").issuer(issuer).build()?;
+/// let orders = client.http().get("/orders").send_ok().await?.text().await?;
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Client {
     core: Core,
@@ -77,6 +86,19 @@ impl Client {
 type MakeIssuer = dyn Fn(Sender) -> Arc<dyn DynIssuer> + Send + Sync;
 
 /// Builds a [`Client`]. [`build`](Self::build) checks everything and sends nothing.
+///
+/// ```
+/// # fn build(issuer: impl keyway::custom::Issuer) -> Result<(), keyway::Error> {
+/// use keyway::{FileStore, Timeouts, custom::Client};
+/// use std::time::Duration;
+///
+/// let client = Client::builder("https://acme.example")
+///     .issuer(issuer)
+///     .principal("till-7")
+///     .store(FileStore::at("/var/lib/till/sessions"))
+///     .timeouts(Timeouts::default().with_request(Duration::from_secs(10)));
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 #[must_use = "a builder does nothing until it is built"]
 pub struct ClientBuilder {

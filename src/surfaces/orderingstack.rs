@@ -98,6 +98,18 @@ pub(crate) static SURFACE: Surface =
 const TENANT: &str = "x-tenant";
 
 /// Builds a [`Client`]. [`build`](Self::build) checks everything and sends nothing.
+///
+/// ```no_run
+/// # fn build() -> Result<(), keyway::Error> {
+/// use keyway::orderingstack;
+///
+/// let client = orderingstack::Client::builder("https://ordering.example")
+///     .tenant("9cbe650a-1fb7-4b06-912b-cead8a013e8b")
+///     .client("kiosks", "…")
+///     .device("kiosk-1")
+///     .build()?;
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone)]
 #[must_use = "a builder does nothing until it is built"]
 pub struct ClientBuilder {

@@ -80,6 +80,14 @@ pub(crate) static SURFACE: Surface =
     Surface { name: "shopmonkey", facts: FACTS, classify, serves: |_| ".password(..)", content_type: None };
 
 /// Builds a [`Client`]. [`build`](Self::build) checks everything and sends nothing.
+///
+/// ```no_run
+/// # fn build() -> Result<(), keyway::Error> {
+/// use keyway::shopmonkey;
+///
+/// let client = shopmonkey::Client::builder("https://api.shopmonkey.cloud").api_key("…").build()?;
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone)]
 #[must_use = "a builder does nothing until it is built"]
 pub struct ClientBuilder {

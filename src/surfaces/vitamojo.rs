@@ -59,6 +59,17 @@ const LIFE: Duration = Duration::from_secs(10 * 60);
 const TENANT: &str = "tenant";
 
 /// Builds a [`Client`]. [`build`](Self::build) checks everything and sends nothing.
+///
+/// ```no_run
+/// # fn build() -> Result<(), keyway::Error> {
+/// use keyway::{FileStore, Secret, vitamojo};
+///
+/// let client = vitamojo::Client::builder("https://vmos2.vmos.io")
+///     .password_from("till@example.org", async || std::fs::read_to_string("/run/secrets/vitamojo").map(Secret::from))
+///     .store(FileStore::at("/var/lib/till/sessions"))
+///     .build()?;
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone)]
 #[must_use = "a builder does nothing until it is built"]
 pub struct ClientBuilder {

@@ -60,6 +60,18 @@ const BUDGET: Budget = Budget { attempts: 10, within: Duration::from_secs(10 * 6
 const CAPTCHA_LIFE: Duration = Duration::from_secs(60);
 
 /// Builds a [`Client`]. [`build`](Self::build) checks everything and sends nothing.
+///
+/// ```no_run
+/// # fn build() -> Result<(), keyway::Error> {
+/// use keyway::{EvictionPolicy, FileStore, vms};
+///
+/// let client = vms::Client::builder("https://vms.example")
+///     .password("guard@example.org", "…")
+///     .session_limit(EvictionPolicy::OldestOffline)
+///     .store(FileStore::at("/var/lib/guard/sessions"))
+///     .build()?;
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone)]
 #[must_use = "a builder does nothing until it is built"]
 pub struct ClientBuilder {

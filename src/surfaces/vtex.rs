@@ -78,6 +78,15 @@ static APP_TOKEN: HeaderName = HeaderName::from_static("x-vtex-api-apptoken");
 const SHARED_HOST: &str = "api.vtexcommercestable.com.br";
 
 /// Builds a [`Client`]. [`build`](Self::build) checks everything and sends nothing.
+///
+/// ```no_run
+/// # fn build() -> Result<(), keyway::Error> {
+/// use keyway::vtex;
+///
+/// let builder = vtex::Client::builder("https://store.vtexcommercestable.com.br");
+/// let client = builder.app_key("vtexappkey-store-ABCDEF", "…").build()?;
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone)]
 #[must_use = "a builder does nothing until it is built"]
 pub struct ClientBuilder {

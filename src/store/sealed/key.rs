@@ -143,6 +143,15 @@ impl fmt::Debug for SealingKey {
 /// 3. When everything has been saved once, or after as long as your sessions may sleep, leave the old one out.
 ///
 /// Nothing fails meanwhile. A process that lacks the key of a record gets a [`StoreError`] that names the key.
+///
+/// ```no_run
+/// use keyway::{FileStore, Sealed, SealingKey, SealingKeys};
+///
+/// // The new key seals; what the old one has sealed is still read, and sealed anew with the next save.
+/// let keys = SealingKeys::new(SealingKey::from_file("/etc/till/new.key")?).also(SealingKey::from_file("/etc/till/old.key")?);
+/// let store = Sealed::new(FileStore::at("/var/lib/till/sessions"), keys);
+/// # Ok::<(), keyway::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct SealingKeys(Arc<ArcSwap<Vec<SealingKey>>>);
 

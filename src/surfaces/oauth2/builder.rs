@@ -26,6 +26,20 @@ impl fmt::Debug for ClientBuilder {
 }
 
 /// Builds a [`Client`](super::Client). [`build`](Self::build) checks everything and contacts nobody.
+///
+/// ```no_run
+/// # fn build() -> Result<(), keyway::Error> {
+/// use keyway::{FileStore, oauth2};
+///
+/// let client = oauth2::Client::discover("https://id.acme.example")
+///     .also_origin("https://api.acme.example")
+///     .client("till-7", "…")
+///     .device()
+///     .store(FileStore::at("/var/lib/till/sessions"))
+///     .profile("till-7")
+///     .build()?;
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 #[must_use = "a builder does nothing until it is built"]
 pub struct ClientBuilder {

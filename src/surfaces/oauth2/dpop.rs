@@ -52,9 +52,9 @@ const LONGEST_NONCE: usize = 1024;
 /// It stands in no [`Store`](crate::Store): beside the tokens it would protect nothing from who reads that. So processes that
 /// share a store are all given the same key, by [`es256`](Self::es256), from where their other secrets come from.
 #[derive(Clone)]
-pub struct DpopKey(Arc<SigningKey>);
+pub struct DpopKey(Arc<DpopPair>);
 
-struct SigningKey {
+struct DpopPair {
     pair: EcdsaKeyPair,
     pem: Secret,
     /// The public half.
@@ -99,7 +99,7 @@ impl DpopKey {
         let canonical = format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#);
         let jwk = json!({ "crv": "P-256", "kty": "EC", "x": x, "y": y });
         let thumbprint = digest(&canonical);
-        Ok(Self(Arc::new(SigningKey { pair, pem, jwk, thumbprint, is_new })))
+        Ok(Self(Arc::new(DpopPair { pair, pem, jwk, thumbprint, is_new })))
     }
 
     /// The key as PEM, for a place where secrets are kept.
