@@ -24,7 +24,7 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-/// Where the lines go; a real one writes into the log that nobody may change afterwards.
+/// Where the lines go; a real one writes into a log that cannot be changed afterwards.
 struct Journal;
 
 impl<S: Subscriber> Layer<S> for Journal {

@@ -139,7 +139,7 @@ async fn oauth_2() -> Result<Health, Error> {
     Ok(examine("OAuth 2.0", account.url(), client.session(), who).await)
 }
 
-/// What the provider knows of the token, as far as it is nobody's name. Not every provider tells, and not every client may ask.
+/// What the provider knows of the token, as far as it names no person. Not every provider tells, and not every client may ask.
 fn introspected(known: Result<Value, Error>) -> Result<Finding, Error> {
     let known = match known {
         Ok(known) => known,

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! A caller who goes away takes the renewal along that it was waiting for. The vendor has spent the refresh token by then, and
-//! its answer, with the next one, is read by nobody. Who presents the old one again is taken for a thief.
+//! its answer, with the next one, is never read. A client that presents the old one again is taken for a thief.
 #![allow(clippy::print_stdout, reason = "it is there to be read")]
 
 use keyway::{
@@ -59,7 +59,7 @@ async fn main() -> Result<(), Failed> {
     Ok(())
 }
 
-/// A vendor whose refresh tokens can be used once, and that ends the session of whoever uses one twice.
+/// A vendor whose refresh tokens can be used once, and that ends the session of a client that uses one twice.
 async fn vendor() -> FakeVitaMojo {
     let fake = FakeVitaMojo::builder().rotating(true).jwt(true).token_life(TOKEN_LIFE).start().await;
     fake.always("auth", Fault::Delay(SIGN_IN_TAKES));
@@ -100,7 +100,7 @@ fn row(client: &str, fake: &FakeVitaMojo, Seen { served, gave_up, refused }: See
     println!("| {client} | {sign_ins} | {renewals} | {twice} | {served} | {gave_up} | {refused} |");
 }
 
-/// A client as one writes it: a lock around the token, renewed by whoever finds that it has ended.
+/// A client as one writes it: a lock around the token, renewed by the task that finds that it has ended.
 struct Afternoon {
     root: String,
     http: reqwest::Client,

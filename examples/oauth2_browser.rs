@@ -27,7 +27,7 @@ async fn main() -> Result<(), Error> {
     let client = Client::discover(account.url())
         .public_client(account.get("CLIENT_ID", Fake::PUBLIC_CLIENT))
         .browser(loopback)
-        // In a program of yours, so that nobody is asked again after a restart:
+        // In a program of yours, so that no person is asked again after a restart:
         // .store(FileStore::for_app("myapp")?).profile("the user of this machine")
         .build()?;
 

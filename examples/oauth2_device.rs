@@ -25,7 +25,7 @@ async fn main() -> Result<(), Error> {
         .device()
         // Shows the code. Without one the first call fails with an error that holds the code and the way on.
         .responder(Person::default())
-        // In a program of yours, so that nobody is asked again after a restart:
+        // In a program of yours, so that no person is asked again after a restart:
         // .store(FileStore::for_app("myapp")?).profile("this device")
         .build()?;
     if account.is_fake() {

@@ -26,7 +26,7 @@ async fn main() -> Result<(), Error> {
         .device(account.get("MODULE", Fake::MODULE))
         // Shows the code. Without one the first call fails with an error that holds the code and the way on.
         .responder(Person::default())
-        // In a program of yours, so that nobody is asked again after a restart: .store(FileStore::for_app("myapp")?)
+        // In a program of yours, so that no person is asked again after a restart: .store(FileStore::for_app("myapp")?)
         .build()?;
     if account.is_fake() {
         tokio::spawn(somebody_lets_it_in(fake.clone()));

@@ -1,4 +1,4 @@
-//! Sessions at rest that nobody else can read, and how the key that seals them is replaced while the program runs.
+//! Sessions at rest that no other program can read, and how the key that seals them is replaced while the program runs.
 //!
 //! ```sh
 //! cargo run --example sealed_store --features sealed
@@ -40,7 +40,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     keys.replace(&SealingKeys::new(new.clone()));
     println!("sealed anew with {}: {} sign-in, {} renewal", new.id(), fake.count("auth"), fake.count("refresh_token"));
 
-    // Whoever has the old key alone gets in nowhere, and begins no session over this one.
+    // A process with the old key alone opens nothing, and begins no session over this one.
     if let Err(error) = client(&SealingKeys::new(old))?.session().lease().await {
         println!("with the old key: {error}");
     }

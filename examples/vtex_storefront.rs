@@ -1,4 +1,4 @@
-//! Signs a shopper in at a VTEX store: an access key goes out by mail, somebody hands it in, and from then on cookies
+//! Signs a shopper in at a VTEX store: an access key goes out by mail, a person hands it in, and from then on cookies
 //! renew the session.
 //!
 //! ```sh
@@ -31,7 +31,7 @@ async fn main() -> Result<(), Error> {
     let builder = Client::builder(fake.uri()).account(FakeVtex::ACCOUNT).storefront(FakeVtex::EMAIL);
     let client = builder.clock(clock.clone()).build()?;
 
-    // Nobody answers: the question comes back as an error, and whoever has the answer goes on from there.
+    // There is no responder: the question comes back as an error, and the task that has the answer goes on from there.
     let Err(question) = call(&client).await else { return Ok(()) };
     let Some(resume) = question.resume() else { return Err(question) };
     println!("  {question}");

@@ -32,7 +32,7 @@ struct Service {
     vms: vms::Client,
     /// The question that is open. An error is cheap to clone, and holds the picture as well as the way on.
     open: Arc<Mutex<Option<Error>>>,
-    /// Stands in the form, and must come back with the answer: a page of somebody else's cannot know it, so it cannot have a
+    /// Stands in the form, and must come back with the answer: a page of another site cannot know it, so it cannot have a
     /// visitor's browser spend attempts.
     form_token: Arc<str>,
 }
@@ -64,7 +64,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// The service's pages, for whoever comes to this address.
+/// The service's pages, for visitors of this address.
 fn pages(service: Service, address: String) -> Router {
     let pages = Router::new().route("/", get(cameras).post(answer)).route("/captcha.png", get(picture));
     pages.with_state(service).layer(middleware::from_fn(move |request, next| {
@@ -99,7 +99,7 @@ fn port() -> u16 {
     env::var("PORT").ok().and_then(|port| port.parse().ok()).unwrap_or(0)
 }
 
-/// The page somebody wants to see. If nobody is signed in, it asks.
+/// The page that a visitor wants to see. Without a session it asks.
 async fn cameras(State(service): State<Service>) -> Response {
     match service.vms.http().get("/api/v1/cameras").send().await {
         Ok(answer) => match answer.json::<Vec<serde_json::Value>>().await {

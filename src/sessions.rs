@@ -11,14 +11,14 @@ use std::{
 };
 use tokio::runtime::Handle;
 
-/// How long a client is kept that nobody uses.
+/// How long a client that is not used is kept.
 const IDLE: Duration = Duration::from_secs(10 * 60);
 
-/// The clients of a service that acts for many: tenants, shops, users. Each key has one client at a time, whoever asks for it;
-/// no more than so many are kept, and those that nobody uses go (feature `sessions`).
+/// The clients of a service that acts for many: tenants, shops, users. Each key has one client at a time, which all
+/// tasks share. At most so many are kept, and those that are not used go (feature `sessions`).
 ///
 /// A client that goes costs nothing as long as its session sleeps in a store that all of them share: the next one of its key
-/// takes it from there, and nobody signs in. In a [`MemoryStore`](crate::MemoryStore) a session takes less than a kilobyte.
+/// takes it from there, without a sign-in. In a [`MemoryStore`](crate::MemoryStore) a session takes less than a kilobyte.
 /// What a client that goes still owes to the store, because a save had failed, is offered to it once more by a task of the
 /// Tokio runtime that the call runs in. Outside of a runtime nothing is offered: call [`get`](Self::get),
 /// [`forget`](Self::forget) and [`forget_idle`](Self::forget_idle) inside one.
@@ -71,7 +71,7 @@ struct PooledClient<C> {
 
 struct ClientSlot<C> {
     client: OnceLock<C>,
-    /// Held by whoever makes the client.
+    /// Held by the task that makes the client.
     making: Mutex<()>,
 }
 
@@ -134,7 +134,7 @@ where
         }))
     }
 
-    /// How long a client is kept that nobody uses; default ten minutes. What is idle goes when another client is asked for, and
+    /// How long a client that is not used is kept; default ten minutes. What is idle goes when another client is asked for, and
     /// at [`forget_idle`](Self::forget_idle).
     #[must_use]
     pub fn idle(self, idle: Duration) -> Self {
@@ -274,7 +274,7 @@ impl<K: Clone + Eq + Hash, C> Pool<K, C> {
     fn give_back(&mut self, key: &K, slot: Arc<ClientSlot<C>>) {
         let is_there = self.entries.get(key).is_some_and(|entry| Arc::ptr_eq(&entry.slot, &slot));
         let is_empty = slot.client.get().is_none();
-        // Before the others are counted, and while nobody else can take or give back one.
+        // Before the others are counted, and while no other task can take or give back one.
         drop(slot);
         if is_there && is_empty {
             self.remove(key, |there| Arc::strong_count(there) == 1);
@@ -294,7 +294,7 @@ impl<K: Clone + Eq + Hash, C> Pool<K, C> {
         }
     }
 
-    /// The one that was used longest ago, of those that nobody uses.
+    /// The one that was used longest ago, of those that are not in use.
     fn forget_oldest(&mut self, now: Duration) -> Option<Arc<ClientSlot<C>>> {
         for _ in 0..self.order.len() {
             let key = self.order.first_key_value().map(|(_, key)| key.clone())?;

@@ -15,14 +15,14 @@ use std::{
 };
 use tempfile::TempPath;
 
-/// Asks whoever sits at the terminal.
+/// Asks the person at the terminal.
 #[derive(Default)]
 pub(crate) struct Person {
     stand_in: Option<Box<dyn Fn() -> String + Send + Sync>>,
 }
 
 impl Person {
-    /// Where nobody is there because the input has ended, `stand_in` reads the captcha, and the first session ends.
+    /// Where no person is there because the input has ended, `stand_in` reads the captcha, and the first session ends.
     pub(crate) fn or(stand_in: impl Fn() -> String + Send + Sync + 'static) -> Self {
         Self { stand_in: Some(Box::new(stand_in)) }
     }
@@ -201,7 +201,7 @@ async fn ask(question: &'static str) -> Asked {
     }
 }
 
-/// Turns for as long as `work` takes; a plain line where nobody watches.
+/// Turns for as long as `work` takes; a plain line where the output is no terminal.
 pub(crate) async fn while_turning<T>(what: &'static str, work: impl Future<Output = T>) -> T {
     if !io::stdout().is_terminal() {
         println!("{what} …");

@@ -7,7 +7,7 @@ pub(super) fn runtime() -> Result<Handle, StoreError> {
     Handle::try_current().map_err(|_| StoreError::new("it was called outside a Tokio runtime"))
 }
 
-/// Runs what may wait for the disk, or computes for long, where it holds up nobody.
+/// Runs what may wait for the disk, or computes for long, on a thread that may block.
 pub(super) async fn off_the_workers<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {

@@ -96,7 +96,7 @@ pub(super) trait Disk: Send + Sync + 'static {
         cfg!(windows) && matches!(error.raw_os_error(), Some(ACCESS_DENIED | SHARING_VIOLATION))
     }
 
-    /// Called where it holds up nobody else.
+    /// Called on a thread on which no other task waits.
     fn wait(&self, pause: Duration) {
         thread::sleep(pause);
     }
@@ -113,7 +113,7 @@ pub(super) struct Local;
 
 impl Disk for Local {}
 
-/// What is created with it can be read and written by its owner and nobody else, from its first moment on and whatever
+/// What is created with it can be read and written by its owner alone, from its first moment on and whatever
 /// the umask. Elsewhere than on Unix the folder's own rights decide.
 trait Private {
     fn for_this_user_alone(&mut self) -> &mut Self;

@@ -71,7 +71,7 @@ impl StoreError {
         self.kind == StoreErrorKind::Busy
     }
 
-    /// Whether nothing can be kept there until somebody changes something.
+    /// Whether nothing can be kept there until a person changes something.
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
         self.kind == StoreErrorKind::Unavailable

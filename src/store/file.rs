@@ -30,7 +30,7 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 /// How long a save waits for the saves of others. Each of them takes milliseconds.
 const SAVES_OF_OTHERS: Duration = Duration::from_secs(10);
 
-/// How long a lock that was taken waits to be fetched by whoever wanted it.
+/// How long a lock that was taken waits for the task that asked for it.
 const FETCH: Duration = Duration::from_secs(1);
 
 /// Keeps sessions in a folder: for programs that end and start again, and for several processes of one user.
@@ -55,8 +55,8 @@ const FETCH: Duration = Duration::from_secs(1);
 /// | file | |
 /// |---|---|
 /// | `….json` | the [`Record`] as one line of JSON: access and refresh token, when they were issued and end, which token of which session it is, a digest of the credential. Member by member at [`Record::to_json`]. Never a password, never a captcha |
-/// | `….lock` | empty; locked while somebody signs in or renews |
-/// | `….save` | empty; locked while somebody saves |
+/// | `….lock` | empty; locked while a process signs in or renews |
+/// | `….save` | empty; locked while a process saves |
 /// | `….tmp` | what is being saved. One that a killed process left is removed by the next save |
 /// | `….corrupt-1` | a file that could not be read as a session's, moved out of the way. It may hold tokens, and is removed at the sign-out |
 ///
@@ -75,7 +75,7 @@ const FETCH: Duration = Duration::from_secs(1);
 /// regular file, and a file of another user or one that others can write to. A file of one's own that others can only read
 /// is closed to them.
 ///
-/// Tokens are not encrypted. Whatever runs as the same user, and whoever is root, can read them.
+/// Tokens are not encrypted. Every program of the same user can read them, and root can.
 ///
 /// On Windows the folder inherits the rights of the folder above it; that of `for_app` is the user's own. A file that a virus
 /// scanner has open there is tried again for half a second.
@@ -129,7 +129,7 @@ impl FileStore {
         Pauses::new(FIRST_PAUSE, LONGEST_PAUSE, bound, &self.0.chance)
     }
 
-    /// Does `work` while nobody else saves under this key.
+    /// Does `work` while no other process saves under this key.
     async fn alone<T, W>(&self, key: &Key, mut work: W) -> Result<T, StoreError>
     where
         T: Send + 'static,
@@ -148,7 +148,7 @@ impl FileStore {
         }
     }
 
-    /// Tries once to take the lock of `key`. It is handed over from hand to hand: a runtime that nobody drives would
+    /// Tries once to take the lock of `key`. It is handed over from hand to hand: a runtime that no thread drives would
     /// otherwise be given it and keep it from everybody else.
     async fn try_lock(&self, key: &Key) -> Result<Option<FolderLock>, StoreError> {
         let (folder, key) = (self.0.clone(), key.clone());
@@ -192,7 +192,7 @@ impl Store for FileStore {
         match off_the_workers(move || folder.read(&its_key)).await? {
             FileContent::Nothing => Ok(None),
             FileContent::Record(record) => Ok(Some(*record)),
-            // Looked at again where nobody can have put a whole one in its place.
+            // Looked at again under the lock, where no process can have put a whole one in its place.
             FileContent::Damaged(_) => self.alone(key, Folder::current).await,
         }
     }
@@ -218,7 +218,7 @@ impl Store for FileStore {
                 return Ok(StoreLock::new(held));
             }
             if !pauses.pause().await {
-                return Err(self.0.busy("somebody else has held the lock", wait));
+                return Err(self.0.busy("another client has held the lock", wait));
             }
         }
     }

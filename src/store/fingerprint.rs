@@ -11,7 +11,7 @@ use std::{
     sync::{LazyLock, Mutex, MutexGuard, PoisonError},
 };
 
-/// Argon2id as OWASP recommends it where memory is short. Whoever guesses needs as much for each guess.
+/// Argon2id as OWASP recommends it where memory is short. An attacker needs as much for each guess.
 const MEMORY_KIB: u32 = 7 * 1024;
 const PASSES: u32 = 5;
 
@@ -60,7 +60,7 @@ impl Fingerprint {
         }
     }
 
-    /// [`is_of`](Self::is_of), where its work holds up nobody.
+    /// [`is_of`](Self::is_of), off the threads that run tasks.
     ///
     /// # Cancel safety
     /// A dropped call may go on in the background, and has no effect but that the next one is fast.

@@ -19,7 +19,7 @@ impl Generation {
         Self { lineage, counter: 1 }
     }
 
-    /// The token after this one. No session has had so many that there is none: whoever wrote that number into a store gets
+    /// The token after this one. No session has had so many that there is none: a user who wrote that number into a store gets
     /// another lineage, which nothing takes for older or newer.
     pub(crate) fn next(self) -> Self {
         match self.counter.checked_add(1) {

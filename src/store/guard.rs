@@ -34,7 +34,7 @@ impl Unsafe {
     }
 }
 
-/// What is opened with these is the file of this name itself, and opening it waits for nobody.
+/// What is opened with these is the file of this name itself, and opening it never waits.
 pub(super) trait Guarded {
     fn itself(&mut self) -> &mut Self;
 }
@@ -79,7 +79,7 @@ fn is_own(is: &fs::Metadata) -> io::Result<()> {
     Ok(())
 }
 
-/// The whole of a file that nobody but this user can read, at most `most` bytes of it. Others' rights are not taken away: they
+/// The whole of a file that this user alone can read, at most `most` bytes of it. Others' rights are not taken away: they
 /// may have read it before.
 #[cfg(feature = "sealed")]
 pub(super) fn read_private(path: &Path, most: usize) -> io::Result<secrecy::zeroize::Zeroizing<Vec<u8>>> {

@@ -24,7 +24,7 @@ pub trait ExpiringLock: Send + Sync + 'static {
     /// where its `Drop` frees it before it returns.
     ///
     /// # Errors
-    /// When nobody can tell whether it is free. It then ends by itself.
+    /// When the store cannot tell whether it is free. It then ends by itself.
     ///
     /// # Cancel safety
     /// A call that is dropped must free the lock as a drop of the lock does.

@@ -26,8 +26,8 @@ struct Slot {
     lock: Arc<KeyLock>,
 }
 
-/// A lock that is never handed over, only left open: a waiter on a runtime that nobody drives would otherwise be handed
-/// it and keep it from everybody else.
+/// A lock that is never handed over, only left open: a waiter on a runtime that no thread drives would otherwise be handed
+/// it and keep it from all others.
 #[derive(Default)]
 struct KeyLock {
     held: AtomicBool,

@@ -35,7 +35,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 /// `examples/your_own_store.rs` writes one; [`store_laws!`](crate::testing::store_laws) tests it.
 #[doc(alias("cache", "storage", "backend"))]
 pub trait Store: Send + Sync + 'static {
-    /// Whether it is set up so that it can be used. `build()` asks it once, and refuses with what it answers. It contacts nobody.
+    /// Whether it is set up so that it can be used. `build()` asks it once, and refuses with what it answers. It sends nothing.
     ///
     /// # Errors
     /// What is wrong and what to change.
@@ -66,7 +66,7 @@ pub trait Store: Send + Sync + 'static {
     /// When the store cannot be written.
     fn remove(&self, key: &Key) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Waits, at most `wait`, until nobody else holds the lock of `key`, and takes it.
+    /// Waits, at most `wait`, until no other holder is left of the lock of `key`, and takes it.
     ///
     /// # Errors
     /// When the lock cannot be had in time.

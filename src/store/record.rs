@@ -212,7 +212,7 @@ impl Record {
         kept || waits || self.attempts.iter().any(|attempt| *attempt > now)
     }
 
-    /// The same record with every time that is still to come set to `now`: its clock was ahead, and nobody can tell by how
+    /// The same record with every time that is still to come set to `now`: its clock was ahead, and there is no telling by how
     /// much. What lasts from such a time lasts as long from `now`. To be saved, so that it happens once.
     ///
     /// The times of the vendor's clock stay: only what lies between them counts.
@@ -228,7 +228,7 @@ impl Record {
         self
     }
 
-    /// This record as one line of JSON, for a store that keeps text. It holds tokens: keep it where nobody else reads.
+    /// This record as one line of JSON, for a store that keeps text. It holds tokens: keep it where no other user can read it.
     ///
     /// | member | |
     /// |---|---|
@@ -246,13 +246,13 @@ impl Record {
     /// All times are milliseconds since 1970; `issued_ms` and `ends` are by the vendor's clock.
     ///
     /// The digests are slow to make, so that they are slow to guess from: the first time a process writes one of a credential
-    /// takes some tens of milliseconds and 7 MiB. Call it where that holds up nobody, such as in `spawn_blocking`.
+    /// takes some tens of milliseconds and 7 MiB. Call it off the threads that run tasks, such as in `spawn_blocking`.
     #[must_use]
     pub fn to_json(&self) -> Secret {
         layout::write(self)
     }
 
-    /// Whether writing it takes work that should hold up nobody.
+    /// Whether writing it takes so long that it belongs off the threads that run tasks.
     #[cfg(any(feature = "postgres", feature = "redis", feature = "sealed", test))]
     pub(crate) fn is_slow_to_write(&self) -> bool {
         let digests = [&self.seed, &self.refused];
@@ -284,7 +284,7 @@ impl Record {
     ///
     /// # Errors
     /// What must be left as it is: a newer version's, and a sealed record that is damaged or another session's. The keys
-    /// decide about a sealed one, and whoever cannot open it must not begin another session over it.
+    /// decide about a sealed one, and a process that cannot open it must not begin another session over it.
     pub(crate) fn kept_for(key: &Key, json: &str) -> Result<Result<Self, StoreError>, StoreError> {
         match Self::from_json(json) {
             Ok(record) if record.belongs_to(key) => Ok(Ok(record)),

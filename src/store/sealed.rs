@@ -1,4 +1,4 @@
-//! Records that whoever reads or writes the store can neither read nor change.
+//! Records that cannot be read or changed by those who read and write the store.
 
 mod key;
 
@@ -10,8 +10,8 @@ use super::{
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
 use std::{fmt, time::Duration};
 
-/// Any store, with everything in it sealed (feature `sealed`): tokens, digests of credentials, attempts, sign-outs. Whoever
-/// reads the folder, the database or a backup sees whose record it is (a digest), which token of which session, how long it is
+/// Any store, with everything in it sealed (feature `sealed`): tokens, digests of credentials, attempts, sign-outs. Those
+/// who read the folder, the database or a backup see whose record it is (a digest), which token of which session, how long it is
 /// kept, and nothing else.
 ///
 /// ```no_run
@@ -30,11 +30,11 @@ use std::{fmt, time::Duration};
 ///
 /// - A record is bound to its session: one that was put in another's place, changed, or cut off is a [`StoreError`]
 ///   ([`StoreError::is_sealed`]), as is one that is sealed with a key this program does not have; the error names the key.
-///   Such a record is left as it is, and no session begins without it: calls fail with `ErrorKind::Store` until somebody
-///   gives the key or removes the record.
-/// - What is not sealed is refused as well, because whoever can write to the store could have put it there. To begin sealing
+///   Such a record is left as it is, and no session begins without it: calls fail with `ErrorKind::Store` until a
+///   person gives the key or removes the record.
+/// - What is not sealed is refused as well, because another program that can write to the store could have put it there. To begin sealing
 ///   what there is, use [`take_unsealed`](Self::take_unsealed) until each session was saved once.
-/// - Whoever can write to the store can still remove a record, or put an older one of the same session back. What is so
+/// - A program that can write to the store can still remove a record, or put an older one of the same session back. What is so
 ///   damaged that it does not even begin as a sealed record counts as removed, with a warning of the store below.
 /// - Everything that the store below promises holds: locks, comparing, whole saves.
 ///
@@ -86,7 +86,7 @@ impl<S: Store> Sealed<S> {
     }
 }
 
-const NOT_SEALED: &str = "the record is not sealed, so whoever can write there may have put it there; \
+const NOT_SEALED: &str = "the record is not sealed, so a program that can write there may have put it there; \
                           take it over with Sealed::take_unsealed(), or remove it";
 
 fn broken(sealed: &SealedText) -> StoreError {

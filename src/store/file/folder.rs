@@ -1,4 +1,4 @@
-//! What is done to the files: all of it may wait for the disk, none of it for somebody else.
+//! What is done to the files. All of it may wait for the disk, and none of it for another process.
 
 use crate::{
     Secret,
@@ -20,7 +20,7 @@ use std::{
     time::Duration,
 };
 
-/// The pauses, in milliseconds, before a file is tried again that somebody else has open: half a second in all.
+/// The pauses, in milliseconds, before a file that another program has open is tried again. Half a second in all.
 pub(super) const SCANS_OF_OTHERS: [u64; 8] = [2, 4, 8, 16, 32, 64, 128, 256];
 
 /// How many damaged files are kept of one session; the last one gives way to the next.
@@ -155,7 +155,7 @@ impl Folder {
         Ok(true)
     }
 
-    /// Removes what killed processes began to write, and answers what could not be removed. Nobody else writes now.
+    /// Removes what killed processes began to write, and answers what could not be removed. It is called while no other process writes.
     fn sweep(&self, key: &Key, of_kind: &str) -> Option<io::Error> {
         let (begins, files) = (format!("{key}."), fs::read_dir(&self.path));
         let mut left = None;
@@ -219,7 +219,7 @@ impl Folder {
         }
     }
 
-    /// Tries again for a while what fails because somebody else has the file open.
+    /// Tries again for a while what fails because another program has the file open.
     fn patiently<T>(&self, act: impl Fn(&dyn Disk) -> io::Result<T>) -> io::Result<T> {
         let disk = &*self.disk;
         for pause in SCANS_OF_OTHERS {

@@ -192,7 +192,7 @@ async fn a_temporary_file_that_cannot_be_removed_now_is_removed_by_the_next_save
     assert_eq!(names(home.path()), ["key.json", "key.save", "vms-other.1.tmp"]);
 }
 
-/// A disk on which somebody has the file open at the first so many tries of one kind of step.
+/// A disk on which another program has the file open at the first so many tries of one kind of step.
 struct Scanned {
     step: &'static str,
     left: Mutex<usize>,

@@ -78,7 +78,7 @@ fn a_tombstone_stays_one_and_holds_no_digest_of_a_credential() {
     let again = read(&tombstone);
     assert!(again.is_tombstone() && !again.has_session());
     assert_eq!((again.generation.counter, again.not_before), (8, tombstone.not_before));
-    // Not even one that somebody put there.
+    // Not even one that was put there by hand.
     let signed_out = Record { state: RecordState::SignedOut, ..record(StoredExpiry::Never) };
     for record in [tombstone, signed_out] {
         let json = record.to_json();

@@ -6,7 +6,7 @@ use crate::{
 };
 
 /// Two lines: the word of its generation and a number that no other save has, and the record as JSON. By the number a save
-/// that is sent again knows itself, also where somebody else has saved the very same.
+/// that is sent again knows itself, also where another process has saved the very same.
 pub(super) fn write(record: &Record, number: u64) -> Result<Secret, StoreError> {
     let json = record.to_bounded_json()?;
     Ok(format!("{} {number:016x}\n{}", record.generation.to_text(), json.expose()).into())

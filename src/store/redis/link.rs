@@ -38,7 +38,7 @@ pub(super) enum Way {
     Clear { password: bool },
     /// Under TLS that looks at no certificate.
     Unchecked,
-    /// By a connection that somebody else made.
+    /// By a connection that the user made.
     Unknown,
 }
 
@@ -57,7 +57,7 @@ impl Way {
 enum Lines {
     /// Our own: the newest one, and how many there have been.
     Own { client: Box<Client>, newest: Mutex<(u64, Option<ConnectionManager>)> },
-    /// Whoever made it sees to it.
+    /// The user, who made it, looks after it.
     Given(Box<dyn Fn() -> Line + Send + Sync>),
 }
 
@@ -101,7 +101,7 @@ impl Link {
 
     /// Asks once, and once more on a new connection if this one turns out to be gone or silent.
     ///
-    /// Which runtime the connection was made on does not matter: one that has ended, or that nobody drives, is a
+    /// Which runtime the connection was made on does not matter: one that has ended, or that no thread drives, is a
     /// connection that is gone or silent.
     pub(super) async fn ask<T: FromRedisValue>(&self, command: &Command<'_>) -> Result<T, StoreError> {
         runtime()?;
@@ -158,7 +158,7 @@ impl Link {
         }
     }
 
-    /// The next one who asks connects anew, unless somebody has done so already.
+    /// The next caller connects anew, unless another one has done so already.
     fn hang_up(&self, number: u64) {
         if let Lines::Own { newest, .. } = &self.line {
             let mut newest = look_at(newest);

@@ -5,7 +5,7 @@ use crate::{StoreError, store::ExpiringLock};
 use std::{sync::Arc, time::Duration};
 use tokio::runtime::Handle;
 
-/// A lock, from the moment it is asked for: if nobody learns what became of that, it is freed all the same.
+/// A lock, from the moment it is asked for. If the answer to that is lost, the lock is freed all the same.
 pub(super) struct RedisLock {
     wire: Arc<dyn Wire>,
     name: String,

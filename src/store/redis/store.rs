@@ -56,7 +56,7 @@ const TRIES: u32 = 5;
 /// | name | |
 /// |---|---|
 /// | `keyway:{…}:session` | two lines: which token of which session it is, with a number that no other save has; and the [`Record`] as JSON: access and refresh token, when they were issued and end, a digest of the credential. Member by member at [`Record::to_json`]. Never a password, never a captcha |
-/// | `keyway:{…}:lock` | a random word of whoever signs in or renews just now |
+/// | `keyway:{…}:lock` | a random word of the process that signs in or renews just now |
 ///
 /// The attempts at a vendor that limits them are kept in the same way, as `keyway:{…}:session` and `:lock` under a name of their
 /// own: they are counted by address, so all sessions there share them. A surface of your own is called `custom` in these names,
@@ -71,7 +71,7 @@ const TRIES: u32 = 5;
 /// | attempts | 30 days after the last one |
 /// | a lock | 25 s, or longer if a request may take longer |
 ///
-/// Tokens are not encrypted: whoever may read the database has the sessions. Give it a user of its own and TLS. An ACL that
+/// Tokens are not encrypted: all who may read the database have the sessions. Give it a user of its own and TLS. An ACL that
 /// suffices is `~keyway:* +get +getrange +set +del +pexpire +evalsha +script|load`.
 ///
 /// At most 1 MiB of what stands under a name is read; what is longer is damage.
@@ -230,7 +230,7 @@ impl RedisStore {
                 RedisContent::Record(record) => return Ok(Some((*record, content))),
                 RedisContent::Damaged(why) => why,
             };
-            // Unless somebody has put a whole one in its place meanwhile.
+            // Unless another process has put a whole one in its place meanwhile.
             if self.wire.forget(name, &content).await? {
                 tracing::warn!(%key, %why, "keyway: a session in Redis was damaged and has been removed");
                 #[cfg(feature = "audit")]
@@ -307,7 +307,7 @@ impl Store for RedisStore {
                 return Ok(StoreLock::expiring(lock));
             }
             if !pauses.pause().await {
-                let what = format!("somebody else has held the lock for {} s", wait.as_secs_f64());
+                let what = format!("another client has held the lock for {} s", wait.as_secs_f64());
                 let advice = "it frees itself when its holder is gone; else see what hangs";
                 return Err(self.busy(&what, advice));
             }

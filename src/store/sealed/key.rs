@@ -100,7 +100,7 @@ impl SealingKey {
         Self::from_bytes(bytes.as_slice())
     }
 
-    /// Its name: 16 hexadecimal digits, made from the key, from which nobody can make the key.
+    /// Its name: 16 hexadecimal digits, made from the key. The key cannot be made from it.
     #[must_use]
     pub fn id(&self) -> &str {
         &self.0.id
@@ -200,7 +200,7 @@ impl fmt::Debug for SealingKeys {
     }
 }
 
-/// Whether somebody may have typed it, with or without a line's end. Of keys that were drawn hardly one in a million million is
+/// Whether a person may have typed it, with or without a line's end. Of keys that were drawn hardly one in a million million is
 /// a text by chance.
 fn is_text(bytes: &[u8]) -> bool {
     let is_no_letter = |letter: char| letter.is_control() && !letter.is_whitespace();

@@ -25,7 +25,7 @@ impl fmt::Debug for ClientBuilder {
     }
 }
 
-/// Builds a [`Client`](super::Client). [`build`](Self::build) checks everything and contacts nobody.
+/// Builds a [`Client`](super::Client). [`build`](Self::build) checks everything and sends nothing.
 ///
 /// ```no_run
 /// # fn build() -> Result<(), keyway::Error> {
@@ -131,7 +131,7 @@ impl ClientBuilder {
     }
 
     /// The issuer in whose metadata the endpoints stand that are not named here (RFC 8414, OpenID Connect Discovery).
-    /// They are looked up when somebody first signs in, and again when that answer's time is over, a day at most. The
+    /// They are looked up at the first sign-in, and again when that answer's time is over, a day at most. The
     /// metadata must name this very issuer. An endpoint that is not https, or at another origin than the issuer's, gets
     /// nothing, unless [`also_origin`](Self::also_origin) names that origin.
     pub fn issuer(mut self, issuer: impl Into<String>) -> Self {

@@ -26,7 +26,7 @@ impl Client {
     }
 
     /// Begins a client of the provider with this issuer, such as `https://id.acme.example/tenants/7`. Its endpoints are
-    /// looked up in its metadata when somebody first signs in. Calls go below the same address, and to each
+    /// looked up in its metadata at the first sign-in. Calls go below the same address, and to each
     /// [`also_origin`](ClientBuilder::also_origin).
     ///
     /// ```
@@ -101,7 +101,7 @@ impl Client {
     }
 
     /// Asks the provider what it knows of the session's access token (RFC 7662): `active`, `scope`, `exp` and whatever else
-    /// it says. Only a client that can say who it is may ask. Signs in first, if nobody has.
+    /// it says. Only a client that can say who it is may ask. Signs in first, where there is no session.
     ///
     /// # Errors
     /// `Config` if nothing says where the introspection endpoint is; whatever keeps the session from having a token;

@@ -87,7 +87,7 @@ impl Authorization {
     }
 }
 
-/// 43 characters that nobody guesses.
+/// 43 characters, too many to guess.
 pub(super) fn random() -> Result<Secret, Error> {
     let mut bytes = [0; RANDOM];
     getrandom::fill(&mut bytes).map_err(|_| {

@@ -34,7 +34,7 @@ const NONCE: &str = "dpop-nonce";
 /// A nonce is longer than no sensible one, and no answer can make requests grow beyond what servers take.
 const LONGEST_NONCE: usize = 1024;
 
-/// The key that a session's tokens are bound to (RFC 9449), on the curve P-256: whoever has a token and not the key has
+/// The key that a session's tokens are bound to (RFC 9449), on the curve P-256: a thief who has a token and not the key has
 /// nothing. Give it to [`ClientBuilder::dpop`](super::ClientBuilder::dpop).
 ///
 /// ```

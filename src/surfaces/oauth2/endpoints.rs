@@ -326,7 +326,7 @@ mod tests {
             assert!(told.contains("authorization endpoint") && told.contains("nothing was sent"), "{address}: {told}");
         }
         page("https://login.id.example/authorize").expect("a page elsewhere");
-        // Whoever is on this machine itself, and what the user has named.
+        // What is on this machine itself, and what the user has named.
         let own = "http://127.0.0.1:3000";
         believed(&[], own, "http://127.0.0.1:3001/authorize", Endpoint::Authorization).expect("both are here");
         let named = &["http://localhost:3001"];

@@ -112,7 +112,7 @@ impl Loopback {
         Ok(format!("http://{address}{PATH}"))
     }
 
-    /// The port that this page leads back to. It is nobody else's from now on.
+    /// The port that this page leads back to. No other program can have it from now on.
     fn take(&self, page: &SignInPage) -> Option<Open> {
         let is_of = |open: &Open| page.redirect_uri() == format!("http://{}{PATH}", open.address);
         let before = self.open.rcu(|open| open.iter().filter(|open| !is_of(open)).cloned().collect::<Vec<_>>());

@@ -30,7 +30,7 @@
 //! | [`resource`](ClientBuilder::resource) | RFC 8707 |
 //! | revocation at sign-out, [`introspect`](Client::introspect) | RFC 7009, 7662 |
 //!
-//! What a provider says in an ID token is not believed here, because nobody verifies it:
+//! What a provider says in an ID token is not believed here, because it is not verified:
 //! [`Profile`](crate::Profile) holds the granted `scope` and nothing else.
 
 mod addresses;

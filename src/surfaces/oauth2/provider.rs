@@ -143,7 +143,7 @@ impl Provider {
         [("grant_type", grant)].into_iter().chain(self.wants.fields()).collect()
     }
 
-    /// The code is good once: what comes of it, if it was sent, is known from the answer or from nobody.
+    /// The code is good once: what comes of it, if it was sent, is known from the answer alone.
     async fn by_code(
         &self,
         attempt: &Attempt,
@@ -284,7 +284,7 @@ impl Provider {
     }
 }
 
-/// What an answer says about whom the token stands for. Not the ID token, which nobody here has verified.
+/// What an answer says about whom the token stands for. Not the ID token, which is not verified here.
 const ABOUT: [&str; 1] = ["scope"];
 
 /// The session that an answer of the token endpoint holds. A token of another type than is asked for is none: nobody knows
