@@ -3,7 +3,11 @@
 mod runtimes;
 mod vendor;
 
-use crate::{TENANT, vms_client};
+use crate::{
+    TENANT,
+    counts::{Counts, NONE, counts},
+    vms_client,
+};
 use keyway::{
     Answer, Error, ErrorKind, MemoryStore, Session,
     testing::{FakeVitaMojo, FakeVms, FakeVtex, ManualClock},
@@ -106,8 +110,7 @@ async fn a_renewal() {
         },
         async |fixture, _| {
             is_well(fixture.client.session()).await.unwrap();
-            assert_eq!((fixture.fake.count("auth"), fixture.fake.count("refresh_token")), (1, 1));
-            assert_eq!(fixture.fake.reuses(), 0);
+            assert_eq!(counts(&fixture.fake), Counts { sign_ins: 1, renewals: 1, ..NONE });
         },
     )
     .await;
@@ -145,10 +148,7 @@ async fn a_call_that_is_replayed_after_a_401() {
         async |fixture, done| {
             is_well(fixture.client.session()).await.unwrap();
             assert_eq!(fixture.client.http().get("/order/v1/orders").send().await.unwrap().status(), 200);
-            assert_eq!(
-                (fixture.fake.count("auth"), fixture.fake.count("refresh_token"), fixture.fake.reuses()),
-                (1, 1, 0)
-            );
+            assert_eq!(counts(&fixture.fake), Counts { sign_ins: 1, renewals: 1, ..NONE });
             assert!(!done || fixture.fake.count("other") == 3);
         },
     )
@@ -189,10 +189,7 @@ async fn an_explicit_sign_in() {
         },
         async |fixture, _| {
             is_well(fixture.client.session()).await.unwrap();
-            assert_eq!(
-                (fixture.fake.count("auth"), fixture.fake.count("refresh_token"), fixture.fake.reuses()),
-                (1, 1, 0)
-            );
+            assert_eq!(counts(&fixture.fake), Counts { sign_ins: 1, renewals: 1, ..NONE });
         },
     )
     .await;
@@ -236,10 +233,7 @@ async fn a_typed_call_that_is_replayed_after_a_401() {
         async |fixture, done| {
             is_well(fixture.client.session()).await.unwrap();
             fixture.client.api().check_token().send().await.unwrap();
-            assert_eq!(
-                (fixture.fake.count("auth"), fixture.fake.count("refresh_token"), fixture.fake.reuses()),
-                (1, 1, 0)
-            );
+            assert_eq!(counts(&fixture.fake), Counts { sign_ins: 1, renewals: 1, ..NONE });
             assert!(!done || fixture.fake.count("check_token") == 3);
         },
     )
@@ -262,10 +256,7 @@ async fn a_wait_for_an_orderly_end() {
         },
         async |fixture, _| {
             is_well(fixture.client.session()).await.unwrap();
-            assert_eq!(
-                (fixture.fake.count("auth"), fixture.fake.count("refresh_token"), fixture.fake.reuses()),
-                (1, 1, 0)
-            );
+            assert_eq!(counts(&fixture.fake), Counts { sign_ins: 1, renewals: 1, ..NONE });
         },
     )
     .await;
@@ -404,5 +395,5 @@ async fn a_hundred_impatient_callers_around_an_expiry() {
         let _ = call.as_mut().await;
     }
     is_well(fixture.client.session()).await.unwrap();
-    assert_eq!((fixture.fake.count("auth"), fixture.fake.count("refresh_token"), fixture.fake.reuses()), (1, 1, 0));
+    assert_eq!(counts(&fixture.fake), Counts { sign_ins: 1, renewals: 1, ..NONE });
 }

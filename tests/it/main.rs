@@ -8,6 +8,9 @@ extern crate macro_rules_attribute;
 #[path = "../leak_check/mod.rs"]
 mod leak_check;
 
+#[macro_use]
+mod delegating;
+
 mod bad_input;
 mod calls;
 mod cancel;

@@ -2,8 +2,8 @@
 
 use crate::vms_client;
 use keyway::{
-    AccessKey, Answer, Captcha, Clock, DeviceCode, ErrorKind, EvictionPolicy, Generation, Key, MemoryStore, Record,
-    Responder, Secret, Session, SessionId, SessionLimit, Store, StoreError, StoreLock, Timeouts, orderingstack,
+    AccessKey, Answer, Captcha, Clock, DeviceCode, ErrorKind, EvictionPolicy, Key, MemoryStore, Responder, Secret,
+    Session, SessionId, SessionLimit, Store, StoreError, StoreLock, Timeouts, orderingstack,
     testing::{Fake, FakeOrderingStack, FakeVms, FakeVtex, ManualClock},
     vms, vtex,
 };
@@ -32,17 +32,7 @@ impl Watched {
 }
 
 impl Store for Watched {
-    async fn load(&self, key: &Key) -> Result<Option<Record>, StoreError> {
-        self.memory.load(key).await
-    }
-
-    async fn compare_and_swap(&self, key: &Key, old: Option<Generation>, new: Record) -> Result<bool, StoreError> {
-        self.memory.compare_and_swap(key, old, new).await
-    }
-
-    async fn remove(&self, key: &Key) -> Result<(), StoreError> {
-        self.memory.remove(key).await
-    }
+    as_its_store!(memory: load compare_and_swap remove);
 
     async fn lock(&self, key: &Key, wait: Duration) -> Result<StoreLock, StoreError> {
         *self.locked.lock().unwrap() = Some(key.clone());

@@ -426,7 +426,7 @@ async fn a_key_that_never_comes_is_one_mail_in_five_minutes_and_only_if_somebody
             assert_eq!(orders(&client).await.unwrap_err().kind(), ErrorKind::AccessKeyRequired);
             clock.advance(OPEN / 5);
         }
-        assert_eq!(counts(&fake), Steps { begun: mails, mails: mails, ..NO_STEPS });
+        assert_eq!(counts(&fake), Steps { begun: mails, mails, ..NO_STEPS });
     }
     clock.advance(DAY);
     assert_eq!(counts(&fake), Steps { begun: 3, mails: 3, ..NO_STEPS });

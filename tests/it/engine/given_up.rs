@@ -1,7 +1,7 @@
 //! What is given up in the very moment in which it begins.
 
 use super::*;
-use keyway::{Generation, Key, Record, Store, StoreError, StoreLock};
+use keyway::{Key, Record, Store, StoreError, StoreLock};
 use std::task::{Context, Poll, Waker};
 use tracing::{Event, Metadata, Subscriber, field, span};
 
@@ -22,19 +22,13 @@ impl Issuer for Kept {
 struct Hangs(MemoryStore, AtomicUsize);
 
 impl Store for Hangs {
+    as_its_store!(0: compare_and_swap remove);
+
     async fn load(&self, key: &Key) -> Result<Option<Record>, StoreError> {
         match self.1.fetch_add(1, Ordering::SeqCst) {
             1 => pending().await,
             _ => self.0.load(key).await,
         }
-    }
-
-    async fn compare_and_swap(&self, key: &Key, old: Option<Generation>, new: Record) -> Result<bool, StoreError> {
-        self.0.compare_and_swap(key, old, new).await
-    }
-
-    async fn remove(&self, key: &Key) -> Result<(), StoreError> {
-        self.0.remove(key).await
     }
 
     async fn lock(&self, _: &Key, _: Duration) -> Result<StoreLock, StoreError> {

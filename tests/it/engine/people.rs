@@ -3,8 +3,8 @@
 use super::{SECOND, Vendor, at_once, lease, pass, settle};
 use crate::{scripted_store::ScriptedStore, vms_client};
 use keyway::{
-    Answer, Captcha, Error, ErrorKind, EvictionPolicy, Generation, Key, MemoryStore, Record, Responder, Secret,
-    Session, SessionId, SessionLimit, Store, StoreError, StoreLock,
+    Answer, Captcha, Error, ErrorKind, EvictionPolicy, Key, MemoryStore, Record, Responder, Secret, Session, SessionId,
+    SessionLimit, Store, StoreError,
     custom::{Attempt, Capabilities, Client, Issued, Issuer, Renewal, Tokens},
     testing::{FakeOrderingStack, FakeVms, FakeVtex, Fault, ManualClock},
     vms, vtex,
@@ -32,21 +32,7 @@ impl Sign {
 }
 
 impl Store for Sign {
-    async fn load(&self, key: &Key) -> Result<Option<Record>, StoreError> {
-        self.0.load(key).await
-    }
-
-    async fn compare_and_swap(&self, key: &Key, old: Option<Generation>, new: Record) -> Result<bool, StoreError> {
-        self.0.compare_and_swap(key, old, new).await
-    }
-
-    async fn remove(&self, key: &Key) -> Result<(), StoreError> {
-        self.0.remove(key).await
-    }
-
-    async fn lock(&self, key: &Key, wait: Duration) -> Result<StoreLock, StoreError> {
-        self.0.lock(key, wait).await
-    }
+    as_its_store!(0: load compare_and_swap remove lock);
 }
 
 async fn are_gone(signs: Vec<Weak<()>>) {
@@ -387,21 +373,11 @@ async fn an_issuer_that_uses_its_own_client_is_told_at_once() {
 struct Curious(MemoryStore, Own, Arc<Mutex<Option<Error>>>);
 
 impl Store for Curious {
+    as_its_store!(0: compare_and_swap remove lock);
+
     async fn load(&self, key: &Key) -> Result<Option<Record>, StoreError> {
         *self.2.lock().unwrap() = self.1.get().unwrap().lease().await.err();
         self.0.load(key).await
-    }
-
-    async fn compare_and_swap(&self, key: &Key, old: Option<Generation>, new: Record) -> Result<bool, StoreError> {
-        self.0.compare_and_swap(key, old, new).await
-    }
-
-    async fn remove(&self, key: &Key) -> Result<(), StoreError> {
-        self.0.remove(key).await
-    }
-
-    async fn lock(&self, key: &Key, wait: Duration) -> Result<StoreLock, StoreError> {
-        self.0.lock(key, wait).await
     }
 }
 

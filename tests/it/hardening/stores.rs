@@ -12,9 +12,8 @@ struct Slow {
 }
 
 impl Store for Slow {
-    async fn load(&self, key: &Key) -> Result<Option<Record>, StoreError> {
-        self.inner.load(key).await
-    }
+    as_its_store!(inner: load remove lock);
+
     async fn compare_and_swap(&self, key: &Key, old: Option<Generation>, new: Record) -> Result<bool, StoreError> {
         if self.full.load(Ordering::SeqCst) {
             return Err(StoreError::new("full"));
@@ -24,12 +23,6 @@ impl Store for Slow {
             self.go.notified().await;
         }
         self.inner.compare_and_swap(key, old, new).await
-    }
-    async fn remove(&self, key: &Key) -> Result<(), StoreError> {
-        self.inner.remove(key).await
-    }
-    async fn lock(&self, key: &Key, wait: Duration) -> Result<StoreLock, StoreError> {
-        self.inner.lock(key, wait).await
     }
 }
 
@@ -107,6 +100,8 @@ impl Liar {
 }
 
 impl Store for Liar {
+    as_its_store!(truth: compare_and_swap remove lock);
+
     async fn load(&self, key: &Key) -> Result<Option<Record>, StoreError> {
         let lie = self.lie.lock().unwrap().clone();
         match lie {
@@ -120,15 +115,6 @@ impl Store for Liar {
             Lie::Panic => panic!("the store panics"),
         }
     }
-    async fn compare_and_swap(&self, key: &Key, old: Option<Generation>, new: Record) -> Result<bool, StoreError> {
-        self.truth.compare_and_swap(key, old, new).await
-    }
-    async fn remove(&self, key: &Key) -> Result<(), StoreError> {
-        self.truth.remove(key).await
-    }
-    async fn lock(&self, key: &Key, wait: Duration) -> Result<StoreLock, StoreError> {
-        self.truth.lock(key, wait).await
-    }
 }
 
 /// Notes what is saved, and under which key.
@@ -136,18 +122,11 @@ impl Store for Liar {
 struct Notes(Arc<Mutex<Vec<(Key, Record)>>>, MemoryStore);
 
 impl Store for Notes {
-    async fn load(&self, key: &Key) -> Result<Option<Record>, StoreError> {
-        self.1.load(key).await
-    }
+    as_its_store!(1: load remove lock);
+
     async fn compare_and_swap(&self, key: &Key, old: Option<Generation>, new: Record) -> Result<bool, StoreError> {
         self.0.lock().unwrap().push((key.clone(), new.clone()));
         self.1.compare_and_swap(key, old, new).await
-    }
-    async fn remove(&self, key: &Key) -> Result<(), StoreError> {
-        self.1.remove(key).await
-    }
-    async fn lock(&self, key: &Key, wait: Duration) -> Result<StoreLock, StoreError> {
-        self.1.lock(key, wait).await
     }
 }
 

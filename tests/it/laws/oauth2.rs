@@ -13,12 +13,6 @@ use std::{
     time::Duration,
 };
 
-/// A user of a provider that speaks OAuth 2.0, whose endpoints are discovered.
-pub(crate) struct OAuthUser(FakeOAuth2);
-
-/// A person who signs in at the page of such a provider, and allows everything.
-pub(crate) struct OAuthPerson(FakeOAuth2);
-
 struct Reader(ClientSetup);
 
 impl Responder for Reader {
@@ -35,110 +29,73 @@ pub(crate) async fn follow(url: &str) -> Secret {
     Secret::from(answer.headers()["location"].to_str().unwrap())
 }
 
-/// A service of such a provider.
-pub(crate) struct OAuthService(FakeOAuth2);
-
 async fn provider(clock: &ManualClock, life: Option<Duration>) -> FakeOAuth2 {
     FakeOAuth2::builder().clock(clock.clone()).token_life(life.unwrap_or_default()).start().await
 }
 
-impl SessionFactory for OAuthUser {
-    const OBTAIN: &'static [&'static str] = &["issue_token"];
-    const LIFE: Option<Duration> = Some(Duration::from_secs(3600));
-    const PATH: &'static str = PATH;
+/// A session at a provider of its own: what it is called, and the builder of its client.
+macro_rules! at_a_provider {
+    ($(#[$doc:meta])* $name:ident, renews: $renews:literal, |$setup:ident| $builder:block) => {
+        $(#[$doc])*
+        pub(crate) struct $name(FakeOAuth2);
 
-    async fn start(clock: &ManualClock, life: Option<Duration>) -> Self {
-        Self(provider(clock, life).await)
-    }
+        impl SessionFactory for $name {
+            const OBTAIN: &'static [&'static str] = &["issue_token"];
+            const LIFE: Option<Duration> = Some(Duration::from_secs(3600));
+            const PATH: &'static str = PATH;
 
-    fn fake(&self) -> &Fake {
-        &self.0
-    }
+            async fn start(clock: &ManualClock, life: Option<Duration>) -> Self {
+                Self(provider(clock, life).await)
+            }
 
-    fn client(&self, setup: &ClientSetup) -> (Http, Session) {
-        let builder = keyway::oauth2::Client::builder(setup.root()).token_endpoint("/token").clock(setup.clock());
-        let builder = builder.client(FakeOAuth2::CLIENT_ID, FakeOAuth2::CLIENT_SECRET).store(setup.store());
-        let source = setup.source(FakeOAuth2::PASSWORD);
-        let client = builder.password_from(FakeOAuth2::LOGIN, source).build().unwrap();
-        (client.http(), client.session().clone())
-    }
+            fn fake(&self) -> &Fake {
+                &self.0
+            }
 
-    fn forget(&self) {
-        self.0.revoke_access_tokens();
+            fn client(&self, $setup: &ClientSetup) -> (Http, Session) {
+                let client = $builder.clock($setup.clock()).store($setup.store()).build().unwrap();
+                (client.http(), client.session().clone())
+            }
+
+            fn forget(&self) {
+                self.0.revoke_access_tokens();
+            }
+        }
+
+        impl Surface for $name {
+            const RENEWS_BY_ROTATION: bool = $renews;
+            const HAS_DOCUMENT: bool = false;
+
+            fn forget_refresh(&self) {
+                self.0.revoke_refresh_tokens();
+            }
+        }
+    };
+}
+
+at_a_provider! {
+    /// A user of a provider that speaks OAuth 2.0, whose token endpoint is named.
+    OAuthUser, renews: true, |setup| {
+        let builder = keyway::oauth2::Client::builder(setup.root()).token_endpoint("/token");
+        let builder = builder.client(FakeOAuth2::CLIENT_ID, FakeOAuth2::CLIENT_SECRET);
+        builder.password_from(FakeOAuth2::LOGIN, setup.source(FakeOAuth2::PASSWORD))
     }
 }
 
-impl Surface for OAuthUser {
-    const RENEWS_BY_ROTATION: bool = true;
-    const HAS_DOCUMENT: bool = false;
-
-    fn forget_refresh(&self) {
-        self.0.revoke_refresh_tokens();
-    }
-}
-
-impl SessionFactory for OAuthPerson {
-    const OBTAIN: &'static [&'static str] = &["issue_token"];
-    const LIFE: Option<Duration> = Some(Duration::from_secs(3600));
-    const PATH: &'static str = PATH;
-
-    async fn start(clock: &ManualClock, life: Option<Duration>) -> Self {
-        Self(provider(clock, life).await)
-    }
-
-    fn fake(&self) -> &Fake {
-        &self.0
-    }
-
-    fn client(&self, setup: &ClientSetup) -> (Http, Session) {
+at_a_provider! {
+    /// A person who signs in at the page of such a provider, and allows everything. Its endpoints are discovered.
+    OAuthPerson, renews: true, |setup| {
         let builder = keyway::oauth2::Client::discover(setup.root()).public_client(FakeOAuth2::PUBLIC_CLIENT);
-        let builder = builder.authorization_code("https://till.example/back").responder(Reader(setup.clone()));
-        let client = builder.profile("ann").clock(setup.clock()).store(setup.store()).build().unwrap();
-        (client.http(), client.session().clone())
-    }
-
-    fn forget(&self) {
-        self.0.revoke_access_tokens();
+        builder.authorization_code("https://till.example/back").responder(Reader(setup.clone())).profile("ann")
     }
 }
 
-impl Surface for OAuthPerson {
-    const RENEWS_BY_ROTATION: bool = true;
-    const HAS_DOCUMENT: bool = false;
-
-    fn forget_refresh(&self) {
-        self.0.revoke_refresh_tokens();
+at_a_provider! {
+    /// A service of such a provider.
+    OAuthService, renews: false, |setup| {
+        let builder = keyway::oauth2::Client::builder(setup.root()).token_endpoint("/token");
+        builder.client_from(FakeOAuth2::CLIENT_ID, setup.source(FakeOAuth2::CLIENT_SECRET)).client_credentials()
     }
-}
-
-impl SessionFactory for OAuthService {
-    const OBTAIN: &'static [&'static str] = &["issue_token"];
-    const LIFE: Option<Duration> = Some(Duration::from_secs(3600));
-    const PATH: &'static str = PATH;
-
-    async fn start(clock: &ManualClock, life: Option<Duration>) -> Self {
-        Self(provider(clock, life).await)
-    }
-
-    fn fake(&self) -> &Fake {
-        &self.0
-    }
-
-    fn client(&self, setup: &ClientSetup) -> (Http, Session) {
-        let builder = keyway::oauth2::Client::builder(setup.root()).token_endpoint("/token").clock(setup.clock());
-        let source = setup.source(FakeOAuth2::CLIENT_SECRET);
-        let builder = builder.client_from(FakeOAuth2::CLIENT_ID, source).client_credentials();
-        let client = builder.store(setup.store()).build().unwrap();
-        (client.http(), client.session().clone())
-    }
-
-    fn forget(&self) {
-        self.0.revoke_access_tokens();
-    }
-}
-
-impl Surface for OAuthService {
-    const HAS_DOCUMENT: bool = false;
 }
 
 /// A device that a person lets in before it asks for the first time.
