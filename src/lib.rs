@@ -1,8 +1,8 @@
 // In Markdown the first definition counts: what README.md links to beside it is elsewhere, seen from the reference.
 //! [examples/README.md]: https://docs.rs/crate/keyway/latest/source/examples/README.md
 //! [docs/capabilities.md]: https://docs.rs/crate/keyway/latest/source/docs/capabilities.md
-//! [docs/guide]: https://docs.rs/crate/keyway/latest/source/docs/guide/README.md
-//! [docs/vendors]: https://docs.rs/crate/keyway/latest/source/docs/vendors/
+//! [docs/guide/README.md]: https://docs.rs/crate/keyway/latest/source/docs/guide/README.md
+//! [docs/vendors/]: https://docs.rs/crate/keyway/latest/source/docs/vendors/
 //! [docs/features.md]: https://docs.rs/crate/keyway/latest/source/docs/features.md
 //! [docs/people.md]: https://docs.rs/crate/keyway/latest/source/docs/people.md
 //! [docs/stores.md]: https://docs.rs/crate/keyway/latest/source/docs/stores.md
