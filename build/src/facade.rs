@@ -174,6 +174,11 @@ fn rewrite_client(client: &mut ItemStruct, document: &Document) {
     client.attrs = docs(&text);
     // A derived `Debug` would print the HTTP client with whatever the user configured in it.
     client.attrs.push(parse_quote!(#[derive(Clone)]));
+    // Parsed once, and not by each call.
+    let base = client.fields.iter_mut().find(|field| field.ident.as_ref().is_some_and(|name| name == "baseurl"));
+    if let Some(base) = base {
+        base.ty = parse_quote!(crate::http::runtime::Base);
+    }
 }
 
 fn rewrite_methods(methods: &mut ItemImpl, document: &Document) {
@@ -183,8 +188,16 @@ fn rewrite_methods(methods: &mut ItemImpl, document: &Document) {
     for item in &mut methods.items {
         let ImplItem::Fn(function) = item else { continue };
         if function.sig.ident == "new_with_client" {
-            function.vis = parse_quote!(pub(crate));
-            function.attrs = docs("`baseurl` is the platform's root with `SERVER_PATH` behind it.");
+            *function = parse_quote! {
+                /// `baseurl` is the platform's root with `SERVER_PATH` behind it.
+                pub(crate) fn new_with_client(
+                    baseurl: crate::http::runtime::Base,
+                    client: ::reqwest::Client,
+                    inner: crate::http::Core,
+                ) -> Self {
+                    Self { baseurl, client, inner }
+                }
+            };
             continue;
         }
         if let Some(operation) = operations.get(&function.sig.ident.to_string()) {

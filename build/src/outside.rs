@@ -53,8 +53,8 @@ fn way_in(title: &str) -> Vec<Item> {
             /// Calls go where the session's go, with its credentials, limits and retries: any client of Keyway's has one.
             pub fn new(session: impl crate::http::HasSession) -> Self {
                 let core = crate::http::HasSession::core(&session, &crate::http::Permit);
-                let base = crate::http::base(&core, SERVER_PATH);
-                let api = Api::new_with_client(&base, crate::http::client(&core), ::std::clone::Clone::clone(&core));
+                let base = crate::http::base(&core, SERVER_PATH, FACTS.len());
+                let api = Api::new_with_client(base, crate::http::client(&core), ::std::clone::Clone::clone(&core));
                 Self { core, api }
             }
 

@@ -39,10 +39,12 @@ pub(crate) fn rewrite(
     if !statements.iter().any(appends_a_header) {
         statements.retain(|statement| local_name(statement).is_none_or(|name| name != "header_map"));
     }
+    let row = Literal::usize_unsuffixed(row);
     let mut runtime = Runtime {
         document,
         operation,
         path_names: operation.names_in_path(),
+        row: row.clone(),
         has_headers: statements.iter().any(appends_a_header),
         trouble: None,
     };
@@ -52,7 +54,6 @@ pub(crate) fn rewrite(
     }
 
     let id = super::names::snake(operation.id());
-    let row = Literal::usize_unsuffixed(row);
     let is_anything = quote!(#answer).to_string() == quote!(::serde_json::Value).to_string();
     let kind = operation.value["x-answer"]["kind"].as_str().unwrap_or_default();
     let call = match kind {
@@ -168,6 +169,8 @@ struct Runtime<'d> {
     document: &'d Document,
     operation: Operation<'d>,
     path_names: Vec<&'d str>,
+    /// Where its facts stand.
+    row: Literal,
     has_headers: bool,
     trouble: Option<String>,
 }
@@ -187,6 +190,12 @@ impl VisitMut for Runtime<'_> {
         while let Some(shorter) = self.without_call(expression) {
             *expression = shorter;
         }
+        if let Expr::Macro(text) = expression
+            && text.mac.path.is_ident("format")
+        {
+            *expression = self.address(&text.mac);
+            return;
+        }
         if let Some(ours) = self.as_documented(expression).or_else(|| replacement(expression)) {
             *expression = ours;
         }
@@ -200,43 +209,50 @@ impl VisitMut for Runtime<'_> {
             _ => visit_mut::visit_path_mut(self, path),
         }
     }
-
-    /// `format!("{}/a/{}", client.baseurl, encode_path(&id.to_string()))`: a macro's arguments are tokens until parsed.
-    fn visit_macro_mut(&mut self, call: &mut syn::Macro) {
-        if !call.path.is_ident("format") {
-            return;
-        }
-        let arguments = call.parse_body_with(syn::punctuated::Punctuated::<Expr, syn::Token![,]>::parse_terminated);
-        let Ok(mut arguments) = arguments else {
-            self.trouble = Some("the URL is put together in a form we do not know".to_owned());
-            return;
-        };
-        if !self.document.own {
-            call.tokens = self.url(&arguments.into_iter().collect::<Vec<_>>());
-            return;
-        }
-        let values = arguments.iter_mut().skip(2);
-        for (value, name) in values.zip(&self.path_names) {
-            if let Expr::Call(encode) = value
-                && let Some(raw) = encode.args.first()
-            {
-                *value = parse_quote!(crate::http::runtime::encode_path(#name, #raw)?);
-            }
-        }
-        call.tokens = arguments.to_token_stream();
-    }
 }
 
 impl<'d> Runtime<'d> {
-    /// The URL as the document has it, whatever the generator was told.
-    fn url(&self, arguments: &[Expr]) -> proc_macro2::TokenStream {
+    /// `format!("{}/a/{}", client.baseurl, encode_path(&id.to_string()))`, as an address below one that is parsed already. A
+    /// macro's arguments are tokens until parsed.
+    fn address(&mut self, text: &syn::Macro) -> Expr {
+        let arguments = text.parse_body_with(syn::punctuated::Punctuated::<Expr, syn::Token![,]>::parse_terminated);
+        let arguments: Vec<Expr> = arguments.into_iter().flatten().collect();
+        let path = match self.document.own {
+            true => self.own_path(&arguments),
+            false => Some(self.path_of_others(&arguments)),
+        };
+        let (Some(base), Some((template, values))) = (arguments.get(1), path) else {
+            self.trouble = Some("the URL is put together in a form we do not know".to_owned());
+            return parse_quote!(());
+        };
+        let row = &self.row;
+        match values.is_empty() {
+            true => parse_quote!(crate::http::runtime::address_of(&#base, #row, #template)?),
+            false => parse_quote!(crate::http::runtime::address(&#base, &::std::format!(#template, #(#values),*))?),
+        }
+    }
+
+    /// The path's template, and what stands in it.
+    fn own_path(&self, arguments: &[Expr]) -> Option<(String, Vec<Expr>)> {
+        let Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(template), .. }) = arguments.first()? else { return None };
+        let template = template.value().strip_prefix("{}")?.to_owned();
+        let encoded = arguments.iter().skip(2).zip(&self.path_names).map(|(value, name)| {
+            let Expr::Call(encode) = value else { return None };
+            let raw = encode.args.first()?;
+            Some(parse_quote!(crate::http::runtime::encode_path(#name, #raw)?))
+        });
+        Some((template, encoded.collect::<Option<_>>()?))
+    }
+
+    /// The same as the document has it, whatever the generator was told.
+    fn path_of_others(&self, arguments: &[Expr]) -> (String, Vec<Expr>) {
         let names = names_in(self.operation.path);
         let raw = |name: &str| {
             let at = names.iter().position(|known| *known == name)?;
             let Expr::Call(encode) = arguments.get(at + 2)? else { return None };
             encode.args.first()
         };
-        let mut template = "{}".to_owned();
+        let mut template = String::new();
         let mut values = Vec::new();
         let mut rest = self.operation.path;
         while let Some((text, after)) = rest.split_once('{') {
@@ -247,15 +263,14 @@ impl<'d> Runtime<'d> {
                     let setter = setter_of_path_name(self.operation, name);
                     let raw = as_text(raw);
                     template.push_str("{}");
-                    values.push(quote!(crate::http::runtime::encode_path(#setter, #raw)?));
+                    values.push(parse_quote!(crate::http::runtime::encode_path(#setter, #raw)?));
                 }
                 None => template.push_str(&plain_text(name)),
             }
             rest = after;
         }
         template.push_str(&plain_text(rest));
-        let base = arguments.get(1);
-        quote!(#template, #base, #(#values),*)
+        (template, values)
     }
 
     /// Names, styles, methods and media types of a document that is not ours are put where the generator's stand.
@@ -370,6 +385,7 @@ fn replacement(expression: &Expr) -> Option<Expr> {
 fn instead_of_call(call: &ExprMethodCall) -> Option<Expr> {
     let (receiver, arguments) = (&call.receiver, &call.args);
     match call.method.to_string().as_str() {
+        "query" => Some(parse_quote!(crate::http::runtime::queried(#receiver, #arguments))),
         // A secret may be written here and nowhere else.
         "json" => Some(parse_quote!(#receiver.json(&crate::http::runtime::Exposed(#arguments)))),
         "append" => {

@@ -3,6 +3,7 @@
 //! What keeps to its document is read by serde_json as it is. What does not is read a second time with patience: scalars
 //! are read across types, and a member that cannot be read costs that member alone, where it may be missing.
 
+use super::member::named;
 use serde::{
     Deserializer as _,
     de::{
@@ -72,7 +73,12 @@ pub(crate) fn failure(body: &[u8]) -> Option<Value> {
 
 /// One member of an object, without the memory that the others would cost. The last one of a name counts.
 pub(crate) fn member(body: &[u8], name: &str) -> Option<Value> {
-    let body = String::from_utf8_lossy(trimmed(body));
+    let body = trimmed(body);
+    if let Ok(found) = named(body, name) {
+        return found;
+    }
+    // It is torn, or no object, or not in UTF-8: then what can be read of it counts.
+    let body = String::from_utf8_lossy(body);
     let named = Members::of(&body)?.filter(|(found, _)| found == name);
     named.last().and_then(|(_, raw)| whole(raw))
 }
@@ -612,5 +618,19 @@ mod tests {
         assert_eq!(member(many.as_bytes(), "success"), Some(Value::Bool(true)));
         assert_eq!(member(many.as_bytes(), "code"), None);
         assert_eq!(member(b"[1]", "code"), None);
+        for (body, wanted) in [
+            (r#"{"data":[{"code":1}],"code":"a"}"#, Some(Value::from("a"))),
+            (r#"{"c\u006fde":"a"}"#, Some(Value::from("a"))),
+            (r#"{"code":"a","code":7}"#, Some(Value::from(7))),
+            // What is torn, or has something behind it, is read as far as it goes.
+            (r#"{"code":"a","data":["#, Some(Value::from("a"))),
+            (r#"{"code":"a"} and more"#, Some(Value::from("a"))),
+            ("{}", None),
+            ("", None),
+        ] {
+            assert_eq!(member(body.as_bytes(), "code"), wanted, "{body}");
+        }
+        assert_eq!(member(b"{\"name\":\"Jos\xe9\",\"code\":\"a\"}", "code"), Some(Value::from("a")));
+        assert_eq!(member("\u{feff}{\"code\":\"a\"}".as_bytes(), "code"), Some(Value::from("a")));
     }
 }

@@ -1,5 +1,6 @@
 //! How a request gets its credentials and comes back.
 
+pub(crate) mod address;
 pub(crate) mod authorize;
 pub(crate) mod choice;
 #[cfg_attr(not(feature = "orderingstack"), allow(dead_code, reason = "not every surface speaks OAuth"))]
@@ -19,6 +20,7 @@ pub(crate) mod judge;
 #[cfg(feature = "tower")]
 pub(crate) mod layer;
 pub(crate) mod limits;
+mod member;
 pub(crate) mod middlebox;
 #[cfg(feature = "middleware")]
 pub(crate) mod middleware;

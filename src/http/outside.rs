@@ -1,7 +1,8 @@
 //! What code that was made elsewhere stands on: the way from any client of ours to typed calls of another document.
 
 use super::{
-    core::Core, facts::Facts, request::Http, response::BufferedResponse, runtime::response_value::ResponseValue,
+    address::Base, core::Core, facts::Facts, request::Http, response::BufferedResponse,
+    runtime::response_value::ResponseValue,
 };
 use crate::{error::Error, secret::take_written, session::Session};
 use bytes::Bytes;
@@ -69,9 +70,9 @@ macro_rules! has_session {
 }
 pub(crate) use has_session;
 
-/// The address of a document's calls: the platform's root with the path of the document's server.
-pub fn base(core: &Core, server_path: &str) -> String {
-    format!("{}{server_path}", core.root().as_str().trim_end_matches('/'))
+/// Where a document's calls go: to the platform's root with the path of the document's server.
+pub fn base(core: &Core, server_path: &str, operations: usize) -> Base {
+    Base::new(core.root(), server_path, operations)
 }
 
 /// The HTTP client of the calls.

@@ -2,6 +2,7 @@
 
 use super::{
     Core,
+    address::below_root,
     segments::{self, climbs},
 };
 use crate::{
@@ -135,7 +136,7 @@ pub(crate) fn below(root: &Url, path: &str, paths_only: bool) -> Result<Url, Err
     }
     let whole = match path {
         _ if path.starts_with("//") => None,
-        _ if path.starts_with('/') => Url::parse(&format!("{}{path}", root.as_str().trim_end_matches('/'))).ok(),
+        _ if path.starts_with('/') => below_root(root, path),
         _ if paths_only => return Err(Error::whole_address()),
         _ => Url::parse(path).ok().filter(|url| matches!(url.scheme(), "https" | "http")),
     };

@@ -11,6 +11,7 @@ mod query;
 pub(super) mod response_value;
 
 pub use super::{
+    address::Base,
     choice::{Alternative, chosen, read},
     outside::{call_for, download},
     segments::{encode_path, encode_segment},
@@ -25,13 +26,14 @@ pub use exposed::Exposed;
 pub use form::{form, form_with_json};
 pub use lenient::{list, map, null_is_default};
 pub use optional::{OpenText, Optional};
-pub use query::{QueryParam, Style};
+pub use query::{QueryParam, Style, queried};
 use reqwest::{
     Request,
     header::{ACCEPT, HeaderName, HeaderValue},
 };
 pub use response_value::ResponseValue;
 use std::time::Duration;
+use url::Url;
 
 /// Sends a generated operation. Every request says that it wants JSON: some servers answer HTML otherwise. `timeout` is the
 /// call's own, if it has one.
@@ -48,6 +50,21 @@ pub fn call(
         *request.timeout_mut() = Some(timeout);
     }
     core.operation(request, facts, carried)
+}
+
+/// The address of a call with values in its path.
+pub fn address(base: &Base, path: &str) -> Result<Url, Error> {
+    base.address(path).ok_or_else(no_address)
+}
+
+/// The address of the operation that has this number among the document's facts, and always this path.
+pub fn address_of(base: &Base, operation: usize, path: &'static str) -> Result<Url, Error> {
+    base.address_of(operation, path).ok_or_else(no_address)
+}
+
+#[cold]
+fn no_address() -> Error {
+    Error::config("the call's address cannot be read; nothing was sent")
 }
 
 /// A refused argument. The generated message reads "`field` why".

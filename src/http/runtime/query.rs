@@ -1,6 +1,7 @@
 //! Parameters of a query, in the styles that documents know.
 
 use super::exposed::{Exposed, text, texts};
+use reqwest::RequestBuilder;
 use serde::{Serialize, Serializer, ser::Error as _};
 use serde_json::Value;
 
@@ -43,9 +44,28 @@ impl<'a, T> QueryParam<'a, T> {
     }
 }
 
-impl<T: Serialize> Serialize for QueryParam<'_, T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let value = serde_json::to_value(Exposed(self.value)).map_err(|_| S::Error::custom("a parameter"))?;
+/// Puts a parameter into the query. One that is left out costs nothing.
+pub fn queried<T: Serialize>(request: RequestBuilder, parameter: &QueryParam<'_, T>) -> RequestBuilder {
+    match parameter.pairs() {
+        Ok(pairs) if pairs.is_empty() => request,
+        Ok(pairs) => request.query(&pairs),
+        Err(why) => request.query(&Unwritten(why)),
+    }
+}
+
+/// Tells why, where the request is built.
+struct Unwritten(&'static str);
+
+impl Serialize for Unwritten {
+    fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        Err(S::Error::custom(self.0))
+    }
+}
+
+impl<T: Serialize> QueryParam<'_, T> {
+    /// Names and values; none if it is left out.
+    fn pairs(&self) -> Result<Vec<(String, String)>, &'static str> {
+        let value = serde_json::to_value(Exposed(self.value)).map_err(|_| "a parameter")?;
         let written = match self.style {
             Style::Repeated => {
                 texts(value).map(|values| values.into_iter().map(|value| (self.name.to_owned(), value)).collect())
@@ -63,10 +83,7 @@ impl<T: Serialize> Serialize for QueryParam<'_, T> {
             Style::Json if value.is_null() => Some(Vec::new()),
             Style::Json => Some(vec![(self.name.to_owned(), value.to_string())]),
         };
-        match written {
-            Some(pairs) => serializer.collect_seq(pairs),
-            None => Err(S::Error::custom("a parameter is no single value")),
-        }
+        written.ok_or("a parameter is no single value")
     }
 }
 
@@ -98,8 +115,8 @@ mod tests {
     use super::*;
     use crate::secret::Secret;
 
-    fn query(parameter: impl Serialize) -> String {
-        let request = reqwest::Client::new().get("https://vendor.example/").query(&parameter).build();
+    fn query<T: Serialize>(parameter: QueryParam<'_, T>) -> String {
+        let request = queried(reqwest::Client::new().get("https://vendor.example/"), &parameter).build();
         request.expect("a request").url().query().unwrap_or_default().to_owned()
     }
 
@@ -109,6 +126,7 @@ mod tests {
         assert_eq!(query(QueryParam::new("id", &Some("k 1&2"))), "id=k+1%262");
         assert_eq!(query(QueryParam::new("ids", &["a", "b,c"])), "ids=a&ids=b%2Cc");
         assert_eq!(query(QueryParam::new("on", &true)), "on=true");
+        assert_eq!(query(QueryParam::styled("at", &None::<String>, Style::Json)), "");
         assert_eq!(query(QueryParam::new("token", &Secret::from("hunter2"))), "token=hunter2");
     }
 }

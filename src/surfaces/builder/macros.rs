@@ -228,8 +228,8 @@ macro_rules! surface_client {
             }
 
             fn from_core(core: crate::http::Core) -> Self {
-                let base = format!("{}{}", core.root().as_str().trim_end_matches('/'), SERVER_PATH);
-                let api = <$generated>::new_with_client(&base, core.client().clone(), core.clone());
+                let base = crate::http::outside::base(&core, SERVER_PATH, FACTS.len());
+                let api = <$generated>::new_with_client(base, core.client().clone(), core.clone());
                 Self { core, api }
             }
 

@@ -1,0 +1,60 @@
+//! One member of an object, without the others: whether a success says that it is one costs no tree.
+
+use serde::{
+    Deserializer as _,
+    de::{self, DeserializeSeed, IgnoredAny, MapAccess, Visitor},
+};
+use serde_json::{Deserializer, Error, Value};
+use std::fmt;
+
+/// What the last member of this name holds, of an object that can be read to its end.
+pub(super) fn named(object: &[u8], name: &str) -> Result<Option<Value>, Error> {
+    let mut json = Deserializer::from_slice(object);
+    let found = json.deserialize_map(Named(name))?;
+    json.end().map(|()| found)
+}
+
+/// Reads an object in one pass, and keeps what its last member of this name holds.
+struct Named<'n>(&'n str);
+
+impl<'de> Visitor<'de> for Named<'_> {
+    type Value = Option<Value>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Option<Value>, A::Error> {
+        let mut found = None;
+        while let Some(is_named) = members.next_key_seed(IsNamed(self.0))? {
+            match is_named {
+                true => found = Some(members.next_value()?),
+                false => _ = members.next_value::<IgnoredAny>()?,
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Whether a member has this name. It is not kept.
+struct IsNamed<'n>(&'n str);
+
+impl<'de> DeserializeSeed<'de> for IsNamed<'_> {
+    type Value = bool;
+
+    fn deserialize<D: de::Deserializer<'de>>(self, name: D) -> Result<bool, D::Error> {
+        name.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for IsNamed<'_> {
+    type Value = bool;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_str<E: de::Error>(self, name: &str) -> Result<bool, E> {
+        Ok(name == self.0)
+    }
+}
