@@ -108,7 +108,18 @@ impl Now {
     /// The monotonic half alone.
     #[inline]
     pub(crate) fn monotonic(clock: &dyn Clock) -> Duration {
-        clock.monotonic().saturating_add(LONG_AGO)
+        Self::monotonic_of(clock.monotonic())
+    }
+
+    /// The monotonic half of what the clock itself says.
+    #[inline]
+    pub(crate) fn monotonic_of(said: Duration) -> Duration {
+        said.saturating_add(LONG_AGO)
+    }
+
+    /// What the clock itself says at this moment; nothing for what was before it began.
+    pub(crate) fn said_at(monotonic: Duration) -> Duration {
+        monotonic.saturating_sub(LONG_AGO)
     }
 }
 

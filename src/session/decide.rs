@@ -65,10 +65,9 @@ impl Deadlines {
         self.fresh.is_ahead_of(now)
     }
 
-    /// The same by a monotonic clock that counts sleep: nothing that matters to a token escapes it.
-    #[inline]
-    pub(crate) fn is_fresh_by(&self, monotonic: Duration) -> bool {
-        monotonic < self.fresh.monotonic
+    /// Until when (monotonic) it is fresh by a clock that counts sleep: nothing that matters to a token escapes that.
+    pub(crate) fn fresh_until(&self) -> Duration {
+        self.fresh.monotonic
     }
 
     /// How long it stays fresh.
@@ -281,7 +280,7 @@ mod tests {
     fn by_one_clock_alone_it_is_fresh_until_its_early_window_opens() {
         let held = ten_minutes();
         for (second, fresh) in [(0, true), (479, true), (480, false), (600, false)] {
-            assert_eq!(held.is_fresh_by(at(second).monotonic), fresh, "at {second} s");
+            assert_eq!(at(second).monotonic < held.fresh_until(), fresh, "at {second} s");
         }
     }
 

@@ -52,7 +52,7 @@ pub(super) struct Engine {
     pub(super) clock: Arc<dyn Clock>,
     /// Whether the monotonic clock alone tells if a token is fresh.
     pub(super) one_clock: bool,
-    /// When (monotonic milliseconds) the other clock was looked at as well.
+    /// In which second, as the monotonic clock says it, the other one was looked at as well.
     pub(super) wall_seen: AtomicU64,
     /// Sent with every token, such as the tenant's header.
     pub(super) constant: HeaderMap,
@@ -124,7 +124,7 @@ impl Engine {
             outside,
             one_clock: clock.counts_sleep(),
             clock,
-            wall_seen: AtomicU64::new(0),
+            wall_seen: AtomicU64::new(u64::MAX),
             constant,
             worked: super::worked::Worked::default(),
             current: ArcSwapOption::empty(),

@@ -57,19 +57,24 @@ fn how_many() -> usize {
 
 thread_local! {
     /// Threads take their places in the order in which they come here.
-    static PLACE: Cell<Option<usize>> = const { Cell::new(None) };
+    static PLACE: Cell<usize> = const { Cell::new(NO_PLACE) };
 }
+
+const NO_PLACE: usize = usize::MAX;
 
 #[inline]
 fn place() -> usize {
-    PLACE.get().unwrap_or_else(take_a_place)
+    match PLACE.get() {
+        NO_PLACE => take_a_place(),
+        place => place,
+    }
 }
 
 #[cold]
 fn take_a_place() -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     let place = NEXT.fetch_add(1, Ordering::Relaxed);
-    PLACE.set(Some(place));
+    PLACE.set(place);
     place
 }
 

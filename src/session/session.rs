@@ -70,14 +70,27 @@ pub(crate) struct Settings {
     pub(crate) chance: Chance,
 }
 
+/// What came of asking for a token.
+enum Asked {
+    Served(Lease),
+    Wait(WaitTicket),
+}
+
+/// What a caller who waits finds.
+enum Looked {
+    /// What came of the run; `None` where the caller has to decide anew.
+    Over(Option<Result<Lease, Error>>),
+    /// Something was done: look again.
+    Changed,
+    /// Until there is news, or so long.
+    Wait(Option<Duration>),
+}
+
 /// How often a sign-in that was asked for sees a renewal fail before it takes what comes.
 const SIGN_INS: u32 = 2;
 
 /// How often a run may be lost before anything was waited for: then the runtime is ending.
 const LOST: u32 = 8;
-
-/// About how often the other clock is looked at, in milliseconds.
-const LOOK_AT_WALL: u64 = 1000;
 
 impl Session {
     pub(crate) fn new(settings: Settings) -> Self {
@@ -199,7 +212,7 @@ impl Session {
         let _waiting = Waiting::of(&self.0);
         for _ in 0..LOST {
             let ticket = self.0.change(|state, at| state.core.renew(at)).map_err(|failure| self.error(failure))?;
-            if let Some(outcome) = self.outcome(ticket).await {
+            if let Some(outcome) = self.outcome(&ticket).await {
                 return outcome;
             }
         }
@@ -301,12 +314,12 @@ impl Session {
             match resumed.map_err(|failure| self.error(failure))? {
                 Resumed::Serve => return self.held().ok_or_else(Error::signed_out),
                 Resumed::Late => return self.lease().await,
-                Resumed::Started(ticket) => match self.outcome(ticket).await {
+                Resumed::Started(ticket) => match self.outcome(&ticket).await {
                     Some(outcome) => return outcome,
                     None => self.0.change(|state, _| state.core.reopen(id)),
                 },
                 // What was under way before the answer came cannot have known it: it can be given again.
-                Resumed::Joined(ticket) => match self.outcome(ticket).await {
+                Resumed::Joined(ticket) => match self.outcome(&ticket).await {
                     Some(Err(error)) if error.resume().is_some() => {}
                     Some(outcome) => return outcome,
                     None => {}
@@ -341,13 +354,12 @@ impl Session {
         let current = self.0.current.load();
         let held = current.as_ref()?;
         let monotonic = if self.0.one_clock {
-            let monotonic = Now::monotonic(&*self.0.clock);
-            // A machine that was paused from outside stops this clock, too: from time to time the other one is looked at.
-            let seen = self.0.wall_seen.load(Ordering::Relaxed);
-            if !held.is_fresh_by(monotonic) || (monotonic.as_secs() << 10) > seen.wrapping_add(LOOK_AT_WALL) {
-                return self.look_at_both(held.is_fresh_by(monotonic).then_some(current));
+            let said = self.0.clock.monotonic();
+            // A machine that was paused from outside stops this clock, too: once a second the other one is looked at.
+            if !held.is_fresh_by(said) || said.as_secs() != self.0.wall_seen.load(Ordering::Relaxed) {
+                return self.look_at_both(held.is_fresh_by(said).then_some(current));
             }
-            monotonic
+            Now::monotonic_of(said)
         } else {
             let now = self.now();
             held.is_fresh(now).then_some(now.monotonic)?
@@ -361,7 +373,7 @@ impl Session {
     fn look_at_both(&self, current: Option<arc_swap::Guard<Option<Arc<super::lease::CurrentToken>>>>) -> Option<Lease> {
         let current = current?;
         let now = self.now();
-        self.0.wall_seen.store(now.monotonic.as_secs() << 10, Ordering::Relaxed);
+        self.0.wall_seen.store(Now::said_at(now.monotonic).as_secs(), Ordering::Relaxed);
         let held = current.as_ref().filter(|held| held.is_fresh(now))?;
         self.0.log.telemetry.lent(|| held.age(now.monotonic));
         Some(Lease::borrowed(current))
@@ -387,64 +399,77 @@ impl Session {
         let starts = Handle::try_current().is_ok();
         let mut waiting = None;
         let mut lost = 0;
+        // Thousands may wait: what is known for a moment only is no part of this future.
         loop {
-            let step = self.0.change(|state, at| {
-                let step = state.core.call(needed, starts && lost < LOST, at)?;
-                Ok((step, state.held.clone()))
-            });
-            match step
-                .map_err(|failure: RunFailure| if lost < LOST { self.error(failure) } else { Error::runtime_ended() })?
-            {
-                (CallOutcome::Serve, Some(held)) => return Ok(Lease::of(held)),
-                (CallOutcome::Serve, None) => return Err(Error::protocol("a token vanished")),
-                (CallOutcome::Wait(ticket), _) => {
-                    waiting.get_or_insert_with(|| Waiting::of(&self.0));
-                    if let Some(outcome) = self.outcome(ticket).await {
-                        return outcome;
-                    }
-                    // Whatever is started on a runtime that is ending is lost at once.
-                    lost = if self.0.state().core.was_lost(ticket) { lost + 1 } else { 0 };
-                }
+            let ticket = match self.ask(needed, starts, lost)? {
+                Asked::Served(lease) => return Ok(lease),
+                Asked::Wait(ticket) => ticket,
+            };
+            waiting.get_or_insert_with(|| Waiting::of(&self.0));
+            if let Some(outcome) = self.outcome(&ticket).await {
+                return outcome;
             }
+            // Whatever is started on a runtime that is ending is lost at once.
+            lost = if self.0.state().core.was_lost(ticket) { lost + 1 } else { 0 };
+        }
+    }
+
+    fn ask(&self, needed: Duration, starts: bool, lost: u32) -> Result<Asked, Error> {
+        let step = self.0.change(|state, at| {
+            let step = state.core.call(needed, starts && lost < LOST, at)?;
+            Ok((step, state.held.clone()))
+        });
+        let failed = |failure: RunFailure| if lost < LOST { self.error(failure) } else { Error::runtime_ended() };
+        match step.map_err(failed)? {
+            (CallOutcome::Serve, Some(held)) => Ok(Asked::Served(Lease::of(held))),
+            (CallOutcome::Serve, None) => Err(Error::protocol("a token vanished")),
+            (CallOutcome::Wait(ticket), _) => Ok(Asked::Wait(ticket)),
         }
     }
 
     /// Waits for what comes of a run; `None` where the caller has to decide anew.
-    async fn outcome(&self, ticket: WaitTicket) -> Option<Result<Lease, Error>> {
+    async fn outcome(&self, ticket: &WaitTicket) -> Option<Result<Lease, Error>> {
         let _told = self.0.log.telemetry.waiting();
         loop {
             let mut changed = pin!(self.0.changed.notified());
             // Enrolled before looking, so that a change in between is heard of.
             changed.as_mut().enable();
-            let now = self.now();
-            let (look, wake, late) = {
-                let state = self.0.state();
-                let elsewhere = self.0.runs_elsewhere(&state);
-                let ends = state.core.wakes_at().filter(|_| elsewhere).map(|at| at.saturating_add(GRACE));
-                let look = state.core.look(&ticket, now);
-                if let WaiterState::Serve = look {
-                    return state.held.clone().map(|held| Ok(Lease::of(held)));
-                }
-                let late = ends.is_some_and(|ends| ends <= now.monotonic);
-                // Once the token it would be served instead has ended, that moment is no reason to wake.
-                let serves = ticket.serve_from.filter(|from| *from > now.monotonic);
-                (look, serves.into_iter().chain(ends).min(), late)
+            let pause = match self.look(ticket) {
+                Looked::Over(outcome) => return outcome,
+                Looked::Changed => continue,
+                Looked::Wait(pause) => pause,
             };
-            match look {
-                WaiterState::Failed(failure) => return Some(Err(self.error(failure))),
-                WaiterState::Again | WaiterState::Serve => return None,
-                WaiterState::Waiting if late => {
-                    // Nobody drives the runtime that it runs on.
-                    self.0.change(|state, at| state.core.tick(true, at));
-                }
-                WaiterState::Waiting => match wake {
-                    Some(wake) => {
-                        let pause = wake.saturating_sub(now.monotonic);
-                        first(changed, self.0.clock.sleep(pause)).await;
-                    }
-                    None => changed.await,
-                },
+            match pause {
+                None => changed.await,
+                Some(pause) => _ = first(changed, self.0.clock.sleep(pause)).await,
             }
+        }
+    }
+
+    fn look(&self, ticket: &WaitTicket) -> Looked {
+        let now = self.now();
+        let (look, wake, late) = {
+            let state = self.0.state();
+            let elsewhere = self.0.runs_elsewhere(&state);
+            let ends = state.core.wakes_at().filter(|_| elsewhere).map(|at| at.saturating_add(GRACE));
+            let look = state.core.look(ticket, now);
+            if let WaiterState::Serve = look {
+                return Looked::Over(state.held.clone().map(|held| Ok(Lease::of(held))));
+            }
+            let late = ends.is_some_and(|ends| ends <= now.monotonic);
+            // Once the token it would be served instead has ended, that moment is no reason to wake.
+            let serves = ticket.serve_from.filter(|from| *from > now.monotonic);
+            (look, serves.into_iter().chain(ends).min(), late)
+        };
+        match look {
+            WaiterState::Failed(failure) => Looked::Over(Some(Err(self.error(failure)))),
+            WaiterState::Again | WaiterState::Serve => Looked::Over(None),
+            WaiterState::Waiting if late => {
+                // Nobody drives the runtime that it runs on.
+                self.0.change(|state, at| state.core.tick(true, at));
+                Looked::Changed
+            }
+            WaiterState::Waiting => Looked::Wait(wake.map(|wake| wake.saturating_sub(now.monotonic))),
         }
     }
 
@@ -524,3 +549,18 @@ const _: () = {
     const fn promised<T: Send + Sync + Clone + 'static>() {}
     promised::<Session>();
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[apply(leak_checked!)]
+    fn who_waits_holds_little() {
+        fn size<'s, F: Future>(_: impl FnOnce(&'s Session) -> F) -> usize {
+            size_of::<F>()
+        }
+        let (waits, asks) = (size(|session| session.obtain(Duration::ZERO)), size(Session::lease));
+        println!("obtain {waits} lease {asks} wait {}", size(|session| session.wait(Duration::ZERO)));
+        assert!(waits <= 400 && asks <= 48, "{waits}, {asks}");
+    }
+}
