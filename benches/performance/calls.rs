@@ -37,7 +37,6 @@ pub(crate) fn rows() -> Vec<Row> {
             format!("{floor:.0}: one atomic load, a clone, a clock"),
         )
         .aimed("at most 300", lease, 300.0),
-        outside(),
         Row::new(
             "a typed call",
             apart(typed, raw),
@@ -54,21 +53,6 @@ pub(crate) fn rows() -> Vec<Row> {
     ]
 }
 
-/// As another crate's dependency nothing of a lease is inlined but what asks for it.
-fn outside() -> Row {
-    const TIMES: u64 = 20_000;
-    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let target = package.join("target/outside");
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--quiet", "--release", "--manifest-path"]).arg(package.join("benches/outside/Cargo.toml"));
-    assert!(cargo.env("CARGO_TARGET_DIR", &target).status().unwrap().success(), "benches/outside does not build");
-    let program = target.join("release/outside");
-    let [few, many] = [TIMES, TIMES * 2].map(|times| count(&program, &[&times.to_string()]));
-    let each = (many - few) / TIMES as f64;
-    let what = "header of a cached `lease()`, in another crate of 16 codegen units";
-    Row::new(what, format!("{each:.0} instructions"), "the row before".into()).aimed("at most 250", each, 250.0)
-}
-
 fn per_call(what: &str, times: u64, address: &str) -> f64 {
     let [few, many] = [times, times * 2].map(|times| instructions(what, times, address));
     (many - few) / times as f64
@@ -79,7 +63,7 @@ fn instructions(what: &str, times: u64, address: &str) -> f64 {
     count(&program, &["count", what, &times.to_string(), address])
 }
 
-fn count(program: &Path, arguments: &[&str]) -> f64 {
+pub(crate) fn count(program: &Path, arguments: &[&str]) -> f64 {
     let mut valgrind = Command::new("valgrind");
     valgrind.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]);
     let valgrind = valgrind.arg(program).args(arguments).output().unwrap();

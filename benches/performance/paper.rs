@@ -2,6 +2,14 @@
 
 use std::{fmt::Write, fs, path::Path};
 
+/// What was measured.
+#[derive(Default)]
+pub(crate) struct Page {
+    pub(crate) rows: Vec<Row>,
+    /// One call by everybody, as a table.
+    pub(crate) calls: String,
+}
+
 /// One figure beside the one it is measured against.
 pub(crate) struct Row {
     pub(crate) what: String,
@@ -36,19 +44,25 @@ pub(crate) fn table(rows: &[Row]) -> String {
     table
 }
 
-const BEGIN: &str = "<!-- figures -->\n";
-const END: &str = "<!-- /figures -->";
-
-/// Writes the table and the picture into `docs/`.
-pub(crate) fn bless(rows: &[Row]) {
+/// Writes the tables and the picture into `docs/`.
+pub(crate) fn bless(page: &Page) {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
     let file = docs.join("performance.md");
-    let page = fs::read_to_string(&file).expect("docs/performance.md");
-    let (before, rest) = page.split_once(BEGIN).expect("a place for the figures");
-    let (_, after) = rest.split_once(END).expect("an end of the figures");
-    let machine = machine();
-    fs::write(&file, format!("{before}{BEGIN}Measured on {machine}.\n\n{}{END}{after}", table(rows))).expect("a page");
-    fs::write(docs.join("performance.svg"), picture(rows)).expect("a picture");
+    let mut text = fs::read_to_string(&file).expect("docs/performance.md");
+    let measured = format!("Measured on {}.\n\n", machine());
+    if !page.calls.is_empty() {
+        text = with(&text, "calls", &format!("{measured}{}", page.calls));
+    }
+    fs::write(&file, with(&text, "figures", &format!("{measured}{}", table(&page.rows)))).expect("a page");
+    fs::write(docs.join("performance.svg"), picture(&page.rows)).expect("a picture");
+}
+
+/// The page with this between its marks of that name.
+fn with(page: &str, name: &str, between: &str) -> String {
+    let (begin, end) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->"));
+    let (before, rest) = page.split_once(&begin).expect("a place for the figures");
+    let (_, after) = rest.split_once(&end).expect("an end of the figures");
+    format!("{before}{begin}{between}{end}{after}")
 }
 
 fn machine() -> String {

@@ -92,13 +92,20 @@ fn whole(request: &[u8]) -> Option<String> {
     (request.len() >= head + 4 + length).then(|| text.split(' ').nth(1).unwrap_or_default().to_owned())
 }
 
+/// One row of the list.
+pub(crate) const ROW: &str =
+    r#"{"id":"1","is_current":true,"online":true,"client":"web","user_agent":null,"ip":"10.0.0.1"}"#;
+
+/// Below `/rows/7` lists have seven rows, elsewhere one.
 fn answer(path: &str, sign_ins: &AtomicUsize) -> String {
+    let below = path.strip_prefix("/rows/").and_then(|rest| rest.find('/').map(|at| rest.split_at(at)));
+    let (rows, path) = below.and_then(|(rows, path)| Some((rows.parse().ok()?, path))).unwrap_or((1, path));
     match path {
         "/api/v1/token" => format!(r#"{{"access_token":"{TOKEN}"}}"#),
-        "/api/v1/sessions" => {
-            r#"[{"id":"1","is_current":true,"online":true,"client":"web","user_agent":null,"ip":"10.0.0.1"}]"#
-                .to_owned()
-        }
+        "/api/v1/sessions" => format!("[{}]", vec![ROW; rows].join(",")),
+        // A success that says so in its body.
+        "/v3/auth/api_key" => r#"{"success":true,"data":[]}"#.to_owned(),
+        "/app/installations/1/access_tokens" => format!(r#"{{"token":"{TOKEN}","permissions":{{}}}}"#),
         "/user/v1/auth" => {
             sign_ins.fetch_add(1, Ordering::SeqCst);
             thread::sleep(SIGN_IN);
