@@ -91,6 +91,7 @@ pub mod blocking;
 mod chance;
 mod clock;
 mod credential;
+mod digest;
 mod error;
 #[cfg(all(test, feature = "redis"))]
 mod fleet;
@@ -137,6 +138,8 @@ pub use retry::{Retry, Timeouts};
 pub use secret::Secret;
 #[cfg(feature = "metrics")]
 pub use session::telemetry;
+#[cfg(feature = "totp")]
+pub use session::totp::TotpSource;
 pub use session::{
     Lease, Profile, Resume, Session, SignOut,
     decide::Reason,

@@ -1,13 +1,12 @@
 //! Bodies that are no JSON: files, uploads of several parts, texts and bytes.
 
 use super::runtime::exposed::Exposed;
-use crate::Error;
+use crate::{Error, digest::Sha256};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use reqwest::{RequestBuilder, header::CONTENT_TYPE};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 use std::fmt;
 
 /// A file to be sent: its bytes, and how it is described to the vendor.
@@ -107,9 +106,8 @@ pub fn multipart<T: Serialize>(request: RequestBuilder, body: &T) -> Result<Requ
         }
     }
     // What nobody can have put into a part beforehand: a name made of all that is sent.
-    let digest =
-        parts.iter().fold(Sha256::new(), |digest, (head, bytes)| digest.chain_update(head).chain_update(bytes));
-    let boundary: String = digest.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let digest = parts.iter().fold(Sha256::new(), |digest, (head, bytes)| digest.with(head).with(bytes));
+    let boundary: String = digest.finish().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
     let mut written = Vec::new();
     for (head, bytes) in &parts {
         written.extend_from_slice(format!("--{boundary}\r\n{head}\r\n\r\n").as_bytes());

@@ -7,7 +7,7 @@
 //! | `plan`, `decide`, `rejection`, `budget`, `cooldown`, `windows` | the decisions it calls, pure as well |
 //! | `driver`, `outside`, `timer`, `log`, `apart`, `gatekeeper`, `warm` | performs operations, each as a task; talks to the store, the vendor and people; keeps the time; tells what happened; lets issuers ask before they send |
 //! | `session`, `waiting`, `lease`, `resume`, `ticket`, `finish`, `attempt`, `profile`, `report`, `errors`, `telemetry`, `keep_warm`, `audit` | what users and issuers see |
-//! | `issuer`, `issued`, `capabilities`, `responder`, `eviction`, `dialogue`, `tokens` | the port: what vendors and people are asked, and say |
+//! | `issuer`, `issued`, `capabilities`, `responder`, `totp`, `eviction`, `dialogue`, `tokens` | the port: what vendors and people are asked, and say |
 
 mod answers;
 mod apart;
@@ -64,6 +64,8 @@ mod ticket;
 mod timer;
 mod token;
 pub(crate) mod tokens;
+#[cfg(feature = "totp")]
+pub(crate) mod totp;
 mod vendor;
 mod waiting;
 #[cfg(feature = "keep-warm")]

@@ -2,9 +2,8 @@
 //! password from one is made slow; what stays in this process is compared at once.
 
 use super::{blocking::off_the_workers, key::hex};
-use crate::secret::Secret;
+use crate::{digest::Sha256, secret::Secret};
 use argon2::{Algorithm, Argon2, Params, Version};
-use sha2::{Digest, Sha256};
 use std::{
     collections::HashMap,
     fmt,
@@ -37,10 +36,8 @@ enum Of {
 
 impl Fingerprint {
     pub(crate) fn of(credential: &Secret) -> Self {
-        let mut hash = Sha256::new();
-        hash.update(b"keyway credential");
-        hash.update(credential.expose());
-        Self(Of::Ours(hex(&hash.finalize()).into()))
+        let hash = Sha256::new().with(b"keyway credential").with(credential.expose());
+        Self(Of::Ours(hex(&hash.finish()).into()))
     }
 
     pub(crate) fn written(text: String) -> Self {
@@ -132,11 +129,8 @@ impl fmt::Debug for Fingerprint {
 
 /// The digest that layouts 1 and 2 kept, and that comparisons within this process use.
 pub(crate) fn fast(salt: u64, credential: &Secret) -> String {
-    let mut hash = Sha256::new();
-    hash.update(b"keyway seed credential");
-    hash.update(salt.to_be_bytes());
-    hash.update(credential.expose());
-    hex(&hash.finalize()[..16])
+    let hash = Sha256::new().with(b"keyway seed credential").with(salt.to_be_bytes()).with(credential.expose());
+    hex(&hash.finish()[..16])
 }
 
 /// The salt of a slow digest of this version's.

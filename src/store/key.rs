@@ -1,6 +1,6 @@
 //! The name of a session in a store.
 
-use sha2::{Digest, Sha256};
+use crate::digest::Sha256;
 use std::fmt;
 
 /// Names one session: surface, address, tenant, principal and grant. A digest of them; no secret goes in.
@@ -15,10 +15,9 @@ impl Key {
     pub(crate) fn new(surface: &'static str, parts: &[(&str, &str)]) -> Self {
         let mut hash = Sha256::new();
         for text in [surface].into_iter().chain(parts.iter().flat_map(|(name, value)| [*name, *value])) {
-            hash.update((text.len() as u64).to_be_bytes());
-            hash.update(text);
+            hash = hash.with((text.len() as u64).to_be_bytes()).with(text);
         }
-        Self { surface, digest: hex(&hash.finalize()) }
+        Self { surface, digest: hex(&hash.finish()) }
     }
 }
 

@@ -10,11 +10,14 @@ mod leak_check;
 
 #[path = "../children/mod.rs"]
 mod children;
+mod cluster;
+mod failover;
 mod laws;
 mod locks;
 mod outage;
 mod processes;
 mod safety;
+mod sentinel;
 mod server;
 mod sessions;
 mod stored;

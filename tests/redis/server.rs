@@ -14,6 +14,15 @@ use std::{
 /// No Redis takes longer to start.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Asks again and again until it is so.
+pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let until = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < until, "not in time: {what}");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
 /// A Redis on a port of its own, with a folder of its own. Ended, by its own process, when it is dropped.
 pub(crate) struct Server {
     process: Option<Child>,
@@ -28,7 +37,8 @@ impl Server {
         Self::with(&[])
     }
 
-    /// With further settings, each as on the command line: `--requirepass secret`. `PORT` and `FOLDER` stand for its own.
+    /// With further settings, each as on the command line: `--requirepass secret`. `PORT`, `FOLDER` and `BUS` (a second port, for
+    /// a cluster) stand for its own.
     pub(crate) fn with(settings: &[&str]) -> Option<Self> {
         Self::with_files(settings, &[])
     }
@@ -56,6 +66,11 @@ impl Server {
         self.port
     }
 
+    /// Of a node of a cluster: where the others talk to it.
+    pub(crate) fn bus(&self) -> u16 {
+        self.port - 10_000
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("redis://127.0.0.1:{}/0", self.port)
     }
@@ -80,7 +95,9 @@ impl Server {
         command.args(["--bind", "127.0.0.1", "--port", &self.port.to_string(), "--save", ""]);
         command.arg("--dir").arg(self.folder.path());
         let (port, folder) = (self.port.to_string(), self.folder.path().to_str().unwrap());
-        let settings = self.settings.iter().map(|setting| setting.replace("PORT", &port).replace("FOLDER", folder));
+        let bus = self.bus().to_string();
+        let own = |setting: &String| setting.replace("PORT", &port).replace("FOLDER", folder).replace("BUS", &bus);
+        let settings = self.settings.iter().map(own);
         command.args(settings.flat_map(|setting| setting.split(' ').map(str::to_owned).collect::<Vec<_>>()));
         let mut process = command.stdin(Stdio::null()).stdout(log).stderr(Stdio::null()).spawn().unwrap();
         let until = Instant::now() + PATIENCE;
@@ -105,6 +122,11 @@ impl Server {
         self.ask_as(&self.url(), words)
     }
 
+    /// The same of one that may be gone, or may refuse.
+    pub(crate) fn try_to_ask<T: redis::FromRedisValue>(&self, words: &[&str]) -> redis::RedisResult<T> {
+        redis::Cmd::new().arg(words).query(&mut redis::Client::open(self.url())?.get_connection()?)
+    }
+
     pub(crate) fn ask_as<T: redis::FromRedisValue>(&self, url: &str, words: &[&str]) -> T {
         let mut connection = redis::Client::open(url).unwrap().get_connection().unwrap();
         let mut command = redis::Cmd::new();
@@ -120,7 +142,7 @@ impl Drop for Server {
 }
 
 /// What `KEYWAY_REDIS_SERVER` names, or the first of Redis and Valkey that is installed.
-fn program() -> Option<&'static str> {
+pub(crate) fn program() -> Option<&'static str> {
     static PROGRAM: OnceLock<Option<String>> = OnceLock::new();
     let found = PROGRAM.get_or_init(|| {
         let usual = || ["redis-server", "valkey-server"].map(str::to_owned).to_vec();

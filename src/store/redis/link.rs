@@ -1,98 +1,48 @@
 //! The connection: made when it is wanted, given up when it does not answer, made anew without anybody's help.
 
-use super::command::Command;
-use crate::{
-    store::{StoreError, blocking::runtime},
-    tls::is_here,
+use super::{
+    command::Command,
+    source::{FIRST_TRY, Lender, SECOND_TRY, Source},
+    words,
 };
-use ::redis::{
-    Client, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, FromRedisValue, Pipeline, RedisError, RedisFuture,
-    RedisResult, ServerErrorKind, Value,
-    aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig},
-};
+use crate::store::{StoreError, blocking::runtime};
+use ::redis::{Client, ErrorKind, FromRedisValue, RedisError, RedisResult, ServerErrorKind, aio::ConnectionLike};
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
-use tokio::time::timeout;
-
-/// How long a command may take, with a second try on a new connection.
-pub(super) const ANSWER: Duration = FIRST_TRY.saturating_add(SECOND_TRY);
-
-/// Shorter: a connection that a router has forgotten answers nothing at all.
-const FIRST_TRY: Duration = Duration::from_secs(2);
-const SECOND_TRY: Duration = Duration::from_secs(3);
+use tokio::{sync::OnceCell, time::timeout};
 
 pub(super) struct Link {
-    line: Lines,
+    lines: Lines,
     /// Who is at the other end, without user and password.
     who: String,
 }
 
-/// How what is said goes to Redis.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Way {
-    /// Under TLS, by a socket, or within this machine.
-    Safe,
-    /// To another machine, readable by all on the way.
-    Clear { password: bool },
-    /// Under TLS that looks at no certificate.
-    Unchecked,
-    /// By a connection that the user made.
-    Unknown,
-}
-
-impl Way {
-    pub(super) fn of(info: &ConnectionInfo) -> Self {
-        match info.addr() {
-            ConnectionAddr::TcpTls { insecure: true, .. } => Self::Unchecked,
-            ConnectionAddr::Tcp(host, _) if !is_here(host) => {
-                Self::Clear { password: info.redis_settings().password().is_some() }
-            }
-            _ => Self::Safe,
-        }
-    }
-}
+/// A connection that is made by the first one who uses it, for all.
+type Shared = Arc<OnceCell<Lender>>;
 
 enum Lines {
     /// Our own: the newest one, and how many there have been.
-    Own { client: Box<Client>, newest: Mutex<(u64, Option<ConnectionManager>)> },
+    Own { source: Source, newest: Mutex<(u64, Option<Shared>)> },
     /// The user, who made it, looks after it.
-    Given(Box<dyn Fn() -> Line + Send + Sync>),
-}
-
-/// A connection, whichever it is.
-pub(super) struct Line(Box<dyn ConnectionLike + Send>);
-
-impl ConnectionLike for Line {
-    fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
-        self.0.req_packed_command(command)
-    }
-
-    fn req_packed_commands<'a>(
-        &'a mut self,
-        commands: &'a Pipeline,
-        offset: usize,
-        count: usize,
-    ) -> RedisFuture<'a, Vec<Value>> {
-        self.0.req_packed_commands(commands, offset, count)
-    }
-
-    fn get_db(&self) -> i64 {
-        self.0.get_db()
-    }
+    Given(Shared),
 }
 
 impl Link {
     pub(super) fn own(client: Client) -> Self {
         let info = client.get_connection_info();
         let who = format!("Redis at {}/{}", info.addr(), info.redis_settings().db());
-        Self { line: Lines::Own { client: Box::new(client), newest: Mutex::default() }, who }
+        Self::from(Source::Server(Box::new(client)), who)
+    }
+
+    pub(super) fn from(source: Source, who: String) -> Self {
+        Self { lines: Lines::Own { source, newest: Mutex::default() }, who }
     }
 
     pub(super) fn given(connection: impl ConnectionLike + Clone + Send + Sync + 'static) -> Self {
         let who = format!("Redis, by the connection it was given, database {},", connection.get_db());
-        Self { line: Lines::Given(Box::new(move || Line(Box::new(connection.clone())))), who }
+        Self { lines: Lines::Given(Arc::new(OnceCell::new_with(Some(Lender::of(connection))))), who }
     }
 
     pub(super) fn who(&self) -> &str {
@@ -122,45 +72,45 @@ impl Link {
 
     /// `None` if there was no answer in time. A line that is of no use is given up.
     async fn try_once<T: FromRedisValue>(&self, wait: Duration, command: &Command<'_>) -> Option<RedisResult<T>> {
-        let (number, line) = self.line();
-        let answer = match line {
-            Ok(mut line) => timeout(wait, command.say(&mut line)).await.ok(),
-            Err(error) => Some(Err(error)),
-        };
+        let (number, line) = self.newest();
+        let answer = timeout(wait, self.say(&line, command)).await.ok();
         if answer.as_ref().is_none_or(|answer| answer.as_ref().is_err_and(is_about_the_line)) {
             self.hang_up(number);
         }
         answer
     }
 
+    async fn say<T: FromRedisValue>(&self, line: &Shared, command: &Command<'_>) -> RedisResult<T> {
+        match &self.lines {
+            Lines::Own { source, .. } => {
+                let lender = line.get_or_try_init(|| source.connect()).await?;
+                command.say(&mut lender.lend(), source.sends_scripts_whole()).await
+            }
+            Lines::Given(line) => match line.get() {
+                Some(lender) => command.say(&mut lender.lend(), false).await,
+                None => Err((ErrorKind::Io, "no connection was given").into()),
+            },
+        }
+    }
+
     /// The newest line and its number. A new one connects when it is used, once for all who use it.
-    fn line(&self) -> (u64, RedisResult<Line>) {
-        let (client, newest) = match &self.line {
-            Lines::Given(line) => return (0, Ok(line())),
-            Lines::Own { client, newest } => (client, newest),
+    fn newest(&self) -> (u64, Shared) {
+        let newest = match &self.lines {
+            Lines::Given(line) => return (0, line.clone()),
+            Lines::Own { newest, .. } => newest,
         };
         let mut newest = look_at(newest);
-        if let (number, Some(manager)) = &*newest {
-            return (*number, Ok(Line(Box::new(manager.clone()))));
+        if let (number, Some(line)) = &*newest {
+            return (*number, line.clone());
         }
-        // It is bounded here, and tried again here.
-        let config = ConnectionManagerConfig::new()
-            .set_number_of_retries(0)
-            .set_connection_timeout(Some(ANSWER))
-            .set_response_timeout(None);
-        let number = newest.0 + 1;
-        match ConnectionManager::new_lazy_with_config(Client::clone(client), config) {
-            Ok(manager) => {
-                *newest = (number, Some(manager.clone()));
-                (number, Ok(Line(Box::new(manager))))
-            }
-            Err(error) => (newest.0, Err(error)),
-        }
+        let line = Shared::default();
+        *newest = (newest.0 + 1, Some(line.clone()));
+        (newest.0, line)
     }
 
     /// The next caller connects anew, unless another one has done so already.
     fn hang_up(&self, number: u64) {
-        if let Lines::Own { newest, .. } = &self.line {
+        if let Lines::Own { newest, .. } = &self.lines {
             let mut newest = look_at(newest);
             if newest.0 == number {
                 newest.1 = None;
@@ -172,42 +122,9 @@ impl Link {
         StoreError::new(format!("{} {what}; {advice}", self.who))
     }
 
-    /// In our own words. The server's may hold what was said to it, and that is tokens.
     fn word(&self, error: &RedisError) -> StoreError {
-        let (what, advice) = match (error.kind(), error.code()) {
-            _ if error.is_connection_refusal() => ("refuses connections", "see whether it runs there"),
-            (ErrorKind::Io, _) => {
-                let what = format!("cannot be reached: {error}");
-                return self.failure(&what, "see whether it runs, and whether its certificate is trusted here");
-            }
-            (ErrorKind::AuthenticationFailed, _) | (_, Some("NOAUTH" | "WRONGPASS")) => {
-                ("refuses the user or password", "give those of its ACL or `requirepass` in the URL")
-            }
-            (_, Some("NOPERM")) => {
-                ("does not let its user do that", "see RedisStore for the commands and names that its ACL must allow")
-            }
-            (_, Some("WRONGTYPE")) => {
-                ("holds something else under a name of ours", "choose another prefix with .prefix(..)")
-            }
-            (_, Some("READONLY")) if matches!(self.line, Lines::Given(_)) => (
-                "is a replica that cannot be written to, and a connection that was given is not made anew for that",
-                "give the client to RedisStore::from_client, which connects anew, and the address of the primary",
-            ),
-            (_, Some("READONLY")) => ("is a replica that cannot be written to", "give the address of the primary"),
-            (_, Some("MOVED" | "ASK" | "CROSSSLOT")) => {
-                ("is part of a cluster", "give a cluster's connection to RedisStore::from_connection")
-            }
-            (_, Some("OOM")) => ("is out of memory", "raise `maxmemory` or make room"),
-            (_, Some("LOADING" | "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN")) => ("is not ready yet", "try again"),
-            (_, Some("MISCONF" | "NOREPLICAS")) => {
-                ("refuses to write while it cannot persist or replicate", "see its log")
-            }
-            (_, Some(code)) if is_plain(code) => {
-                return self.failure(&format!("answered {code}"), "see its log");
-            }
-            _ => ("answered what cannot be read", "see whether it is a Redis or Valkey"),
-        };
-        self.failure(what, advice)
+        let (what, advice) = words::of(error, matches!(self.lines, Lines::Given(_)));
+        self.failure(&what, advice)
     }
 }
 
@@ -218,10 +135,6 @@ fn is_about_the_line(error: &RedisError) -> bool {
         ErrorKind::Server(_) | ErrorKind::Extension | ErrorKind::UnexpectedReturnType => false,
         _ => true,
     }
-}
-
-fn is_plain(code: &str) -> bool {
-    code.len() <= 20 && code.chars().all(|c| c.is_ascii_uppercase())
 }
 
 fn look_at<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -1,6 +1,6 @@
 //! The lock: a name that ends by itself, with the owner's own word under it.
 
-use super::{link::ANSWER, wire::Wire};
+use super::{source::ANSWER, wire::Wire};
 use crate::{StoreError, store::ExpiringLock};
 use std::{sync::Arc, time::Duration};
 use tokio::runtime::Handle;

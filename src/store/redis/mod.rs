@@ -6,7 +6,12 @@ mod link;
 mod lock;
 #[cfg(test)]
 pub(crate) mod model;
+#[cfg(any(feature = "redis-cluster", feature = "redis-sentinel"))]
+mod several;
+mod source;
 mod store;
+mod way;
 mod wire;
+mod words;
 
 pub use store::RedisStore;

@@ -2,8 +2,9 @@
 
 use super::{
     content::{self, RedisContent},
-    link::{Link, Way},
+    link::Link,
     lock::RedisLock,
+    way::Way,
     wire::Wire,
 };
 use crate::{
@@ -90,6 +91,9 @@ const TRIES: u32 = 5;
 /// signs in anew. If it is down, valid tokens are served, sessions whose refresh token rotates are not renewed, and all
 /// others go on from memory; when it is back, so is everything, without a restart. One connection per store is made when
 /// it is first needed, and made anew when it is gone or silent.
+///
+/// [`connect_cluster`](Self::connect_cluster) is for a Redis Cluster (feature `redis-cluster`), and
+/// [`connect_sentinel`](Self::connect_sentinel) for a Redis that Sentinels watch (feature `redis-sentinel`).
 #[derive(Clone)]
 #[doc(alias("valkey"))]
 pub struct RedisStore {
@@ -138,12 +142,12 @@ impl RedisStore {
     #[must_use]
     pub fn from_client(client: Client) -> Self {
         let way = Way::of(client.get_connection_info());
-        Self { way, ..Self::over(Link::own(client)) }
+        Self::over(Link::own(client)).by_way(way)
     }
 
     /// An asynchronous connection of the `redis` crate that is there already: a
     /// [`ConnectionManager`](redis::aio::ConnectionManager), a
-    /// [`MultiplexedConnection`](redis::aio::MultiplexedConnection), or that of a cluster. Whether it is made anew when it breaks is its own affair: a
+    /// [`MultiplexedConnection`](redis::aio::MultiplexedConnection), or one of your own. Whether it is made anew when it breaks is its own affair: a
     /// `MultiplexedConnection` is not, a `ConnectionManager` is when it breaks, and not when what stands behind it has become a
     /// replica: where roles change behind one address, use [`from_client`](Self::from_client), which connects anew then.
     #[must_use]
@@ -151,9 +155,13 @@ impl RedisStore {
         Self::over(Link::given(connection))
     }
 
-    fn over(link: Link) -> Self {
+    pub(super) fn over(link: Link) -> Self {
         let who = link.who().into();
         Self::on(Arc::new(link), who, Chance::new())
+    }
+
+    pub(super) fn by_way(self, way: Way) -> Self {
+        Self { way, ..self }
     }
 
     /// The same store on what stands in the place of Redis.

@@ -1,14 +1,13 @@
 //! What is said to Redis: six commands. Each is about one name, and one whose answer was lost can be said again.
 
 use super::{
-    command::{Command, MOST},
+    command::{Command, MOST, Script},
     link::Link,
 };
 use crate::{
     BoxFuture, Secret,
     store::{Generation, StoreError},
 };
-use ::redis::Script;
 use std::{sync::LazyLock, time::Duration};
 
 /// The commands. What a simulation puts in the place of Redis keeps to the same words.

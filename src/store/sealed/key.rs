@@ -2,12 +2,12 @@
 
 use crate::{
     Error, Secret,
+    digest::Sha256,
     store::{StoreError, guard, key::hex},
 };
 use arc_swap::ArcSwap;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use secrecy::zeroize::Zeroizing;
-use sha2::{Digest, Sha256};
 use std::{fmt, fs::OpenOptions, io, path::Path, sync::Arc};
 
 /// How long a key is, in bytes.
@@ -58,7 +58,7 @@ impl SealingKey {
             return Err("it is a text, which can be guessed, and no 32 random bytes".to_owned());
         }
         let key = RandomizedNonceKey::new(&AES_256_GCM, bytes).map_err(|_| "the crypto library does not take it")?;
-        let digest = Sha256::new().chain_update(b"keyway sealing key").chain_update(bytes).finalize();
+        let digest = Sha256::new().with(b"keyway sealing key").with(bytes).finish();
         Ok(Self(Arc::new(Inner { id: hex(&digest[..8]), key })))
     }
 
@@ -91,7 +91,7 @@ impl SealingKey {
     pub fn create_file(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
         let mut bytes = Zeroizing::new([0; LENGTH]);
-        getrandom::fill(&mut *bytes).map_err(|_| Error::config("the operating system gives no random bytes"))?;
+        aws_lc_rs::rand::fill(&mut *bytes).map_err(|_| Error::config("the crypto library gives no random bytes"))?;
         let text = Zeroizing::new(hex(bytes.as_slice()) + "\n");
         write_new(path, text.as_bytes()).map_err(|error| {
             Error::config(format!("no sealing key can be kept in `{}`: {error}", path.display()))

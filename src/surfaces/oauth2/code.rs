@@ -2,9 +2,8 @@
 //! RFC 7636; RFC 9207).
 
 use super::{loopback::Loopback, wants::Wants};
-use crate::{Error, ErrorKind, Secret, SignInPage, line::is_plain, secret::SecretUrl};
+use crate::{Error, ErrorKind, Secret, SignInPage, digest::Sha256, line::is_plain, secret::SecretUrl};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use sha2::{Digest, Sha256};
 use url::Url;
 
 /// What an error of the page is about, in its line.
@@ -65,7 +64,7 @@ impl Authorization {
         bound_to: Option<&str>,
     ) -> Result<Self, Error> {
         let (state, verifier) = (random()?, random()?);
-        let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.expose()));
+        let challenge = URL_SAFE_NO_PAD.encode(Sha256::new().with(verifier.expose()).finish());
         let own = [
             ("response_type", "code"),
             ("client_id", client),
@@ -90,8 +89,8 @@ impl Authorization {
 /// 43 characters, too many to guess.
 pub(super) fn random() -> Result<Secret, Error> {
     let mut bytes = [0; RANDOM];
-    getrandom::fill(&mut bytes).map_err(|_| {
-        Error::config("the operating system has no random numbers to give, and none others will do")
+    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| {
+        Error::config("the crypto library has no random numbers to give, and none others will do")
             .advice("see what keeps it from it, such as a sandbox")
     })?;
     Ok(Secret::from(URL_SAFE_NO_PAD.encode(bytes)))

@@ -4,6 +4,7 @@ use super::code::random;
 use crate::{
     Error, Secret,
     clock::Clock,
+    digest::Sha256,
     http::{
         prover::Prover,
         transport::{AuthCall, AuthResponse},
@@ -23,7 +24,6 @@ use jsonwebtoken::EncodingKey;
 use reqwest::Request;
 use secrecy::zeroize::Zeroizing;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use std::{collections::BTreeMap, fmt, sync::Arc, time::SystemTime};
 use url::{Position, Url};
 
@@ -157,7 +157,7 @@ fn pem(der: &[u8]) -> Secret {
 }
 
 fn digest(text: &str) -> String {
-    URL_SAFE_NO_PAD.encode(Sha256::digest(text))
+    URL_SAFE_NO_PAD.encode(Sha256::new().with(text).finish())
 }
 
 /// The proofs of one session. A provider and the APIs that take its tokens have nonces of their own (RFC 9449, 9).
