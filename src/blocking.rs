@@ -25,6 +25,12 @@ static RUNTIME: LazyLock<Result<Runtime, String>> = LazyLock::new(|| {
     runtime.map_err(|error| error.to_string())
 });
 
+/// Where something goes on that no caller waits for, in a program without a runtime of its own.
+#[cfg(feature = "sessions")]
+pub(crate) fn handle() -> Option<Handle> {
+    RUNTIME.as_ref().ok().map(|runtime| runtime.handle().clone())
+}
+
 /// Waits for what would be awaited: every future of this crate and of `reqwest` that ends in a result.
 pub trait Wait {
     /// What comes of it, if it works.

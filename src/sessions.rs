@@ -20,8 +20,8 @@ const IDLE: Duration = Duration::from_secs(10 * 60);
 /// A client that goes costs nothing as long as its session sleeps in a store that all of them share: the next one of its key
 /// takes it from there, without a sign-in. In a [`MemoryStore`](crate::MemoryStore) a session takes less than a kilobyte.
 /// What a client that goes still owes to the store, because a save had failed, is offered to it once more by a task of the
-/// Tokio runtime that the call runs in. Outside of a runtime nothing is offered: call [`get`](Self::get),
-/// [`forget`](Self::forget) and [`forget_idle`](Self::forget_idle) inside one.
+/// Tokio runtime that the call runs in. On a thread without one that task runs on the runtime of `keyway::blocking` (feature `blocking`), or else on
+/// the one where a client was asked for last. Where there is none at all, a warning says so.
 ///
 /// ```no_run
 /// use keyway::{Error, MemoryStore, Sessions, vitamojo};
@@ -53,6 +53,8 @@ struct Inner<K, C> {
     idle: Duration,
     clock: Arc<dyn Clock>,
     kept: Mutex<Pool<K, C>>,
+    /// Where a client was asked for last: what goes on a thread without a runtime is closed there.
+    last: Mutex<Option<Handle>>,
 }
 
 struct Pool<K, C> {
@@ -131,6 +133,7 @@ where
             idle: IDLE,
             clock: Arc::new(SystemClock),
             kept: Mutex::new(kept),
+            last: Mutex::default(),
         }))
     }
 
@@ -222,13 +225,32 @@ where
 
     /// What a session still owes to its store is offered to it before its client goes.
     fn let_go(&self, gone: Vec<Arc<ClientSlot<C>>>) {
-        let Ok(runtime) = Handle::try_current() else { return };
-        for slot in gone {
-            if let Some(client) = slot.client.get() {
-                let core = client.core(&Permit);
-                runtime.spawn(async move { core.session().close().await.map_err(|error| tracing::warn!(%error, "keyway: an idle session has gone, and the store did not take its token")) });
-            }
+        let runtime = self.runtime();
+        for client in gone.iter().filter_map(|slot| slot.client.get()) {
+            let Some(runtime) = &runtime else {
+                tracing::warn!(
+                    "keyway: an idle session has gone on a thread without a Tokio runtime, so its store was not offered what it may lack"
+                );
+                return;
+            };
+            let core = client.core(&Permit);
+            runtime.spawn(async move { core.session().close().await.map_err(|error| tracing::warn!(%error, "keyway: an idle session has gone, and the store did not take its token")) });
         }
+    }
+
+    /// The runtime of this thread, which is remembered. On a thread without one: that of `keyway::blocking`, which lives as
+    /// long as the program, or else the one that was remembered.
+    fn runtime(&self) -> Option<Handle> {
+        let mut last = self.0.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Ok(current) = Handle::try_current() {
+            *last = Some(current.clone());
+            return Some(current);
+        }
+        #[cfg(feature = "blocking")]
+        if let Some(lasting) = crate::blocking::handle() {
+            return Some(lasting);
+        }
+        last.clone()
     }
 }
 
@@ -321,6 +343,7 @@ mod tests {
             idle: IDLE,
             clock: Arc::new(SystemClock),
             kept: Mutex::new(kept()),
+            last: Mutex::default(),
         };
         let (mut kept, mut gone) = (kept(), Vec::new());
         let mut take = |kept: &mut Pool<_, _>| kept.slot(&7, Duration::ZERO, &inner, &mut gone).expect("there is room");

@@ -1,16 +1,18 @@
 //! One client per key, as many as there may be, and one sign-in per key however often clients go and come.
 
 use keyway::{
-    Error, ErrorKind, Lent, MemoryStore, Sessions,
+    Error, ErrorKind, Generation, Key, Lent, MemoryStore, Record, Sessions, Store, StoreError, StoreLock,
+    blocking::Wait,
     testing::{FakeVitaMojo, ManualClock},
     vitamojo,
 };
 use std::{
     collections::HashSet,
     sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
+        Arc, Barrier,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    thread,
     time::Duration,
 };
 
@@ -155,4 +157,107 @@ async fn clients_that_are_idle_at_once_leave_those_in_use_alone() {
     call(sessions.get(&2)).await;
     sessions.forget_idle();
     call(Ok(lent)).await;
+}
+
+/// Those who waited while it failed make one among them; whoever comes then gets that one.
+#[apply(leak_checked!)]
+fn a_client_that_could_not_be_made_at_first_is_made_once_by_those_who_waited() {
+    const WAITING: usize = 16;
+    for _ in 0..20 {
+        let (tries, made) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let (failing, its) = (Arc::new(Barrier::new(2)), (tries.clone(), made.clone()));
+        let its_failing = failing.clone();
+        let sessions = Sessions::new(4, move |_: &u32| {
+            if its.0.fetch_add(1, Ordering::SeqCst) == 0 {
+                its_failing.wait();
+                its_failing.wait();
+                return vitamojo::Client::builder("no address").build();
+            }
+            its.1.fetch_add(1, Ordering::SeqCst);
+            let builder = vitamojo::Client::builder("https://vendor.example").tenant(TENANT);
+            builder.password("a@b.example", "the-password").build()
+        });
+        let first = {
+            let sessions = sessions.clone();
+            thread::spawn(move || sessions.get(&7).map(drop))
+        };
+        failing.wait();
+        let asking = Arc::new(Barrier::new(WAITING + 1));
+        let others: Vec<_> = (0..WAITING)
+            .map(|_| {
+                let (sessions, asking) = (sessions.clone(), asking.clone());
+                thread::spawn(move || {
+                    asking.wait();
+                    sessions.get(&7).unwrap()
+                })
+            })
+            .collect();
+        asking.wait();
+        // Most of them have the slot by now and wait in it; whoever comes later finds it.
+        (0..200).for_each(|_| thread::yield_now());
+        failing.wait();
+        assert_eq!(first.join().unwrap().unwrap_err().kind(), ErrorKind::Config);
+        let lent: Vec<_> = others.into_iter().map(|other| other.join().unwrap()).collect();
+        let late = sessions.get(&7).unwrap();
+        assert_eq!((made.load(Ordering::SeqCst), sessions.len()), (1, 1));
+        drop((lent, late));
+    }
+}
+
+/// A store that takes nothing while it is told so.
+#[derive(Clone, Default)]
+struct Full {
+    memory: MemoryStore,
+    full: Arc<AtomicBool>,
+    saved: Arc<AtomicUsize>,
+}
+
+impl Store for Full {
+    async fn load(&self, key: &Key) -> Result<Option<Record>, StoreError> {
+        self.memory.load(key).await
+    }
+
+    async fn compare_and_swap(&self, key: &Key, old: Option<Generation>, new: Record) -> Result<bool, StoreError> {
+        if self.full.load(Ordering::SeqCst) {
+            return Err(StoreError::new("full"));
+        }
+        self.saved.fetch_add(1, Ordering::SeqCst);
+        self.memory.compare_and_swap(key, old, new).await
+    }
+
+    async fn remove(&self, key: &Key) -> Result<(), StoreError> {
+        self.memory.remove(key).await
+    }
+
+    async fn lock(&self, key: &Key, wait: Duration) -> Result<StoreLock, StoreError> {
+        self.memory.lock(key, wait).await
+    }
+}
+
+/// A token that the store did not take at first is offered once more before its client goes.
+#[apply(leak_checked!)]
+fn what_a_client_owes_is_paid_although_it_goes_where_no_runtime_runs() {
+    let runtime = crate::leak_check::runtime(2);
+    let clock = ManualClock::new();
+    let fake = runtime.block_on(FakeVitaMojo::builder().clock(clock.clone()).start());
+    let (store, uri) = (Full::default(), fake.uri());
+    let (kept, its) = (store.clone(), clock.clone());
+    let sessions = Sessions::new(4, move |key: &u32| {
+        let builder = vitamojo::Client::builder(&uri).tenant(TENANT).clock(its.clone()).profile(key.to_string());
+        builder.password(FakeVitaMojo::EMAIL, FakeVitaMojo::PASSWORD).store(kept.clone()).build()
+    });
+    store.full.store(true, Ordering::SeqCst);
+    let lent = sessions.get(&1).unwrap();
+    lent.session().lease().wait().unwrap();
+    drop(lent);
+    store.full.store(false, Ordering::SeqCst);
+    sessions.forget(&1);
+    let until = std::time::Instant::now() + Duration::from_secs(20);
+    while store.saved.load(Ordering::SeqCst) == 0 {
+        assert!(std::time::Instant::now() < until, "the store was offered nothing");
+        thread::yield_now();
+    }
+    let next = sessions.get(&1).unwrap();
+    next.session().lease().wait().unwrap();
+    assert_eq!(fake.count("auth"), 1, "the session was taken from the store");
 }

@@ -1,8 +1,7 @@
 //! What is said to Postgres. A value is never a part of a statement.
 
-use crate::{Secret, store::LONGEST};
+use crate::{Secret, digest::Sha256, store::LONGEST};
 use bytes::BytesMut;
-use sha2::{Digest, Sha256};
 use std::{borrow::Cow, error, time::Duration};
 use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 
@@ -83,7 +82,7 @@ impl Table {
 
     /// The number of the lock of a session. All that lock something in a database have their numbers from the same 2^64.
     pub(super) fn lock(&self, key: &str) -> i64 {
-        let digest = Sha256::new().chain_update(format!("keyway lock\n{}\n{key}", self.name)).finalize();
+        let digest = Sha256::new().with(format!("keyway lock\n{}\n{key}", self.name)).finish();
         let head: [u8; 8] = std::array::from_fn(|at| digest[at]);
         i64::from_be_bytes(head)
     }
