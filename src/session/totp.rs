@@ -158,6 +158,17 @@ mod tests {
     }
 
     #[apply(leak_checked!)]
+    async fn a_code_that_was_wrong_is_followed_by_one_more_and_then_by_none() {
+        let clock = ManualClock::new();
+        let source = TotpSource::new(SEED).expect("a seed").clock(clock.clone());
+        for (attempt, answers) in [(1, true), (2, true), (3, false)] {
+            clock.advance(Duration::from_secs(STEP));
+            let factor = SecondFactor { attempt, ..SecondFactor::new("thread") };
+            assert_eq!(source.second_factor(factor).await.is_some(), answers, "{attempt}");
+        }
+    }
+
+    #[apply(leak_checked!)]
     fn what_is_no_seed_is_refused_without_showing_it() {
         for seed in ["", "JBSWY3DP", "not-base-32-at-all!", "0189"] {
             let said = TotpSource::new(seed).expect_err("no seed").to_string();

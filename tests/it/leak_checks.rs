@@ -320,6 +320,7 @@ const UNCHECKED: &[Unchecked] = &[
     Unchecked { file: "tests/allocations.rs", test: "*", why: "counts every allocation, and who listens allocates" },
     Unchecked { file: "tests/misuse/tests/misuse.rs", test: "*", why: "what does not compile does not run" },
     Unchecked { file: "tests/no_tls/tests/no_tls.rs", test: "*", why: "a crate of its own, in which nothing is sent" },
+    Unchecked { file: "tests/fips/tests/fips.rs", test: "*", why: "a crate of its own, with another crypto library" },
     Unchecked {
         file: "tests/processes.rs",
         test: "child",
