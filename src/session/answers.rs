@@ -332,7 +332,7 @@ impl SessionCore {
                 names.uncertain.take_if(|late| late.lineage == record.generation().lineage);
                 self.sign_out_is_stored(Ok(()));
             }
-            // Another process saved a newer token of it in between: that one is to be buried.
+            // Another process saved a newer token of it in between: that one gets the tombstone.
             Ok(false) if names.tries < TOMBSTONES => names.tries += 1,
             Ok(false) => self.tombstone_not_written(StoreError::new("others keep saving newer tokens"), at),
             Err(error) => self.tombstone_not_written(error, at),

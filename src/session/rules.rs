@@ -51,7 +51,7 @@ pub(crate) enum BrokenRule {
     /// A token that has ended is served.
     StoredExpiry,
     /// What was signed out is forgotten.
-    Grave,
+    Tombstones,
     /// A save that was given up is not reckoned with.
     Uncertain,
     /// A session that comes too late is not given back.

@@ -349,8 +349,8 @@ impl SigningOut {
         }
         // It may be on its way into the store: a tombstone keeps it out.
         let late = self.uncertain?;
-        let buried = there.is_some_and(|there| there.lineage == late.lineage);
-        (!buried).then(|| (there, self.record(late.next(), seen, rules)))
+        let is_ended = there.is_some_and(|there| there.lineage == late.lineage);
+        (!is_ended).then(|| (there, self.record(late.next(), seen, rules)))
     }
 
     /// Only of a credential that a sign-in uses up does a tombstone say which one it was.

@@ -214,10 +214,10 @@ impl SessionCore {
     /// What stands in the store. What was signed out here is none, whether the store has heard of it or not.
     pub(super) fn there(&self, seen: &StoreSeen, now: Now) -> Option<Stored> {
         let there = seen.stored(now, self.memory.used_refresh, self.rules.salt)?;
-        let buried = self.memory.signed_out.contains(&there.generation().lineage);
+        let is_signed_out = self.memory.signed_out.contains(&there.generation().lineage);
         #[cfg(test)]
-        let buried = buried && !self.rules.lacks(BrokenRule::Grave);
-        Some(if buried { Stored::Tombstone(there.generation()) } else { there })
+        let is_signed_out = is_signed_out && !self.rules.lacks(BrokenRule::Tombstones);
+        Some(if is_signed_out { Stored::Tombstone(there.generation()) } else { there })
     }
 
     fn drop_pending(&mut self, revokes: bool) {
@@ -233,9 +233,9 @@ impl SessionCore {
         let trouble = seen.is_some_and(|seen| seen.trouble.is_some());
         #[cfg(test)]
         let trouble = trouble && !self.rules.lacks(BrokenRule::Trouble);
-        let grave = memory.signed_out.as_slice();
+        let signed_out = memory.signed_out.as_slice();
         #[cfg(test)]
-        let grave = if self.rules.lacks(BrokenRule::Grave) { &[] } else { grave };
+        let signed_out = if self.rules.lacks(BrokenRule::Tombstones) { &[] } else { signed_out };
         plan(&Snapshot {
             stored: seen.and_then(|seen| self.there(seen, now)),
             held: self
@@ -247,7 +247,7 @@ impl SessionCore {
                 expected: pending.expected,
                 ours_alone: pending.ours_alone,
             }),
-            signed_out: grave,
+            signed_out,
             asked: self.run.as_ref().is_some_and(|run| run.reason == Reason::Asked),
             may_refresh: self.rules.capabilities.renewal.has_refresh_token() && !memory.skip_refresh,
             may_spend: !trouble || !self.rules.rotates(),

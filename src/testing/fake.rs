@@ -5,7 +5,7 @@ use super::{
     document::{FakeDocument, UNKNOWN, parameters},
     exchange::{FakeAnswer, FakeCall, Vendor},
     fault::{Fault, Faults},
-    gate::{Gate, Hold, PATIENCE},
+    gate::{Gate, Hold, LONGEST_WAIT},
     log::Seen,
     proxy::{Deliveries, Delivery, LABEL},
     server::Server,
@@ -159,7 +159,7 @@ impl Fake {
                 let mut answered = shared.answered.subscribe();
                 answered.wait_for(|_| shared.desk().count(&awaited) >= times).await.is_ok()
             };
-            if self.server.runtime.within(PATIENCE, wait).await != Some(true) {
+            if self.server.runtime.within(LONGEST_WAIT, wait).await != Some(true) {
                 let (name, count) = (self.shared.name, self.shared.desk().count(&operation));
                 panic!(
                     "{name}: {times} requests for `{operation}` were awaited at {caller}, but within 10 s only {count} came"
@@ -196,12 +196,12 @@ impl Fake {
     /// ```
     #[track_caller]
     pub fn verify(&self) {
-        if let Some(complaint) = self.complaint() {
-            panic!("{complaint}");
+        if let Some(unmet) = self.unmet() {
+            panic!("{unmet}");
         }
     }
 
-    fn complaint(&self) -> Option<String> {
+    fn unmet(&self) -> Option<String> {
         let desk = self.shared.desk();
         let wrong = desk.expected.iter().filter(|(operation, times)| desk.count(operation) != *times);
         let wrong = wrong.map(|(operation, times)| {
@@ -293,9 +293,9 @@ impl Drop for Fake {
         if let Some(witness) = witness() {
             witness.closed(&self.server.address.to_string(), self.secrets());
         }
-        match self.complaint() {
+        match self.unmet() {
             // A second panic would abort the test, and hide the first.
-            Some(complaint) if !thread::panicking() => panic!("{complaint}"),
+            Some(unmet) if !thread::panicking() => panic!("{unmet}"),
             _ => {}
         }
     }

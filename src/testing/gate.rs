@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use tokio::sync::watch;
 
 /// How long a test may take, in real time, before it is told that it hangs.
-pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// Holds the answers to one operation: [`Fake::hold`](super::Fake::hold) makes it.
 ///
@@ -34,7 +34,7 @@ impl Gate {
     pub async fn arrived(&self, count: usize) {
         let mut passage = self.hold.passage.subscribe();
         let wait = async move { passage.wait_for(|passage| passage.arrived >= count).await.is_ok() };
-        if self.runtime.within(PATIENCE, wait).await != Some(true) {
+        if self.runtime.within(LONGEST_WAIT, wait).await != Some(true) {
             let arrived = self.hold.passage.borrow().arrived;
             panic!("{count} requests for `{}` were to be held, but within 10 s only {arrived} came", self.operation);
         }
@@ -90,6 +90,6 @@ impl Hold {
         let mut passage = self.passage.subscribe();
         let turn = passage.wait_for(|passage| passage.let_through >= number);
         // Too late or not, the answer goes out now.
-        let _ = tokio::time::timeout(PATIENCE, turn).await;
+        let _ = tokio::time::timeout(LONGEST_WAIT, turn).await;
     }
 }

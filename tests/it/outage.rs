@@ -21,7 +21,7 @@ use tokio::{
 
 /// What becomes of those who come to the vendor's address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Weather {
+enum Network {
     /// Nobody listens.
     Refused,
     /// The connection is reset once the request is there.
@@ -36,17 +36,17 @@ enum Weather {
     Fine,
 }
 
-const OUTAGE: [Weather; 5] =
-    [Weather::Refused, Weather::Reset, Weather::HalfHead, Weather::HalfBody, Weather::Unavailable];
+const OUTAGE: [Network; 5] =
+    [Network::Refused, Network::Reset, Network::HalfHead, Network::HalfBody, Network::Unavailable];
 
-/// One address, whose weather changes.
+/// One address, whose network changes.
 struct Road {
     address: SocketAddr,
     vendor: String,
     /// Holds the port while nobody listens, so that no other test gets it.
     _place: TcpSocket,
-    weather: Option<JoinHandle<()>>,
-    /// Requests that came while the weather was not fine.
+    network: Option<JoinHandle<()>>,
+    /// Requests that came while the network was not fine.
     lost: Arc<AtomicUsize>,
 }
 
@@ -56,24 +56,24 @@ impl Road {
         place.bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = place.local_addr().unwrap();
         let vendor = fake.uri().trim_start_matches("http://").to_owned();
-        let mut road = Self { address, vendor, _place: place, weather: None, lost: Arc::default() };
-        road.turns(Weather::Fine).await;
+        let mut road = Self { address, vendor, _place: place, network: None, lost: Arc::default() };
+        road.turns(Network::Fine).await;
         road
     }
 
-    async fn turns(&mut self, weather: Weather) {
-        if let Some(before) = self.weather.take() {
+    async fn turns(&mut self, network: Network) {
+        if let Some(before) = self.network.take() {
             before.abort();
             let _ = before.await;
         }
-        if weather == Weather::Refused {
+        if network == Network::Refused {
             return;
         }
         let socket = socket();
         socket.bind(self.address).unwrap();
         let listener = socket.listen(64).unwrap();
         let (vendor, lost) = (self.vendor.clone(), self.lost.clone());
-        self.weather = Some(tokio::spawn(serve(listener, weather, vendor, lost)));
+        self.network = Some(tokio::spawn(serve(listener, network, vendor, lost)));
     }
 
     /// The requests that were lost since the last look.
@@ -92,25 +92,25 @@ fn socket() -> TcpSocket {
     socket
 }
 
-async fn serve(listener: TcpListener, weather: Weather, vendor: String, lost: Arc<AtomicUsize>) {
+async fn serve(listener: TcpListener, network: Network, vendor: String, lost: Arc<AtomicUsize>) {
     let mut guests = JoinSet::new();
     while let Ok((guest, _)) = listener.accept().await {
         let (vendor, lost) = (vendor.clone(), lost.clone());
-        guests.spawn(async move { receive(guest, weather, &vendor, &lost).await.ok() });
+        guests.spawn(async move { receive(guest, network, &vendor, &lost).await.ok() });
     }
 }
 
-async fn receive(mut guest: TcpStream, weather: Weather, vendor: &str, lost: &AtomicUsize) -> std::io::Result<()> {
-    if weather == Weather::Fine {
+async fn receive(mut guest: TcpStream, network: Network, vendor: &str, lost: &AtomicUsize) -> std::io::Result<()> {
+    if network == Network::Fine {
         let mut vendor = TcpStream::connect(vendor).await?;
         return tokio::io::copy_bidirectional(&mut guest, &mut vendor).await.map(drop);
     }
     read_request(&mut guest).await?;
     lost.fetch_add(1, Ordering::SeqCst);
-    match weather {
-        Weather::Reset => reset(guest),
-        Weather::HalfHead => guest.write_all(b"HTTP/1.1 200 OK\r\ncontent-ty").await,
-        Weather::HalfBody => {
+    match network {
+        Network::Reset => reset(guest),
+        Network::HalfHead => guest.write_all(b"HTTP/1.1 200 OK\r\ncontent-ty").await,
+        Network::HalfBody => {
             let head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{\"payload\":";
             guest.write_all(head).await
         }
@@ -139,7 +139,7 @@ async fn read_request(guest: &mut TcpStream) -> std::io::Result<()> {
     }
 }
 
-/// A client at the end of a road to its vendor. No fake keeps a connection, so each request is met by the weather of its
+/// A client at the end of a road to its vendor. No fake keeps a connection, so each request is met by the network of its
 /// time.
 struct Fixture<S> {
     surface: S,
@@ -174,13 +174,13 @@ impl<S: Surface> Fixture<S> {
     async fn sit_out(&mut self) -> Vec<usize> {
         let began = self.clock.monotonic();
         let mut cost = Vec::new();
-        for weather in OUTAGE {
-            self.road.turns(weather).await;
+        for network in OUTAGE {
+            self.road.turns(network).await;
             let session = self.session.clone();
             let caller = tokio::spawn(async move { session.lease().await.unwrap_err() });
             // The deadline of the run is a sleeper too.
             let error = pass_waits(&self.clock, caller, 1).await;
-            assert_eq!((error.kind(), error.is_temporary()), (ErrorKind::Outage, true), "{weather:?}: {error}");
+            assert_eq!((error.kind(), error.is_temporary()), (ErrorKind::Outage, true), "{network:?}: {error}");
             for _ in 0..100 {
                 assert!(self.session.lease().await.unwrap_err().is_local());
             }
@@ -188,7 +188,7 @@ impl<S: Surface> Fixture<S> {
             self.clock.advance(error.retry_after().unwrap());
         }
         assert!(self.clock.monotonic() - began >= 20 * SECOND);
-        self.road.turns(Weather::Fine).await;
+        self.road.turns(Network::Fine).await;
         cost
     }
 }
@@ -212,20 +212,20 @@ async fn calls_go_on_after_an_outage_of_twenty_seconds<S: Surface>() {
     let mut fixture = Fixture::<S>::new().await;
     fixture.session.lease().await.unwrap();
     let before = fixture.arrived();
-    for weather in OUTAGE {
-        fixture.road.turns(weather).await;
+    for network in OUTAGE {
+        fixture.road.turns(network).await;
         for _ in 0..4 {
             let call = tokio::spawn(fixture.http.get(S::PATH).send());
-            match (weather, pass_waits(&fixture.clock, call, 0).await) {
-                (Weather::Unavailable, answer) => assert_eq!(answer.unwrap().status(), 503),
-                (Weather::HalfBody, answer) => assert!(answer.unwrap().bytes().await.is_err()),
-                (_, answer) => assert_eq!(answer.unwrap_err().kind(), ErrorKind::Outage, "{weather:?}"),
+            match (network, pass_waits(&fixture.clock, call, 0).await) {
+                (Network::Unavailable, answer) => assert_eq!(answer.unwrap().status(), 503),
+                (Network::HalfBody, answer) => assert!(answer.unwrap().bytes().await.is_err()),
+                (_, answer) => assert_eq!(answer.unwrap_err().kind(), ErrorKind::Outage, "{network:?}"),
             }
             fixture.clock.advance(SECOND);
         }
-        assert_eq!(fixture.road.lost(), if weather == Weather::Refused { 0 } else { 4 }, "{weather:?}");
+        assert_eq!(fixture.road.lost(), if network == Network::Refused { 0 } else { 4 }, "{network:?}");
     }
-    fixture.road.turns(Weather::Fine).await;
+    fixture.road.turns(Network::Fine).await;
     assert_eq!(fixture.call().await.unwrap(), 200);
     assert_eq!(fixture.arrived(), (before.0 + 1, before.1));
 }

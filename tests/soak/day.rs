@@ -102,13 +102,13 @@ pub(crate) async fn abandoned<T>(work: impl Future<Output = T>, polls: Option<u6
 }
 
 /// What happens to everybody.
-pub(crate) struct Weather {
+pub(crate) struct Misfortunes {
     pub(crate) vendors: Arc<Vec<Vendor>>,
     pub(crate) clock: ManualClock,
     pub(crate) loses: bool,
 }
 
-impl Weather {
+impl Misfortunes {
     pub(crate) async fn goes_on(self, mut dice: Dice, over: Arc<AtomicBool>) {
         while !over.load(Ordering::SeqCst) {
             tokio::time::sleep(Duration::from_millis(1)).await;

@@ -19,7 +19,7 @@ mod day;
 mod measure;
 mod vendors;
 
-use day::{Actor, Weather, recover};
+use day::{Actor, Misfortunes, recover};
 use keyway::testing::{Fake, FakeVitaMojo, ManualClock};
 use measure::{Dice, ROUNDS_TO_TELL, Tally, Watchdog, is_flat, resident};
 use serde_json::{Value, json};
@@ -104,8 +104,8 @@ impl Round {
         let (clock, mut dice) = (ManualClock::new(), Dice(self.seed));
         let (vendors, actors) = everybody(&clock).await;
         let (vendors, over) = (Arc::new(vendors), Arc::new(AtomicBool::new(false)));
-        let weather = Weather { vendors: vendors.clone(), clock: clock.clone(), loses: self.answers_are_lost };
-        let weather = tokio::spawn(weather.goes_on(Dice(dice.roll()), over.clone()));
+        let misfortunes = Misfortunes { vendors: vendors.clone(), clock: clock.clone(), loses: self.answers_are_lost };
+        let misfortunes = tokio::spawn(misfortunes.goes_on(Dice(dice.roll()), over.clone()));
         let mut days = JoinSet::new();
         for actor in &actors {
             days.spawn(actor.clone().day(Dice(dice.roll())));
@@ -118,7 +118,7 @@ impl Round {
         };
         assert!(timeout(PATIENCE, all).await.is_ok(), "actors are stuck");
         over.store(true, Ordering::SeqCst);
-        weather.await.expect("the weather panicked");
+        misfortunes.await.expect("the misfortunes panicked");
         recover(&vendors, &actors, &clock).await;
         self.do_wrong(&actors, &vendors).await;
         for vendor in vendors.iter() {
@@ -148,7 +148,7 @@ impl Round {
                 tracing::info!("the token is {}", lease.token().unwrap().expose());
             }
             Some("reuse") => {
-                // The token of a sign-in of its own: the weather may have ended any other.
+                // The token of a sign-in of its own: the misfortunes may have ended any other.
                 let (fake, vendor) = (vendors[0].fake(), reqwest::Client::new());
                 let login = json!({ "email": FakeVitaMojo::EMAIL, "password": FakeVitaMojo::PASSWORD });
                 let sign_in = vendor.post(format!("{}/user/v1/auth", fake.uri())).json(&login);

@@ -315,8 +315,8 @@ impl Process {
         let core = &self.core;
         let pending = core.pending.iter().map(|pending| &pending.token);
         let owed = core.revocations.iter().chain(core.revoking.iter().map(|out| &out.what)).map(|owed| &owed.token);
-        let buried = core.signing_out.iter().flat_map(|names| &names.tokens);
-        core.current.iter().chain(pending).chain(owed).chain(buried)
+        let signed_out = core.signing_out.iter().flat_map(|names| &names.tokens);
+        core.current.iter().chain(pending).chain(owed).chain(signed_out)
     }
 
     fn wakes_at(&self) -> Option<Duration> {

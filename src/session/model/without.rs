@@ -62,7 +62,7 @@ fn a_look_at_the_clock_what_has_ended_is_served() {
 
 #[apply(leak_checked!)]
 fn memory_of_what_was_signed_out_it_is_adopted() {
-    breaks(BrokenRule::Grave, ADOPTED, Scene { left: Left { misfortunes: 1, ..OUT }, ..ONE });
+    breaks(BrokenRule::Tombstones, ADOPTED, Scene { left: Left { misfortunes: 1, ..OUT }, ..ONE });
 }
 
 #[apply(leak_checked!)]

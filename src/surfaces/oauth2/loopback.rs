@@ -23,7 +23,7 @@ const LONGEST: usize = 16 * 1024;
 /// So many connections are looked at side by side: browsers open some that they never use.
 const CONNECTIONS: usize = 32;
 /// How long one of them may take: those that say nothing must not keep the answer out.
-const PATIENCE: Duration = Duration::from_secs(10);
+const VISIT: Duration = Duration::from_secs(10);
 /// How long the machine is left alone that has nothing to take a connection with, such as a free file descriptor.
 const PAUSE: Duration = Duration::from_millis(200);
 /// So many sign-ins of clients that share a loopback may be under way. The oldest gives way to another.
@@ -152,7 +152,7 @@ async fn answered(door: &impl Door, page: &SignInPage, host: &str) -> Secret {
                     continue;
                 };
                 let (page, host) = (page.clone(), host.to_owned());
-                visitors.spawn(async move { timeout(PATIENCE, attend(visitor, &page, &host)).await? });
+                visitors.spawn(async move { timeout(VISIT, attend(visitor, &page, &host)).await? });
             }
             Some(attended) = visitors.join_next() => {
                 // What broke was no answer.

@@ -19,11 +19,11 @@ fn end_the_runtime_everywhere(renewal: bool) -> usize {
         let first = runtime();
         let done = first.block_on(async {
             let caller = session.clone();
-            let flight = tokio::spawn(async move { caller.lease().await });
+            let caller = tokio::spawn(async move { caller.lease().await });
             for _ in 0..steps {
                 tokio::task::yield_now().await;
             }
-            flight.is_finished()
+            caller.is_finished()
         });
         drop(first);
         let next = runtime().block_on(session.lease()).unwrap();

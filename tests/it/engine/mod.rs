@@ -1,11 +1,11 @@
 //! The engine against a vendor that lives in memory: every step of either side can be held, failed and counted.
 
+mod deadlines;
 mod fleet;
 mod given_up;
 mod limits;
 mod locks;
 mod moved;
-mod patience;
 mod people;
 mod refusals;
 mod sign_out;

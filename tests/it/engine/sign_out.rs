@@ -40,7 +40,7 @@ async fn a_sign_out_that_a_renewal_overtakes_ends_the_session_by_the_renewed_tok
     hold.release();
     signing_out.await.unwrap().unwrap();
     assert_eq!((vendor.live(), vendor.books().told.last().cloned()), (0, Some("scripted-access-2".to_owned())));
-    assert_eq!(vendor.process().0.lease().await.unwrap().generation().counter(), 1, "it was buried");
+    assert_eq!(vendor.process().0.lease().await.unwrap().generation().counter(), 1, "it was signed out");
 }
 
 #[apply(leak_checked!)]

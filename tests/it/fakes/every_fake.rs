@@ -231,7 +231,7 @@ async fn a_member_that_cannot_be_found_is_told_without_a_value() {
     fake.next("logout", Fault::WithoutMember("/status".to_owned()));
     fake.next("get_basic_static", Fault::Member("/version/0".to_owned(), json!(1)));
     status(vms(&fake, Method::GET, "/api/v1/static/basic").send()).await;
-    let told = complaint(|| drop(fake));
+    let told = unmet(|| drop(fake));
     assert!(told.contains("a fault of `get_token` could not be done: there is no `/token` in the answer"), "{told}");
     assert!(told.contains("there is no `/user/login/name` in the answer { access_token, user: {"), "{told}");
     assert!(told.contains("`get_basic_static` could not be done: there is no `/version/0`"), "{told}");
@@ -288,8 +288,8 @@ FakeVitaMojo: `refresh_token` was to be called 2 times, but was never called. It
   auth: POST /user/v1/auth, answered with 201
   check_token: GET /user/v1/auth/check with token #1, answered with 200
   other: GET /order/v1/orders for tenant t-1, cut before it was seen";
-    assert_eq!(complaint(|| fake.verify()), told);
-    assert_eq!(complaint(|| drop(fake)), told);
+    assert_eq!(unmet(|| fake.verify()), told);
+    assert_eq!(unmet(|| drop(fake)), told);
 }
 
 #[apply(leak_checked!)]
@@ -297,14 +297,14 @@ async fn an_expectation_of_a_fake_that_saw_nothing_says_so() {
     let fake = FakeVms::start().await;
     fake.expect("get_token", 1);
     let told = "FakeVms: `get_token` was to be called once, but was never called. It saw nothing.";
-    assert_eq!(complaint(|| drop(fake)), told);
+    assert_eq!(unmet(|| drop(fake)), told);
 }
 
 #[apply(leak_checked!)]
 async fn a_mistyped_operation_does_not_count_as_never_called() {
     let fake = FakeVitaMojo::start().await;
     let sentence = "this fake knows no operation `sign_in`, only auth, check_token, other, refresh_token, unknown";
-    assert_eq!(complaint(|| fake.expect("sign_in", 0)), sentence);
+    assert_eq!(unmet(|| fake.expect("sign_in", 0)), sentence);
 }
 
 #[apply(leak_checked!)]

@@ -129,7 +129,7 @@ fn example(surface: &str, path: &str, method: &str, status: &str) -> Value {
 }
 
 /// What a panic says.
-fn complaint(panics: impl FnOnce()) -> String {
+fn unmet(panics: impl FnOnce()) -> String {
     let panic = catch_unwind(AssertUnwindSafe(panics)).expect_err("panics");
     panic.downcast_ref::<String>().expect("a sentence").clone()
 }
