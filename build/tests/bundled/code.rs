@@ -258,8 +258,10 @@ fn parameters_are_checked_encoded_and_flattened() {
         &[
             "crate::http::runtime::encode_path(\"id\", &id.to_string())?",
             "header_map.insert(\"X-Client\", crate::http::runtime::header_value(\"X-Client\", &value.to_string())?)",
-            ".query(&crate::http::runtime::QueryParam::new(\"_sort\", &sort))",
-            ".query(&crate::http::runtime::QueryParam::new(\"colour\", &colour))",
+            "crate::http::runtime::address_of(&client.baseurl, ",
+            "crate::http::runtime::queried(",
+            "&crate::http::runtime::QueryParam::new(\"_sort\", &sort)",
+            "&crate::http::runtime::QueryParam::new(\"colour\", &colour)",
             "crate::http::runtime::form(client.client.post(url), &body)?",
             ".json(&crate::http::runtime::Exposed(&body))",
         ],

@@ -194,7 +194,7 @@ fn parameters_may_be_a_part_of_a_segment() {
     let made = made(&of_operation("/a/{id}.{format}/v{n}", json!({ "operationId": "a", "responses": {} })));
     assert_has(
         &made,
-        &["\"{}/a/{}.{}/v{}\"", "encode_path(\"format\", &::keyway::__private::runtime::text_of(&format))?"],
+        &["\"/a/{}.{}/v{}\"", "encode_path(\"format\", &::keyway::__private::runtime::text_of(&format))?"],
     );
 }
 
