@@ -1,6 +1,8 @@
 //! Sessions in a folder, shared by the processes of one user on one machine.
 
 mod folder;
+#[cfg(feature = "keyring")]
+mod keyring;
 
 use super::{
     Generation, Key, Record, Store, StoreError, StoreLock,

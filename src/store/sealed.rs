@@ -1,6 +1,8 @@
 //! Records that cannot be read or changed by those who read and write the store.
 
 mod key;
+#[cfg(feature = "keyring")]
+pub(super) mod keyring;
 
 pub use key::{SealingKey, SealingKeys};
 

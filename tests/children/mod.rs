@@ -38,12 +38,21 @@ pub(crate) struct Job {
     /// How far its clocks are ahead of the others'.
     pub(crate) ahead: Duration,
     pub(crate) umask: Option<&'static str>,
+    /// What its environment has beside ours.
+    pub(crate) environment: Vec<(String, String)>,
 }
 
 impl Job {
     /// `place` is where the sessions sleep.
     pub(crate) fn of(work: &'static str, uri: &str, place: impl AsRef<OsStr>) -> Self {
-        Self { work, uri: uri.into(), place: place.as_ref().into(), ahead: Duration::ZERO, umask: None }
+        Self {
+            work,
+            uri: uri.into(),
+            place: place.as_ref().into(),
+            ahead: Duration::ZERO,
+            umask: None,
+            environment: Vec::new(),
+        }
     }
 }
 
@@ -89,6 +98,7 @@ impl Process {
             }
         };
         command.args(["--exact", "child", "--nocapture", "--test-threads", "1"]);
+        command.envs(job.environment.iter().cloned());
         command.env("KEYWAY_CHILD", job.work).env("KEYWAY_CHILD_URI", &job.uri);
         command.env("KEYWAY_CHILD_PLACE", &job.place).env("KEYWAY_CHILD_AHEAD", job.ahead.as_secs().to_string());
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();

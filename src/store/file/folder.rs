@@ -238,7 +238,7 @@ impl Folder {
         path
     }
 
-    fn trouble(&self, what: &str, error: &io::Error) -> StoreError {
+    pub(super) fn trouble(&self, what: &str, error: &io::Error) -> StoreError {
         if let Some(Unsafe { what: why, advice }) = Unsafe::of(error) {
             return StoreError::unavailable(format!("{what} `{}`: {why}; {advice}", self.path.display()));
         }

@@ -73,15 +73,26 @@ impl SealingKey {
             Error::config(format!("the sealing key in `{}` cannot be used: {error}", path.display()))
                 .advice("give a file of this user's own that nobody else can read (chmod 600)")
         })?;
-        let key = match (content.len(), hexadecimal(&content)) {
-            (LENGTH, _) => Self::made(&content),
-            (_, Some(bytes)) => Self::made(&bytes),
-            _ => Err("it holds neither 64 hexadecimal digits nor 32 bytes".to_owned()),
-        };
-        key.map_err(|mistake| {
+        Self::of_content(&content).map_err(|mistake| {
             Error::config(format!("the file `{}` holds no sealing key: {mistake}", path.display()))
                 .advice("make one with `openssl rand -hex 32`")
         })
+    }
+
+    /// What a file or a keyring holds of a key.
+    pub(super) fn of_content(content: &[u8]) -> Result<Self, String> {
+        match (content.len(), hexadecimal(content)) {
+            (LENGTH, _) => Self::made(content),
+            (_, Some(bytes)) => Self::made(&bytes),
+            _ => Err("it holds neither 64 hexadecimal digits nor 32 bytes".to_owned()),
+        }
+    }
+
+    /// A new key, and as 64 hexadecimal digits.
+    pub(super) fn draw() -> Result<(Self, Secret), String> {
+        let mut bytes = Zeroizing::new([0; LENGTH]);
+        aws_lc_rs::rand::fill(&mut *bytes).map_err(|_| "the crypto library gives no random bytes")?;
+        Ok((Self::made(bytes.as_slice())?, hex(bytes.as_slice()).into()))
     }
 
     /// Makes a key and a file for it, which must not be there yet and is this user's alone from its first moment (`0600`).
@@ -90,14 +101,13 @@ impl SealingKey {
     /// `ErrorKind::Config` if the file is there, or cannot be written.
     pub fn create_file(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
-        let mut bytes = Zeroizing::new([0; LENGTH]);
-        aws_lc_rs::rand::fill(&mut *bytes).map_err(|_| Error::config("the crypto library gives no random bytes"))?;
-        let text = Zeroizing::new(hex(bytes.as_slice()) + "\n");
-        write_new(path, text.as_bytes()).map_err(|error| {
+        let (key, text) = Self::draw().map_err(Error::config)?;
+        let text = Secret::from(format!("{}\n", text.expose()));
+        write_new(path, text.expose().as_bytes()).map_err(|error| {
             Error::config(format!("no sealing key can be kept in `{}`: {error}", path.display()))
                 .advice("give a file that is not there yet, in a folder that this user can write to")
         })?;
-        Self::from_bytes(bytes.as_slice())
+        Ok(key)
     }
 
     /// Its name: 16 hexadecimal digits, made from the key. The key cannot be made from it.
