@@ -138,7 +138,7 @@ async fn a_process_that_is_killed_in_the_middle_of_a_sign_in_frees_its_postgres_
 
 /// `KEYWAY_KILLS` says how many; `.ci/long.d/kills` wants more than the everyday run.
 #[apply(leak_checked!)]
-async fn processes_that_are_killed_while_they_save_in_postgres_lose_nothing_and_hold_up_nobody() {
+async fn processes_killed_while_they_save_in_postgres_lose_nothing_and_hold_up_nobody() {
     let Some(place) = Place::ready().await else { return };
     let kills = env::var("KEYWAY_KILLS").map_or(40, |kills| kills.parse().unwrap());
     let (store, key) = (place.store(), testing::key("churn"));
