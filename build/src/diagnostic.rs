@@ -2,7 +2,7 @@
 
 /// One thing a document may not say.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{file}: {}", one_line(.place.as_deref(), .what, .cure))]
+#[error("{file}: {}", sentence(.place.as_deref(), .what, .cure))]
 #[non_exhaustive]
 pub struct Diagnostic {
     /// The document.
@@ -19,10 +19,23 @@ pub struct Diagnostic {
 pub(crate) type Diagnosed<T> = Result<T, Vec<Diagnostic>>;
 
 /// Cargo shows one line per error.
-fn one_line(place: Option<&str>, what: &str, cure: &str) -> String {
+fn sentence(place: Option<&str>, what: &str, cure: &str) -> String {
     let place = place.map(|place| format!("{place}: ")).unwrap_or_default();
-    format!("{place}{what}; {cure}").replace(['\n', '\r'], " ")
+    one_line(&format!("{place}{what}; {cure}"))
 }
+
+/// A vendor's words in one line: what a build script prints on a line of its own may be a command to Cargo.
+pub(crate) fn one_line(text: &str) -> String {
+    text.replace(['\n', '\r', '\t'], " ").chars().filter(|c| is_harmless(*c)).collect()
+}
+
+/// Control characters, and marks that change the direction of what follows, are for neither source code nor terminals.
+pub(crate) fn is_harmless(c: char) -> bool {
+    c == '\n'
+        || c == '\t'
+        || !(c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}'))
+}
+
 /// Diagnostics about one document, collected so that the reader sees all of them at once.
 #[derive(Debug)]
 pub(crate) struct Diagnostics {

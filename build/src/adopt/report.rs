@@ -1,5 +1,6 @@
 //! What became of a published document: what was derived, what is not read, what was left out, and what only a person knows.
 
+use crate::diagnostic::one_line;
 use std::{collections::BTreeMap, fmt};
 
 /// The places that a row names at most; the others are counted.
@@ -65,10 +66,11 @@ impl Report {
     }
 
     pub(crate) fn note(&mut self, kind: Kind, what: impl Into<String>, place: &str) {
-        let (count, places) = self.rows.entry((kind, what.into())).or_default();
+        let (count, places) = self.rows.entry((kind, one_line(&what.into()))).or_default();
         *count += 1;
-        if (places.len() < SHOWN || kind == Kind::LeftOut) && !places.iter().any(|known| known == place) {
-            places.push(place.to_owned());
+        let place = one_line(place);
+        if (places.len() < SHOWN || kind == Kind::LeftOut) && !places.contains(&place) {
+            places.push(place);
         }
     }
 

@@ -16,7 +16,7 @@ use crate::{
 };
 use serde_json::{Map, Value, json};
 
-/// More members than that make no struct that a compiler takes.
+/// More members, or values of a choice, make no type that a compiler takes.
 const MOST_MEMBERS: usize = 5_000;
 
 /// What is read, or is documentation.
@@ -269,7 +269,9 @@ impl Adopter<'_> {
         let mut built = json!({ "type": "string" });
         let values: Vec<&str> =
             list(words.get("enum").unwrap_or(&Value::Null)).iter().filter_map(Value::as_str).collect();
-        if !values.is_empty() {
+        if values.len() > MOST_MEMBERS {
+            self.dropped(format!("a choice of {} texts is any text", values.len()));
+        } else if !values.is_empty() {
             built["enum"] = json!(values);
             return built;
         }

@@ -1,5 +1,7 @@
 //! Vendors' prose as documentation: it is text, and stays text.
 
+use crate::diagnostic::is_harmless;
+
 /// A description that neither runs as a test nor turns the reader's line around.
 pub(crate) fn prose(text: &str) -> String {
     let text: String = text.replace("\r\n", "\n").replace('\r', "\n").chars().filter(|c| is_harmless(*c)).collect();
@@ -53,13 +55,6 @@ fn unindented(line: &str) -> String {
         }
         _ => format!("{indent}{bare}"),
     }
-}
-
-/// Control characters, and marks that change the direction of what follows, are not for source code.
-fn is_harmless(c: char) -> bool {
-    c == '\n'
-        || c == '\t'
-        || !(c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}'))
 }
 
 #[cfg(test)]

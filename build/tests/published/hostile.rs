@@ -136,6 +136,17 @@ fn a_million_members_are_a_map() {
 }
 
 #[test]
+fn a_choice_of_very_many_texts_is_any_text() {
+    let values: Vec<_> = (0..200_000).map(|number| format!("v{number}")).collect();
+    let made = made(&of_schema(
+        json!({ "type": "object", "properties": { "x": { "type": "string", "enum": values } } }),
+        json!({}),
+    ));
+    assert_told(&made.report, Kind::Dropped, "a choice of 200000 texts is any text");
+    assert!(made.code.len() < 100_000);
+}
+
+#[test]
 fn references_elsewhere_are_never_followed() {
     let file = std::env::temp_dir().join(format!("keyway-build-{}.json", std::process::id()));
     fs::write(&file, "{\"type\":\"object\",\"properties\":{\"stolen\":{\"type\":\"string\"}}}").expect("written");
@@ -150,6 +161,23 @@ fn references_elsewhere_are_never_followed() {
         assert!(!made.code.contains("stolen"));
     }
     fs::remove_file(file).expect("removed");
+}
+
+/// A build script's lines are commands where they begin with `cargo:`, and the table and the sentences are such lines.
+#[test]
+fn no_name_in_a_document_speaks_to_cargo() {
+    let evil = "x\ncargo::rustc-env=STOLEN=1\r\ncargo:rustc-link-arg=evil\u{1b}[2J";
+    let parameters = json!([{ "name": evil, "in": "header", "schema": { "type": "string" } }]);
+    let mut document = of_operation(&format!("/{evil}"), json!({ "parameters": parameters, "responses": {} }));
+    document["paths"]["/b"] = json!({ "get": { "operationId": evil, "responses": {}, evil: evil } });
+    document["components"] = json!({ "schemas": { evil: { "type": "string", evil: true, "format": evil } } });
+    let told = made(&document).report.to_string();
+    assert!(told.contains("rustc-env"), "it is told: {told}");
+    let lines: Vec<_> = told.lines().map(str::trim).filter(|line| line.starts_with("cargo:")).collect();
+    assert_eq!((lines, told.contains('\u{1b}')), (Vec::<&str>::new(), false), "{told}");
+    document["openapi"] = json!(evil);
+    let refused = refusal(document.to_string());
+    assert!(refused.lines().count() == 1 && !refused.contains('\u{1b}'), "{refused}");
 }
 
 #[test]
