@@ -36,9 +36,16 @@ fn generate() -> Result<(), Vec<String>> {
         println!("cargo::rustc-cfg=every_surface");
     }
     let list = on.iter().fold(String::new(), |list, surface| list + surface + " ");
+    write("surfaces.rs", &format!("generated! {{ {list}}}\n"))?;
+    let row =
+        |surface: &String| format!("({surface:?}, include_str!(concat!(env!(\"OUT_DIR\"), \"/{surface}.json\"))),\n");
+    write("documents.rs", &format!("[\n{}]\n", surfaces.iter().map(row).collect::<String>()))
+}
+
+/// A list of the surfaces, for those who go through all of them.
+fn write(name: &str, text: &str) -> Result<(), Vec<String>> {
     let out = env::var_os("OUT_DIR").map(PathBuf::from).unwrap_or_default();
-    fs::write(out.join("surfaces.rs"), format!("generated! {{ {list}}}\n"))
-        .map_err(|why| vec![format!("the list of the surfaces cannot be written ({why})")])
+    fs::write(out.join(name), text).map_err(|why| vec![format!("the list {name} cannot be written ({why})")])
 }
 
 /// A surface's document, and what we say beside it where the document is the vendor's own.

@@ -125,6 +125,10 @@ fn new_name() -> String {
 fn page(text: &str) -> Html<String> {
     let text = text.replace('&', "&amp;").replace('<', "&lt;");
     Html(format!(
-        "<!doctype html><html lang='en'><title>Keyway</title><h1>Keyway</h1><p>{text}</p><p><a href='/'>Home</a></p></html>"
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>Keyway</title>\n\
+         <style>body{{font:1.1rem/1.5 system-ui,sans-serif;max-width:32rem;margin:20vh auto;padding:0 1.5rem;\
+         color-scheme:light dark;overflow-wrap:anywhere}}</style>\n</head>\n<body>\n<h1>Keyway</h1>\n<p>{text}</p>\n\
+         <p><a href=\"/\">Home</a></p>\n</body>\n</html>\n"
     ))
 }

@@ -169,13 +169,6 @@ fn every_document_has_all_that_goes_with_a_surface() {
         let bless =
             "name its capabilities in `all()` of src/surfaces/mod.rs, then KEYWAY_BLESS=1 cargo test --lib surfaces";
         needs("docs/capabilities.md", read("docs/capabilities.md"), &format!("| `{surface}` `."), bless);
-        let contract = read("tests/leak_check/contract.rs");
-        needs(
-            "tests/leak_check/contract.rs",
-            contract,
-            &format!("/{surface}.json"),
-            "its fake is held against nothing",
-        );
         needs("src/testing/mod.rs", read("src/testing/mod.rs"), &format!("mod {surface};"), "it has no fake");
         needs("tests/it/main.rs", read("tests/it/main.rs"), &format!("\nmod {surface};"), test);
         needs("tests/it/wire/mod.rs", read("tests/it/wire/mod.rs"), &format!("\nmod {surface};"), test);
@@ -185,12 +178,6 @@ fn every_document_has_all_that_goes_with_a_surface() {
             &format!("            {surface}: "),
             "no law is tried on it",
         );
-        needs(
-            ".ci/long.d/removals",
-            laws_taken_out(&read(".ci/long.d/removals")),
-            surface,
-            "no law is seen to fail for it",
-        );
         let searched = "src/fuzzing/exchange.rs";
         needs(searched, read(searched), &format!("{surface}::"), "its answers are not searched");
         if !examples.iter().any(|example| example.to_string_lossy().starts_with(&format!("{surface}_"))) {
@@ -198,8 +185,4 @@ fn every_document_has_all_that_goes_with_a_surface() {
         }
     }
     assert!(missing.is_empty(), "{}\nSee *Add a surface* in CONTRIBUTING.md.", missing.join("\n"));
-}
-
-fn laws_taken_out(removals: &str) -> String {
-    removals.lines().find(|line| line.starts_with("bundled=")).unwrap_or_default().to_owned()
 }

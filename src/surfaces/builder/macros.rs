@@ -247,6 +247,11 @@ macro_rules! surface_client {
         }
 
         crate::surfaces::builder::doors!(Client);
+
+        const _: () = {
+            const fn promised<T: Send + Sync + Clone + 'static>() {}
+            promised::<ClientBuilder>();
+        };
     };
 }
 pub(crate) use surface_client;
