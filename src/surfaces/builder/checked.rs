@@ -7,7 +7,6 @@ use super::{
 use crate::{
     Error, Session,
     chance::Chance,
-    clock::Clock,
     http::{
         Core, Parts, Surface,
         client_id::ClientId,
@@ -152,7 +151,7 @@ impl Checked {
     }
 
     #[cfg(feature = "oauth2")]
-    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+    pub(crate) fn clock(&self) -> &Arc<dyn crate::Clock> {
         &self.options.clock
     }
 
