@@ -48,9 +48,10 @@ use tracing_subscriber::{filter::LevelFilter, fmt::MakeWriter, prelude::*};
 /// Makes a test of a function without arguments, sync or async: `#[apply(leak_checked!)]`. An async one runs on one thread, or
 /// with `#[threads(4)]` below on so many.
 macro_rules! leak_checked {
-    ($(#[doc = $about:literal])* #[threads($threads:literal)] async fn $name:ident() $body:block) => {
+    ($(#[doc = $about:literal])* #[threads($threads:literal)] $(#[ignore = $why:literal])? async fn $name:ident() $body:block) => {
         $(#[doc = $about])*
         #[test]
+        $(#[ignore = $why])?
         fn $name() {
             fn test() {
                 $crate::leak_check::runtime($threads).block_on(async $body);
