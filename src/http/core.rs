@@ -157,11 +157,11 @@ impl Core {
         // A 401 says that a session has ended only where its token was presented.
         let unknown = answer.status == StatusCode::UNAUTHORIZED && presented.is_some();
         let answer = if answer.status.is_success() && facts.success.is_none() && facts.step == Step::Call {
-            answer
+            answer.carrying(carried)
         } else {
             self.carrying(answer, carried, presented)
         };
-        self.0.drift.answered(facts, &answer);
+        self.0.drift.answered(facts, &answer, || self.held_token());
         let outcome = self.0.judge.judged(&answer, self.0.surface.classify, facts, &*self.0.clock);
         let outcome = outcome.map_err(|error| self.blamed_on_key(self.0.paths.blame(facts, error), unknown));
         if outcome.is_ok() {
@@ -195,9 +195,13 @@ impl Core {
         judge.reads(&verdict, self.0.surface.classify).unwrap_or_else(|| judge.coded(&verdict, verdict.error()))
     }
 
+    fn held_token(&self) -> Option<Secret> {
+        self.0.session.held().and_then(|lease| lease.token().cloned())
+    }
+
     /// A failure may repeat the secrets of its call, the session's own among them.
     fn carrying(&self, answer: BufferedResponse, mut carried: Carried, presented: Option<Secret>) -> BufferedResponse {
-        if let Some(token) = presented.or_else(|| self.0.session.held().and_then(|lease| lease.token().cloned())) {
+        if let Some(token) = presented.or_else(|| self.held_token()) {
             carried.add(&token);
         }
         answer.carrying(carried)

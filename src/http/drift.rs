@@ -8,7 +8,7 @@ use super::{
     json::trimmed,
     response::{BufferedResponse, is_transient},
 };
-use crate::secret::Carried;
+use crate::secret::{Carried, Secret};
 use serde::de::IgnoredAny;
 use serde_json::Value;
 use std::{
@@ -48,8 +48,14 @@ impl Drift {
         Self { surface, told: Mutex::default() }
     }
 
-    /// Looks at the status of an answer, and at what it is on the outside.
-    pub(crate) fn answered(&self, facts: &'static Facts, answer: &BufferedResponse) {
+    /// Looks at the status of an answer, and at what it is on the outside. `held` is asked for the session's own token only
+    /// where there is something to tell.
+    pub(crate) fn answered(
+        &self,
+        facts: &'static Facts,
+        answer: &BufferedResponse,
+        held: impl FnOnce() -> Option<Secret>,
+    ) {
         let status = answer.status.as_u16();
         // Nothing is documented of what no document describes.
         if facts.answers.is_empty() || is_always_possible(facts, status) {
@@ -63,7 +69,9 @@ impl Drift {
         };
         let Some(found) = another_envelope(shape, answer) else { return };
         if self.is_new(Departure::Envelope(facts.operation, status)) {
-            let names = found.names.map(|names| line(names.iter().map(|name| shown(name, &answer.carried))));
+            let held = Carried::of(held().into_iter().collect());
+            let names =
+                found.names.map(|names| line(names.iter().map(|name| shown(shown(name, &answer.carried), &held))));
             let what = format!("the vendor answered with {} where its document has another answer", found.what);
             self.tell("envelope", facts, status, names, &what);
         }

@@ -71,7 +71,8 @@ pub(crate) fn failure(body: &[u8]) -> Option<Value> {
     (!first.is_empty()).then_some(Value::Object(first))
 }
 
-/// One member of an object, without the memory that the others would cost. The last one of a name counts.
+/// One member of an object, without the memory that the others and what is below it would cost. The last one of a name
+/// counts. A list or an object is `null`.
 pub(crate) fn member(body: &[u8], name: &str) -> Option<Value> {
     let body = trimmed(body);
     if let Ok(found) = named(body, name) {
@@ -80,7 +81,7 @@ pub(crate) fn member(body: &[u8], name: &str) -> Option<Value> {
     // It is torn, or no object, or not in UTF-8: then what can be read of it counts.
     let body = String::from_utf8_lossy(body);
     let named = Members::of(&body)?.filter(|(found, _)| found == name);
-    named.last().and_then(|(_, raw)| whole(raw))
+    named.last().and_then(|(_, raw)| if raw.starts_with(['[', '{']) { Some(Value::Null) } else { whole(raw) })
 }
 
 fn whole(raw: &str) -> Option<Value> {
@@ -625,6 +626,8 @@ mod tests {
             // What is torn, or has something behind it, is read as far as it goes.
             (r#"{"code":"a","data":["#, Some(Value::from("a"))),
             (r#"{"code":"a"} and more"#, Some(Value::from("a"))),
+            (r#"{"code":"a","code":[{"b":1},[]]}"#, Some(Value::Null)),
+            (r#"{"code":{"a":{"b":1}},"#, Some(Value::Null)),
             ("{}", None),
             ("", None),
         ] {

@@ -5,9 +5,10 @@ use crate::Error;
 use std::collections::BTreeMap;
 use url::Url;
 
-/// Other paths for operations, by their snake_case names.
+/// Other paths for operations, by their snake_case names, each with the operation that is meant: one of another document may
+/// have the same name.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Paths(BTreeMap<&'static str, String>);
+pub(crate) struct Paths(BTreeMap<&'static str, (&'static Facts, String)>);
 
 impl Paths {
     /// Checks every override against the facts: the operation exists, and its parameters have their places.
@@ -27,19 +28,24 @@ impl Paths {
                     wanted.join(", ")
                 )));
             }
-            paths.insert(known.operation, path.clone());
+            paths.insert(known.operation, (known, path.clone()));
         }
         Ok(Self(paths))
     }
 
     /// The path template of an operation.
     pub(crate) fn of<'a>(&'a self, facts: &'a Facts) -> &'a str {
-        self.0.get(facts.operation).map_or(facts.path, String::as_str)
+        self.given(facts).unwrap_or(facts.path)
+    }
+
+    fn given(&self, facts: &Facts) -> Option<&str> {
+        let (known, path) = self.0.get(facts.operation)?;
+        (known.method == facts.method && known.path == facts.path).then_some(path)
     }
 
     /// Where nothing is at a path that the user gave, it is that path, and no guess of ours.
     pub(crate) fn blame(&self, facts: &Facts, error: Error) -> Error {
-        let given = self.0.get(facts.operation).filter(|_| facts.certainty == Certainty::Guessed);
+        let given = self.given(facts).filter(|_| facts.certainty == Certainty::Guessed);
         match (given, error.status()) {
             (Some(given), Some(404 | 405)) => error
                 .message(format!("nothing was found at {given}, as .operation_path(..) has it"))
@@ -50,12 +56,12 @@ impl Paths {
 
     /// Moves a request from the documented path to the given one, its path values kept as they are encoded.
     pub(crate) fn apply(&self, facts: &Facts, url: &mut Url) {
-        let Some(instead) = self.0.get(facts.operation) else { return };
+        let Some(instead) = self.given(facts) else { return };
         let path = url.path().to_owned();
         let segments: Vec<_> = path.split('/').collect();
         let template: Vec<_> = facts.path.split('/').skip(1).collect();
         let Some(root) = segments.len().checked_sub(template.len()) else { return };
-        let mut moved = instead.clone();
+        let mut moved = instead.to_owned();
         for (place, value) in template.iter().zip(&segments[root..]) {
             if place.starts_with('{') {
                 moved = moved.replace(place, value);
@@ -144,5 +150,17 @@ mod tests {
         ] {
             assert!(paths(operation, path).is_err(), "{operation} {path}");
         }
+    }
+
+    #[apply(leak_checked!)]
+    fn an_operation_of_another_document_keeps_its_path_whatever_its_name() {
+        let [known] = FACTS else { unreachable!() };
+        let other = Facts { path: "/v2/user/{id}/contact", answers: known.answers, ..*known };
+        let paths = paths("get_user_contact", "/api/contacts/{id}").expect("fits");
+        assert_eq!(paths.of(&FACTS[0]), "/api/contacts/{id}");
+        assert_eq!(paths.of(&other), other.path);
+        let mut url = Url::parse("https://h/v2/user/7/contact").expect("a URL");
+        paths.apply(&other, &mut url);
+        assert_eq!(url.as_str(), "https://h/v2/user/7/contact");
     }
 }

@@ -393,7 +393,7 @@ impl AuthResponse {
         if !self.answer.status.is_success() || !verdict.succeeded() {
             return Err(self.failure());
         }
-        self.drift.answered(self.facts, &self.answer);
+        self.drift.answered(self.facts, &self.answer, || None);
         Ok(self)
     }
 
@@ -430,7 +430,7 @@ impl AuthResponse {
 
     /// What this failure means, in the surface's words.
     pub(crate) fn failure(&self) -> Error {
-        self.drift.answered(self.facts, &self.answer);
+        self.drift.answered(self.facts, &self.answer, || None);
         let verdict = Verdict::failed(&self.answer, self.facts, self.now);
         let classified = self.judge.reads(&verdict, self.surface.classify);
         let is_worded = classified.is_some();

@@ -373,8 +373,9 @@ impl Session {
     fn look_at_both(&self, current: Option<arc_swap::Guard<Option<Arc<super::lease::CurrentToken>>>>) -> Option<Lease> {
         let current = current?;
         let now = self.now();
-        self.0.wall_seen.store(Now::said_at(now.monotonic).as_secs(), Ordering::Relaxed);
         let held = current.as_ref().filter(|held| held.is_fresh(now))?;
+        // Only a look that found it fresh counts for the others: what one finds to be over, nobody is served.
+        self.0.wall_seen.store(Now::said_at(now.monotonic).as_secs(), Ordering::Relaxed);
         self.0.log.telemetry.lent(|| held.age(now.monotonic));
         Some(Lease::borrowed(current))
     }

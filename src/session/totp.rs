@@ -15,6 +15,9 @@ const STEP: u64 = 30;
 /// The second try is for clocks that differ by a moment. A third would spend an attempt on a seed that is wrong.
 const TRIES: u32 = 2;
 
+/// A clock that runs a little ahead is set back by so many steps at most.
+const SET_BACK: u64 = 2;
+
 /// Answers a second factor with nobody there: the codes that an authenticator app would show, made of the seed that the app
 /// was set up with (RFC 6238: SHA-1, six digits, 30 s; feature `totp`).
 ///
@@ -27,7 +30,8 @@ const TRIES: u32 = 2;
 /// # example().unwrap();
 /// ```
 ///
-/// No code is given twice, because vendors refuse one that they have seen: the next one waits for the next step, up to 30 s.
+/// No code is given twice by one source, because vendors refuse one that they have seen: the next one waits for the next step,
+/// up to 30 s. Another process with the same seed knows nothing of it.
 /// A code that was wrong is followed by one more, and then by none. To answer other questions as well, ask
 /// [`code`](Self::code) in a [`Responder`] of your own.
 ///
@@ -87,16 +91,16 @@ impl TotpSource {
         }
     }
 
-    /// `None` if the code of this step was given.
+    /// `None` if the code of this step was given, or of one that is hardly later: a clock that was set back gives none anew.
     fn take(&self, now: SystemTime) -> Option<Secret> {
-        let at = seconds(now);
+        let step = seconds(now) / STEP;
         let mut given = self.0.given.lock().unwrap_or_else(PoisonError::into_inner);
-        // A clock that was set back gives no code anew, and no code for longer than a step.
-        if given.is_some_and(|given| given == at / STEP) {
+        // One that was wrong by more is put right, and is no reason to wait for hours.
+        if given.is_some_and(|given| step <= given && given - step <= SET_BACK) {
             return None;
         }
-        *given = Some(at / STEP);
-        Some(Secret::from(self.0.app.generate(at).to_string()))
+        *given = Some(step);
+        Some(Secret::from(self.0.app.generate(step * STEP).to_string()))
     }
 }
 
@@ -140,6 +144,13 @@ mod tests {
             assert_eq!(taken.expose(), code);
         }
         assert_eq!(format!("{source:?}"), "TotpSource(***)");
+    }
+
+    #[apply(leak_checked!)]
+    fn a_clock_that_is_set_back_by_a_little_gives_no_code_anew() {
+        let source = TotpSource::new(SEED).expect("a seed");
+        let gives = |step: u64| source.take(UNIX_EPOCH + Duration::from_secs(step * STEP)).is_some();
+        assert_eq!([100, 99, 100, 101, 20, 21].map(gives), [true, false, false, true, true, true]);
     }
 
     #[apply(leak_checked!)]

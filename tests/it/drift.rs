@@ -243,6 +243,20 @@ async fn typed_calls_are_looked_at_on_the_outside_and_free_ones_not_at_all() {
     assert_eq!(drifts.take(), [""; 0]);
 }
 
+/// Also of a call that carries nothing but the session.
+#[apply(leak_checked!)]
+async fn a_typed_calls_own_token_is_no_name_that_is_told() {
+    let (drifts, _guard) = Drifts::listen();
+    let (fake, clock) = (FakeVms::start().await, ManualClock::new());
+    let client = vms_client(&fake, &clock).build().unwrap();
+    fake.next("get_token", Fault::Json(200, json!({ "access_token": "alphakey" })));
+    client.session().lease().await.unwrap();
+    fake.next("get_self", Fault::Json(200, json!({ "alphakey": 1, "other": 2 })));
+    client.api().get_self().send().await.unwrap();
+    let told = drifts.take();
+    assert_eq!(told, ["envelope vms get_self 200 (no name), other"]);
+}
+
 #[apply(leak_checked!)]
 async fn many_unknown_members_are_one_line_and_more_of_them_are_none() {
     let (drifts, _guard) = Drifts::listen();

@@ -16,6 +16,7 @@ fn postgres_urls_that_cannot_be_read_are_refused_without_showing_them() {
         "postgres://user:s3cret@",
         "postgres://user:s3cret@/app",
         "postgres://user:s3cret@host:words/app",
+        "postgres://user:p@s3cret@host/app",
         "postgres://user:s3cret@host/app?sslmode=s3cret",
         "postgres://user:s3cret@host/app?sslrootcert=s3cret",
     ] {

@@ -14,7 +14,7 @@ impl Failure {
     pub(super) fn is_about_the_line(&self) -> bool {
         match self {
             Self::Postgres(error) => is_about_the_line(error),
-            Self::Silent => true,
+            Self::Silent | Self::Standby => true,
             Self::Pooled | Self::NoRuntime(_) => false,
         }
     }
@@ -43,6 +43,10 @@ pub(super) fn in_words(who: &str, failure: &Failure) -> StoreError {
         Failure::Silent => StoreError::new(format!(
             "{who} does not answer; see whether it is overloaded or out of reach, and whether it is a Postgres"
         )),
+        Failure::Standby => {
+            let (what, advice) = of_code(&SqlState::READ_ONLY_SQL_TRANSACTION);
+            StoreError::new(format!("{who} {what}; {advice}"))
+        }
         Failure::Postgres(error) => {
             let (what, advice) = match error.code() {
                 Some(code) => of_code(code),

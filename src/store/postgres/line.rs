@@ -49,6 +49,8 @@ pub(super) enum Failure {
     Postgres(Error),
     /// Somebody else uses what should be ours alone.
     Pooled,
+    /// It cannot be written to.
+    Standby,
     NoRuntime(StoreError),
     /// Nothing came in time.
     Silent,
@@ -60,19 +62,23 @@ impl From<Error> for Failure {
     }
 }
 
-/// What a connection is told first:
+/// A connection is marked first. What has a mark already was somebody else's a moment ago: a pooler stands in between.
+const MARK: &str =
+    "select set_config('keyway.connection', 'MARK', false), current_setting('idle_session_timeout', true),
+    current_setting('transaction_read_only')
+    where coalesce(current_setting('keyway.connection', true), '') = ''";
+
+/// What a connection of ours alone is told then:
 ///
-/// - a statement that waits longer than anybody waits for it ends; what is compared is compared to what others have saved;
-/// - a machine that is gone without a word is found out within half a minute, and its locks are free;
-/// - the connection is marked. What has a mark already was somebody else's a moment ago: a pooler stands in between.
-const FIRST: &str = "set statement_timeout = '3s';
+/// - a statement ends before whoever waits for it hangs up: that would free the locks as well;
+/// - what is compared is compared to what others have saved;
+/// - a machine that is gone without a word is found out within half a minute, and its locks are free.
+const FIRST: &str = "set statement_timeout = '1500ms';
     set default_transaction_isolation = 'read committed';
     set tcp_keepalives_idle = 10;
     set tcp_keepalives_interval = 5;
     set tcp_keepalives_count = 3;
-    set tcp_user_timeout = '25s';
-    select set_config('keyway.connection', 'MARK', false), current_setting('idle_session_timeout', true)
-    where coalesce(current_setting('keyway.connection', true), '') = ''";
+    set tcp_user_timeout = '25s'";
 
 /// What of a connection must not outlive it, whichever runtime drives it, or none.
 struct Driven {
@@ -95,12 +101,18 @@ impl Line {
         let (client, flow) = connect().await?;
         let driven = Driven::drive(flow).map_err(Failure::NoRuntime)?;
         let mark = format!("{:016x}", chance.next());
-        let said = client.simple_query(&FIRST.replace("MARK", &mark)).await?;
-        let idle = said.iter().find_map(|message| match message {
-            SimpleQueryMessage::Row(row) => Some(row.get(1).map(str::to_owned)),
+        let said = client.simple_query(&MARK.replace("MARK", &mark)).await?;
+        let row = said.iter().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => Some(row),
             _ => None,
         });
-        let idle = idle.ok_or(Failure::Pooled)?;
+        let row = row.ok_or(Failure::Pooled)?;
+        // It gives locks, too, but they hold off nobody at the primary.
+        if row.get(2) == Some("on") {
+            return Err(Failure::Standby);
+        }
+        let idle = row.get(1).map(str::to_owned);
+        client.simple_query(FIRST).await?;
         Ok(Self { client, driven, mark, idle, held: Mutex::default() })
     }
 

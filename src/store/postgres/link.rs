@@ -21,7 +21,7 @@ use tokio_postgres::Row;
 pub(super) const ANSWER: Duration = FIRST_TRY.saturating_add(SECOND_TRY);
 
 /// Shorter: a connection that a router has forgotten answers nothing at all.
-const FIRST_TRY: Duration = Duration::from_secs(2);
+pub(super) const FIRST_TRY: Duration = Duration::from_secs(2);
 const SECOND_TRY: Duration = Duration::from_secs(3);
 
 pub(super) struct Link {

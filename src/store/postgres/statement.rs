@@ -91,7 +91,7 @@ impl Table {
     pub(super) fn create(&self) -> Statement {
         let (table, lock) = (&self.name, self.lock(""));
         Statement::new(format!(
-            "do $$ begin
+            "do $keyway_ddl$ begin
              perform pg_advisory_xact_lock({lock});
              create table if not exists {table} (
                  key text primary key,
@@ -100,7 +100,7 @@ impl Table {
                  record text not null,
                  ends timestamptz not null
              );
-             end $$"
+             end $keyway_ddl$"
         ))
     }
 

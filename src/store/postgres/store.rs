@@ -3,7 +3,7 @@
 use super::{
     error,
     line::connect_by,
-    link::Link,
+    link::{FIRST_TRY, Link},
     lock::PostgresLock,
     row::{Found, RowContent},
     statement::{Statement, Table, Written},
@@ -134,6 +134,12 @@ impl PostgresStore {
             Error::config("the URL given to PostgresStore::connect(..) cannot be read")
                 .advice("give one such as postgres://user:password@db.example:5432/app?sslmode=require")
         })?;
+        if config.get_hosts().iter().any(holds_a_password) {
+            return Err(Error::config(
+                "the URL given to PostgresStore::connect(..) has more than one @ before its path",
+            )
+            .advice("write one that belongs to the password as %40"));
+        }
         if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
             return Err(Error::config("the URL given to PostgresStore::connect(..) names no host")
                 .advice("give one such as postgres://user:password@db.example:5432/app"));
@@ -161,6 +167,11 @@ impl PostgresStore {
         if config.get_ssl_mode() == SslMode::Prefer && leaves(&config) {
             config.ssl_mode(SslMode::Require);
         }
+        // One of several that does not answer at all leaves time for the others.
+        if config.get_hosts().len() > 1 && config.get_connect_timeout().is_none() {
+            let hosts = u32::try_from(config.get_hosts().len()).unwrap_or(u32::MAX - 1);
+            config.connect_timeout(FIRST_TRY / (hosts + 1));
+        }
         if config.get_application_name().is_none() {
             config.application_name("keyway");
         }
@@ -182,7 +193,7 @@ impl PostgresStore {
     }
 
     /// The table, as `table` or `schema.table`, written as it is called, capitals too; default `keyway_sessions`. Stores with
-    /// different tables share nothing.
+    /// different tables share nothing. Write it the same way in every process: locks go by how it is written.
     #[must_use]
     pub fn table(self, name: impl AsRef<str>) -> Self {
         Self { table: Table::named(name.as_ref()), ..self }
@@ -287,6 +298,15 @@ fn leaves(config: &Config) -> bool {
     match config.get_hostaddrs() {
         [] => config.get_hosts().iter().any(away),
         addresses => addresses.iter().any(|address| !address.to_canonical().is_loopback()),
+    }
+}
+
+/// The library ends the password at the first `@`, so the rest of one that has more stands where the host should.
+fn holds_a_password(host: &Host) -> bool {
+    match host {
+        Host::Tcp(host) => host.contains('@'),
+        #[cfg(unix)]
+        Host::Unix(_) => false,
     }
 }
 

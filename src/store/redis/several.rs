@@ -48,7 +48,8 @@ impl RedisStore {
     }
 
     /// The cluster that this client of the `redis` crate connects to (feature `redis-cluster`): for certificates of your own and other settings.
-    /// Connections are made when they are needed, and made anew when they are gone.
+    /// Connections are made when they are needed, and made anew when they are gone. It must not read from replicas: what was
+    /// saved a moment ago may not stand there yet, and a refresh token would be spent twice.
     #[cfg(feature = "redis-cluster")]
     #[must_use]
     pub fn from_cluster_client(client: ClusterClient) -> Self {

@@ -105,6 +105,22 @@ async fn a_token_that_ended_while_the_machine_was_paused_is_found_out_soon() {
     assert_eq!(session.lease().await.unwrap().generation().counter(), 2);
 }
 
+/// What one caller has found to be over, no other is served while its successor is made.
+#[apply(leak_checked!)]
+async fn a_token_that_one_caller_has_found_out_is_served_to_none() {
+    let vendor = Vendor::rotating();
+    let builder = vendor.builder(&ScriptedStore::default()).clock(Paused(vendor.clock.clone()));
+    let session = builder.build().unwrap().session().clone();
+    session.lease().await.unwrap();
+    vendor.clock.stop_monotonic_for(Duration::from_secs(8 * 3600));
+    vendor.clock.advance(3 * SECOND);
+    for _ in 0..3 {
+        let lease = std::pin::pin!(session.lease()).poll(&mut Context::from_waker(Waker::noop()));
+        assert!(lease.is_pending());
+    }
+    assert_eq!(session.lease().await.unwrap().generation().counter(), 2);
+}
+
 fn mayfly(renewal: Renewal, life: Duration) -> Vendor {
     let capabilities = Capabilities::new("scripted", ".password(..)").renewal(renewal).default_life(life);
     Vendor { life: None, ..Vendor::of(capabilities) }
