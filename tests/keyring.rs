@@ -13,22 +13,20 @@ mod leak_check;
 
 use children::{
     Job, Process,
-    churn::{churn, churned, next_saved_after, saved},
+    churn::{self, churn, churned, next_saved_after},
     generations, serving, start, tell,
 };
 use keyring_core::{Entry, Error as KeyringError};
 use keyway::{
-    ErrorKind, FileStore, Record, SealingKey, Store,
+    ErrorKind, FileStore, SealingKey, Store,
     testing::{self, FakeOrderingStack, FakeVitaMojo},
 };
 use std::{
     collections::HashSet,
-    env, fs,
-    hash::{BuildHasher, RandomState},
+    fs,
     io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    thread,
     time::Duration,
 };
 
@@ -201,30 +199,18 @@ async fn eight_processes_sealed_by_the_keyring_are_one_sign_in_and_one_renewal()
     assert_eq!((ordering.count("issue_token"), ordering.reuses()), (2, 0));
 }
 
-/// `KEYWAY_KILLS` says how many.
 #[apply(leak_checked!)]
 fn processes_that_are_killed_while_they_save_what_the_keyring_seals_lose_nothing() {
     let Some(session) = Session::with_keyring() else { return };
-    let kills = env::var("KEYWAY_KILLS").map_or(20, |kills| kills.parse().unwrap());
-    let (folder, key) = (session.folder("churn"), testing::key("churn"));
+    let folder = session.folder("churn");
+    let file = folder.join(format!("{}.json", testing::key("churn")));
     let job = session.job("churn", "", &folder);
     let mut bystander = Process::start(&job);
-    let (random, mut newest) = (RandomState::new(), 0);
-    for kill in 0..kills {
-        let mut victim = Process::start(&job);
-        let dice = random.hash_one(kill);
-        // Some while they ask the keyring.
-        for _ in 0..dice % 8 {
-            newest = newest.max(saved(&mut victim));
-        }
-        thread::sleep(Duration::from_micros(dice / 8 % 4000));
-        victim.kill();
-        newest = newest.max(victim.last_words().last().map_or(0, |last| last.parse().unwrap()));
-        let text = fs::read_to_string(folder.join(format!("{key}.json"))).unwrap();
-        let record = Record::from_json(&text).expect("a whole record");
-        assert!(record.generation().counter() >= newest, "{} after {newest} was saved", record.generation());
-        newest = newest.max(next_saved_after(&mut bystander, newest));
-    }
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    // Some are killed while they ask the keyring.
+    let raw = async || fs::read_to_string(&file).unwrap();
+    let killed = churn::killed_while_they_save(&job, churn::kills(20), 0, &mut bystander, raw);
+    let newest = runtime.block_on(killed);
     let counter = churned(newest).generation().counter();
     assert!(next_saved_after(&mut bystander, counter) > counter);
 }

@@ -12,19 +12,17 @@ mod leak_check;
 
 use children::{
     Job, Process, answered,
-    churn::{churn, churned, next_saved_after, saved},
+    churn::{self, churn},
     generations, serving, start, tell,
 };
 use keyway::{
-    FileStore, Record, Sealed, SealingKey, Secret, Store, oauth2,
+    FileStore, Sealed, SealingKey, Secret, Store, oauth2,
     testing::{self, FakeOAuth2, FakeOrderingStack, FakeVitaMojo, FakeVms, Fault},
 };
 use std::{
     collections::HashSet,
     env, fs,
-    hash::{BuildHasher, RandomState},
     path::{Path, PathBuf},
-    thread,
     time::Duration,
 };
 
@@ -189,35 +187,16 @@ async fn eight_processes_whose_sessions_are_sealed_are_one_sign_in_and_one_renew
     assert_eq!((ordering.count("issue_token"), ordering.reuses()), (2, 0));
 }
 
-/// `KEYWAY_KILLS` says how many; `.ci/long.d/kills` wants more than the everyday run.
 fn killed_while_they_save(work: &'static str, store: impl Store, folder: &Path) {
-    let kills = env::var("KEYWAY_KILLS").map_or(40, |kills| kills.parse().unwrap());
-    let key = testing::key("churn");
+    let file = folder.join(format!("{}.json", testing::key("churn")));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let job = Job::of(work, "", folder);
     let mut bystander = Process::start(&job);
-    let (random, mut newest) = (RandomState::new(), 0);
-    for kill in 0..kills {
-        let mut victim = Process::start(&job);
-        let dice = random.hash_one(kill);
-        for _ in 0..1 + dice % 8 {
-            newest = newest.max(saved(&mut victim));
-        }
-        // Somewhere in the middle of whatever it does next.
-        thread::sleep(Duration::from_micros(dice / 8 % 4000));
-        victim.kill();
-        newest = newest.max(victim.last_words().last().map_or(0, |last| last.parse().unwrap()));
-        // The raw file, so that nothing can have been healed in between.
-        let text = fs::read_to_string(folder.join(format!("{key}.json"))).unwrap();
-        let record = Record::from_json(&text).expect("a whole record");
-        assert!(record.generation().counter() >= newest, "{} after {newest} was saved", record.generation());
-        newest = newest.max(next_saved_after(&mut bystander, newest));
-    }
-    bystander.kill();
     runtime.block_on(async {
-        let _lock = store.lock(&key, Duration::from_secs(1)).await.expect("those who held it are gone");
-        let last = store.load(&key).await.unwrap().unwrap().generation();
-        assert!(store.compare_and_swap(&key, Some(last), churned(last.counter() + 1)).await.unwrap());
+        let raw = async || fs::read_to_string(&file).unwrap();
+        churn::killed_while_they_save(&job, churn::kills(40), 1, &mut bystander, raw).await;
+        bystander.kill();
+        churn::is_free(&store).await;
     });
     let left: Vec<_> = fs::read_dir(folder).unwrap().flatten().map(|file| file.file_name()).collect();
     assert_eq!(left.len(), 3, "more than the session and its two locks: {left:?}");

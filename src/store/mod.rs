@@ -2,6 +2,8 @@
 
 mod blocking;
 mod disk;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+mod distant;
 mod error;
 mod file;
 mod fingerprint;

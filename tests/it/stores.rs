@@ -49,17 +49,6 @@ impl<P: StoreFactory> StoreFactory for Under<P> {
     }
 }
 
-/// As `store_laws!` does, with the leak check around each.
-macro_rules! leak_checked_laws {
-    ($factory:ty, $($law:ident)*) => {$(
-        #[apply(leak_checked!)]
-        #[threads(4)]
-        async fn $law() {
-            __laws::$law::<$factory>().await;
-        }
-    )*};
-}
-
 mod memory {
     use super::*;
     __store_law_names!(leak_checked_laws, Memory);

@@ -48,10 +48,9 @@ use tracing_subscriber::{filter::LevelFilter, fmt::MakeWriter, prelude::*};
 /// Makes a test of a function without arguments, sync or async: `#[apply(leak_checked!)]`. An async one runs on one thread, or
 /// with `#[threads(4)]` below on so many.
 macro_rules! leak_checked {
-    ($(#[doc = $about:literal])* #[threads($threads:literal)] $(#[ignore = $why:literal])? async fn $name:ident() $body:block) => {
+    ($(#[doc = $about:literal])* #[threads($threads:literal)] async fn $name:ident() $body:block) => {
         $(#[doc = $about])*
         #[test]
-        $(#[ignore = $why])?
         fn $name() {
             fn test() {
                 $crate::leak_check::runtime($threads).block_on(async $body);
@@ -77,6 +76,18 @@ macro_rules! leak_checked {
             $crate::leak_check::checked(test);
         }
     };
+}
+
+/// As `store_laws!` does, with the leak check around each.
+#[allow(unused_macros, reason = "not every test binary tests stores")]
+macro_rules! leak_checked_laws {
+    ($factory:ty, $($law:ident)*) => {$(
+        #[apply(leak_checked!)]
+        #[threads(4)]
+        async fn $law() {
+            __laws::$law::<$factory>().await;
+        }
+    )*};
 }
 
 /// Runs a test, and then looks for what it made secret.

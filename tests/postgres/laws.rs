@@ -18,17 +18,6 @@ impl StoreFactory for Place {
     }
 }
 
-/// As `store_laws!` does, with the leak check around each.
-macro_rules! leak_checked_laws {
-    ($factory:ty, $($law:ident)*) => {$(
-        #[apply(leak_checked!)]
-        #[threads(4)]
-        async fn $law() {
-            __laws::$law::<$factory>().await;
-        }
-    )*};
-}
-
 mod postgres_store {
     use super::*;
     __store_law_names!(leak_checked_laws, Place);

@@ -11,6 +11,8 @@ mod leak_check;
 
 #[path = "../children/mod.rs"]
 mod children;
+#[path = "../distant/mod.rs"]
+mod distant;
 mod laws;
 mod locks;
 mod outage;
@@ -19,11 +21,8 @@ mod safety;
 mod server;
 mod stored;
 
-use keyway::{
-    Generation, PostgresStore, Record,
-    testing::{FakeVitaMojo, ManualClock},
-    vitamojo,
-};
+use distant::{generation, record, vitamojo_client};
+use keyway::PostgresStore;
 use server::{Place, Server};
 
 /// What every process but the first one runs. As a test of its own it does nothing.
@@ -52,21 +51,4 @@ impl Server {
         store.create_table().await.unwrap();
         store
     }
-}
-
-fn vitamojo_client(fake: &FakeVitaMojo, clock: &ManualClock, store: PostgresStore) -> vitamojo::Client {
-    let builder = vitamojo::Client::builder(fake.uri()).tenant("c36578d8-ffa6-4a5e-a808-400ee422028a");
-    let builder = builder.password(FakeVitaMojo::EMAIL, FakeVitaMojo::PASSWORD);
-    builder.clock(clock.clone()).store(store).build().unwrap()
-}
-
-fn record(lineage: u64, counter: u64) -> Record {
-    let json = format!(
-        r#"{{"schema":2,"lineage":{lineage},"counter":{counter},"session":{{"access":"a-{counter}","issued_ms":1,"ends":"never"}}}}"#
-    );
-    Record::from_json(&json).unwrap()
-}
-
-fn generation(lineage: u64, counter: u64) -> Generation {
-    record(lineage, counter).generation()
 }

@@ -1,8 +1,8 @@
 //! Postgres goes away, comes back, is another one.
 
-use crate::{Place, Server, generation, record, vitamojo_client};
+use crate::{Place, Server, distant::nothing_is_spent_while_it_is_down, generation, record, vitamojo_client};
 use keyway::{
-    ErrorKind, PostgresStore, Store,
+    PostgresStore, Store,
     testing::{FakeVitaMojo, ManualClock, key},
 };
 use std::time::Duration;
@@ -19,16 +19,7 @@ async fn postgres_that_is_down_stops_only_what_rotates_and_is_back_without_a_res
     let client = vitamojo_client(&fake, &clock, server.store().await);
     client.session().lease().await.unwrap();
     server.kill();
-
-    // In the window in which it is renewed behind the calls: served, and not renewed.
-    clock.advance(9 * MINUTES);
-    client.session().lease().await.expect("still valid");
-    client.session().close().await.unwrap();
-    clock.advance(2 * MINUTES);
-    let error = client.session().lease().await.unwrap_err();
-    assert_eq!((error.kind(), fake.count("refresh_token"), fake.count("auth")), (ErrorKind::Store, 0, 1));
-    assert!(error.to_string().contains("refuses connections; see whether it runs there"), "{error}");
-    assert_eq!(error.to_string().lines().count(), 1);
+    nothing_is_spent_while_it_is_down(&client, &clock, &fake).await;
 
     server.restart();
     clock.advance(10 * MINUTES);

@@ -4,23 +4,17 @@ use crate::{
     Place, Server,
     children::{
         self, Job, Process, answered,
-        churn::{churn, churned, next_saved_after, saved},
+        churn::{self, churn},
         generations,
-        halting::Halting,
+        halting::{self, Halting},
         serving, start,
     },
 };
 use keyway::{
-    PostgresStore, Record, Store,
-    testing::{self, FakeOrderingStack, FakeVitaMojo, FakeVms},
+    PostgresStore,
+    testing::{FakeOrderingStack, FakeVitaMojo, FakeVms},
 };
-use std::{
-    collections::HashSet,
-    env,
-    hash::{BuildHasher, RandomState},
-    thread,
-    time::Duration,
-};
+use std::{collections::HashSet, time::Duration};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -94,30 +88,10 @@ async fn rotations_by_six_processes_on_postgres_use_no_token_twice_also_through_
     assert_eq!(lineages.collect::<HashSet<_>>().len(), 1);
 }
 
-/// At a vendor whose refresh tokens rotate, and at one where each sign-in is a session.
 #[apply(leak_checked!)]
 async fn postgres_holders_that_are_stopped_past_their_time_neither_spend_nor_save() {
     let Some(place) = Place::ready().await else { return };
-    let ordering = serving(FakeOrderingStack::builder().rotating(true).start().await);
-    let vms = serving(FakeVms::start().await);
-    let mut first = start(1, &Job::of("orderingstack", &ordering.uri(), place.name()));
-    generations(&mut first);
-    for (halting, surface, uri) in
-        [("halting orderingstack", "orderingstack", ordering.uri()), ("halting vms", "vms", vms.uri())]
-    {
-        let job = |work| Job { ahead: DAY, ..Job::of(work, &uri, place.name()) };
-        let mut halted = start(1, &job(halting)).pop().unwrap();
-        halted.say("call");
-        assert_eq!(halted.hear(), "halted");
-        halted.signal("-STOP");
-        // Waits until Postgres has lost patience, and for nothing else.
-        let others = generations(&mut start(1, &job(surface)));
-        halted.say("go on");
-        halted.signal("-CONT");
-        assert_eq!(HashSet::from([halted.hear()]), others, "{surface}: it took over what the other one had obtained");
-    }
-    assert_eq!((ordering.count("issue_token"), ordering.reuses()), (2, 0));
-    assert_eq!(vms.count("get_token"), 1);
+    halting::who_is_stopped_takes_over_what_others_obtained(&place.name()).await;
 }
 
 #[apply(leak_checked!)]
@@ -140,29 +114,11 @@ async fn a_process_that_is_killed_in_the_middle_of_a_sign_in_frees_its_postgres_
 #[apply(leak_checked!)]
 async fn processes_killed_while_they_save_in_postgres_lose_nothing_and_hold_up_nobody() {
     let Some(place) = Place::ready().await else { return };
-    let kills = env::var("KEYWAY_KILLS").map_or(40, |kills| kills.parse().unwrap());
-    let (store, key) = (place.store(), testing::key("churn"));
     let job = Job::of("churn", "", place.name());
     let mut bystander = Process::start(&job);
-    let (random, mut newest) = (RandomState::new(), 0);
-    for kill in 0..kills {
-        let mut victim = Process::start(&job);
-        let dice = random.hash_one(kill);
-        for _ in 0..1 + dice % 8 {
-            newest = newest.max(saved(&mut victim));
-        }
-        // Somewhere in the middle of whatever it does next.
-        thread::sleep(Duration::from_micros(dice / 8 % 4000));
-        victim.kill();
-        newest = newest.max(victim.last_words().last().map_or(0, |last| last.parse().unwrap()));
-        // The raw row, so that nothing can have been healed in between.
-        let text = place.server.value(&format!("select record from {}", place.table)).await;
-        let record = Record::from_json(&text).expect("a whole record");
-        assert!(record.generation().counter() >= newest, "{} after {newest} was saved", record.generation());
-        newest = newest.max(next_saved_after(&mut bystander, newest));
-    }
+    let row = format!("select record from {}", place.table);
+    let raw = async || place.server.value(&row).await;
+    churn::killed_while_they_save(&job, churn::kills(40), 1, &mut bystander, raw).await;
     bystander.kill();
-    let _lock = store.lock(&key, Duration::from_secs(1)).await.expect("those who held it are gone");
-    let last = store.load(&key).await.unwrap().unwrap().generation();
-    assert!(store.compare_and_swap(&key, Some(last), churned(last.counter() + 1)).await.unwrap());
+    churn::is_free(&place.store()).await;
 }

@@ -1,7 +1,11 @@
 //! What stands in Postgres, who may put it there, and what becomes of it.
 
-use crate::{Place, generation, record};
-use keyway::{Key, PostgresStore, Record, Store, testing::key};
+use crate::{
+    Place,
+    distant::{of, records_end_by_themselves},
+    generation, record,
+};
+use keyway::{Key, PostgresStore, Store, testing::key};
 use std::time::Duration;
 use tokio_postgres::{
     NoTls,
@@ -9,10 +13,6 @@ use tokio_postgres::{
 };
 
 const LONG: Duration = Duration::from_secs(30);
-
-fn of(json: &str) -> Record {
-    Record::from_json(json).unwrap()
-}
 
 impl Place {
     /// Puts something there by hand.
@@ -90,24 +90,9 @@ async fn a_table_is_made_once_by_any_number_at_once_and_again_without_the_right_
 async fn rows_tell_whose_they_are_and_until_when() {
     let Some(place) = Place::ready().await else { return };
     let (store, key) = (place.store(), key("one"));
-    let day = 24 * 3600;
-    for (number, (json, days)) in [
-        (r#","session":{"access":"a","issued_ms":0,"ends":86400000}"#, 1 + 1),
-        (r#","session":{"access":"a","refresh":"r","issued_ms":0,"ends":86400000}"#, 1 + 90),
-        (r#","session":{"access":"a","issued_ms":0,"ends":"unknown"}"#, 365),
-        ("", 90),
-        (r#","attempts_ms":[5]"#, 30),
-    ]
-    .into_iter()
-    .enumerate()
-    {
-        let of = |counter| of(&format!(r#"{{"schema":2,"lineage":1,"counter":{counter}{json}}}"#));
-        let expected = (number > 0).then(|| generation(1, number as u64));
-        assert!(store.compare_and_swap(&key, expected, of(number as u64 + 1)).await.unwrap());
-        let left = format!("select extract(epoch from ends - now())::bigint from {}", place.table);
-        let left: i64 = place.server.value(&left).await.parse().unwrap();
-        assert!((days * day - 60..=days * day).contains(&left), "{json}: {left}");
-    }
+    let left = format!("select extract(epoch from ends - now())::bigint from {}", place.table);
+    let left = async || Duration::from_secs(place.server.value(&left).await.parse().unwrap());
+    records_end_by_themselves(&store, &key, left).await;
     let row = place.server.ask(&format!("select key, generation from {}", place.table)).await.remove(0);
     assert_eq!(row, [Some(key.to_string()), Some(generation(1, 5).to_text())]);
 }

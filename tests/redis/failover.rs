@@ -1,6 +1,6 @@
 //! A replica takes the place of the primary while sessions are renewed: what is lost, and what is spent twice.
 //!
-//! The everyday run tries one. `.ci/long.d/failover` tries all of them, those under load `KEYWAY_FAILOVERS` times, and prints the
+//! Every day one primary of each kind is killed under load. `.ci/long.d/failover` kills `KEYWAY_FAILOVERS` of them, and prints the
 //! table of `docs/fleet.md`.
 
 use crate::{
@@ -189,7 +189,6 @@ fn is_bounded(outcome: &Outcome) {
 
 #[apply(leak_checked!)]
 #[threads(2)]
-#[ignore = "minutes: .ci/long.d/failover"]
 async fn a_failover_by_sentinels_costs_one_save_at_most() {
     let mut outcomes = Vec::new();
     for _ in 0..rounds() {
@@ -213,7 +212,6 @@ async fn a_failover_by_sentinels_costs_one_save_at_most() {
 
 #[apply(leak_checked!)]
 #[threads(2)]
-#[ignore = "minutes: .ci/long.d/failover"]
 async fn a_failover_in_a_cluster_costs_one_save_at_most() {
     let mut outcomes = Vec::new();
     for _ in 0..rounds() {
@@ -281,7 +279,6 @@ async fn a_save_that_a_failover_loses_is_mended_by_the_process_that_made_it() {
 
 #[apply(leak_checked!)]
 #[threads(2)]
-#[ignore = "minutes: .ci/long.d/failover"]
 async fn a_save_that_a_failover_loses_costs_a_sign_in_where_another_process_comes_first() {
     let came = without_the_last_save(&[], async |_, other| {
         other.session().renew().await.unwrap();
@@ -293,7 +290,6 @@ async fn a_save_that_a_failover_loses_costs_a_sign_in_where_another_process_come
 /// The primary refuses what no replica takes, and so the lock as well: the vendor is not asked.
 #[apply(leak_checked!)]
 #[threads(2)]
-#[ignore = "minutes: .ci/long.d/failover"]
 async fn nothing_is_spent_or_lost_where_a_primary_without_its_replica_takes_no_writes() {
     let settings = ["--min-replicas-to-write 1", "--min-replicas-max-lag 1"];
     let Some(came) = without_the_last_save(&settings, async |_, _| {}).await else { return };

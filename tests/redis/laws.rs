@@ -18,17 +18,6 @@ impl StoreFactory for Server {
     }
 }
 
-/// As `store_laws!` does, with the leak check around each.
-macro_rules! leak_checked_laws {
-    ($factory:ty, $($law:ident)*) => {$(
-        #[apply(leak_checked!)]
-        #[threads(4)]
-        async fn $law() {
-            __laws::$law::<$factory>().await;
-        }
-    )*};
-}
-
 mod redis_store {
     use super::*;
     __store_law_names!(leak_checked_laws, Server);

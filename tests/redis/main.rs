@@ -11,6 +11,8 @@ mod leak_check;
 #[path = "../children/mod.rs"]
 mod children;
 mod cluster;
+#[path = "../distant/mod.rs"]
+mod distant;
 mod failover;
 mod laws;
 mod locks;
@@ -22,10 +24,11 @@ mod server;
 mod sessions;
 mod stored;
 
+use distant::{generation, record, vitamojo_client};
 use keyway::{
-    Generation, Record, RedisStore,
-    testing::{FakeVitaMojo, FakeVms, ManualClock},
-    vitamojo, vms,
+    RedisStore,
+    testing::{FakeVms, ManualClock},
+    vms,
 };
 
 /// What every process but the first one runs. As a test of its own it does nothing.
@@ -35,24 +38,7 @@ fn child() {
     children::run(processes::child(&work));
 }
 
-fn vitamojo_client(fake: &FakeVitaMojo, clock: &ManualClock, store: RedisStore) -> vitamojo::Client {
-    let builder = vitamojo::Client::builder(fake.uri()).tenant("c36578d8-ffa6-4a5e-a808-400ee422028a");
-    let builder = builder.password(FakeVitaMojo::EMAIL, FakeVitaMojo::PASSWORD);
-    builder.clock(clock.clone()).store(store).build().unwrap()
-}
-
 fn vms_client(fake: &FakeVms, clock: &ManualClock, store: RedisStore) -> vms::Client {
     let builder = vms::Client::builder(fake.uri()).password(FakeVms::LOGIN, FakeVms::PASSWORD);
     builder.clock(clock.clone()).store(store).build().unwrap()
-}
-
-fn record(lineage: u64, counter: u64) -> Record {
-    let json = format!(
-        r#"{{"schema":2,"lineage":{lineage},"counter":{counter},"session":{{"access":"a-{counter}","issued_ms":1,"ends":"never"}}}}"#
-    );
-    Record::from_json(&json).unwrap()
-}
-
-fn generation(lineage: u64, counter: u64) -> Generation {
-    record(lineage, counter).generation()
 }

@@ -1,6 +1,8 @@
 //! Redis goes away, stands still, comes back.
 
-use crate::{generation, record, server::Server, vitamojo_client, vms_client};
+use crate::{
+    distant::nothing_is_spent_while_it_is_down, generation, record, server::Server, vitamojo_client, vms_client,
+};
 use keyway::{
     ErrorKind, RedisStore, Store,
     testing::{FakeVitaMojo, FakeVms, ManualClock, key},
@@ -23,15 +25,7 @@ async fn redis_that_is_down_stops_only_what_rotates_and_is_back_without_a_restar
     client.session().lease().await.unwrap();
     other.session().lease().await.unwrap();
     server.kill();
-
-    // In the window in which it is renewed behind the calls: served, and not renewed.
-    clock.advance(9 * MINUTES);
-    client.session().lease().await.expect("still valid");
-    client.session().close().await.unwrap();
-    clock.advance(2 * MINUTES);
-    let error = client.session().lease().await.unwrap_err();
-    assert_eq!((error.kind(), fake.count("refresh_token"), fake.count("auth")), (ErrorKind::Store, 0, 1));
-    assert!(error.to_string().contains("refuses connections; see whether it runs there"), "{error}");
+    nothing_is_spent_while_it_is_down(&client, &clock, &fake).await;
     // What does not rotate goes on from memory.
     vms.revoke_all();
     assert_eq!(other.http().get("/api/v1/cameras").send().await.unwrap().status(), 200);

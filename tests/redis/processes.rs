@@ -1,7 +1,11 @@
 //! Real processes on one Redis.
 
 use crate::{
-    children::{self, Job, answered, generations, halting::Halting, serving, start},
+    children::{
+        self, Job, answered, generations,
+        halting::{self, Halting},
+        serving, start,
+    },
     server::Server,
 };
 use keyway::{
@@ -19,33 +23,11 @@ pub(crate) async fn child(work: &str) {
     }
 }
 
-/// At a vendor whose refresh tokens rotate, and at one where each sign-in is a session.
 #[cfg(unix)]
 #[apply(leak_checked!)]
 async fn redis_holders_that_are_stopped_past_their_lease_neither_spend_nor_save() {
     let Some(server) = Server::start() else { return };
-    let ordering = serving(FakeOrderingStack::builder().rotating(true).start().await);
-    let vms = serving(FakeVms::start().await);
-    let day = Duration::from_secs(24 * 3600);
-    // It stays, so that nothing keeps it from leaving its lock.
-    let mut first = start(1, &Job::of("orderingstack", &ordering.uri(), server.url()));
-    generations(&mut first);
-    for (halting, surface, uri) in
-        [("halting orderingstack", "orderingstack", ordering.uri()), ("halting vms", "vms", vms.uri())]
-    {
-        let job = |work| Job { ahead: day, ..Job::of(work, &uri, server.url()) };
-        let mut halted = start(1, &job(halting)).pop().unwrap();
-        halted.say("call");
-        assert_eq!(halted.hear(), "halted");
-        halted.signal("-STOP");
-        // Waits for the end of the lease, and for nothing else.
-        let others = generations(&mut start(1, &job(surface)));
-        halted.say("go on");
-        halted.signal("-CONT");
-        assert_eq!(HashSet::from([halted.hear()]), others, "{surface}: it took over what the other one had obtained");
-    }
-    assert_eq!((ordering.count("issue_token"), ordering.reuses()), (2, 0));
-    assert_eq!(vms.count("get_token"), 1);
+    halting::who_is_stopped_takes_over_what_others_obtained(&server.url()).await;
 }
 
 /// Four processes at each of three vendors, while every token is renewed again and again, and Redis

@@ -1,7 +1,11 @@
 //! What stands in Redis, who may put it there, and what becomes of it.
 
-use crate::{generation, record, server::Server};
-use keyway::{ErrorKind, Key, Record, RedisStore, Store, testing::key};
+use crate::{
+    distant::{of, records_end_by_themselves},
+    generation, record,
+    server::Server,
+};
+use keyway::{ErrorKind, Key, RedisStore, Store, testing::key};
 use std::time::Duration;
 
 /// As the documentation of `RedisStore` has it.
@@ -13,31 +17,12 @@ fn session(key: &Key) -> String {
     format!("keyway:{{{key}}}:session")
 }
 
-fn of(json: &str) -> Record {
-    Record::from_json(json).unwrap()
-}
-
 #[apply(leak_checked!)]
 async fn redis_names_tell_what_they_are_and_end_by_themselves() {
     let Some(server) = Server::start() else { return };
     let (store, key) = (RedisStore::connect(server.url()).unwrap(), key("one"));
-    let day = 24 * 3600 * 1000;
-    for (number, (json, days)) in [
-        (r#","session":{"access":"a","issued_ms":0,"ends":86400000}"#, 1 + 1),
-        (r#","session":{"access":"a","refresh":"r","issued_ms":0,"ends":86400000}"#, 1 + 90),
-        (r#","session":{"access":"a","issued_ms":0,"ends":"unknown"}"#, 365),
-        ("", 90),
-        (r#","attempts_ms":[5]"#, 30),
-    ]
-    .into_iter()
-    .enumerate()
-    {
-        let of = |counter| of(&format!(r#"{{"schema":2,"lineage":1,"counter":{counter}{json}}}"#));
-        let expected = (number > 0).then(|| generation(1, number as u64));
-        assert!(store.compare_and_swap(&key, expected, of(number as u64 + 1)).await.unwrap());
-        let left: i64 = server.ask(&["PTTL", &session(&key)]);
-        assert!((days * day - 10_000..=days * day).contains(&left), "{json}: {left}");
-    }
+    let left = async || Duration::from_millis(server.ask(&["PTTL", &session(&key)]));
+    records_end_by_themselves(&store, &key, left).await;
     let _lock = store.lock(&key, LONG).await.unwrap();
     let left: i64 = server.ask(&["PTTL", &format!("keyway:{{{key}}}:lock")]);
     assert!((15_000..=25_000).contains(&left), "{left}");

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     Error,
-    store::{Generation, Key, Record, Store, StoreError, StoreLock, blocking::off_the_workers, pauses::Pauses},
+    store::{Generation, Key, Record, Store, StoreError, StoreLock, blocking::off_the_workers, distant},
     tls::is_here,
 };
 use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
@@ -21,18 +21,6 @@ use tokio_postgres::{
     tls::{MakeTlsConnect, TlsConnect},
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
-
-/// The first pause before a lock is tried again; it doubles.
-const FIRST_PAUSE: Duration = Duration::from_millis(20);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-
-/// Longer than it takes to get from the lock to the first request; shorter than the wait for the lock.
-const LOCK_TTL: Duration = Duration::from_secs(25);
-const SHORTEST_LOCK_TTL: Duration = Duration::from_secs(1);
-const LONGEST_LOCK_TTL: Duration = Duration::from_secs(3600);
-
-/// How often others may change what stands there before this gives up.
-const TRIES: u32 = 5;
 
 /// One save in so many also removes what has ended.
 const CLEANING: u64 = 64;
@@ -180,7 +168,7 @@ impl PostgresStore {
         Self {
             link: Arc::new(Link::new(connect_by(config, tls), who)),
             table: Table::named("keyway_sessions"),
-            lock_ttl: LOCK_TTL,
+            lock_ttl: distant::LOCK_TTL,
             in_the_clear,
             plain_allowed: false,
         }
@@ -204,7 +192,7 @@ impl PostgresStore {
     /// credential source takes longer to answer. Before Postgres 14 it counts for nothing: a lock lasts as long as its connection.
     #[must_use]
     pub fn lock_ttl(self, lock_ttl: Duration) -> Self {
-        Self { lock_ttl: lock_ttl.clamp(SHORTEST_LOCK_TTL, LONGEST_LOCK_TTL), ..self }
+        Self { lock_ttl: distant::bounded(lock_ttl), ..self }
     }
 
     /// Makes the table unless it is there. The role needs the right to: elsewhere use the statement above in a migration.
@@ -239,7 +227,7 @@ impl PostgresStore {
 
     /// What stands under this key. Damage is removed, and counts as absent.
     async fn read(&self, key: &Key) -> Result<Option<(Record, String)>, StoreError> {
-        for _ in 0..TRIES {
+        for _ in 0..distant::TRIES {
             let Some(found) = self.find(key).await? else { return Ok(None) };
             let why = match found.read(key)? {
                 RowContent::Record(record) => return Ok(Some((*record, found.version))),
@@ -371,7 +359,7 @@ impl Store for PostgresStore {
 
     async fn remove(&self, key: &Key) -> Result<(), StoreError> {
         self.may_speak()?;
-        for _ in 0..TRIES {
+        for _ in 0..distant::TRIES {
             let Some(found) = self.find(key).await? else { return Ok(()) };
             // A newer version's is left. A sealed one that cannot be used may go: its error names this way out.
             if let Err(left) = found.read(key)
@@ -390,7 +378,7 @@ impl Store for PostgresStore {
     async fn lock(&self, key: &Key, wait: Duration) -> Result<StoreLock, StoreError> {
         self.may_speak()?;
         let mut lock = PostgresLock::new(self.link.clone(), self.table.lock(&key.to_string()), self.lock_ttl);
-        let mut pauses = Pauses::new(FIRST_PAUSE, LONGEST_PAUSE, wait, &self.link.chance);
+        let mut pauses = distant::pauses(wait, &self.link.chance);
         loop {
             if lock.take().await? {
                 return Ok(StoreLock::expiring(lock));

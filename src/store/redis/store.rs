@@ -10,7 +10,7 @@ use super::{
 use crate::{
     Error,
     chance::Chance,
-    store::{Generation, Key, Record, Store, StoreError, StoreLock, blocking::off_the_workers, pauses::Pauses},
+    store::{Generation, Key, Record, Store, StoreError, StoreLock, blocking::off_the_workers, distant},
     tls::has_provider,
 };
 use ::redis::{Client, ConnectionAddr, aio::ConnectionLike};
@@ -22,18 +22,6 @@ use std::{
     },
     time::Duration,
 };
-
-/// The first pause before a lock is tried again; it doubles.
-const FIRST_PAUSE: Duration = Duration::from_millis(20);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-
-/// Longer than it takes to get from the lock to the first request; shorter than the wait for the lock.
-const LOCK_TTL: Duration = Duration::from_secs(25);
-const SHORTEST_LOCK_TTL: Duration = Duration::from_secs(1);
-const LONGEST_LOCK_TTL: Duration = Duration::from_secs(3600);
-
-/// How often others may change what stands there before this gives up.
-const TRIES: u32 = 5;
 
 /// Keeps sessions in Redis or Valkey, for processes on many machines (feature `redis`).
 ///
@@ -175,7 +163,7 @@ impl RedisStore {
             wire,
             who,
             prefix: "keyway:".into(),
-            lock_ttl: LOCK_TTL,
+            lock_ttl: distant::LOCK_TTL,
             way: Way::Unknown,
             plain_allowed: false,
             warned: Arc::default(),
@@ -219,7 +207,7 @@ impl RedisStore {
     /// take. Let it be longer if a credential source takes longer to answer.
     #[must_use]
     pub fn lock_ttl(self, lock_ttl: Duration) -> Self {
-        Self { lock_ttl: lock_ttl.clamp(SHORTEST_LOCK_TTL, LONGEST_LOCK_TTL), ..self }
+        Self { lock_ttl: distant::bounded(lock_ttl), ..self }
     }
 
     fn name(&self, key: &Key, what: &str) -> String {
@@ -232,7 +220,7 @@ impl RedisStore {
 
     /// What stands under this name, and as it was written. Damage is removed, and counts as absent.
     async fn read(&self, key: &Key, name: &str) -> Result<Option<(Record, Vec<u8>)>, StoreError> {
-        for _ in 0..TRIES {
+        for _ in 0..distant::TRIES {
             let Some(content) = self.wire.get(name).await? else { return Ok(None) };
             let why = match content::read(key, content.clone())? {
                 RedisContent::Record(record) => return Ok(Some((*record, content))),
@@ -289,7 +277,7 @@ impl Store for RedisStore {
     async fn remove(&self, key: &Key) -> Result<(), StoreError> {
         self.may_speak()?;
         let name = self.name(key, "session");
-        for _ in 0..TRIES {
+        for _ in 0..distant::TRIES {
             let Some(content) = self.wire.get(&name).await? else { return Ok(()) };
             // A newer version's is left. A sealed one that cannot be used may go: its error names this way out.
             if let Err(left) = content::read(key, content.clone())
@@ -309,7 +297,7 @@ impl Store for RedisStore {
         self.may_speak()?;
         let owner = format!("{:016x}{:016x}", self.chance.next(), self.chance.next());
         let mut lock = RedisLock::new(self.wire.clone(), self.name(key, "lock"), owner, self.lock_ttl);
-        let mut pauses = Pauses::new(FIRST_PAUSE, LONGEST_PAUSE, wait, &self.chance);
+        let mut pauses = distant::pauses(wait, &self.chance);
         loop {
             if lock.take().await? {
                 return Ok(StoreLock::expiring(lock));
