@@ -225,32 +225,57 @@ where
 
     /// What a session still owes to its store is offered to it before its client goes.
     fn let_go(&self, gone: Vec<Arc<ClientSlot<C>>>) {
-        let runtime = self.runtime();
+        let current = self.current_runtime();
         for client in gone.iter().filter_map(|slot| slot.client.get()) {
-            let Some(runtime) = &runtime else {
-                tracing::warn!(
-                    "keyway: an idle session has gone on a thread without a Tokio runtime, so its store was not offered what it may lack"
-                );
-                return;
+            let (core, unoffered) = (client.core(&Permit), Unoffered(true));
+            let offer = async move {
+                let closed = core.session().close().await;
+                unoffered.no_more();
+                if let Err(error) = closed {
+                    tracing::warn!(%error, "keyway: an idle session has gone, and the store did not take its token");
+                }
             };
-            let core = client.core(&Permit);
-            runtime.spawn(async move { core.session().close().await.map_err(|error| tracing::warn!(%error, "keyway: an idle session has gone, and the store did not take its token")) });
+            // Dropped, where there is no runtime or it has ended.
+            if let Some(runtime) = current.clone().or_else(|| self.lasting_runtime()) {
+                runtime.spawn(offer);
+            }
         }
     }
 
-    /// The runtime of this thread, which is remembered. On a thread without one: that of `keyway::blocking`, which lives as
-    /// long as the program, or else the one that was remembered.
-    fn runtime(&self) -> Option<Handle> {
-        let mut last = self.0.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Ok(current) = Handle::try_current() {
-            *last = Some(current.clone());
-            return Some(current);
-        }
+    /// The runtime of this thread, which is remembered.
+    fn current_runtime(&self) -> Option<Handle> {
+        let current = Handle::try_current().ok()?;
+        *self.0.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(current.clone());
+        Some(current)
+    }
+
+    /// For threads without one: that of `keyway::blocking`, which lives as long as the program, or else the one that was
+    /// remembered.
+    fn lasting_runtime(&self) -> Option<Handle> {
         #[cfg(feature = "blocking")]
         if let Some(lasting) = crate::blocking::handle() {
             return Some(lasting);
         }
-        last.clone()
+        self.0.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Whether a client's session goes without its store having been offered what it may lack.
+struct Unoffered(bool);
+
+impl Unoffered {
+    fn no_more(mut self) {
+        self.0 = false;
+    }
+}
+
+impl Drop for Unoffered {
+    fn drop(&mut self) {
+        if self.0 {
+            tracing::warn!(
+                "keyway: an idle session has gone where no Tokio runtime runs, so its store was not offered what it may lack"
+            );
+        }
     }
 }
 

@@ -8,8 +8,9 @@ use keyway::{
 };
 use std::{
     collections::HashSet,
+    io,
     sync::{
-        Arc, Barrier,
+        Arc, Barrier, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
@@ -260,4 +261,42 @@ fn what_a_client_owes_is_paid_although_it_goes_where_no_runtime_runs() {
     let next = sessions.get(&1).unwrap();
     next.session().lease().wait().unwrap();
     assert_eq!(fake.count("auth"), 1, "the session was taken from the store");
+}
+
+/// What a program's log is told.
+#[derive(Clone, Default)]
+struct Told(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Told {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[apply(leak_checked!)]
+fn a_client_that_goes_on_a_runtime_that_has_ended_says_what_it_could_not_do() {
+    let runtime = crate::leak_check::runtime(1);
+    let fake = runtime.block_on(FakeVitaMojo::start());
+    let uri = fake.uri();
+    let sessions = Sessions::new(4, move |key: &u32| {
+        let builder = vitamojo::Client::builder(&uri).tenant(TENANT).profile(key.to_string());
+        builder.password(FakeVitaMojo::EMAIL, FakeVitaMojo::PASSWORD).build()
+    });
+    drop(sessions.get(&1).unwrap());
+    let ended = runtime.handle().clone();
+    drop(runtime);
+    let told = Told::default();
+    let log = told.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || log.clone()).finish();
+    tracing::subscriber::with_default(subscriber, || {
+        let _inside = ended.enter();
+        sessions.forget(&1);
+    });
+    let told = String::from_utf8(told.0.lock().unwrap().clone()).unwrap();
+    assert!(told.contains("has gone where no Tokio runtime runs"), "{told}");
 }

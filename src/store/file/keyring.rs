@@ -68,7 +68,10 @@ fn key_of(folder: &Folder, entry: impl FnOnce(&str) -> Result<Entry, Trouble>) -
     if let Some(by) = folder.sealed_with()? {
         return Err(Trouble::new(
             format!("sessions in `{path}` are sealed with the key {by}, and the keyring has no key for that folder"),
-            format!("restore its entry (service keyway, user name {path}), or remove those sessions"),
+            format!(
+                "unlock it and start again if it is locked, restore its entry (service keyway, user name {path}), or remove those \
+                 sessions"
+            ),
         ));
     }
     make(&entry)

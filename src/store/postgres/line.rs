@@ -23,6 +23,9 @@ use tokio_postgres::{
 /// Lets what flows over a connection flow.
 type Flow = Box<dyn FnMut(&mut Context<'_>) -> Poll<Option<Result<AsyncMessage, Error>>> + Send>;
 
+/// What Postgres answers to what was said.
+pub(super) type Said = BoxFuture<'static, Result<Vec<Row>, Error>>;
+
 /// Makes connections of one kind.
 pub(super) type Connect = Box<dyn Fn() -> BoxFuture<'static, Result<(Client, Flow), Error>> + Send + Sync>;
 
@@ -145,36 +148,40 @@ impl Line {
     }
 
     /// Takes the lock if it is free. Answers nothing if this is not the connection it was a moment ago.
-    pub(super) fn take(&self, lock: i64) -> Statement {
+    pub(super) fn take(self: &Arc<Self>, lock: i64) -> Said {
         let limit = self.idle.as_ref().map_or("true", |_| "set_config('idle_session_timeout', $3, false) is not null");
         let sql = format!(
             "select case when current_setting('keyway.connection', true) is distinct from $2 then null
              when not pg_try_advisory_lock($1) then false
              else {limit} end"
         );
-        let statement = Statement::new(sql).number(lock).text(&*self.mark);
-        self.with_limit(statement, &look_at(&self.held))
+        let held = look_at(&self.held);
+        self.on_its_way(Statement::new(sql).number(lock).text(&*self.mark), &held)
     }
 
     /// Lets Postgres wait that long for a word of this connection before it ends it and its locks.
-    pub(super) fn extend(&self, lock: i64, ttl: Duration) -> Statement {
+    pub(super) fn extend(self: &Arc<Self>, lock: i64, ttl: Duration) -> Said {
         let limit = self.idle.as_ref().map_or("true", |_| "set_config('idle_session_timeout', $2, false) is not null");
+        let sql = format!("select current_setting('keyway.connection', true) = $1 and {limit}");
         let mut held = look_at(&self.held);
         held.insert(lock, ttl);
-        let sql = format!("select current_setting('keyway.connection', true) = $1 and {limit}");
-        self.with_limit(Statement::new(sql).text(&*self.mark), &held)
+        self.on_its_way(Statement::new(sql).text(&*self.mark), &held)
     }
 
-    /// Frees the lock. That is on its way when this returns, before whatever is asked later; the answer need not be waited for.
-    pub(super) fn leave(self: &Arc<Self>, lock: i64) -> BoxFuture<'static, Result<(), Error>> {
-        // Held until it is on its way: the limit counts the locks that are left.
-        let mut held = look_at(&self.held);
-        held.remove(&lock);
+    /// Frees the lock, before whatever is asked later; the answer need not be waited for.
+    pub(super) fn leave(self: &Arc<Self>, lock: i64) -> Said {
         let limit = self.idle.as_ref().map_or("", |_| ", set_config('idle_session_timeout', $2, false)");
         let sql = format!("select pg_advisory_unlock($1){limit}");
-        let statement = self.with_limit(Statement::new(sql).number(lock), &held);
-        let line = self.clone();
-        let mut said = Box::pin(async move { line.say(&statement).await.map(drop) });
+        let mut held = look_at(&self.held);
+        held.remove(&lock);
+        self.on_its_way(Statement::new(sql).number(lock), &held)
+    }
+
+    /// Is on its way when this returns. `held` is locked meanwhile: each says how long the connection may be silent for all the
+    /// locks that it holds, and the last word counts.
+    fn on_its_way(self: &Arc<Self>, statement: Statement, held: &BTreeMap<i64, Duration>) -> Said {
+        let (line, statement) = (self.clone(), self.with_limit(statement, held));
+        let mut said = Box::pin(async move { line.say(&statement).await });
         match said.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(said) => Box::pin(async { said }),
             Poll::Pending => said,

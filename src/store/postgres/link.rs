@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 use tokio::time::timeout;
-use tokio_postgres::Row;
+use tokio_postgres::{Error, Row};
 
 /// How long a statement may take, with a second try on a new connection.
 pub(super) const ANSWER: Duration = FIRST_TRY.saturating_add(SECOND_TRY);
@@ -55,7 +55,7 @@ impl Link {
             Ok(line) => line,
             Err(failure) => return Some(Err(failure)),
         };
-        self.ask_on(&line, wait, statement).await
+        self.ask_on(&line, wait, line.say(statement)).await
     }
 
     /// Asks over this connection and no other. One that is of no use is given up.
@@ -63,9 +63,9 @@ impl Link {
         &self,
         line: &Arc<Line>,
         wait: Duration,
-        statement: &Statement,
+        said: impl Future<Output = Result<Vec<Row>, Error>>,
     ) -> Option<Result<Vec<Row>, Failure>> {
-        let answer = timeout(wait, line.say(statement)).await.ok();
+        let answer = timeout(wait, said).await.ok();
         if answer.as_ref().is_none_or(|answer| answer.as_ref().is_err_and(is_about_the_line)) {
             self.hang_up(line);
         }

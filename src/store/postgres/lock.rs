@@ -41,8 +41,8 @@ impl PostgresLock {
             return Ok(false);
         }
         self.line = Some(line.clone());
-        let statement = line.take(self.number);
-        let rows = self.link.ask_on(&line, ANSWER / 2, &statement).await.unwrap_or(Err(Failure::Silent))?;
+        let said = line.take(self.number);
+        let rows = self.link.ask_on(&line, ANSWER / 2, said).await.unwrap_or(Err(Failure::Silent))?;
         let taken = rows.first().map(|row| row.try_get::<_, Option<bool>>(0)).transpose()?.flatten();
         if taken == Some(true) {
             return Ok(true);
@@ -59,8 +59,8 @@ impl ExpiringLock for PostgresLock {
         let Some(line) = &self.line else { return false };
         // The answer may come late.
         let ttl = self.ttl.max(needed.saturating_add(ANSWER));
-        let statement = line.extend(self.number, ttl);
-        let answer = self.link.ask_on(line, ANSWER, &statement).await;
+        let said = line.extend(self.number, ttl);
+        let answer = self.link.ask_on(line, ANSWER, said).await;
         let rows = answer.and_then(Result::ok);
         rows.and_then(|rows| rows.first()?.try_get::<_, Option<bool>>(0).ok()?).unwrap_or(false)
     }
@@ -69,7 +69,7 @@ impl ExpiringLock for PostgresLock {
     async fn release(mut self) -> Result<(), StoreError> {
         let Some(line) = self.line.take() else { return Ok(()) };
         let failure = match timeout(ANSWER, line.leave(self.number)).await {
-            Ok(Ok(())) => return Ok(()),
+            Ok(Ok(_)) => return Ok(()),
             Ok(Err(error)) => Failure::Postgres(error),
             Err(_) => Failure::Silent,
         };
