@@ -2,44 +2,19 @@
 //!
 //! A surface is a document in `specs/` and the feature of the same name; `specs/overlays/` has what we say beside a document
 //! that its vendor publishes. This reads `specs/`, writes to `OUT_DIR` and touches
-//! nothing else.
+//! nothing else. Who has no surface of ours switched on does not build the generator.
 #![allow(clippy::print_stdout, reason = "this is how a build script speaks to Cargo")]
 
-use std::{
-    env, fs,
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{env, fs, path::PathBuf, process::ExitCode};
 
 fn main() -> ExitCode {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rustc-check-cfg=cfg(every_surface)");
-    let Err(sentences) = generate() else { return ExitCode::SUCCESS };
+    let Err(sentences) = documents::generate() else { return ExitCode::SUCCESS };
     for sentence in sentences {
         println!("cargo::error={sentence}");
     }
     ExitCode::FAILURE
-}
-
-/// # Errors
-/// Sentences for the person who builds, but for those that the generator has told Cargo itself.
-fn generate() -> Result<(), Vec<String>> {
-    let surfaces = surfaces()?;
-    need_documents(&surfaces)?;
-    let on: Vec<_> = surfaces.iter().filter(|surface| is_on(surface)).collect();
-    let generated = on.iter().map(|surface| document(surface).generate(surface));
-    if generated.filter(Result::is_err).count() > 0 {
-        return Err(Vec::new());
-    }
-    write_others(&surfaces)?;
-    if on.len() == surfaces.len() {
-        println!("cargo::rustc-cfg=every_surface");
-    }
-    let list = on.iter().fold(String::new(), |list, surface| list + surface + " ");
-    write("surfaces.rs", &format!("generated! {{ {list}}}\n"))?;
-    let row =
-        |surface: &String| format!("({surface:?}, include_str!(concat!(env!(\"OUT_DIR\"), \"/{surface}.json\"))),\n");
-    write("documents.rs", &format!("[\n{}]\n", surfaces.iter().map(row).collect::<String>()))
 }
 
 /// A list of the surfaces, for those who go through all of them.
@@ -48,44 +23,83 @@ fn write(name: &str, text: &str) -> Result<(), Vec<String>> {
     fs::write(out.join(name), text).map_err(|why| vec![format!("the list {name} cannot be written ({why})")])
 }
 
-/// A surface's document, and what we say beside it where the document is the vendor's own.
-fn document(surface: &str) -> keyway_build::Source {
-    let document = keyway_build::document(format!("specs/{surface}.json")).inside_keyway();
-    let overlay = PathBuf::from(format!("specs/overlays/{surface}.json"));
-    if overlay.exists() { document.bundled_overlay(overlay) } else { document }
-}
-
-/// Fakes answer from the documents as they are generated from, also where a surface is off.
-fn write_others(surfaces: &[String]) -> Result<(), Vec<String>> {
-    let out = env::var_os("OUT_DIR").map(PathBuf::from).unwrap_or_default();
-    for surface in surfaces.iter().filter(|surface| !is_on(surface)) {
-        let text = document(surface).overlaid().map_err(|why| vec![why.to_string()])?;
-        fs::write(out.join(format!("{surface}.json")), text)
-            .map_err(|why| vec![format!("the document of {surface} cannot be written ({why})")])?;
+#[cfg(not(feature = "_generator"))]
+mod documents {
+    /// There is none to make code from.
+    pub(super) fn generate() -> Result<(), Vec<String>> {
+        super::write("surfaces.rs", "generated! {}\n")
     }
-    Ok(())
 }
 
-/// The names of the documents.
-fn surfaces() -> Result<Vec<String>, Vec<String>> {
-    let files = fs::read_dir("specs").map_err(|why| vec![format!("specs/ cannot be read ({why}); put it back")])?;
-    let names = files.flatten().map(|file| file.file_name().to_string_lossy().into_owned());
-    let mut surfaces: Vec<_> = names.filter_map(|name| name.strip_suffix(".json").map(str::to_owned)).collect();
-    surfaces.sort();
-    Ok(surfaces)
-}
+#[cfg(feature = "_generator")]
+mod documents {
+    use super::write;
+    use std::{
+        env, fs,
+        path::{Path, PathBuf},
+    };
 
-/// A surface that is switched on and has its file but no document would be told by the compiler, in its words.
-fn need_documents(surfaces: &[String]) -> Result<(), Vec<String>> {
-    let features = env::var("CARGO_CFG_FEATURE").unwrap_or_default();
-    let has_file = |name: &str| Path::new(&format!("src/surfaces/{name}.rs")).exists();
-    let has_document = |name: &str| surfaces.iter().any(|surface| surface == name);
-    let lacking = features.split(',').filter(|name| has_file(name) && !has_document(name));
-    let sentence = |name| format!("specs/{name}.json is missing; write it, or leave the feature `{name}` out");
-    let sentences: Vec<_> = lacking.map(sentence).collect();
-    if sentences.is_empty() { Ok(()) } else { Err(sentences) }
-}
+    /// # Errors
+    /// Sentences for the person who builds, but for those that the generator has told Cargo itself.
+    pub(super) fn generate() -> Result<(), Vec<String>> {
+        let surfaces = surfaces()?;
+        need_documents(&surfaces)?;
+        let on: Vec<_> = surfaces.iter().filter(|surface| is_on(surface)).collect();
+        let generated = on.iter().map(|surface| document(surface).generate(surface));
+        if generated.filter(Result::is_err).count() > 0 {
+            return Err(Vec::new());
+        }
+        write_others(&surfaces)?;
+        if on.len() == surfaces.len() {
+            println!("cargo::rustc-cfg=every_surface");
+        }
+        let list = on.iter().fold(String::new(), |list, surface| list + surface + " ");
+        write("surfaces.rs", &format!("generated! {{ {list}}}\n"))?;
+        let row = |surface: &String| {
+            format!("({surface:?}, include_str!(concat!(env!(\"OUT_DIR\"), \"/{surface}.json\"))),\n")
+        };
+        write("documents.rs", &format!("[\n{}]\n", surfaces.iter().map(row).collect::<String>()))
+    }
 
-fn is_on(surface: &str) -> bool {
-    env::var_os(format!("CARGO_FEATURE_{}", surface.to_uppercase())).is_some()
+    /// A surface's document, and what we say beside it where the document is the vendor's own.
+    fn document(surface: &str) -> keyway_build::Source {
+        let document = keyway_build::document(format!("specs/{surface}.json")).inside_keyway();
+        let overlay = PathBuf::from(format!("specs/overlays/{surface}.json"));
+        if overlay.exists() { document.bundled_overlay(overlay) } else { document }
+    }
+
+    /// Fakes answer from the documents as they are generated from, also where a surface is off.
+    fn write_others(surfaces: &[String]) -> Result<(), Vec<String>> {
+        let out = env::var_os("OUT_DIR").map(PathBuf::from).unwrap_or_default();
+        for surface in surfaces.iter().filter(|surface| !is_on(surface)) {
+            let text = document(surface).overlaid().map_err(|why| vec![why.to_string()])?;
+            fs::write(out.join(format!("{surface}.json")), text)
+                .map_err(|why| vec![format!("the document of {surface} cannot be written ({why})")])?;
+        }
+        Ok(())
+    }
+
+    /// The names of the documents.
+    fn surfaces() -> Result<Vec<String>, Vec<String>> {
+        let files = fs::read_dir("specs").map_err(|why| vec![format!("specs/ cannot be read ({why}); put it back")])?;
+        let names = files.flatten().map(|file| file.file_name().to_string_lossy().into_owned());
+        let mut surfaces: Vec<_> = names.filter_map(|name| name.strip_suffix(".json").map(str::to_owned)).collect();
+        surfaces.sort();
+        Ok(surfaces)
+    }
+
+    /// A surface that is switched on and has its file but no document would be told by the compiler, in its words.
+    fn need_documents(surfaces: &[String]) -> Result<(), Vec<String>> {
+        let features = env::var("CARGO_CFG_FEATURE").unwrap_or_default();
+        let has_file = |name: &str| Path::new(&format!("src/surfaces/{name}.rs")).exists();
+        let has_document = |name: &str| surfaces.iter().any(|surface| surface == name);
+        let lacking = features.split(',').filter(|name| has_file(name) && !has_document(name));
+        let sentence = |name| format!("specs/{name}.json is missing; write it, or leave the feature `{name}` out");
+        let sentences: Vec<_> = lacking.map(sentence).collect();
+        if sentences.is_empty() { Ok(()) } else { Err(sentences) }
+    }
+
+    fn is_on(surface: &str) -> bool {
+        env::var_os(format!("CARGO_FEATURE_{}", surface.to_uppercase())).is_some()
+    }
 }

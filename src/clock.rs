@@ -66,7 +66,7 @@ mod machine {
     pub(super) fn monotonic() -> Duration {
         let time = clock_gettime(ClockId::Boottime);
         // Neither is ever negative, and the nanoseconds are less than a second.
-        Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
+        Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
     }
 }
 

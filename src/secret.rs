@@ -11,12 +11,14 @@ use std::{
     borrow::Cow,
     cell::{Cell, RefCell},
     fmt,
+    sync::Arc,
 };
 use url::{Position, Url};
 
 /// A password, token, captcha answer or key.
 ///
-/// It has no `Display`, its `Debug` shows nothing, and its memory is wiped when it is dropped.
+/// It has no `Display`, its `Debug` shows nothing, and its memory is wiped when it is dropped. Clones share that memory, so that
+/// a process holds it once; the last of them wipes it.
 /// The only way to read it is [`expose`](Secret::expose).
 ///
 /// `Serialize` works only while Keyway writes a request: anywhere else it is an error, so that
@@ -32,7 +34,7 @@ use url::{Position, Url};
 /// ```
 #[derive(Clone)]
 #[doc(alias("SecretString", "password"))]
-pub struct Secret(SecretString);
+pub struct Secret(Arc<SecretString>);
 
 impl Secret {
     fn new(secret: SecretString) -> Self {
@@ -40,7 +42,7 @@ impl Secret {
         if let Some(witness) = crate::witness::witness() {
             witness.secret(secret.expose_secret());
         }
-        Self(secret)
+        Self(Arc::new(secret))
     }
 
     /// The secret itself. The caller answers for where it goes next.

@@ -113,7 +113,7 @@ impl Caller {
     }
 }
 
-fn reqwest_client() -> Reqwest {
+pub(crate) fn reqwest_client() -> Reqwest {
     Reqwest::builder().build().expect("a client")
 }
 

@@ -31,7 +31,7 @@ fn main() {
                 println!("{}", in_flight(what, number(times), number(at_once), address).await);
             }
             ["list", address] => println!("{}", clients::list(address).await),
-            ["idle", clients, address] => println!("{}", clients::idle(number(clients), address).await),
+            ["idle", address] => println!("{}", clients::idle(address).await),
             ["first", address] => println!("{}", clients::first(address).await),
             _ => panic!("what is {arguments:?}?"),
         }

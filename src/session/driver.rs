@@ -26,7 +26,7 @@ use crate::{
 use arc_swap::ArcSwapOption;
 use http::HeaderMap;
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, atomic::AtomicU64},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::{Duration, SystemTime},
 };
 use tokio::{
@@ -52,8 +52,6 @@ pub(super) struct Engine {
     pub(super) clock: Arc<dyn Clock>,
     /// Whether the monotonic clock alone tells if a token is fresh.
     pub(super) one_clock: bool,
-    /// In which second, as the monotonic clock says it, the other one was looked at as well.
-    pub(super) wall_seen: AtomicU64,
     /// Sent with every token, such as the tenant's header.
     pub(super) constant: HeaderMap,
     /// Which endpoints have taken a token.
@@ -124,7 +122,6 @@ impl Engine {
             outside,
             one_clock: clock.counts_sleep(),
             clock,
-            wall_seen: AtomicU64::new(u64::MAX),
             constant,
             worked: super::worked::Worked::default(),
             current: ArcSwapOption::empty(),

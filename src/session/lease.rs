@@ -4,7 +4,14 @@ use super::{capabilities::Placement, decide::Deadlines, per_core::PerCoreHeader,
 use crate::{Secret, clock::Now, store::Generation};
 use arc_swap::Guard;
 use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 /// How many own a share of a token when it is borrowed no more. A thread can borrow eight things at a time by `arc_swap`,
 /// whichever crate does so: where leases are kept, across calls for instance, they must not take all of that.
@@ -20,8 +27,9 @@ pub(super) struct CurrentToken {
     pub(super) token: Arc<Token>,
     /// A copy, so that the hot path follows one pointer less.
     deadlines: Deadlines,
-    /// Until when it is fresh, as the clock itself says it: the hot path adds nothing to that.
-    fresh_until: Duration,
+    /// The second, as the monotonic clock itself says it, from which on both clocks are looked at again: the next one, or that
+    /// in which it is fresh no more. So the hot path compares one number.
+    look_again: AtomicU64,
     received: Duration,
 }
 
@@ -46,8 +54,7 @@ impl CurrentToken {
         let _ = headers.clone();
         let bare = (!matches!(placement, Placement::Pair { .. })).then(|| access.clone());
         let (deadlines, received) = (token.deadlines, token.received.monotonic);
-        let fresh_until = Now::said_at(deadlines.fresh_until());
-        Some(Self { headers, header, bare, token, deadlines, fresh_until, received })
+        Some(Self { headers, header, bare, token, deadlines, look_again: AtomicU64::new(0), received })
     }
 
     /// How long ago its life began.
@@ -56,10 +63,20 @@ impl CurrentToken {
         monotonic.saturating_sub(self.received)
     }
 
-    /// By what a clock says that counts sleep.
+    /// By what a clock says that counts sleep, in a second in which somebody has looked at both.
     #[inline]
-    pub(super) fn is_fresh_by(&self, said: Duration) -> bool {
-        said < self.fresh_until
+    pub(super) fn was_found_fresh(&self, said: Duration) -> bool {
+        said.as_secs() < self.look_again.load(Ordering::Relaxed)
+    }
+
+    /// By both clocks. Only a look that found it fresh counts for the others: what one finds to be over, nobody is served.
+    pub(super) fn is_found_fresh(&self, now: Now) -> bool {
+        let fresh = self.is_fresh(now);
+        if fresh {
+            let [said, over] = [now.monotonic, self.deadlines.fresh_until()].map(|at| Now::said_at(at).as_secs());
+            self.look_again.store(over.min(said.saturating_add(1)), Ordering::Relaxed);
+        }
+        fresh
     }
 
     #[inline]
@@ -80,15 +97,6 @@ impl CurrentToken {
 /// ```
 // The one of the hot path borrows the published token and counts nothing, so that cores do not fight over a counter; every
 // other one, and a clone, owns a share of it. Nothing but `Some` is in it.
-///
-/// ```
-/// # async fn example(client: keyway::custom::Client) -> Result<(), keyway::Error> {
-/// // For a library that makes its own requests: the headers of one call.
-/// let lease = client.session().lease().await?;
-/// let request = http::Request::get("https://acme.example/orders").header("authorization", lease.header());
-/// # let _ = request;
-/// # Ok(()) }
-/// ```
 #[doc(alias("access token", "bearer"))]
 pub struct Lease(Guard<Option<Arc<CurrentToken>>>);
 

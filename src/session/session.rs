@@ -28,12 +28,7 @@ use crate::{
     store::{DynStore, Generation, Key},
 };
 use http::{HeaderMap, HeaderName, header::AUTHORIZATION};
-use std::{
-    fmt,
-    pin::pin,
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{fmt, pin::pin, sync::Arc, time::Duration};
 use tokio::runtime::Handle;
 
 /// A session with a vendor. Clones share it.
@@ -356,8 +351,8 @@ impl Session {
         let monotonic = if self.0.one_clock {
             let said = self.0.clock.monotonic();
             // A machine that was paused from outside stops this clock, too: once a second the other one is looked at.
-            if !held.is_fresh_by(said) || said.as_secs() != self.0.wall_seen.load(Ordering::Relaxed) {
-                return self.look_at_both(held.is_fresh_by(said).then_some(current));
+            if !held.was_found_fresh(said) {
+                return self.look_at_both(current);
             }
             Now::monotonic_of(said)
         } else {
@@ -370,12 +365,9 @@ impl Session {
 
     /// By both clocks.
     #[cold]
-    fn look_at_both(&self, current: Option<arc_swap::Guard<Option<Arc<super::lease::CurrentToken>>>>) -> Option<Lease> {
-        let current = current?;
+    fn look_at_both(&self, current: arc_swap::Guard<Option<Arc<super::lease::CurrentToken>>>) -> Option<Lease> {
         let now = self.now();
-        let held = current.as_ref().filter(|held| held.is_fresh(now))?;
-        // Only a look that found it fresh counts for the others: what one finds to be over, nobody is served.
-        self.0.wall_seen.store(Now::said_at(now.monotonic).as_secs(), Ordering::Relaxed);
+        let held = current.as_ref().filter(|held| held.is_found_fresh(now))?;
         self.0.log.telemetry.lent(|| held.age(now.monotonic));
         Some(Lease::borrowed(current))
     }
