@@ -274,6 +274,12 @@ mod tests {
     }
 
     #[apply(leak_checked!)]
+    fn a_clone_is_no_second_copy_in_memory() {
+        let secret = Secret::from("hunter2");
+        assert_eq!(secret.clone().expose().as_ptr(), secret.expose().as_ptr());
+    }
+
+    #[apply(leak_checked!)]
     fn a_panic_while_writing_closes_the_door_again() {
         let panicked = std::panic::catch_unwind(|| writing(|| panic!("while writing")));
         assert!(panicked.is_err());
