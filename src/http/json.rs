@@ -26,6 +26,8 @@ pub(crate) const LONGEST_FAILURE: usize = 64 * 1024;
 const LONGEST_PROFILE: usize = 1024 * 1024;
 /// Reading a second time, and again without what could not be read, stops after so many bytes.
 const LONGEST_WORK: usize = 64 * 1024 * 1024;
+/// What stands deeper is not read: each level takes room on the stack. It is serde_json's own limit.
+const DEEPEST: u8 = 127;
 /// An object of more members is not read patiently: they would have to be kept side by side.
 const MOST_MEMBERS: usize = 64 * 1024;
 
@@ -150,7 +152,7 @@ fn read_patiently<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
     while work < LONGEST_WORK {
         work += raw.len().max(1);
         let known = broken.count();
-        let read = T::deserialize(Patient { raw, broken: &broken });
+        let read = T::deserialize(Patient { raw, broken: &broken, levels: DEEPEST });
         if broken.has(raw) {
             return None;
         }
@@ -200,6 +202,8 @@ impl BrokenValues {
 struct Patient<'a> {
     raw: &'a str,
     broken: &'a BrokenValues,
+    /// So many lists and objects may still stand one in the other.
+    levels: u8,
 }
 
 /// A scalar as a text: what stands between its quotes, or as it is written.
@@ -227,6 +231,11 @@ impl Patient<'_> {
 
     fn is(self, first: u8) -> bool {
         self.raw.as_bytes().first() == Some(&first)
+    }
+
+    /// How many levels are left below this one.
+    fn below(self) -> Result<u8, Error> {
+        self.levels.checked_sub(1).ok_or_else(|| self.mismatch("as shallow as it must be"))
     }
 
     fn mismatch(self, wanted: &str) -> Error {
@@ -307,10 +316,11 @@ impl<'de> de::Deserializer<'de> for Patient<'_> {
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         let items = Items::of(self.raw).ok_or_else(|| self.mismatch("a list"))?;
-        visitor.visit_seq(Read { items, broken: self.broken, next: None })
+        visitor.visit_seq(Read { items, broken: self.broken, levels: self.below()?, next: None })
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        let levels = self.below()?;
         let members = Members::of(self.raw).ok_or_else(|| self.mismatch("an object"))?;
         let members = members.filter(|(_, raw)| !self.broken.has(raw)).take(MOST_MEMBERS + 1);
         let mut members: Vec<_> = members.collect();
@@ -318,7 +328,7 @@ impl<'de> de::Deserializer<'de> for Patient<'_> {
             return Err(self.mismatch("an object of bearable size"));
         }
         keep_the_last(&mut members);
-        visitor.visit_map(Read { items: members.into_iter(), broken: self.broken, next: None })
+        visitor.visit_map(Read { items: members.into_iter(), broken: self.broken, levels, next: None })
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -341,7 +351,8 @@ impl<'de> de::Deserializer<'de> for Patient<'_> {
             None => {
                 let mut members = Members::of(self.raw).ok_or_else(|| self.mismatch("one of several"))?;
                 let (variant, raw) = members.next().ok_or_else(|| self.mismatch("one of several"))?;
-                visitor.visit_enum(Variant { variant, content: Patient { raw, broken: self.broken } })
+                let content = Patient { raw, broken: self.broken, levels: self.below()? };
+                visitor.visit_enum(Variant { variant, content })
             }
         }
     }
@@ -399,12 +410,14 @@ impl<'de> VariantAccess<'de> for Patient<'_> {
 struct Read<'a, I> {
     items: I,
     broken: &'a BrokenValues,
+    levels: u8,
     next: Option<&'a str>,
 }
 
 impl<'a, I> Read<'a, I> {
     fn value<'de, S: DeserializeSeed<'de>>(&self, seed: S, raw: &'a str) -> Result<S::Value, Error> {
-        seed.deserialize(Patient { raw, broken: self.broken }).inspect_err(|_| self.broken.blame(raw))
+        let value = Patient { raw, broken: self.broken, levels: self.levels };
+        seed.deserialize(value).inspect_err(|_| self.broken.blame(raw))
     }
 }
 
@@ -578,6 +591,21 @@ mod tests {
         assert_eq!(two.len(), 2);
         let map: BTreeMap<String, String> = read(br#"{"a":"x","b":1,"c":{"d":1},"e":true}"#).expect("a map");
         assert_eq!(map, BTreeMap::from([("a", "x"), ("b", "1"), ("e", "true")].map(|(a, b)| (a.into(), b.into()))));
+    }
+
+    /// Anybody between can send it, and a stack that overflows ends the whole program.
+    #[apply(leak_checked!)]
+    fn what_is_nested_without_end_is_read_as_deep_as_anybody_nests() {
+        for (open, close) in [("[", "]"), (r#"{"a":"#, "}")] {
+            for levels in [100, 127, 128, 129, 1000, 9000] {
+                let deep = format!("{}1{}", open.repeat(levels), close.repeat(levels));
+                let read = value(deep.as_bytes()).map(|value| value.to_string());
+                assert_eq!(read.as_deref() == Some(&deep), levels < 128, "{levels}");
+                let failed = failure(format!(r#"{{"error":"gone","deep":{deep}}}"#).as_bytes()).expect("an object");
+                assert_eq!(failed["error"], "gone");
+                assert_eq!(item(&format!(r#"{{"id":"a","last":{deep}}}"#)), plain());
+            }
+        }
     }
 
     #[apply(leak_checked!)]
