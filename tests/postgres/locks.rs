@@ -157,3 +157,29 @@ async fn a_pooler_that_mixes_connections_is_refused() {
     assert!(said.is_unavailable() && said.to_string().contains("through a pooler"), "{said}");
     assert_eq!(said.to_string().lines().count(), 1);
 }
+
+#[apply(leak_checked!)]
+async fn two_spellings_of_one_table_have_one_lock_and_another_table_in_its_place_another() {
+    let Some(place) = Place::ready().await else { return };
+    let (store, key) = (place.store(), key("one"));
+    let spelled = format!("public.{}", place.table);
+    // Over the same connection, and over one of another process.
+    let others = [store.clone().table(&spelled), PostgresStore::connect(place.server.url()).unwrap().table(&spelled)];
+    let lock = store.lock(&key, LONG).await.unwrap();
+    for other in &others {
+        assert!(other.lock(&key, Duration::ZERO).await.unwrap_err().is_busy());
+    }
+    lock.release().await.unwrap();
+    for other in &others {
+        other.lock(&key, Duration::ZERO).await.expect("it is free").release().await.unwrap();
+    }
+    place.server.ask(&format!("drop table {}", place.table)).await;
+    let newcomer = place.store();
+    newcomer.create_table().await.unwrap();
+    let lock = newcomer.lock(&key, LONG).await.unwrap();
+    for other in &others {
+        // It knew the table of before.
+        assert!(other.lock(&key, SECOND).await.unwrap_err().is_busy());
+    }
+    lock.release().await.unwrap();
+}

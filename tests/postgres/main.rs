@@ -16,6 +16,7 @@ mod distant;
 mod laws;
 mod locks;
 mod outage;
+mod pooler;
 mod processes;
 mod safety;
 mod server;

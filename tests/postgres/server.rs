@@ -17,10 +17,10 @@ use std::{
 use tokio_postgres::{NoTls, SimpleQueryMessage};
 
 /// No Postgres takes longer to start.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Ends Postgres when it is told how, and when nobody is there any more who could tell.
-const KEEPER: &str = r#""$@" & process=$!
+pub(crate) const KEEPER: &str = r#""$@" & process=$!
 echo "$process" >"$PIDFILE"
 wait_for() { read -r how || how=QUIT; kill "-$how" "$process"; }
 wait_for
@@ -220,7 +220,7 @@ fn user() -> Option<&'static str> {
     user.as_deref()
 }
 
-fn as_server(program: &Path) -> Command {
+pub(crate) fn as_server(program: &Path) -> Command {
     let Some(user) = user() else { return Command::new(program) };
     let mut command = Command::new("setpriv");
     command.args(["--reuid", user, "--regid", "nogroup", "--clear-groups", "--"]).arg(program);
@@ -228,7 +228,7 @@ fn as_server(program: &Path) -> Command {
 }
 
 /// Makes it the user's who runs Postgres.
-fn give_away(path: &Path) {
+pub(crate) fn give_away(path: &Path) {
     use std::os::unix::fs::PermissionsExt;
     if path.is_file() {
         fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();

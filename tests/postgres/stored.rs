@@ -32,6 +32,11 @@ impl Place {
         flows.await.unwrap().unwrap();
     }
 
+    async fn indexes_on_ends(&self, table: &str) -> String {
+        let sql = format!("select count(*) from pg_indexes where tablename = '{table}' and indexdef like '%(ends)'");
+        self.server.value(&sql).await
+    }
+
     async fn count(&self) -> String {
         self.server.value(&format!("select count(*) from {}", self.table)).await
     }
@@ -58,6 +63,9 @@ async fn the_documented_table_is_the_table() {
         made.starts_with("key text NO, generation text NO, save bigint NO, record text NO, ends timestamp"),
         "{made}"
     );
+    for table in [&place.table, &documented] {
+        assert_eq!(place.indexes_on_ends(table).await, "1");
+    }
     let store = PostgresStore::connect(place.server.url()).unwrap().table(&documented);
     assert!(store.compare_and_swap(&key("one"), None, record(1, 1)).await.unwrap());
 }
@@ -223,4 +231,30 @@ async fn a_table_that_is_locked_is_an_error_in_time() {
     drop(client);
     flows.await.unwrap().unwrap();
     assert!(store.load(&key("one")).await.unwrap().is_none());
+}
+
+/// Of before, or by a migration that has none.
+#[apply(leak_checked!)]
+async fn a_table_without_an_index_gets_one_from_who_may_make_it_and_is_used_as_it_is_else() {
+    let Some(place) = Place::ready().await else { return };
+    let (server, table) = (place.server, &place.table);
+    server.ask(&format!("drop index {table}_ends_idx")).await;
+    let role = format!("role_{table}");
+    let grant = format!("grant select, insert, update, delete on {table} to {role}");
+    server.ask(&format!("create role {role} login password 'seen'; {grant}")).await;
+    let store = PostgresStore::connect(server.url_of(&format!("{role}:seen"))).unwrap().table(table);
+    store.create_table().await.unwrap();
+    assert_eq!(place.indexes_on_ends(table).await, "0");
+    assert!(store.compare_and_swap(&key("one"), None, record(1, 1)).await.unwrap());
+    for _ in 0..2 {
+        place.store().create_table().await.unwrap();
+        assert_eq!(place.indexes_on_ends(table).await, "1");
+    }
+    // With it, what has ended is found without a look at what has not.
+    let fill =
+        format!("insert into {table} select n, 'g', 1, 'r', now() + interval '1 day' from generate_series(1, 20000) n");
+    server.ask(&format!("{fill}; analyze {table}")).await;
+    let plan = format!("explain (costs off) select key from {table} where ends <= now() order by ends limit 1000");
+    let plan = format!("{:?}", server.ask(&plan).await);
+    assert!(plan.contains("_ends_idx") && !plan.contains("Seq Scan"), "{plan}");
 }

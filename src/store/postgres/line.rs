@@ -1,8 +1,8 @@
 //! One connection to Postgres, and the locks that it holds: they are free when it ends.
 
-use super::statement::Statement;
+use super::statement::{OID_ELSE, OID_OF, Statement};
 use crate::{
-    BoxFuture,
+    BoxFuture, Clock, SystemClock,
     chance::Chance,
     store::{StoreError, blocking::runtime},
 };
@@ -14,7 +14,7 @@ use std::{
     task::{Context, Poll, Waker},
     time::Duration,
 };
-use tokio::task::AbortHandle;
+use tokio::{task::AbortHandle, time::timeout};
 use tokio_postgres::{
     AsyncMessage, Client, Config, Error, Row, SimpleQueryMessage, Socket,
     tls::{MakeTlsConnect, TlsConnect},
@@ -68,7 +68,9 @@ impl From<Error> for Failure {
 /// A connection is marked first. What has a mark already was somebody else's a moment ago: a pooler stands in between.
 const MARK: &str =
     "select set_config('keyway.connection', 'MARK', false), current_setting('idle_session_timeout', true),
-    current_setting('transaction_read_only')
+    current_setting('transaction_read_only'),
+    (select (extract(epoch from clock_timestamp() - backend_start) * 1000)::bigint
+     from pg_stat_activity where pid = pg_backend_pid())
     where coalesce(current_setting('keyway.connection', true), '') = ''";
 
 /// What a connection of ours alone is told then:
@@ -97,10 +99,21 @@ pub(super) struct Line {
     idle: Option<String>,
     /// The locks that it holds or asks for, and after how much silence each may be taken from it.
     held: Mutex<BTreeMap<i64, Duration>>,
+    /// The oids of the tables, by what they are called here.
+    oids: Mutex<BTreeMap<String, i64>>,
+}
+
+/// What came of asking for a lock.
+pub(super) enum Taken {
+    Ours,
+    Busy,
+    /// Under that name stands another table by now.
+    OtherTable,
 }
 
 impl Line {
     pub(super) async fn connect(connect: &Connect, chance: &Chance) -> Result<Self, Failure> {
+        let began = SystemClock.monotonic();
         let (client, flow) = connect().await?;
         let driven = Driven::drive(flow).map_err(Failure::NoRuntime)?;
         let mark = format!("{:016x}", chance.next());
@@ -115,8 +128,14 @@ impl Line {
             return Err(Failure::Standby);
         }
         let idle = row.get(1).map(str::to_owned);
+        // It is older than we are: somebody else has had it before, and may have it meanwhile.
+        let age = row.get(3).and_then(|age| age.parse().ok()).map(Duration::from_millis);
+        let is_older = age.is_some_and(|age| age > SystemClock.monotonic().saturating_sub(began));
+        if is_older && is_everybodys(connect).await {
+            return Err(Failure::Pooled);
+        }
         client.simple_query(FIRST).await?;
-        Ok(Self { client, driven, mark, idle, held: Mutex::default() })
+        Ok(Self { client, driven, mark, idle, held: Mutex::default(), oids: Mutex::default() })
     }
 
     pub(super) fn is_gone(&self) -> bool {
@@ -147,16 +166,42 @@ impl Line {
         look_at(&self.held).remove(&lock);
     }
 
-    /// Takes the lock if it is free. Answers nothing if this is not the connection it was a moment ago.
-    pub(super) fn take(self: &Arc<Self>, lock: i64) -> Said {
-        let limit = self.idle.as_ref().map_or("true", |_| "set_config('idle_session_timeout', $3, false) is not null");
+    /// The oid of a table that it was asked for before.
+    pub(super) fn oid(&self, table: &str) -> Option<i64> {
+        look_at(&self.oids).get(table).copied()
+    }
+
+    pub(super) fn keep_oid(&self, table: &str, oid: i64) {
+        look_at(&self.oids).insert(table.to_owned(), oid);
+    }
+
+    pub(super) fn forget_oid(&self, table: &str) {
+        look_at(&self.oids).remove(table);
+    }
+
+    /// Takes the lock if it is free, and the table is the one with this oid.
+    pub(super) fn take(self: &Arc<Self>, lock: i64, table: &str, oid: i64) -> Said {
+        let limit = self.idle.as_ref().map_or("true", |_| "set_config('idle_session_timeout', $5, false) is not null");
         let sql = format!(
-            "select case when current_setting('keyway.connection', true) is distinct from $2 then null
-             when not pg_try_advisory_lock($1) then false
-             else {limit} end"
+            "select case when current_setting('keyway.connection', true) is distinct from $2 then 'pooled'
+             when {OID_OF}$3){OID_ELSE} <> $4 then 'moved'
+             when not pg_try_advisory_lock($1) then 'busy'
+             when {limit} then 'taken' end"
         );
         let held = look_at(&self.held);
-        self.on_its_way(Statement::new(sql).number(lock).text(&*self.mark), &held)
+        let statement = Statement::new(sql).number(lock).text(&*self.mark).text(table).number(oid);
+        self.on_its_way(statement, &held)
+    }
+
+    /// What Postgres has answered to that; nothing if this is not the connection it was a moment ago.
+    pub(super) fn taken(rows: &[Row]) -> Result<Option<Taken>, Error> {
+        let said: Option<String> = rows.first().map(|row| row.try_get(0)).transpose()?.flatten();
+        Ok(match said.as_deref() {
+            Some("taken") => Some(Taken::Ours),
+            Some("busy") => Some(Taken::Busy),
+            Some("moved") => Some(Taken::OtherTable),
+            _ => None,
+        })
     }
 
     /// Lets Postgres wait that long for a word of this connection before it ends it and its locks.
@@ -198,6 +243,21 @@ impl Line {
         }
     }
 }
+
+/// Whether another connection of the moment is led to one that has a mark: its owner has it still, so it is everybody's. What
+/// cannot be told in time is not so.
+async fn is_everybodys(connect: &Connect) -> bool {
+    let look = async {
+        let (client, flow) = connect().await?;
+        let Ok(_driven) = Driven::drive(flow) else { return Ok(false) };
+        let said = client.simple_query("select 1 where current_setting('keyway.connection', true) <> ''").await?;
+        Ok::<_, Error>(said.iter().any(|message| matches!(message, SimpleQueryMessage::Row(_))))
+    };
+    matches!(timeout(LOOK, look).await, Ok(Ok(true)))
+}
+
+/// How long that may take: a pool may have no connection left.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// The longest limit that Postgres takes, in milliseconds.
 const LONGEST_LIMIT: u128 = i32::MAX as u128;

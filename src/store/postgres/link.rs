@@ -4,7 +4,7 @@
 use super::{
     error::{self, is_about_the_line},
     line::{Connect, Failure, Line, look_at},
-    statement::Statement,
+    statement::{Statement, Table},
 };
 use crate::{
     chance::Chance,
@@ -70,6 +70,18 @@ impl Link {
             self.hang_up(line);
         }
         answer.map(|answer| answer.map_err(Failure::Postgres))
+    }
+
+    /// Which table that is, as this connection finds it.
+    pub(super) async fn oid(&self, line: &Arc<Line>, table: &Table) -> Result<i64, Failure> {
+        if let Some(known) = line.oid(&table.name) {
+            return Ok(known);
+        }
+        let statement = table.oid();
+        let rows = self.ask_on(line, ANSWER / 2, line.say(&statement)).await.unwrap_or(Err(Failure::Silent))?;
+        let oid = rows.first().map_or(Ok(0), |row| row.try_get(0))?;
+        line.keep_oid(&table.name, oid);
+        Ok(oid)
     }
 
     /// The newest connection, or a new one.

@@ -2,8 +2,9 @@
 
 use super::{
     error,
-    line::{Failure, Line},
+    line::{Failure, Line, Taken},
     link::{ANSWER, Link},
+    statement::{Table, lock_of},
 };
 use crate::store::{ExpiringLock, StoreError};
 use std::{sync::Arc, time::Duration};
@@ -12,15 +13,16 @@ use tokio::time::timeout;
 /// A lock, from the moment it is asked for: if nobody learns what became of that, it is freed all the same.
 pub(super) struct PostgresLock {
     link: Arc<Link>,
-    number: i64,
+    table: Table,
+    key: String,
     ttl: Duration,
-    /// The connection that may hold it.
-    line: Option<Arc<Line>>,
+    /// The connection that may hold it, and its number there.
+    held: Option<(Arc<Line>, i64)>,
 }
 
 impl PostgresLock {
-    pub(super) fn new(link: Arc<Link>, number: i64, ttl: Duration) -> Self {
-        Self { link, number, ttl, line: None }
+    pub(super) fn new(link: Arc<Link>, table: Table, key: String, ttl: Duration) -> Self {
+        Self { link, table, key, ttl, held: None }
     }
 
     /// Tries once, and once more if the connection turns out to be gone or silent. A try that is dropped midway, or whose
@@ -35,31 +37,36 @@ impl PostgresLock {
 
     async fn take_once(&mut self) -> Result<bool, Failure> {
         // Over a connection that has ended nothing is held.
-        self.line = None;
+        self.held = None;
         let line = self.link.line(ANSWER / 2).await?;
-        if !line.reserve(self.number, self.ttl) {
+        let oid = self.link.oid(&line, &self.table).await?;
+        let number = lock_of(oid, &self.key);
+        if !line.reserve(number, self.ttl) {
             return Ok(false);
         }
-        self.line = Some(line.clone());
-        let said = line.take(self.number);
+        self.held = Some((line.clone(), number));
+        let said = line.take(number, &self.table.name, oid);
         let rows = self.link.ask_on(&line, ANSWER / 2, said).await.unwrap_or(Err(Failure::Silent))?;
-        let taken = rows.first().map(|row| row.try_get::<_, Option<bool>>(0)).transpose()?.flatten();
-        if taken == Some(true) {
+        let taken = Line::taken(&rows)?;
+        if let Some(Taken::Ours) = taken {
             return Ok(true);
         }
-        self.line = None;
-        line.give_up(self.number);
-        taken.ok_or(Failure::Pooled)
+        self.held = None;
+        line.give_up(number);
+        if let Some(Taken::OtherTable) = taken {
+            line.forget_oid(&self.table.name);
+        }
+        taken.map(|_| false).ok_or(Failure::Pooled)
     }
 }
 
 impl ExpiringLock for PostgresLock {
     /// Asked over the connection that holds it: as long as that lasts, the lock does.
     async fn extend(&self, needed: Duration) -> bool {
-        let Some(line) = &self.line else { return false };
+        let Some((line, number)) = &self.held else { return false };
         // The answer may come late.
         let ttl = self.ttl.max(needed.saturating_add(ANSWER));
-        let said = line.extend(self.number, ttl);
+        let said = line.extend(*number, ttl);
         let answer = self.link.ask_on(line, ANSWER, said).await;
         let rows = answer.and_then(Result::ok);
         rows.and_then(|rows| rows.first()?.try_get::<_, Option<bool>>(0).ok()?).unwrap_or(false)
@@ -67,8 +74,8 @@ impl ExpiringLock for PostgresLock {
 
     /// Dropped before Postgres has answered, this has said so already.
     async fn release(mut self) -> Result<(), StoreError> {
-        let Some(line) = self.line.take() else { return Ok(()) };
-        let failure = match timeout(ANSWER, line.leave(self.number)).await {
+        let Some((line, number)) = self.held.take() else { return Ok(()) };
+        let failure = match timeout(ANSWER, line.leave(number)).await {
             Ok(Ok(_)) => return Ok(()),
             Ok(Err(error)) => Failure::Postgres(error),
             Err(_) => Failure::Silent,
@@ -82,8 +89,8 @@ impl ExpiringLock for PostgresLock {
 impl Drop for PostgresLock {
     /// Needs no runtime, and waits for nothing: what is asked later over the same connection comes after it.
     fn drop(&mut self) {
-        if let Some(line) = self.line.take() {
-            drop(line.leave(self.number));
+        if let Some((line, number)) = self.held.take() {
+            drop(line.leave(number));
         }
     }
 }

@@ -67,6 +67,28 @@ impl ToSql for Hidden {
     to_sql_checked!();
 }
 
+/// The oid of a table, or 0 where there is none: what stands between these is its name.
+pub(super) const OID_OF: &str = "coalesce(to_regclass(";
+pub(super) const OID_ELSE: &str = "::oid::bigint, 0)";
+
+/// Whether a table has an index that begins with the time at which rows end.
+const HAS_INDEX: &str = "exists (
+    select from pg_index join pg_attribute on attrelid = indrelid and attnum = indkey[0]
+    where indrelid = to_regclass(TABLE) and attname = 'ends' and indpred is null
+)";
+
+/// The number of the lock of a session in the table with this oid. All that lock something in a database have their numbers
+/// from the same 2^64.
+pub(super) fn lock_of(oid: i64, key: &str) -> i64 {
+    number(&format!("keyway lock\n{oid}\n{key}"))
+}
+
+fn number(text: &str) -> i64 {
+    let digest = Sha256::new().with(text).finish();
+    let head: [u8; 8] = std::array::from_fn(|at| digest[at]);
+    i64::from_be_bytes(head)
+}
+
 /// A table of sessions, as statements name it.
 #[derive(Debug, Clone)]
 pub(super) struct Table {
@@ -80,16 +102,22 @@ impl Table {
         Self { name: name.split('.').map(quoted).collect::<Vec<_>>().join(".") }
     }
 
-    /// The number of the lock of a session. All that lock something in a database have their numbers from the same 2^64.
-    pub(super) fn lock(&self, key: &str) -> i64 {
-        let digest = Sha256::new().with(format!("keyway lock\n{}\n{key}", self.name)).finish();
-        let head: [u8; 8] = std::array::from_fn(|at| digest[at]);
-        i64::from_be_bytes(head)
+    /// Which table that is, however its name is written: nothing else tells two spellings of one from two tables.
+    pub(super) fn oid(&self) -> Statement {
+        Statement::new(format!("select {OID_OF}$1){OID_ELSE}")).text(&*self.name)
+    }
+
+    /// Whether it is there, and whether what has ended is found in it without looking at all of it.
+    pub(super) fn state(&self) -> Statement {
+        let sql = format!("select to_regclass($1) is not null, {}", HAS_INDEX.replace("TABLE", "$1"));
+        Statement::new(sql).text(&*self.name)
     }
 
     /// Two processes that make it at once do not get into each other's way.
     pub(super) fn create(&self) -> Statement {
-        let (table, lock) = (&self.name, self.lock(""));
+        let (table, lock) = (&self.name, number("keyway ddl"));
+        let text = format!("'{}'", table.replace('\'', "''"));
+        let has_index = HAS_INDEX.replace("TABLE", &text);
         Statement::new(format!(
             "do $keyway_ddl$ begin
              perform pg_advisory_xact_lock({lock});
@@ -100,6 +128,9 @@ impl Table {
                  record text not null,
                  ends timestamptz not null
              );
+             if not ({has_index}) then
+                 create index on {table} (ends);
+             end if;
              end $keyway_ddl$"
         ))
     }
@@ -150,7 +181,8 @@ impl Table {
     pub(super) fn clean(&self) -> Statement {
         let table = &self.name;
         Statement::new(format!(
-            "delete from {table} where ends <= now() and key in (select key from {table} where ends <= now() limit 1000)"
+            "delete from {table} where ends <= now()
+             and key in (select key from {table} where ends <= now() order by ends limit 1000)"
         ))
     }
 }

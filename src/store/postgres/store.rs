@@ -6,7 +6,7 @@ use super::{
     link::{FIRST_TRY, Link},
     lock::PostgresLock,
     row::{Found, RowContent},
-    statement::{Statement, Table, Written},
+    statement::{Table, Written},
     tls::of_this_machine,
 };
 use crate::{
@@ -54,6 +54,7 @@ const CLEANING: u64 = 64;
 ///     record text not null,
 ///     ends timestamptz not null
 /// );
+/// create index if not exists keyway_sessions_ends_idx on keyway_sessions (ends);
 /// ```
 ///
 /// | column | |
@@ -72,7 +73,7 @@ const CLEANING: u64 = 64;
 /// # What it can do, and what not
 ///
 /// A save is one statement that compares and writes, so no two processes save over each other. The lock of a session is
-/// an advisory lock (its number is a digest of the table's name and the session's key): it is
+/// an advisory lock (its number is a digest of the table's oid and the session's key): it is
 /// held by a connection, and free as soon as that ends, so that a killed process holds up nobody. One connection per store, made
 /// when it is first needed, is enough for all statements and all locks at once. One that is gone or silent is
 /// made anew; its locks are lost then, which is no error to the caller: before everything that must not be done
@@ -181,7 +182,7 @@ impl PostgresStore {
     }
 
     /// The table, as `table` or `schema.table`, written as it is called, capitals too; default `keyway_sessions`. Stores with
-    /// different tables share nothing. Write it the same way in every process: locks go by how it is written.
+    /// different tables share nothing.
     #[must_use]
     pub fn table(self, name: impl AsRef<str>) -> Self {
         Self { table: Table::named(name.as_ref()), ..self }
@@ -195,7 +196,7 @@ impl PostgresStore {
         Self { lock_ttl: distant::bounded(lock_ttl), ..self }
     }
 
-    /// Makes the table unless it is there. The role needs the right to: elsewhere use the statement above in a migration.
+    /// Makes the table unless it is there, and its index. The role needs the right to: elsewhere use the statement above in a migration.
     ///
     /// # Errors
     /// When Postgres cannot be reached, or does not let this role make it.
@@ -204,13 +205,22 @@ impl PostgresStore {
     /// A dropped call has made the table or not.
     pub async fn create_table(&self) -> Result<(), StoreError> {
         self.may_speak()?;
-        let rows = self.link.ask(&Statement::new("select to_regclass($1) is not null").text(&*self.table.name)).await?;
-        let is_there = rows.first().and_then(|row| row.try_get(0).ok());
-        if is_there == Some(true) {
+        let rows = self.link.ask(&self.table.state()).await?;
+        let is_so = |column| rows.first().and_then(|row| row.try_get(column).ok()).unwrap_or(false);
+        let (is_there, has_index) = (is_so(0), is_so(1));
+        if is_there && has_index {
             return Ok(());
         }
         // Locked, because two who make the same table at once are in each other's way.
-        self.link.ask(&self.table.create()).await.map(drop)
+        match self.link.ask(&self.table.create()).await {
+            // It can be used as it is.
+            Err(error) if is_there => {
+                let table = &self.table.name;
+                tracing::warn!(%error, %table, "keyway: what has ended is looked for in the whole table, which has no index on `ends` and could not be given one");
+                Ok(())
+            }
+            made => made.map(drop),
+        }
     }
 
     /// Whether what would be said may be said this way.
@@ -377,7 +387,7 @@ impl Store for PostgresStore {
     /// Tried again and again: a wait inside Postgres would hold up all that is asked over the same connection.
     async fn lock(&self, key: &Key, wait: Duration) -> Result<StoreLock, StoreError> {
         self.may_speak()?;
-        let mut lock = PostgresLock::new(self.link.clone(), self.table.lock(&key.to_string()), self.lock_ttl);
+        let mut lock = PostgresLock::new(self.link.clone(), self.table.clone(), key.to_string(), self.lock_ttl);
         let mut pauses = distant::pauses(wait, &self.link.chance);
         loop {
             if lock.take().await? {
