@@ -15,6 +15,7 @@ pub use device_code::DeviceCode;
 pub use second_factor::SecondFactor;
 pub use session_limit::{ActiveSession, SessionId, SessionLimit};
 pub use sign_in_page::SignInPage;
+pub(crate) use sign_in_page::StepUp;
 
 /// What a sign-in stops with.
 #[derive(Debug, Clone)]

@@ -60,6 +60,9 @@ pub(crate) struct Parts {
     pub(crate) steps: reqwest::Client,
     /// Proves that the session has the key that its tokens are bound to, where they are.
     pub(crate) prover: Option<Arc<dyn Prover>>,
+    /// Where a person signs in once more if an API wants it.
+    #[cfg(feature = "oauth2")]
+    pub(crate) step_up: Option<Arc<dyn super::step_up::StepUpPages>>,
     /// For plain http within this machine, which no proxy needs to hear; none where there is nothing of that.
     pub(crate) direct: Option<reqwest::Client>,
 }

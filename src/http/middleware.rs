@@ -123,7 +123,8 @@ impl Middleware for SessionMiddleware {
             }
             let answer = core.answered(response.status(), response.headers(), &address);
             let again = core.replayable(&mut replays, answer, retryable.as_ref(), None);
-            match core.within(until, Error::too_late, pin!(again)).await?? {
+            let again = core.within(until, Error::too_late, pin!(again)).await??;
+            match again {
                 Some(again) => request = again,
                 None => return Ok(response),
             }

@@ -2,6 +2,8 @@
 
 pub(crate) mod address;
 pub(crate) mod authorize;
+#[cfg(feature = "oauth2")]
+pub(crate) mod challenge;
 pub(crate) mod choice;
 #[cfg_attr(not(feature = "orderingstack"), allow(dead_code, reason = "not every surface speaks OAuth"))]
 pub(crate) mod client_id;
@@ -37,6 +39,8 @@ pub(crate) mod response;
 mod retryable;
 pub mod runtime;
 pub(crate) mod segments;
+#[cfg(feature = "oauth2")]
+pub(crate) mod step_up;
 mod surface;
 pub(crate) mod transport;
 mod trouble;

@@ -1,5 +1,7 @@
 //! Sending again: once after a 401 with a new token, and a few times after a failure that may pass.
 
+#[cfg(feature = "oauth2")]
+use super::step_up::StepUpChallenge;
 use super::{
     core::Core,
     facts::Facts,
@@ -17,6 +19,8 @@ use url::Url;
 #[derive(Clone, Copy)]
 pub(super) struct Answered<'a> {
     status: StatusCode,
+    #[cfg(feature = "oauth2")]
+    headers: &'a HeaderMap,
     /// Where the request went.
     address: &'a Url,
     /// It is the proof alone that is refused.
@@ -30,11 +34,20 @@ pub(super) struct Replays {
     proof: bool,
     /// Send it again with another token.
     renewal: bool,
+    /// Have the person sign in once more.
+    #[cfg(feature = "oauth2")]
+    step_up: bool,
 }
 
 impl Replays {
     pub(super) fn of(token: Option<Generation>) -> Self {
-        Self { token, proof: true, renewal: true }
+        Self {
+            token,
+            proof: true,
+            renewal: true,
+            #[cfg(feature = "oauth2")]
+            step_up: true,
+        }
     }
 }
 
@@ -79,22 +92,74 @@ impl Core {
             let again = again.and_then(|retryable| retryable.request(answer.address));
             return again.map(|mut again| self.prove(&mut again).map(|()| again)).transpose();
         }
-        if answer.status != StatusCode::UNAUTHORIZED || !std::mem::take(&mut replays.renewal) {
+        if answer.status != StatusCode::UNAUTHORIZED {
             return Ok(None);
         }
-        let worth_it = self.0.session.reject(token, endpoint(facts, answer.address));
-        let again = retryable.filter(|_| worth_it).and_then(|retryable| retryable.request(answer.address));
+        #[cfg(feature = "oauth2")]
+        if let Some(wanted) = self.wants_step_up(answer) {
+            if !self.stepped_up(replays, token, wanted).await.map_err(of_unauthorized)? {
+                return Ok(None);
+            }
+            return self.with_new_token(answer, retryable, facts).await;
+        }
+        if !std::mem::take(&mut replays.renewal) {
+            return Ok(None);
+        }
+        match self.0.session.reject(token, endpoint(facts, answer.address)) {
+            true => self.with_new_token(answer, retryable, facts).await,
+            false => Ok(None),
+        }
+    }
+
+    /// The request once more, with the token of the moment.
+    async fn with_new_token(
+        &self,
+        answer: Answered<'_>,
+        retryable: Option<&RetryableRequest>,
+        facts: Option<&Facts>,
+    ) -> Result<Option<Request>, Error> {
+        let again = retryable.and_then(|retryable| retryable.request(answer.address));
         let Some(mut again) = again else { return Ok(None) };
         // The tenant stays: it may have been chosen for this call.
         again.headers_mut().remove(self.0.session.header());
         Ok(self.authorize(&mut again, facts).await?.map(|_| again))
     }
 
+    /// How the API wants the person to have signed in, if that is why it refuses the call. Says nothing against the token.
+    #[cfg(feature = "oauth2")]
+    fn wants_step_up(&self, answer: Answered<'_>) -> Option<StepUpChallenge> {
+        self.0.step_up.as_ref().and_then(|_| StepUpChallenge::of(answer.headers))
+    }
+
+    /// Whether another token may be good enough: one that is there already, or one that a person who was asked has signed in for.
+    #[cfg(feature = "oauth2")]
+    async fn stepped_up(
+        &self,
+        replays: &mut Replays,
+        refused: Generation,
+        wanted: StepUpChallenge,
+    ) -> Result<bool, Error> {
+        let is_newer = self.0.session.held().is_some_and(|lease| lease.generation() != refused);
+        if is_newer && std::mem::take(&mut replays.renewal) {
+            return Ok(true);
+        }
+        if !std::mem::take(&mut replays.step_up) {
+            return Err(Error::step_up_not_enough(&wanted.to_string()));
+        }
+        self.step_up(wanted, refused).await.map(|()| true)
+    }
+
     /// What an answer says of the session. Takes note of what it says about proofs.
-    pub(super) fn answered<'a>(&self, status: StatusCode, headers: &HeaderMap, address: &'a Url) -> Answered<'a> {
+    pub(super) fn answered<'a>(&self, status: StatusCode, headers: &'a HeaderMap, address: &'a Url) -> Answered<'a> {
         let prover = self.0.prover.as_ref();
         let lacks_proof = prover.is_some_and(|prover| prover.heard(address, status, headers));
-        Answered { status, address, lacks_proof }
+        Answered {
+            status,
+            #[cfg(feature = "oauth2")]
+            headers,
+            address,
+            lacks_proof,
+        }
     }
 
     /// Sends `retryable` again where that may be, after a first try with this outcome. A wait that would end after `until`
@@ -161,6 +226,24 @@ impl Core {
     fn client_for(&self, url: &Url) -> &reqwest::Client {
         self.0.direct.as_ref().filter(|_| is_plain_loopback(url)).unwrap_or(&self.0.client)
     }
+}
+
+#[cfg(feature = "oauth2")]
+impl Core {
+    /// Has the person sign in as this is wanted. `refused`: the token with which it was not found good enough. That token is good for
+    /// everything else, and goes on being lent until there is another one.
+    pub(crate) async fn step_up(&self, wanted: StepUpChallenge, refused: Generation) -> Result<(), Error> {
+        let Some(pages) = self.0.step_up.clone() else { return Ok(()) };
+        let words = wanted.to_string();
+        let page = async move { pages.page(wanted).await };
+        self.0.session.step_up(&words, refused, page).await
+    }
+}
+
+/// The answer was a 401, whatever else was to say.
+#[cfg(feature = "oauth2")]
+fn of_unauthorized(error: Error) -> Error {
+    if error.status().is_none() { error.with_status(StatusCode::UNAUTHORIZED.as_u16()) } else { error }
 }
 
 /// What tells one endpoint from another: the operation, or the path of a free call.

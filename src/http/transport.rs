@@ -225,7 +225,8 @@ impl AuthCall {
     }
 
     fn carry(&mut self, fields: &[(&str, &str)]) {
-        const KNOWN: [&str; 19] = [
+        const KNOWN: [&str; 21] = [
+            "acr_values",
             "accountName",
             "audience",
             "client_assertion_type",
@@ -234,6 +235,7 @@ impl AuthCall {
             "email",
             "grant_type",
             "login",
+            "max_age",
             "module",
             "redirect_uri",
             "requested_token_type",

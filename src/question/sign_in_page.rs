@@ -25,6 +25,19 @@ struct Page {
     thread: Secret,
     /// The name of the session that it is asked for.
     session: Option<String>,
+    /// A session is there already, and this is asked beside it.
+    step_up: Option<StepUp>,
+}
+
+/// What a page is asked for while a session is there: another one in its place, whose person has signed in as an API wants it
+/// (RFC 9470).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(test, derive(Hash))]
+pub(crate) struct StepUp {
+    /// The session that it takes the place of. Where another one stands by now, that was done already.
+    pub(crate) lineage: u64,
+    /// What is wanted, in words.
+    pub(crate) wanted: String,
 }
 
 impl SignInPage {
@@ -39,7 +52,16 @@ impl SignInPage {
     ) -> Self {
         let (url, redirect_uri) = (url.into(), redirect_uri.into());
         let (state, thread) = (state.into(), thread.into());
-        Self(Arc::new(Page { url, redirect_uri, state, issuer: None, tells_issuer: false, thread, session: None }))
+        Self(Arc::new(Page {
+            url,
+            redirect_uri,
+            state,
+            issuer: None,
+            tells_issuer: false,
+            thread,
+            session: None,
+            step_up: None,
+        }))
     }
 
     /// Whose page it is. A redirect that names another issuer is refused, and one that names none if this provider
@@ -61,6 +83,17 @@ impl SignInPage {
     #[cfg_attr(not(feature = "oauth2"), allow(dead_code, reason = "no other vendor has such pages"))]
     pub(crate) fn session(&self) -> Option<&str> {
         self.0.session.as_deref()
+    }
+
+    /// It is asked beside a session, which goes on meanwhile.
+    #[cfg_attr(not(feature = "oauth2"), allow(dead_code, reason = "no other vendor has such pages"))]
+    pub(crate) fn of_step_up(mut self, step_up: StepUp) -> Self {
+        Arc::make_mut(&mut self.0).step_up = Some(step_up);
+        self
+    }
+
+    pub(crate) fn step_up(&self) -> Option<&StepUp> {
+        self.0.step_up.as_ref()
     }
 
     /// The page's address, for a browser. It is good for this sign-in alone: show it only to the
@@ -94,6 +127,7 @@ impl SignInPage {
             "tells_issuer": self.0.tells_issuer,
             "thread": self.0.thread.expose(),
             "session": self.0.session,
+            "step_up": self.0.step_up.as_ref().map(|step| json!({ "lineage": step.lineage, "wanted": step.wanted })),
         });
         Secret::from(ticket.to_string())
     }
@@ -104,7 +138,11 @@ impl SignInPage {
         let said: Value = serde_json::from_str(ticket.expose()).ok()?;
         let text = |name: &str| said[name].as_str();
         let mut page = Self::new(text("url")?, text("redirect_uri")?, text("state")?, text("thread")?);
-        Arc::make_mut(&mut page.0).session = text("session").map(str::to_owned);
+        let step = |said: &Value| {
+            Some(StepUp { lineage: said["lineage"].as_u64()?, wanted: said["wanted"].as_str()?.to_owned() })
+        };
+        let inner = Arc::make_mut(&mut page.0);
+        (inner.session, inner.step_up) = (text("session").map(str::to_owned), step(&said["step_up"]));
         Some(match text("issuer") {
             Some(issuer) => page.with_issuer(issuer, said["tells_issuer"] == true),
             None => page,
@@ -200,7 +238,8 @@ mod tests {
 
     #[apply(leak_checked!)]
     fn a_ticket_is_the_whole_page_and_shows_nothing() {
-        let page = page().with_issuer("https://id.example", true).of_session("oauth2-0f");
+        let step = StepUp { lineage: u64::MAX, wanted: "acr_values `mfa`".to_owned() };
+        let page = page().with_issuer("https://id.example", true).of_session("oauth2-0f").of_step_up(step);
         let ticket = page.ticket();
         assert!(SignInPage::from_ticket(&ticket).expect("a ticket") == page);
         assert!(!format!("{page:?} {ticket:?}").contains("7f3a"));

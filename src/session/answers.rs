@@ -82,7 +82,8 @@ impl SessionCore {
         let keep = pending.filter(|pending| pending.keeps_lock && self.locked).map(|pending| pending.keep_at);
         let writes_tombstone =
             self.signing_out.as_ref().filter(|names| !names.is_given_up()).map(|names| names.again_at);
-        let looks = self.run.as_ref().filter(|_| works && self.locking.is_some()).map(|run| run.next_look);
+        let looks = |_: &&Run| if works { self.locking.is_some() } else { self.rules.shared };
+        let looks = self.run.as_ref().filter(looks).map(|run| run.next_look);
         [polls, again, keep, writes_tombstone, looks].into_iter().flatten().min()
     }
 
@@ -262,6 +263,8 @@ impl SessionCore {
         match loaded {
             Ok(stored) => self.see(stored, firm, unlocked, at),
             Err(error) if writes_tombstone => self.tombstone_not_written(error, at),
+            // A person is asked: what cannot be seen now is looked for again.
+            Err(_) if self.run.as_ref().is_some_and(|run| run.peeks) => self.seen = None,
             // To begin another session would be to write over one that another process can read.
             Err(error) if error.is_final() && works => {
                 self.notes.push(Note::StoreFailed(error.clone()));

@@ -11,7 +11,7 @@ use super::{
     profile::SignOut,
     rejection::{EVICTION_BACKOFF, Rejection, judge},
     report::What,
-    run::{PendingSave, RunFailure, RunOutcome, SigningOut, WaitTicket},
+    run::{PendingSave, Run, RunFailure, RunOutcome, SigningOut, WaitTicket},
     token::{Mark, Moment, Origin},
 };
 use crate::{
@@ -100,7 +100,8 @@ impl SessionCore {
                 RunOutcome::Served if good && (ticket.explicit || !self.is_from_the_store()) => WaiterState::Serve,
                 RunOutcome::Failed(_) if good && ticket.serve_from.is_some() => WaiterState::Serve,
                 RunOutcome::Failed(failure) => WaiterState::Failed(failure.clone()),
-                RunOutcome::Served | RunOutcome::Lost => WaiterState::Again,
+                RunOutcome::FailedBeside(failure) if ticket.explicit => WaiterState::Failed(failure.clone()),
+                RunOutcome::Served | RunOutcome::FailedBeside(_) | RunOutcome::Lost => WaiterState::Again,
             },
             _ => WaiterState::Again,
         }
@@ -124,7 +125,12 @@ impl SessionCore {
             return Err(self.cooling_failure(at.now));
         }
         let ticket = self.join_or_start(Reason::Asked, Conversation::default(), at);
-        Ok(WaitTicket { explicit: true, ..ticket })
+        Ok(self.explicit(ticket))
+    }
+
+    /// Of a caller who asked for this very run; but not of one who joins what was asked for beside the session.
+    fn explicit(&self, ticket: WaitTicket) -> WaitTicket {
+        WaitTicket { explicit: !self.run.as_ref().is_some_and(Run::steps_up), ..ticket }
     }
 
     /// What an explicit sign-in forgets.
@@ -150,12 +156,13 @@ impl SessionCore {
         if self.signed_out {
             return Err(RunFailure::from(Error::signed_out()));
         }
-        if self.usable(at.now).is_some() {
+        let replaced = conversation.step_up().map(|step| step.lineage);
+        if self.usable(at.now).is_some_and(|token| replaced != Some(token.generation.lineage)) {
             return Ok(Resumed::Serve);
         }
         if self.wanted_run().is_some() {
             let ticket = self.join_or_start(Reason::Answered, conversation, at);
-            return Ok(Resumed::Joined(WaitTicket { explicit: true, ..ticket }));
+            return Ok(Resumed::Joined(self.explicit(ticket)));
         }
         // A person's answer does not shorten it. The question stays open: the answer can be given again.
         if self.memory.cooldown.is_throttled(at.now) {

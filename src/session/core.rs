@@ -30,6 +30,14 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 /// About how long a busy lock is waited for before the store is looked into again: its holder may have saved what is wanted.
 pub(super) const LOOK: Duration = Duration::from_secs(1);
 
+/// About how often the store is looked into while a person is asked.
+const PEEK: Duration = Duration::from_secs(5);
+
+/// When (monotonic) it is looked into next.
+pub(super) fn next_peek(at: Moment) -> Duration {
+    at.now.monotonic.saturating_add(PEEK.mul_f64(0.5 + at.share()))
+}
+
 /// How often the store is looked into under one lock: again after a refresh token was refused, after an answer was lost, and
 /// when another process changed the store.
 pub(super) const LOOKS: u32 = 4;
@@ -145,6 +153,20 @@ pub(crate) struct Memory {
     /// The question that stays open, for the next caller.
     pub(super) open: Option<(u64, OpenQuestion, Conversation)>,
     pub(super) answered: Vec<u64>,
+    /// The last time that a person has signed in anew although a session was there.
+    pub(super) stepped: Option<Stepped>,
+}
+
+/// A person has signed in anew although a session was there.
+#[derive(Debug, Clone)]
+#[cfg_attr(test, derive(PartialEq, Eq, Hash))]
+pub(crate) struct Stepped {
+    /// What an API had wanted.
+    pub(super) wanted: String,
+    /// The session that came of it.
+    pub(super) lineage: u64,
+    /// Monotonic.
+    pub(super) at: Duration,
 }
 
 /// Leave to send that an issuer has asked for.
@@ -286,7 +308,7 @@ impl SessionCore {
         let left = self.current.as_ref().map(|token| token.deadlines.left(at.now));
         let mut run = Run::new(self.runs, reason, conversation, left, at.now);
         if let Some(shown) = run.conversation.shown.take() {
-            run.stage = RunStage::polling(shown, at.now);
+            run.waits_for_person(RunStage::polling(shown, at.now), next_peek(at));
         }
         run.insists = std::mem::take(&mut self.memory.insists);
         // What a run that only looked wanted of the store goes on for this one.
@@ -342,7 +364,7 @@ impl SessionCore {
             return None;
         }
         self.leave_the_queue(at.now);
-        let wish = self.wish_of_sign_out(at).or_else(|| self.wish_of_permit(at));
+        let wish = self.wish_of_sign_out(at).or_else(|| self.wish_of_permit(at)).or_else(|| self.wish_to_peek(at));
         let wish = wish.or_else(|| self.wish_of_run(at)).or_else(|| self.wish_of_pending(at));
         wish.or_else(|| self.wish_of_word(at)).or_else(|| self.wish_of_ledger()).or_else(|| self.wish_of_lock(at.now))
     }

@@ -8,7 +8,7 @@ pub(crate) use crate::question::Question as About;
 use crate::{
     clock::Now,
     error::{Error, ErrorKind},
-    question::{AccessKey, Captcha, SecondFactor, SessionId, SignInPage},
+    question::{AccessKey, Captcha, SecondFactor, SessionId, SignInPage, StepUp},
     secret::Secret,
 };
 use std::time::Duration;
@@ -170,6 +170,11 @@ impl Conversation {
 
     pub(crate) fn redirect(&self) -> Option<(&SignInPage, &Secret)> {
         self.redirect.as_ref().map(|(page, redirect)| (page, redirect))
+    }
+
+    /// What its redirect is for, if a session was there when its page was asked.
+    pub(crate) fn step_up(&self) -> Option<&StepUp> {
+        self.redirect.as_ref().and_then(|(page, _)| page.step_up())
     }
 
     /// The session that was chosen is none that can be ended any more.

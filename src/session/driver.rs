@@ -48,7 +48,7 @@ type Permission = Result<Option<SystemTime>, Error>;
 pub(super) struct Engine {
     pub(super) rules: Arc<Rules>,
     pub(super) log: Log,
-    outside: Outside,
+    pub(super) outside: Outside,
     pub(super) clock: Arc<dyn Clock>,
     /// Whether the monotonic clock alone tells if a token is fresh.
     pub(super) one_clock: bool,
@@ -63,6 +63,9 @@ pub(super) struct Engine {
     /// Tells the task that keeps the session warm.
     #[cfg(feature = "keep-warm")]
     pub(super) warm: Arc<super::warm::Warm>,
+    /// The page that a person is shown beside the session.
+    #[cfg(feature = "oauth2")]
+    pub(super) beside: Mutex<Option<super::beside::Shown>>,
     /// Tell the tasks that keep the time: one for deadlines, one for what is due.
     pub(super) timers: [Arc<Notify>; 2],
     /// Everything else. Never locked across an await.
@@ -128,6 +131,8 @@ impl Engine {
             changed: Notify::new(),
             #[cfg(feature = "keep-warm")]
             warm: Arc::default(),
+            #[cfg(feature = "oauth2")]
+            beside: Mutex::default(),
             timers: Default::default(),
             state: Mutex::new(state),
         }

@@ -38,12 +38,18 @@ impl SessionCore {
                 (memory.skip_refresh, memory.renewal_failed, memory.presented) = (false, false, None);
                 memory.cooldown.succeeded();
                 memory.open = None;
+                self.note_step_up(&run, at.now);
                 RunOutcome::Served
+            }
+            // The session goes on as if nothing had been: nothing cools down.
+            Err(failure) if run.steps_up() => {
+                self.note_failure(&run, &failure.error, at.now);
+                RunOutcome::FailedBeside(failure)
             }
             Err(failure) => RunOutcome::Failed(self.failed(&run, failure, at)),
         };
         let told = match &outcome {
-            RunOutcome::Failed(failure) => Err(failure.error.clone()),
+            RunOutcome::Failed(failure) | RunOutcome::FailedBeside(failure) => Err(failure.error.clone()),
             _ => Ok(self.current.as_ref().map(|token| (token.generation, token.expiry()))),
         };
         self.notes.push(Note::ended(&run, self.sign_outs, told, at.now));
@@ -69,11 +75,8 @@ impl SessionCore {
         // An issuer that does not say what it presents presents the same thing again, as far as anybody knows.
         let given = (self.rules.given || unnamed) && !choice;
         memory.cooldown.failed(&error, at.now, at.share(), given);
-        self.notes.push(Note::Happened(What::Failed {
-            reason: run.reason,
-            kind: error.kind(),
-            took: at.now.monotonic.saturating_sub(run.started.monotonic),
-        }));
+        self.note_failure(run, &error, at.now);
+        let memory = &mut self.memory;
         let wait = memory.cooldown.failure(at.now).map(|(_, wait)| wait);
         let fingerprint = presented.map(|(_, fingerprint)| fingerprint);
         let fingerprint = fingerprint.filter(|_| error.kind() == ErrorKind::InvalidCredentials);
@@ -83,6 +86,14 @@ impl SessionCore {
             _ => error,
         };
         RunFailure { error, question }
+    }
+
+    fn note_failure(&mut self, run: &Run, error: &Error, now: Now) {
+        self.notes.push(Note::Happened(What::Failed {
+            reason: run.reason,
+            kind: error.kind(),
+            took: now.monotonic.saturating_sub(run.started.monotonic),
+        }));
     }
 
     /// What other processes that share the store shall know of it.

@@ -124,6 +124,20 @@ impl Error {
             .advice("answer with the whole address that the browser was sent to after this very page")
     }
 
+    /// An API wants the person to sign in in a certain way.
+    #[cfg(feature = "oauth2")]
+    pub(super) fn step_up_required(about: &Question, wanted: &str) -> Self {
+        Self::question(about).message(format!("the API wants the person to sign in again for this call ({wanted})"))
+    }
+
+    /// They have, and it wants it still.
+    #[cfg(feature = "oauth2")]
+    pub(crate) fn step_up_not_enough(wanted: &str) -> Self {
+        let what = format!("the person has signed in again a moment ago, and the API wants it still ({wanted})");
+        Self::new(ErrorKind::Unauthorized, what)
+            .advice("see whether the provider does what it is asked with for this client, and whether the API reads it")
+    }
+
     pub(super) fn device_code_ended() -> Self {
         Self::new(ErrorKind::Declined, "nobody entered the device code while it was good")
             .advice("the next call asks for a new one")

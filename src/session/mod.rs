@@ -6,7 +6,7 @@
 //! | `run`, `operation`, `seen`, `token`, `rules` | its plain data |
 //! | `plan`, `decide`, `rejection`, `budget`, `cooldown`, `windows` | the decisions it calls, pure as well |
 //! | `driver`, `outside`, `timer`, `log`, `apart`, `gatekeeper`, `warm` | performs operations, each as a task; talks to the store, the vendor and people; keeps the time; tells what happened; lets issuers ask before they send |
-//! | `session`, `waiting`, `lease`, `resume`, `ticket`, `finish`, `attempt`, `profile`, `report`, `errors`, `telemetry`, `keep_warm`, `audit` | what users and issuers see |
+//! | `session`, `waiting`, `lease`, `resume`, `ticket`, `finish`, `step_up`, `beside`, `attempt`, `profile`, `report`, `errors`, `telemetry`, `keep_warm`, `audit` | what users and issuers see |
 //! | `issuer`, `issued`, `capabilities`, `responder`, `totp`, `eviction`, `dialogue`, `tokens` | the port: what vendors and people are asked, and say |
 
 mod answers;
@@ -15,6 +15,8 @@ mod asks;
 pub(crate) mod attempt;
 #[cfg(feature = "audit")]
 mod audit;
+#[cfg(feature = "oauth2")]
+mod beside;
 pub(crate) mod budget;
 pub(crate) mod capabilities;
 #[cfg(test)]
@@ -55,6 +57,8 @@ mod running;
 mod seen;
 #[allow(clippy::module_inception, reason = "the room is named after its public type, too")]
 mod session;
+#[cfg(feature = "oauth2")]
+mod step_up;
 #[cfg(feature = "metrics")]
 pub mod telemetry;
 #[cfg(not(feature = "metrics"))]

@@ -1,12 +1,13 @@
 //! People: what they are asked, what comes of their answers, and how long callers wait for them.
 
 use super::{
-    core::{SessionCore, Wish},
+    core::{SessionCore, Stepped, Wish, next_peek},
     dialogue::{About, Answer, OpenQuestion, OpenReason},
     issued::Polled,
-    operation::{Event, Note, VendorOp},
+    operation::{Event, Note, StoreOp, VendorOp},
+    plan::Plan,
     report::What,
-    run::{RunFailure, RunStage},
+    run::{Run, RunFailure, RunStage},
     token::Moment,
 };
 use crate::{Error, clock::Now};
@@ -19,6 +20,10 @@ const MOST_ANSWERS: u32 = 3;
 const SLOWER: Duration = Duration::from_secs(5);
 /// However often the network fails, the vendor is asked at least this often.
 const SLOWEST: Duration = Duration::from_secs(60);
+
+/// So soon after a person has signed in for what an API wants, the same is not wanted of them again.
+#[cfg(feature = "oauth2")]
+pub(super) const STEP_UP: Duration = Duration::from_secs(60);
 
 impl SessionCore {
     /// The vendor wants something that only a person or a policy can give.
@@ -43,10 +48,34 @@ impl SessionCore {
             return self.stays_open(question, error, why, at);
         }
         let policy = matches!(question.about, About::Session(_)) && evicts;
-        run.stage = match &question.about {
+        let stage = match &question.about {
             About::Device(_) => RunStage::shows(question, at.now),
             _ => RunStage::Asking { question, error, policy },
         };
+        run.waits_for_person(stage, next_peek(at));
+    }
+
+    /// A person is asked beside the session, which goes on meanwhile.
+    #[cfg(feature = "oauth2")]
+    pub(crate) fn asked_beside(&mut self, question: &OpenQuestion) {
+        let (name, kind) = (question.name(), question.kind());
+        self.notes.push(Note::Happened(What::Asked { question: name, kind, policy: false }));
+    }
+
+    /// Whether a person may be asked for what an API wants: not once more where the session there is came of that a moment ago.
+    #[cfg(feature = "oauth2")]
+    pub(crate) fn may_step_up(&self, wanted: &str, now: Now) -> bool {
+        let lineage = self.current.as_ref().map(|token| token.generation.lineage);
+        !self.memory.stepped.as_ref().is_some_and(|stepped| {
+            let soon = now.monotonic.saturating_sub(stepped.at) < STEP_UP;
+            soon && stepped.wanted == wanted && Some(stepped.lineage) == lineage
+        })
+    }
+
+    pub(super) fn note_step_up(&mut self, run: &Run, now: Now) {
+        let (Some(step), Some(token)) = (run.conversation.step_up(), &self.current) else { return };
+        let (wanted, lineage) = (step.wanted.clone(), token.generation.lineage);
+        self.memory.stepped = Some(Stepped { wanted, lineage, at: now.monotonic });
     }
 
     pub(super) fn person_answered(&mut self, policy: bool, event: Event, at: Moment) {
@@ -133,6 +162,23 @@ impl SessionCore {
         *next = at.now.monotonic.saturating_add((*interval).min(left));
     }
 
+    /// While a person is asked here, another process that shares the store may be let in: with its session nobody needs to answer
+    /// any more.
+    pub(super) fn wish_to_peek(&mut self, at: Moment) -> Option<Wish> {
+        let run = self.run.as_mut().filter(|run| self.rules.shared && !run.is_working())?;
+        if std::mem::take(&mut run.peeks) {
+            let finds = self.seen.is_some() && self.plan(at.now) == Plan::Adopt;
+            let wish = if finds { self.adopt(at) } else { Wish::Moved };
+            self.seen = None;
+            return Some(wish);
+        }
+        if at.now.monotonic < run.next_look {
+            return None;
+        }
+        (run.peeks, run.next_look) = (true, next_peek(at));
+        Some(Wish::Store(StoreOp::Load))
+    }
+
     fn give_up_vendor(&mut self) {
         if let Some(out) = self.vendor.take_if(|out| matches!(out.what, VendorOp::Poll(_))) {
             self.aborts.push(out.id);
@@ -180,7 +226,7 @@ impl SessionCore {
     pub(super) fn show_again(&mut self, question: OpenQuestion, at: Moment) -> Option<Wish> {
         let run = self.run.as_mut()?;
         if self.rules.attended {
-            run.stage = RunStage::shows(question, at.now);
+            run.waits_for_person(RunStage::shows(question, at.now), next_peek(at));
         } else {
             let error = Error::question(&question.about);
             self.stays_open(question, error, OpenReason::Unattended, at);

@@ -35,8 +35,10 @@ pub(crate) struct Run {
     pub(crate) only_looks: bool,
     /// It has looked into the store before it wants the lock.
     pub(crate) looked: bool,
-    /// When (monotonic) the store is looked into while the lock is waited for.
+    /// When (monotonic) the store is looked into while the lock, or a person, is waited for.
     pub(crate) next_look: Duration,
+    /// It looks into the store while a person is asked.
+    pub(crate) peeks: bool,
     /// Why the last look before the lock saw nothing.
     pub(crate) blind: Option<StoreError>,
     /// Why it goes on without the lock.
@@ -107,6 +109,7 @@ impl Run {
             only_looks: false,
             looked: false,
             next_look: Duration::ZERO,
+            peeks: false,
             blind: None,
             unlocked: None,
             lost_lock: false,
@@ -121,13 +124,23 @@ impl Run {
         }
     }
 
+    /// Whether it puts another session in the place of a good one.
+    pub(crate) fn steps_up(&self) -> bool {
+        self.conversation.step_up().is_some()
+    }
+
     pub(crate) fn is_working(&self) -> bool {
         matches!(self.stage, RunStage::Working)
     }
 
+    /// From now on a person is asked. `look`: when (monotonic) the store is looked into, where others may be let in meanwhile.
+    pub(crate) fn waits_for_person(&mut self, stage: RunStage, look: Duration) {
+        (self.stage, self.next_look, self.peeks) = (stage, look, false);
+    }
+
     /// Whether it looks into the store before it has the lock.
     pub(crate) fn glances(&self) -> bool {
-        self.is_working() && self.unlocked.is_none()
+        self.peeks || self.is_working() && self.unlocked.is_none()
     }
 
     /// The question that is to be put to a person now.
@@ -145,7 +158,7 @@ impl Run {
     /// Whether it looks into the store from the beginning once more.
     pub(crate) fn begins_anew(&mut self) {
         (self.stage, self.looked, self.unlocked) = (RunStage::Working, false, None);
-        (self.looks, self.lost_lock) = (0, false);
+        (self.looks, self.lost_lock, self.peeks) = (0, false, false);
     }
 }
 
@@ -168,6 +181,8 @@ pub(crate) struct WaitTicket {
 pub(crate) enum RunOutcome {
     Served,
     Failed(RunFailure),
+    /// What failed was asked for by one caller, beside a session that is good: it is that caller's failure alone.
+    FailedBeside(RunFailure),
     /// Its task is gone: those who wait start another one.
     Lost,
 }

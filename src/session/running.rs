@@ -226,10 +226,14 @@ impl SessionCore {
         }
     }
 
-    fn plan(&self, now: Now) -> Plan {
+    pub(super) fn plan(&self, now: Now) -> Plan {
+        let seen = self.seen.as_ref();
+        let stored = seen.and_then(|seen| self.there(seen, now));
+        if self.steps_up(stored) {
+            return Plan::SignIn;
+        }
         let (memory, salt) = (&self.memory, self.rules.salt);
         let known = |token: &Token, freshness| token.known(freshness, memory.used_refresh, salt);
-        let seen = self.seen.as_ref();
         let trouble = seen.is_some_and(|seen| seen.trouble.is_some());
         #[cfg(test)]
         let trouble = trouble && !self.rules.lacks(BrokenRule::Trouble);
@@ -237,7 +241,7 @@ impl SessionCore {
         #[cfg(test)]
         let signed_out = if self.rules.lacks(BrokenRule::Tombstones) { &[] } else { signed_out };
         plan(&Snapshot {
-            stored: seen.and_then(|seen| self.there(seen, now)),
+            stored,
             held: self
                 .current
                 .as_ref()
@@ -257,9 +261,19 @@ impl SessionCore {
         })
     }
 
+    /// Whether the session that another one is to take the place of is still there.
+    fn steps_up(&self, stored: Option<Stored>) -> bool {
+        let Some(step) = self.run.as_ref().and_then(|run| run.conversation.step_up()) else { return false };
+        let there = match stored {
+            Some(Stored::Session(known)) => Some(known.generation),
+            _ => self.current.as_ref().map(|token| token.generation),
+        };
+        there.is_some_and(|there| there.lineage == step.lineage)
+    }
+
     /// Takes over what another process has stored. What of ours was not saved, and what the vendor has handed out to this run
     /// meanwhile, is one session too many.
-    fn adopt(&mut self, at: Moment) -> Wish {
+    pub(super) fn adopt(&mut self, at: Moment) -> Wish {
         let Some(token) = self.seen.as_ref().and_then(|seen| seen.token.clone()) else { return Wish::Moved };
         let used = self.current.as_ref().map(|token| token.generation);
         if let Some(pending) = self.pending.take() {

@@ -303,6 +303,7 @@ impl Session {
         self.0.is_not_called_back()?;
         Handle::try_current().map_err(|_| Error::no_runtime())?;
         let _waiting = Waiting::of(&self.0);
+        let steps_up = conversation.step_up().is_some();
         loop {
             let answer = conversation.clone();
             let resumed = self.0.change(|state, at| state.core.resume(id, answer, at));
@@ -316,8 +317,8 @@ impl Session {
                 // What was under way before the answer came cannot have known it: it can be given again.
                 Resumed::Joined(ticket) => match self.outcome(&ticket).await {
                     Some(Err(error)) if error.resume().is_some() => {}
-                    Some(outcome) => return outcome,
-                    None => {}
+                    Some(outcome) if !steps_up => return outcome,
+                    _ => {}
                 },
             }
         }

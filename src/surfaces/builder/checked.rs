@@ -39,6 +39,8 @@ pub(crate) struct Checked {
     more: Vec<(&'static str, String)>,
     client_id: Option<ClientId>,
     prover: Option<Arc<dyn Prover>>,
+    #[cfg(feature = "oauth2")]
+    step_up: Option<Arc<dyn crate::http::step_up::StepUpPages>>,
     /// The HTTP client of the sign-ins, once there is one: making one reads all of the machine's certificates.
     steps: OnceCell<reqwest::Client>,
 }
@@ -80,7 +82,20 @@ impl Options {
         let paths = Paths::new(surface.facts, &self.paths)?;
         let drift = Arc::new(Drift::new(surface.name));
         let (tenant, more, client_id, prover, steps) = (None, Vec::new(), None, None, OnceCell::new());
-        Ok(Checked { options: self, root, also, paths, drift, tenant, more, client_id, prover, steps })
+        Ok(Checked {
+            options: self,
+            root,
+            also,
+            paths,
+            drift,
+            tenant,
+            more,
+            client_id,
+            prover,
+            #[cfg(feature = "oauth2")]
+            step_up: None,
+            steps,
+        })
     }
 }
 
@@ -148,6 +163,12 @@ impl Checked {
     #[cfg(feature = "oauth2")]
     pub(crate) fn with_prover(self, prover: Option<Arc<dyn Prover>>) -> Self {
         Self { prover, ..self }
+    }
+
+    /// Where a person signs in once more if an API wants it.
+    #[cfg(feature = "oauth2")]
+    pub(crate) fn with_step_up(self, pages: Arc<dyn crate::http::step_up::StepUpPages>) -> Self {
+        Self { step_up: Some(pages), ..self }
     }
 
     #[cfg(feature = "oauth2")]
@@ -322,6 +343,8 @@ impl Checked {
             judge,
             client_id: self.client_id,
             prover: self.prover,
+            #[cfg(feature = "oauth2")]
+            step_up: self.step_up,
             steps,
             direct,
         }))

@@ -54,6 +54,7 @@ impl ClientBuilder {
         let wants = std::mem::take(&mut self.wants);
         let provider = Provider { auth, endpoints, client, grant: self.grant_of(&chosen), wants, session, proofs };
         let provider = Arc::new(provider);
+        let checked = checked.with_step_up(provider.clone());
         let core = checked.assemble(&SURFACE, Role::User, provider.clone(), &chosen)?;
         Ok(Client::new(core, provider))
     }

@@ -1,7 +1,11 @@
 //! The client of a provider: its doors.
 
 use super::{builder::ClientBuilder, provider::Provider};
-use crate::{Document, Error, Lease, Secret, SignInPage, http::Core, surfaces::builder::doors};
+use crate::{
+    Document, Error, Lease, Secret, SignInPage,
+    http::{Core, step_up::StepUpChallenge},
+    surfaces::builder::doors,
+};
 use serde_json::Value;
 use std::{fmt, sync::Arc};
 
@@ -98,6 +102,32 @@ impl Client {
             .ok_or_else(|| Error::config("what was given for the ticket of a sign-in page is none"))?;
         self.provider.asks_such(&page)?;
         self.session().finish(page, redirect.into()).await
+    }
+
+    /// Has the person sign in as an API wants it that has refused a request of an HTTP client of your own: with the value of its
+    /// answer's `WWW-Authenticate`, whose error is `insufficient_user_authentication` (RFC 9470). Calls by
+    /// [`http`](Self::http), typed calls and the session's middlewares do so by themselves.
+    ///
+    /// The [`responder`](ClientBuilder::responder) or loopback leads the person to the page, and the lease of the session that comes of it is
+    /// returned. Without one, the page is the error's question. Until it is answered, and if it never is, the session goes on as it
+    /// was.
+    ///
+    /// # Errors
+    /// `SignInPageRequired`, which can be answered as that of a sign-in can; `Declined`; `Unauthorized` if this client leads
+    /// nobody to a page, or the person has signed in for just this a moment ago; `Config` if the challenge is another one;
+    /// whatever keeps the session from having a token.
+    ///
+    /// # Cancel safety
+    /// A page that is shown stays open even if this future is dropped, and its session is kept.
+    pub async fn step_up(&self, challenge: &str) -> Result<Lease, Error> {
+        let wanted = StepUpChallenge::read(challenge).ok_or_else(|| {
+            Error::config("the challenge given to step_up(..) does not want the person to sign in again").advice(
+                "give it the whole value of `WWW-Authenticate`, with error=\"insufficient_user_authentication\"",
+            )
+        })?;
+        let lease = self.session().lease().await?;
+        self.core.step_up(wanted, lease.generation()).await?;
+        self.session().lease().await
     }
 
     /// Asks the provider what it knows of the session's access token (RFC 7662): `active`, `scope`, `exp` and whatever else

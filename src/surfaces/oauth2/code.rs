@@ -28,6 +28,18 @@ pub(super) struct Asks {
     pub(super) pushed: bool,
 }
 
+impl Asks {
+    /// With these in place of what the builder says under their names.
+    pub(super) fn with(&self, others: impl Iterator<Item = (&'static str, String)>) -> Self {
+        let mut more = self.more.clone();
+        for (name, value) in others {
+            more.retain(|(known, _)| known != name);
+            more.push((name.to_owned(), value));
+        }
+        Self { more, ..self.clone() }
+    }
+}
+
 /// An authorization request, with what it keeps for itself.
 pub(super) struct Authorization {
     pub(super) fields: Vec<(String, String)>,

@@ -26,6 +26,7 @@
 //! | [`token_exchange`](ClientBuilder::token_exchange) | RFC 8693 |
 //! | [`ClientAuth`]: none, basic, post, `private_key_jwt`, `client_secret_jwt`, by certificate | RFC 6749, 7523, 8705 |
 //! | [`dpop`](ClientBuilder::dpop): tokens that are bound to a key | RFC 9449 |
+//! | a sign-in that an API wants anew, or in another way: a question beside the session, which goes on | RFC 9470 |
 //! | metadata | RFC 8414, OpenID Connect Discovery |
 //! | [`resource`](ClientBuilder::resource) | RFC 8707 |
 //! | revocation at sign-out, [`introspect`](Client::introspect) | RFC 7009, 7662 |

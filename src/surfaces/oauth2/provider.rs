@@ -10,9 +10,12 @@ use super::{
     wants::{Fields, Wants},
 };
 use crate::{
-    Error, ErrorKind, Secret, SignInPage, SignOut,
+    BoxFuture, Error, ErrorKind, Secret, SignInPage, SignOut,
     clock::Now,
-    http::transport::{AuthCall, AuthClient, AuthResponse},
+    http::{
+        step_up::{StepUpChallenge, StepUpPages},
+        transport::{AuthCall, AuthClient, AuthResponse},
+    },
     question::DeviceCode,
     session::{Attempt, tokens::Tokens},
     surfaces::{
@@ -134,7 +137,9 @@ impl Provider {
             }
             Grant::Code { redirect, asks } => match attempt.redirect() {
                 Some((page, redirect)) => self.by_code(attempt, proof, page, redirect).await,
-                None => Err(self.lead_to_page(attempt, proof, redirect, asks).await?),
+                None => {
+                    Err(Error::sign_in_page_required(self.lead_to_page(Some(attempt), proof, redirect, asks).await?))
+                }
             },
         }
     }
@@ -162,14 +167,14 @@ impl Provider {
         self.obtain(attempt, proof, fields).await.map_err(spent)
     }
 
-    /// The page at which a person signs in: the question that stops the sign-in.
+    /// The page at which a person signs in: the question that stops a sign-in, or a call.
     async fn lead_to_page(
         &self,
-        attempt: &Attempt,
+        attempt: Option<&Attempt>,
         proof: &Proof<'_>,
         redirect: &Redirect,
         asks: &Asks,
-    ) -> Result<Error, Error> {
+    ) -> Result<SignInPage, Error> {
         let endpoint = self.endpoint(Endpoint::Authorization).await?;
         let metadata = self.endpoints.metadata(&self.auth, self.now()).await?;
         let bound_to = self.proofs.as_ref().map(|proofs| proofs.thumbprint());
@@ -183,10 +188,24 @@ impl Provider {
         };
         let page = page.of_session(&self.session);
         let always = metadata.authorization_response_iss_parameter_supported;
-        Ok(Error::sign_in_page_required(match metadata.issuer {
+        Ok(match metadata.issuer {
             Some(issuer) => page.with_issuer(issuer, always),
             None => page,
-        }))
+        })
+    }
+
+    /// The page once more, asked as an API wants it.
+    async fn step_up_page(&self, wanted: &StepUpChallenge) -> Result<SignInPage, Error> {
+        let Grant::Code { redirect, asks } = &self.grant else {
+            let method = self.grant.method();
+            return Err(Error::new(
+                ErrorKind::Unauthorized,
+                format!("the API wants a person to sign in again for this call ({wanted}), and {method} leads nobody to a sign-in page"),
+            )
+            .advice("make this call with a client of .authorization_code(address) or .browser(loopback)"));
+        };
+        let proof = self.proof(None).await?;
+        self.lead_to_page(None, &proof, redirect, &asks.with(wanted.parameters())).await
     }
 
     /// Whether a page that was asked elsewhere is one that this client asks: another one's code would make a session of
@@ -209,11 +228,21 @@ impl Provider {
     }
 
     /// Tells the provider the whole request beforehand (RFC 9126), and gets its name.
-    async fn push(&self, attempt: &Attempt, proof: &Proof<'_>, mut fields: Vec<(&str, &str)>) -> Result<String, Error> {
+    async fn push(
+        &self,
+        attempt: Option<&Attempt>,
+        proof: &Proof<'_>,
+        mut fields: Vec<(&str, &str)>,
+    ) -> Result<String, Error> {
         let address = self.endpoint(Endpoint::Pushed).await?;
         // Who asks, the proof says.
         fields.retain(|(name, _)| *name != "client_id");
-        let reply = self.auth.spend(attempt, self.call(PUSH, address, proof, fields)?).await?;
+        let call = self.call(PUSH, address, proof, fields)?;
+        let reply = match attempt {
+            Some(attempt) => self.auth.spend(attempt, call).await?,
+            // Beside a session, for which no attempt is made.
+            None => self.auth.ask(call).await?,
+        };
         let value = reply.checked()?.value();
         match value.get("request_uri").and_then(Value::as_str).filter(|name| !name.is_empty()) {
             Some(name) => Ok(name.to_owned()),
@@ -325,6 +354,12 @@ fn refused_subject(error: Error) -> Error {
             .message("the provider refused the token that was to be exchanged")
             .advice("check .token_exchange(..); it is not tried again until it changes or sign_in() is called"),
         _ => error,
+    }
+}
+
+impl StepUpPages for Provider {
+    fn page(&self, wanted: StepUpChallenge) -> BoxFuture<'_, Result<SignInPage, Error>> {
+        Box::pin(async move { self.step_up_page(&wanted).await })
     }
 }
 

@@ -6,5 +6,6 @@ mod names;
 mod platform;
 mod proofs;
 mod provider;
+mod step_up;
 
 pub use provider::{FakeOAuth2, FakeOAuth2Builder};

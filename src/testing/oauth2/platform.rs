@@ -13,6 +13,7 @@ use super::{
     codes::{Codes, Exchanged, Request},
     names,
     proofs::{Refused, SeenProofs},
+    step_up::{CODE, Demands, SignedIn},
 };
 use serde_json::{Value, json};
 use std::{
@@ -45,6 +46,8 @@ pub(super) struct Rules {
     pub(super) dpop_nonces: bool,
     /// The token endpoint takes no request without a proof.
     pub(super) needs_dpop: bool,
+    /// People sign in as `acr_values` says.
+    pub(super) honours_acr: bool,
 }
 
 pub(super) struct Platform {
@@ -53,6 +56,7 @@ pub(super) struct Platform {
     pub(super) last_form: Vec<(String, String)>,
     pub(super) denies: bool,
     pub(super) proofs: SeenProofs,
+    pub(super) demands: Demands,
     devices: Devices,
     codes: Codes,
     code_reuses: usize,
@@ -69,6 +73,8 @@ pub(super) struct Holder {
     renews: bool,
     /// The key that its tokens are bound to.
     key: Option<String>,
+    /// How a person has signed in for it, if one has.
+    person: Option<SignedIn>,
 }
 
 impl Platform {
@@ -79,6 +85,7 @@ impl Platform {
             last_form: Vec::new(),
             denies: false,
             proofs: SeenProofs::default(),
+            demands: Demands::default(),
             devices: Devices::default(),
             codes: Codes::default(),
             code_reuses: 0,
@@ -93,7 +100,8 @@ impl Platform {
     pub(super) fn new_seed(&mut self, now: SystemTime) -> String {
         let user = Some(names::LOGIN.to_owned());
         let client = names::CLIENT_ID.to_owned();
-        let lineage = self.tokens.begin(Holder { client, user, scope: "read".to_owned(), renews: true, key: None });
+        let lineage =
+            self.tokens.begin(Holder { client, user, scope: "read".to_owned(), renews: true, key: None, person: None });
         self.new_refresh_token(lineage, now)
     }
 
@@ -219,7 +227,7 @@ impl Platform {
 
     fn begin(&mut self, client: &str, user: Option<String>, scope: String) -> usize {
         let renews = user.is_some();
-        self.tokens.begin(Holder { client: client.to_owned(), user, scope, renews, key: None })
+        self.tokens.begin(Holder { client: client.to_owned(), user, scope, renews, key: None, person: None })
     }
 
     fn by_password(&mut self, ask: &FakeCall<'_>, client: &str) -> Result<usize, FakeAnswer> {
@@ -242,6 +250,8 @@ impl Platform {
             Exchanged::Good(request) if request["client_id"] == client => {
                 let scope = request.get("scope").cloned().unwrap_or_else(|| "read".to_owned());
                 let lineage = self.begin(client, Some(names::LOGIN.to_owned()), scope);
+                let acr = request.get("acr_values").filter(|_| self.rules.honours_acr);
+                self.tokens.owner_mut(lineage).person = Some(SignedIn::now(acr, ask.now));
                 self.codes.spend(&code, lineage);
                 Ok(lineage)
             }
@@ -355,6 +365,12 @@ impl Platform {
         let lineage = token.and_then(|token| self.tokens.live(token, ask.now));
         let lineage = lineage.ok_or_else(|| self.unauthorized(ask))?;
         let good = FakeAnswer::json(200, &json!({ "ok": true, "path": ask.path() }));
+        let scheme = if bound.is_some() { "DPoP" } else { "Bearer" };
+        let person = self.tokens.owner(lineage).person.as_ref();
+        if let Some(challenge) = self.demands.challenge(ask.path(), person, ask.now) {
+            let refused = oauth_error(401, CODE, "The person has to sign in in another way");
+            return Err(refused.with("www-authenticate", format!("{scheme} {challenge}")));
+        }
         let Some(key) = self.tokens.owner(lineage).key.clone() else {
             return if bound.is_none() { Ok(good) } else { Err(self.unauthorized(ask)) };
         };

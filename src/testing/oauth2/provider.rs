@@ -107,6 +107,7 @@ impl FakeOAuth2 {
             signers: Signers::default(),
             dpop_nonces: false,
             needs_dpop: false,
+            honours_acr: true,
         };
         FakeOAuth2Builder { clock: Time::default(), rules }
     }
@@ -124,6 +125,13 @@ impl FakeOAuth2 {
     /// From now on the person at `authorize` says no.
     pub fn deny_authorizations(&self) {
         locked(&self.platform).denies = true;
+    }
+
+    /// From now on the API answers this path only to tokens for which the person has signed in in one of these ways
+    /// (`acr_values`, separated by blanks), not longer ago than this. Others get 401 and `insufficient_user_authentication`
+    /// (RFC 9470).
+    pub fn demand_step_up(&self, path: &str, acr_values: Option<&str>, max_age: Option<Duration>) {
+        locked(&self.platform).demands.add(path, acr_values, max_age);
     }
 
     /// A refresh token of the user, for clients that are given one.
@@ -239,6 +247,13 @@ impl FakeOAuth2Builder {
     /// Proofs must have the nonce of the moment: the provider's, or its API's. None is asked for, if not told otherwise.
     pub fn dpop_nonces(mut self, asks: bool) -> Self {
         self.rules.dpop_nonces = asks;
+        self
+    }
+
+    /// Whether people sign in in the first of the ways that `acr_values` asks for. They do, if not told otherwise; else the
+    /// provider does not look at it.
+    pub fn honours_acr(mut self, honours: bool) -> Self {
+        self.rules.honours_acr = honours;
         self
     }
 

@@ -10,6 +10,7 @@ mod grants;
 mod keys;
 mod loopback;
 mod sign_out;
+mod step_up;
 
 use crate::laws::follow as follow_url;
 use keyway::{

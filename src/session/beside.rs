@@ -1,0 +1,19 @@
+//! A page that a person is shown beside a session, as plain data.
+
+use crate::error::Error;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// A page that a person is shown, or was.
+pub(super) struct Shown {
+    pub(super) wanted: String,
+    /// Nothing as long as it is shown; closed without a word where its task is gone.
+    pub(super) outcome: watch::Receiver<Option<Outcome>>,
+}
+
+#[derive(Clone)]
+pub(super) struct Outcome {
+    pub(super) came: Result<(), Error>,
+    /// Until when (monotonic) a person who declined is not asked the same again.
+    pub(super) until: Duration,
+}

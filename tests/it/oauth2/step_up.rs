@@ -1,0 +1,327 @@
+//! A sign-in that an API wants of the person for one call (RFC 9470), while the session is good.
+
+use super::{discovering, fixture, follow, follow_url, told};
+use keyway::{
+    Answer, Error, ErrorKind, FileStore, MemoryStore, Responder, Resume, Secret, SignInPage,
+    oauth2::{Client, ClientBuilder, DpopKey, Loopback},
+    testing::{FakeOAuth2, Fault, ManualClock},
+};
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+use tokio::sync::mpsc;
+
+const BACK: &str = "https://till.example/back";
+const HOUR: Duration = Duration::from_secs(3600);
+const MINUTE: Duration = Duration::from_secs(60);
+const MFA: &str = "urn:acme:acr:mfa urn:acme:acr:key";
+
+fn web(fake: &FakeOAuth2, clock: &ManualClock) -> ClientBuilder {
+    discovering(fake, clock).authorization_code(BACK).page_parameter("max_age", "86400")
+}
+
+/// Also what the API serves to those alone who have signed in by two factors.
+async fn strict() -> (FakeOAuth2, ManualClock) {
+    let (fake, clock) = fixture().await;
+    fake.serve("/payments");
+    fake.demand_step_up("/payments", Some(MFA), None);
+    (fake, clock)
+}
+
+fn query(url: &str, name: &str) -> Option<String> {
+    let url = url::Url::parse(url).unwrap();
+    url.query_pairs().find(|(known, _)| known == name).map(|(_, value)| value.into_owned())
+}
+
+async fn get(client: &Client, path: &str) -> Result<u16, Error> {
+    client.http().get(path).send().await.map(|answer| answer.status().as_u16())
+}
+
+async fn pay(client: &Client) -> Result<u16, Error> {
+    get(client, "/payments").await
+}
+
+/// The page that a call has stopped with.
+fn question(error: &Error) -> (SignInPage, Resume) {
+    assert_eq!(error.kind(), ErrorKind::SignInPageRequired, "{error}");
+    (error.sign_in_page().unwrap().clone(), error.resume().unwrap())
+}
+
+async fn sign_in(client: &Client) {
+    let (page, resume) = question(&client.session().lease().await.unwrap_err());
+    resume.answer(Answer::Redirect(follow(&page).await)).await.unwrap();
+}
+
+#[apply(leak_checked!)]
+async fn a_call_that_wants_more_of_the_person_asks_and_the_session_goes_on_meanwhile() {
+    let (fake, clock) = strict().await;
+    let client = web(&fake, &clock).build().unwrap();
+    sign_in(&client).await;
+    let before = client.session().lease().await.unwrap().generation();
+    let error = pay(&client).await.unwrap_err();
+    assert_eq!(error.status(), Some(401));
+    assert!(error.to_string().contains("acr_values `urn:acme:acr:mfa urn:acme:acr:key`"), "{error}");
+    let (page, resume) = question(&error);
+    assert_eq!(
+        (query(page.url(), "acr_values").as_deref(), query(page.url(), "max_age").as_deref()),
+        (Some(MFA), Some("86400"))
+    );
+    // Nobody else is concerned: not the token, not its renewals, not while the person is away.
+    assert_eq!(get(&client, "/menu").await.unwrap(), 200);
+    assert_eq!((client.session().lease().await.unwrap().generation(), fake.count("issue_token")), (before, 1));
+    clock.advance(HOUR);
+    assert_eq!(get(&client, "/menu").await.unwrap(), 200);
+    assert_eq!((fake.count("issue_token"), fake.count("authorize")), (2, 1));
+
+    let lease = resume.answer(Answer::Redirect(follow(&page).await)).await.unwrap();
+    assert_eq!((lease.generation().counter(), before.counter()), (1, 1), "another session");
+    assert_ne!(lease.generation(), before);
+    for _ in 0..3 {
+        assert_eq!((pay(&client).await.unwrap(), get(&client, "/menu").await.unwrap()), (200, 200));
+        clock.advance(HOUR);
+    }
+    assert_eq!((fake.count("authorize"), fake.count("issue_token"), fake.reuses()), (2, 5, 0));
+}
+
+/// A client whose pages are shown, and the addresses that they have.
+fn terminal(fake: &FakeOAuth2, clock: &ManualClock) -> (Client, mpsc::UnboundedReceiver<String>) {
+    let (shown, pages) = mpsc::unbounded_channel();
+    let loopback =
+        Loopback::showing(move |url| shown.send(url.to_owned()).map_err(|_| io::Error::other("nobody looks")));
+    (discovering(fake, clock).browser(loopback).build().unwrap(), pages)
+}
+
+async fn pass(pages: &mut mpsc::UnboundedReceiver<String>) -> String {
+    let page = pages.recv().await.unwrap();
+    let redirect = follow_url(&page).await;
+    assert_eq!(reqwest::get(redirect.expose()).await.unwrap().status(), 200);
+    page
+}
+
+#[apply(leak_checked!)]
+async fn with_a_browser_at_hand_the_call_waits_for_one_page_and_is_made_again() {
+    let (fake, clock) = strict().await;
+    let (client, mut pages) = terminal(&fake, &clock);
+    let menu = tokio::spawn({
+        let client = client.clone();
+        async move { get(&client, "/menu").await }
+    });
+    pass(&mut pages).await;
+    assert_eq!(menu.await.unwrap().unwrap(), 200);
+    let calls: Vec<_> = (0..10)
+        .map(|_| {
+            let client = client.clone();
+            tokio::spawn(async move { pay(&client).await })
+        })
+        .collect();
+    let page = pass(&mut pages).await;
+    assert_eq!(query(&page, "acr_values").as_deref(), Some(MFA));
+    for call in calls {
+        assert_eq!(call.await.unwrap().unwrap(), 200);
+    }
+    assert_eq!((fake.count("authorize"), fake.count("issue_token")), (2, 2));
+    assert!(pages.try_recv().is_err(), "one page for all");
+}
+
+#[apply(leak_checked!)]
+async fn what_a_page_has_not_brought_about_is_not_asked_for_again_and_again() {
+    let clock = ManualClock::new();
+    let fake = FakeOAuth2::builder().clock(clock.clone()).honours_acr(false).start().await;
+    fake.serve("/payments");
+    fake.demand_step_up("/payments", Some(MFA), None);
+    let client = web(&fake, &clock).build().unwrap();
+    sign_in(&client).await;
+    for round in 1..3 {
+        let (page, resume) = question(&pay(&client).await.unwrap_err());
+        resume.answer(Answer::Redirect(follow(&page).await)).await.unwrap();
+        for _ in 0..3 {
+            let error = pay(&client).await.unwrap_err();
+            assert_eq!((error.kind(), error.status()), (ErrorKind::Unauthorized, Some(401)), "{error}");
+            assert!(error.to_string().contains("has signed in again a moment ago"), "{error}");
+        }
+        assert_eq!((fake.count("authorize"), fake.count("issue_token")), (1 + round, 1 + round));
+        clock.advance(MINUTE);
+    }
+    let (client, mut pages) = terminal(&fake, &clock);
+    let call = tokio::spawn(async move { pay(&client).await });
+    pass(&mut pages).await;
+    pass(&mut pages).await;
+    let error = call.await.unwrap().unwrap_err();
+    assert!(error.to_string().contains("has signed in again a moment ago"), "{error}");
+}
+
+/// Declines every page but the first.
+#[derive(Clone, Default)]
+struct Once(Arc<AtomicUsize>);
+
+impl Responder for Once {
+    async fn sign_in_page(&self, page: SignInPage) -> Option<Secret> {
+        match self.0.fetch_add(1, Ordering::SeqCst) {
+            0 => Some(follow(&page).await),
+            _ => None,
+        }
+    }
+}
+
+#[apply(leak_checked!)]
+async fn a_person_who_declines_is_left_alone_for_a_while_and_the_session_stays() {
+    let (fake, clock) = strict().await;
+    let person = Once::default();
+    let client = web(&fake, &clock).responder(person.clone()).build().unwrap();
+    assert_eq!(get(&client, "/menu").await.unwrap(), 200);
+    for (asked, pause) in [(2, MINUTE / 2), (2, MINUTE / 2), (3, Duration::ZERO)] {
+        let error = pay(&client).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Declined, "{error}");
+        assert_eq!((person.0.load(Ordering::SeqCst), get(&client, "/menu").await.unwrap()), (asked, 200));
+        // Whoever thinks better of it can still go on.
+        assert!(error.resume().is_some() && error.sign_in_page().is_some());
+        clock.advance(pause);
+    }
+    assert_eq!(fake.count("issue_token"), 1);
+}
+
+#[apply(leak_checked!)]
+async fn a_step_up_that_fails_costs_its_own_caller_alone() {
+    let (fake, clock) = strict().await;
+    let client = web(&fake, &clock).build().unwrap();
+    sign_in(&client).await;
+    let (page, resume) = question(&pay(&client).await.unwrap_err());
+    fake.next("issue_token", Fault::Json(400, serde_json::json!({ "error": "invalid_grant" })));
+    let error = resume.answer(Answer::Redirect(follow(&page).await)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Declined, "{error}");
+    // Nothing cools down.
+    client.session().renew().await.unwrap();
+    let (page, resume) = question(&pay(&client).await.unwrap_err());
+    fake.next("issue_token", Fault::Json(400, serde_json::json!({ "error": "invalid_grant" })));
+    let gate = fake.hold("issue_token");
+    let redirect = follow(&page).await;
+    let answering = tokio::spawn(async move { resume.answer(Answer::Redirect(redirect)).await.map(drop) });
+    gate.arrived(1).await;
+    let (session, calling) = (client.session().clone(), client.clone());
+    let renewing = tokio::spawn(async move { session.renew().await.map(drop) });
+    let calling = tokio::spawn(async move { get(&calling, "/menu").await });
+    gate.open();
+    answering.await.unwrap().unwrap_err();
+    renewing.await.unwrap().unwrap();
+    assert_eq!(calling.await.unwrap().unwrap(), 200);
+    assert_eq!(fake.reuses(), 0);
+}
+
+#[apply(leak_checked!)]
+async fn clients_that_lead_nobody_to_a_page_say_so_and_spend_nothing() {
+    let (fake, clock) = strict().await;
+    let exchanged = "urn:ietf:params:oauth:token-type:access_token";
+    let subject = told(&fake, &clock).password(FakeOAuth2::LOGIN, FakeOAuth2::PASSWORD).build().unwrap();
+    let subject = subject.session().lease().await.unwrap().token().unwrap().clone();
+    for (builder, method) in [
+        (told(&fake, &clock).client_credentials(), ".client_credentials()"),
+        (told(&fake, &clock).password(FakeOAuth2::LOGIN, FakeOAuth2::PASSWORD), ".password(..)"),
+        (told(&fake, &clock).refresh_token(fake.new_refresh_token()), ".refresh_token(..)"),
+        (told(&fake, &clock).token_exchange(exchanged, subject), ".token_exchange(..)"),
+    ] {
+        let client = builder.build().unwrap();
+        let before = client.session().lease().await.unwrap().generation();
+        let asked = fake.count("issue_token");
+        for _ in 0..3 {
+            let error = pay(&client).await.unwrap_err();
+            assert_eq!((error.kind(), error.status()), (ErrorKind::Unauthorized, Some(401)), "{error}");
+            let line = error.to_string();
+            assert!(line.contains(&format!("{method} leads nobody to a sign-in page")), "{line}");
+            assert!(line.contains(".authorization_code(address)") && error.resume().is_none(), "{line}");
+        }
+        assert_eq!(get(&client, "/menu").await.unwrap(), 200);
+        assert_eq!(client.session().lease().await.unwrap().generation(), before, "{method}");
+        assert_eq!(fake.count("issue_token"), asked, "{method}");
+    }
+}
+
+#[apply(leak_checked!)]
+async fn another_process_finishes_a_step_up_and_a_second_redirect_sends_nothing() {
+    let (fake, clock) = strict().await;
+    let folder = tempfile::tempdir().unwrap();
+    let client = || web(&fake, &clock).store(FileStore::at(folder.path())).profile("ann").build().unwrap();
+    let (one, other) = (client(), client());
+    sign_in(&one).await;
+    let (page, resume) = question(&pay(&one).await.unwrap_err());
+    let (ticket, redirect) = (page.ticket(), follow(&page).await);
+    let lease = other.finish_sign_in(&ticket, redirect.clone()).await.unwrap();
+    assert_eq!((pay(&other).await.unwrap(), fake.count("issue_token")), (200, 2));
+    // The page is loaded once more, here, there, and at a third one.
+    for again in [&other, &client()] {
+        let again = again.finish_sign_in(&ticket, redirect.clone()).await.unwrap();
+        assert_eq!(again.generation(), lease.generation());
+    }
+    assert_eq!(resume.answer(Answer::Redirect(redirect)).await.unwrap().generation(), lease.generation());
+    assert_eq!(pay(&one).await.unwrap(), 200);
+    assert_eq!((fake.count("issue_token"), fake.reuses()), (2, 0));
+}
+
+#[apply(leak_checked!)]
+async fn a_step_up_goes_on_after_a_sign_out_as_a_sign_in_does_and_undoes_none_by_itself() {
+    let (fake, clock) = strict().await;
+    let client = web(&fake, &clock).store(MemoryStore::new()).profile("ann").build().unwrap();
+    sign_in(&client).await;
+    let (page, resume) = question(&pay(&client).await.unwrap_err());
+    client.session().sign_out().await.unwrap();
+    let redirect = follow(&page).await;
+    assert_eq!(resume.answer(Answer::Redirect(redirect)).await.unwrap_err().kind(), ErrorKind::SignedOut);
+    assert_eq!(pay(&client).await.unwrap_err().kind(), ErrorKind::SignedOut);
+    assert_eq!(fake.count("issue_token"), 1);
+}
+
+#[apply(leak_checked!)]
+async fn a_page_that_is_pushed_and_a_bound_token_step_up_as_well() {
+    let (fake, clock) = strict().await;
+    let builder = web(&fake, &clock).pushed_requests().dpop(DpopKey::generate().unwrap());
+    let client = builder.build().unwrap();
+    sign_in(&client).await;
+    let (page, resume) = question(&pay(&client).await.unwrap_err());
+    assert!(query(page.url(), "acr_values").is_none() && query(page.url(), "request_uri").is_some());
+    resume.answer(Answer::Redirect(follow(&page).await)).await.unwrap();
+    assert_eq!((pay(&client).await.unwrap(), fake.count("push_authorization")), (200, 2));
+}
+
+/// The person is to have signed in within ten minutes.
+#[apply(leak_checked!)]
+async fn a_sign_in_that_is_too_old_for_a_call_is_asked_for_anew_each_time_it_is() {
+    let (fake, clock) = fixture().await;
+    fake.serve("/payments");
+    fake.demand_step_up("/payments", None, Some(MINUTE * 10));
+    let client = web(&fake, &clock).build().unwrap();
+    sign_in(&client).await;
+    assert_eq!(pay(&client).await.unwrap(), 200);
+    for _ in 0..2 {
+        clock.advance(MINUTE * 11);
+        let (page, resume) = question(&pay(&client).await.unwrap_err());
+        assert_eq!((query(page.url(), "max_age").as_deref(), query(page.url(), "acr_values")), (Some("600"), None));
+        resume.answer(Answer::Redirect(follow(&page).await)).await.unwrap();
+        assert_eq!(pay(&client).await.unwrap(), 200);
+    }
+}
+
+#[apply(leak_checked!)]
+async fn who_sends_with_a_client_of_their_own_hands_in_the_challenge() {
+    let (fake, clock) = strict().await;
+    let client = web(&fake, &clock).build().unwrap();
+    sign_in(&client).await;
+    let send = async |client: &Client| {
+        let lease = client.session().lease().await.unwrap();
+        let request = reqwest::Client::new().get(format!("{}/payments", fake.uri()));
+        request.header("authorization", lease.header()).send().await.unwrap()
+    };
+    let refused = send(&client).await;
+    assert_eq!(refused.status(), 401);
+    let challenge = refused.headers()["www-authenticate"].to_str().unwrap();
+    let (page, resume) = question(&client.step_up(challenge).await.unwrap_err());
+    resume.answer(Answer::Redirect(follow(&page).await)).await.unwrap();
+    assert_eq!(send(&client).await.status(), 200);
+    for other in ["", "Bearer error=\"invalid_token\"", "Basic realm=\"x\""] {
+        let error = client.step_up(other).await.unwrap_err();
+        assert!(error.kind() == ErrorKind::Config && error.to_string().contains("WWW-Authenticate"), "{error}");
+    }
+}
