@@ -36,18 +36,29 @@ use std::{
 };
 use url::Url;
 
+mod bounds;
 mod exchange;
+
+#[cfg(feature = "oauth2")]
+pub use bounds::what_an_api_wants_of_a_person_stays_what_it_said;
+pub use bounds::{
+    however_much_an_answer_holds_an_error_keeps_little, what_a_document_limits_is_refused_here_without_its_values,
+};
 
 /// A property and its name, which is that of its search and of the folder of its seeds.
 pub type Property = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const PROPERTIES: [Property; 9] = [
+pub const PROPERTIES: &[Property] = &[
     ("address", no_address_leads_elsewhere_than_it_says),
     ("answer", every_answer_is_a_session_or_an_error_that_hides_its_secrets),
+    ("bounds", however_much_an_answer_holds_an_error_keeps_little),
     ("captcha", a_captcha_shows_the_picture_it_was_sent),
+    #[cfg(feature = "oauth2")]
+    ("challenge", what_an_api_wants_of_a_person_stays_what_it_said),
     ("expiry", no_token_ends_before_or_after_what_was_told),
     ("json", patience_changes_nothing_that_is_right),
+    ("limits", what_a_document_limits_is_refused_here_without_its_values),
     ("record", what_a_store_keeps_is_read_as_it_was_written),
     ("retry_after", no_wait_is_longer_than_is_believed),
     ("segment", a_path_value_stays_one_segment),
@@ -442,7 +453,13 @@ pub fn every_answer_is_a_session_or_an_error_that_hides_its_secrets(data: &[u8])
 mod tests {
     use super::*;
     use crate::leak_check;
-    use std::{fs, path::Path};
+    use std::{
+        fs,
+        path::{Path, PathBuf},
+    };
+
+    /// How many variants of its seeds each property is held against in every run of the suite.
+    const VARIANTS: u64 = 2000;
 
     #[test]
     fn every_property_holds_for_what_its_search_begins_with() {
@@ -450,18 +467,71 @@ mod tests {
     }
 
     fn hold_all() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
         for (name, property) in PROPERTIES {
-            assert!(
-                folder.join("fuzz_targets").join(name).with_extension("rs").is_file(),
-                "nothing searches for {name}"
-            );
-            let seeds = fs::read_dir(folder.join("seeds").join(name)).expect("seeds");
-            let seeds: Vec<_> = seeds.map(|seed| seed.expect("a seed").path()).collect();
-            assert!(!seeds.is_empty(), "{name} begins with nothing");
-            for seed in seeds {
-                property(&fs::read(&seed).expect("a seed"));
+            let target = folder().join("fuzz_targets").join(name).with_extension("rs");
+            assert!(target.is_file(), "nothing searches for {name}");
+            seeds(name).iter().for_each(|seed| property(seed));
+        }
+    }
+
+    /// The same ones in every run: what is found once is found again.
+    #[test]
+    fn every_property_holds_for_variants_of_what_its_search_begins_with() {
+        leak_check::apart(|| {
+            for (name, property) in PROPERTIES {
+                let (seeds, mut dice) =
+                    (seeds(name), Dice(name.bytes().fold(7, |sum, byte| sum * 31 + u64::from(byte))));
+                for _ in 0..VARIANTS {
+                    property(&dice.variant(&seeds));
+                }
             }
+        });
+    }
+
+    fn folder() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz")
+    }
+
+    /// In the order of their names.
+    fn seeds(name: &str) -> Vec<Vec<u8>> {
+        let seeds = fs::read_dir(folder().join("seeds").join(name)).expect("seeds");
+        let mut seeds: Vec<_> = seeds.map(|seed| seed.expect("a seed").path()).collect();
+        seeds.sort();
+        assert!(!seeds.is_empty(), "{name} begins with nothing");
+        seeds.iter().map(|seed| fs::read(seed).expect("a seed")).collect()
+    }
+
+    /// Numbers that look like chance (SplitMix64).
+    struct Dice(u64);
+
+    impl Dice {
+        fn below(&mut self, end: usize) -> usize {
+            self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            (mixed ^ (mixed >> 31)) as usize % end.max(1)
+        }
+
+        /// A seed with a few things done to it.
+        fn variant(&mut self, seeds: &[Vec<u8>]) -> Vec<u8> {
+            let mut bytes = seeds[self.below(seeds.len())].clone();
+            for _ in 0..=self.below(4) {
+                let (from, to) = (self.below(bytes.len() + 1), self.below(bytes.len() + 1));
+                let (from, to) = (from.min(to), from.max(to));
+                match self.below(6) {
+                    0 => drop(bytes.drain(from..to)),
+                    1 => bytes.extend_from_within(from..to),
+                    2 => bytes.iter_mut().skip(from).take(1).for_each(|byte| *byte ^= 1 << self.below(8)),
+                    3 => bytes.insert(from, b"\0\n\"\\,;={}[]%/.\xff"[self.below(15)]),
+                    4 => {
+                        let other = &seeds[self.below(seeds.len())];
+                        bytes.truncate(from);
+                        bytes.extend_from_slice(&other[to.min(other.len())..]);
+                    }
+                    _ => bytes.iter_mut().skip(from).take(1).for_each(|byte| *byte = self.below(256) as u8),
+                }
+            }
+            bytes
         }
     }
 }

@@ -126,6 +126,12 @@ impl FuzzedExchange {
         }
     }
 
+    /// What it is as a failure, if it is one.
+    pub(super) fn error(&self) -> Option<Error> {
+        let read = self.came().err();
+        read.or_else(|| Judge::default().judged(&self.answer, self.surface.classify, self.facts, &Still).err())
+    }
+
     pub(super) fn holds(&self) {
         let came = self.came();
         match &came {

@@ -315,6 +315,11 @@ const UNCHECKED: &[Unchecked] = &[
         test: "every_property_holds_for_what_its_search_begins_with",
         why: "its secrets are words such as `refresh`, made of whatever bytes come",
     },
+    Unchecked {
+        file: "src/fuzzing.rs",
+        test: "every_property_holds_for_variants_of_what_its_search_begins_with",
+        why: "the same",
+    },
     Unchecked { file: "tests/leak_check/mod.rs", test: "$name", why: "what a checked test becomes" },
     Unchecked { file: "tests/it/leak_checks.rs", test: "*", why: "leaks on purpose, and holds checks of its own" },
     Unchecked { file: "tests/allocations.rs", test: "*", why: "counts every allocation, and who listens allocates" },
