@@ -71,6 +71,8 @@ mod papers {
     struct People;
     #[doc = include_str!("../docs/stores.md")]
     struct Stores;
+    #[doc = include_str!("../specs/README.md")]
+    struct Specs;
 }
 
 /// What the code of [`include_document!`] stands on. Not for anybody else: it changes with `keyway-build`.

@@ -33,6 +33,11 @@ mod send;
 mod shape;
 mod sign_ins;
 
+/// The code of the page is compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 pub use adopt::{Kind, Report, Row};
 pub use diagnostic::Diagnostic;
 pub use door::{Error, Made, Result, Source, document};

@@ -35,23 +35,49 @@ fn pages(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
+/// The pages that have Rust in them, by their path from here, with their texts.
+fn pages_with_code() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found =
+        ["README.md", "SECURITY.md", "ARCHITECTURE.md", "CONTRIBUTING.md"].map(|page| root.join(page)).to_vec();
+    ["docs", "specs"].iter().for_each(|folder| pages(&root.join(folder), &mut found));
+    found.push(root.join("build/README.md"));
+    let named = |page: &PathBuf| page.strip_prefix(root).unwrap().to_str().unwrap().replace('\\', "/");
+    let pages = found.iter().map(|page| (named(page), fs::read_to_string(page).unwrap()));
+    let pages: Vec<_> = pages.filter(|(_, text)| text.lines().any(|line| line.starts_with("```rust"))).collect();
+    assert!(pages.len() > 12, "{pages:?}");
+    pages
+}
+
 #[apply(leak_checked!)]
 fn every_page_with_rust_in_it_is_compiled_as_documentation() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let reference = fs::read_to_string(root.join("src/lib.rs")).unwrap();
-    let mut found = Vec::new();
-    pages(&root.join("docs"), &mut found);
-    let with_code: Vec<_> = found
-        .iter()
-        .filter(|page| fs::read_to_string(page).unwrap().lines().any(|line| line.starts_with("```rust")))
-        .collect();
-    assert!(with_code.len() > 8, "{with_code:?}");
-    for page in with_code {
-        let named = page.strip_prefix(root).unwrap().to_str().unwrap().replace('\\', "/");
+    for (page, _) in pages_with_code() {
+        let (crate_root, named) = match page.strip_prefix("build/") {
+            Some(page) => ("build/src/lib.rs", page.to_owned()),
+            None => ("src/lib.rs", page),
+        };
+        let reference = fs::read_to_string(root.join(crate_root)).unwrap();
         assert!(
             reference.contains(&format!("include_str!(\"../{named}\")")),
-            "`mod papers` of src/lib.rs lacks {named}"
+            "`mod papers` of {crate_root} lacks {named}"
         );
+    }
+}
+
+/// `rustdoc` hides lines that begin with `#`; whoever reads the page itself sees them, and copies them.
+#[apply(leak_checked!)]
+fn what_a_page_shows_of_a_program_is_all_that_is_compiled_of_it() {
+    for (page, text) in pages_with_code() {
+        let (mut is_code, mut hidden) = (false, Vec::new());
+        for line in text.lines() {
+            if line.starts_with("```") {
+                is_code = !is_code && line.starts_with("```rust");
+            } else if is_code && (line.trim() == "#" || line.trim_start().starts_with("# ")) {
+                hidden.push(line);
+            }
+        }
+        assert_eq!(hidden, Vec::<&str>::new(), "{page}");
     }
 }
 
