@@ -102,13 +102,7 @@ impl FakeApi {
 a_fake!(FakeApi, FakeApiBuilder);
 
 impl FakeApiBuilder {
-    /// Listens on this port of 127.0.0.1 instead of a free one.
-    pub fn port(mut self, port: u16) -> Self {
-        self.port = port;
-        self
-    }
-
-    /// Opens the vendor. It closes when the fake is dropped.
+    /// Opens the vendor on a free port of 127.0.0.1, or on [its own](Self::port). It closes when the fake is dropped.
     ///
     /// # Panics
     /// Where the text is no OpenAPI document in JSON, and where the port is taken.
@@ -121,7 +115,7 @@ impl FakeApiBuilder {
         assert!(version.starts_with("3."), "the document says that it is OpenAPI `{version}`; 3.0 and 3.1 are read");
         let (api, document) = Api::of(root);
         let api = Arc::new(Mutex::new(api));
-        let fake = Fake::open_at("FakeApi", Arc::new(document), self.clock, api.clone(), self.port).await;
+        let fake = Fake::open("FakeApi", Arc::new(document), self.clock, api.clone(), self.port).await;
         FakeApi { fake, api }
     }
 }

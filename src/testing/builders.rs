@@ -1,6 +1,6 @@
 //! What several fakes and their builders have in common, as macros: a builder is a type of its fake.
 
-/// A fake lends all that [`Fake`](super::Fake) can do, and its builder takes a clock.
+/// A fake lends all that [`Fake`](super::Fake) can do, and its builder takes a clock and a port.
 macro_rules! a_fake {
     ($fake:ident, $builder:ident) => {
         impl std::ops::Deref for $fake {
@@ -15,6 +15,13 @@ macro_rules! a_fake {
             /// The vendor goes by this clock instead of the machine's.
             pub fn clock(mut self, clock: crate::testing::ManualClock) -> Self {
                 self.clock = crate::testing::time::Time::Manual(clock);
+                self
+            }
+
+            /// Listens on this port of 127.0.0.1 instead of a free one, for a program that is run by hand. One that is taken
+            /// panics at the start.
+            pub fn port(mut self, port: u16) -> Self {
+                self.port = port;
                 self
             }
         }

@@ -75,18 +75,8 @@ enum Beside {
 }
 
 impl Fake {
-    /// Opens a vendor's doors.
+    /// Opens a vendor's doors at this port; 0 is any free one.
     pub(super) async fn open<V: Vendor>(
-        name: &'static str,
-        document: Arc<FakeDocument>,
-        clock: Time,
-        vendor: Arc<Mutex<V>>,
-    ) -> Self {
-        Self::open_at(name, document, clock, vendor, 0).await
-    }
-
-    /// The same on this port; 0 is any free one.
-    pub(super) async fn open_at<V: Vendor>(
         name: &'static str,
         document: Arc<FakeDocument>,
         clock: Time,

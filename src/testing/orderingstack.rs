@@ -83,6 +83,7 @@ pub enum ExpiresIn {
 #[must_use]
 pub struct FakeOrderingStackBuilder {
     clock: Time,
+    port: u16,
     rules: Rules,
     tenants: Vec<String>,
     users: Vec<Account>,
@@ -155,6 +156,7 @@ impl FakeOrderingStack {
         };
         FakeOrderingStackBuilder {
             clock: Time::default(),
+            port: 0,
             rules,
             tenants: vec![Self::TENANT.to_owned()],
             users: vec![Account::new(Self::LOGIN, Self::PASSWORD)],
@@ -304,14 +306,14 @@ impl FakeOrderingStackBuilder {
         self
     }
 
-    /// Opens the platform on a free port of 127.0.0.1. It closes when the fake is dropped.
+    /// Opens the platform on a free port of 127.0.0.1, or on [its own](Self::port). It closes when the fake is dropped.
     ///
     /// # Cancel safety
     /// A dropped start leaves nothing behind.
     pub async fn start(self) -> FakeOrderingStack {
         let document = Arc::new(FakeDocument::read(DOCUMENT, ""));
         let platform = Arc::new(Mutex::new(self.platform(document.clone())));
-        let fake = Fake::open("FakeOrderingStack", document, self.clock, platform.clone()).await;
+        let fake = Fake::open("FakeOrderingStack", document, self.clock, platform.clone(), self.port).await;
         FakeOrderingStack { fake, platform }
     }
 

@@ -4,7 +4,7 @@ use super::{
     proxy::{Deliveries, Proxy},
     runtime::Runtime,
 };
-use std::{net::SocketAddr, sync::Arc, thread};
+use std::{io, net::SocketAddr, sync::Arc, thread};
 use tokio::{net::TcpListener, runtime, sync::oneshot};
 use wiremock::{Mock, MockServer, Respond, matchers::any};
 
@@ -19,16 +19,20 @@ pub(super) struct Server {
 impl Server {
     /// Listens on this port of 127.0.0.1; 0 is any free one.
     pub(super) async fn start(respond: impl Respond + 'static, deliveries: Arc<Deliveries>, port: u16) -> Self {
-        let (started, address) = oneshot::channel();
+        let (started, listens) = oneshot::channel();
         let (stop, stopped) = oneshot::channel();
         let runtime =
             runtime::Builder::new_current_thread().enable_all().build().expect("a runtime for the fake can be made");
         let handle = Runtime::of(&runtime);
         let serve = move || runtime.block_on(serve(respond, deliveries, port, started, stopped));
         let thread = thread::Builder::new().name("keyway-fake".to_owned()).spawn(serve);
+        let address = listens
+            .await
+            .expect("the fake's server starts")
+            .unwrap_or_else(|error| panic!("a fake cannot listen on port {port} of 127.0.0.1: {error}"));
         Self {
             thread: Some(thread.expect("a thread for the fake can be started")),
-            address: address.await.expect("the fake's server starts"),
+            address,
             runtime: handle,
             stop: Some(stop),
         }
@@ -50,13 +54,16 @@ async fn serve(
     respond: impl Respond + 'static,
     deliveries: Arc<Deliveries>,
     port: u16,
-    started: oneshot::Sender<SocketAddr>,
+    started: oneshot::Sender<io::Result<SocketAddr>>,
     mut stopped: oneshot::Receiver<()>,
 ) {
     let vendor = MockServer::builder().disable_request_recording().start().await;
     Mock::given(any()).respond_with(respond).mount(&vendor).await;
-    let listener = TcpListener::bind(("127.0.0.1", port)).await.expect("a port for the fake is free");
-    let _ = started.send(listener.local_addr().expect("a bound listener has an address"));
+    let listener = match TcpListener::bind(("127.0.0.1", port)).await {
+        Ok(listener) => listener,
+        Err(error) => return drop(started.send(Err(error))),
+    };
+    let _ = started.send(listener.local_addr());
     let proxy = Arc::new(Proxy::to(*vendor.address(), deliveries));
     loop {
         tokio::select! {

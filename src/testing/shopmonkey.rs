@@ -64,6 +64,7 @@ pub struct FakeShopmonkey {
 #[must_use]
 pub struct FakeShopmonkeyBuilder {
     clock: Time,
+    port: u16,
     rules: Rules,
     users: Accounts,
     /// By name.
@@ -114,7 +115,7 @@ impl FakeShopmonkey {
         };
         let users = Accounts::with(Self::EMAIL, Self::PASSWORD);
         let keys = Accounts::with("Integration", Self::API_KEY);
-        FakeShopmonkeyBuilder { clock: Time::default(), rules, users, keys }
+        FakeShopmonkeyBuilder { clock: Time::default(), port: 0, rules, users, keys }
     }
 
     /// Ends all sessions: the next call with a token of theirs is answered with 401. API keys go on.
@@ -233,7 +234,7 @@ impl FakeShopmonkeyBuilder {
         self
     }
 
-    /// Opens the vendor's doors on a free port of 127.0.0.1. They close when the fake is dropped.
+    /// Opens the vendor's doors on a free port of 127.0.0.1, or on [its own](Self::port). They close when the fake is dropped.
     ///
     /// # Cancel safety
     /// A dropped start leaves nothing behind.
@@ -241,7 +242,7 @@ impl FakeShopmonkeyBuilder {
         let document = Arc::new(FakeDocument::read(DOCUMENT, ""));
         let shop = Shop::new(self.rules, self.users, &self.keys, document.clone(), self.clock.now());
         let shop = Arc::new(Mutex::new(shop));
-        let fake = Fake::open("FakeShopmonkey", document, self.clock, shop.clone()).await;
+        let fake = Fake::open("FakeShopmonkey", document, self.clock, shop.clone(), self.port).await;
         FakeShopmonkey { fake, shop }
     }
 }

@@ -72,6 +72,7 @@ pub enum RefreshDialect {
 #[must_use]
 pub struct FakeVitaMojoBuilder {
     clock: Time,
+    port: u16,
     rules: Rules,
     users: Accounts,
 }
@@ -110,7 +111,12 @@ impl FakeVitaMojo {
             jwt: false,
             odd_tokens: false,
         };
-        FakeVitaMojoBuilder { clock: Time::default(), rules, users: Accounts::with(Self::EMAIL, Self::PASSWORD) }
+        FakeVitaMojoBuilder {
+            clock: Time::default(),
+            port: 0,
+            rules,
+            users: Accounts::with(Self::EMAIL, Self::PASSWORD),
+        }
     }
 
     /// Ends all access tokens given out so far: the next call with one of them is answered with 401.
@@ -190,7 +196,7 @@ impl FakeVitaMojoBuilder {
         self
     }
 
-    /// Opens the platform on a free port of 127.0.0.1. It closes when the fake is dropped.
+    /// Opens the platform on a free port of 127.0.0.1, or on [its own](Self::port). It closes when the fake is dropped.
     ///
     /// # Cancel safety
     /// A dropped start leaves nothing behind.
@@ -199,7 +205,7 @@ impl FakeVitaMojoBuilder {
             FakeDocument::read(DOCUMENT, PREFIX).also("refresh_token", "POST", "/user/v1/auth/refresh/{value}");
         let document = Arc::new(document);
         let service = Arc::new(Mutex::new(Service::new(self.rules, self.users, document.clone())));
-        let fake = Fake::open("FakeVitaMojo", document, self.clock, service.clone()).await;
+        let fake = Fake::open("FakeVitaMojo", document, self.clock, service.clone(), self.port).await;
         FakeVitaMojo { fake, service }
     }
 }

@@ -66,6 +66,7 @@ pub struct FakeVms {
 #[must_use]
 pub struct FakeVmsBuilder {
     clock: Time,
+    port: u16,
     rules: Rules,
     users: Accounts,
     other_sessions: usize,
@@ -127,7 +128,7 @@ impl FakeVms {
             empty_429: false,
         };
         let users = Accounts::with(Self::LOGIN, Self::PASSWORD);
-        FakeVmsBuilder { clock: Time::default(), rules, users, other_sessions: 0 }
+        FakeVmsBuilder { clock: Time::default(), port: 0, rules, users, other_sessions: 0 }
     }
 
     /// What stands in the newest captcha's picture.
@@ -256,7 +257,7 @@ impl FakeVmsBuilder {
         self
     }
 
-    /// Opens the platform on a free port of 127.0.0.1. It closes when the fake is dropped.
+    /// Opens the platform on a free port of 127.0.0.1, or on [its own](Self::port). It closes when the fake is dropped.
     ///
     /// # Cancel safety
     /// A dropped start leaves nothing behind.
@@ -265,7 +266,7 @@ impl FakeVmsBuilder {
         let mut platform = Platform::new(self.rules, self.users, document.clone());
         platform.add_other_sessions(self.other_sessions, self.clock.now());
         let platform = Arc::new(Mutex::new(platform));
-        let fake = Fake::open("FakeVms", document, self.clock, platform.clone()).await;
+        let fake = Fake::open("FakeVms", document, self.clock, platform.clone(), self.port).await;
         FakeVms { fake, platform }
     }
 }

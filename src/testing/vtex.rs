@@ -75,6 +75,7 @@ pub struct FakeVtex {
 #[must_use]
 pub struct FakeVtexBuilder {
     clock: Time,
+    port: u16,
     rules: Rules,
     app_keys: Accounts,
     /// By provider: the access tokens it gave out.
@@ -139,6 +140,7 @@ impl FakeVtex {
         };
         FakeVtexBuilder {
             clock: Time::default(),
+            port: 0,
             rules,
             app_keys: Accounts::with(Self::APP_KEY, Self::APP_TOKEN),
             providers: Accounts::with(Self::PROVIDER, Self::PROVIDER_TOKEN),
@@ -306,14 +308,14 @@ impl FakeVtexBuilder {
         self
     }
 
-    /// Opens the store on a free port of 127.0.0.1. It closes when the fake is dropped.
+    /// Opens the store on a free port of 127.0.0.1, or on [its own](Self::port). It closes when the fake is dropped.
     ///
     /// # Cancel safety
     /// A dropped start leaves nothing behind.
     pub async fn start(self) -> FakeVtex {
         let document = Arc::new(FakeDocument::read(DOCUMENT, ""));
         let vtex = Arc::new(Mutex::new(Vtex::new(self.clone(), document.clone())));
-        let fake = Fake::open("FakeVtex", document, self.clock, vtex.clone()).await;
+        let fake = Fake::open("FakeVtex", document, self.clock, vtex.clone(), self.port).await;
         FakeVtex { fake, vtex }
     }
 }

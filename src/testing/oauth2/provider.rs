@@ -63,6 +63,7 @@ pub struct FakeOAuth2 {
 #[must_use]
 pub struct FakeOAuth2Builder {
     clock: Time,
+    port: u16,
     rules: Rules,
 }
 
@@ -109,7 +110,7 @@ impl FakeOAuth2 {
             needs_dpop: false,
             honours_acr: true,
         };
-        FakeOAuth2Builder { clock: Time::default(), rules }
+        FakeOAuth2Builder { clock: Time::default(), port: 0, rules }
     }
 
     /// A person lets in the device that asked last and still waits. Says whether there was one.
@@ -257,14 +258,14 @@ impl FakeOAuth2Builder {
         self
     }
 
-    /// Opens the provider on a free port of 127.0.0.1. It closes when the fake is dropped.
+    /// Opens the provider on a free port of 127.0.0.1, or on [its own](Self::port). It closes when the fake is dropped.
     ///
     /// # Cancel safety
     /// A dropped start leaves nothing behind.
     pub async fn start(self) -> FakeOAuth2 {
         let document = Arc::new(FakeDocument::read(DOCUMENT, ""));
         let platform = Arc::new(Mutex::new(Platform::new(self.rules)));
-        let fake = Fake::open("FakeOAuth2", document, self.clock, platform.clone()).await;
+        let fake = Fake::open("FakeOAuth2", document, self.clock, platform.clone(), self.port).await;
         FakeOAuth2 { fake, platform }
     }
 }

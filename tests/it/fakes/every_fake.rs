@@ -400,3 +400,26 @@ async fn a_fault_of_unknown_paths_can_be_told_like_any_other() {
     assert_eq!(status(call(&fake, Method::GET, "/no").send()).await, 502);
     assert_eq!(status(call(&fake, Method::GET, "/no").send()).await, 404);
 }
+
+/// A free port that nobody is given who asks for any.
+fn own_port() -> u16 {
+    let begin = u16::try_from(std::process::id() % 10_000).expect("is small");
+    let mut ports = (0..10_000).map(|more| 20_000 + (begin + more) % 10_000);
+    ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("one of them is free")
+}
+
+#[apply(leak_checked!)]
+async fn a_fake_listens_at_the_port_that_it_is_given() {
+    let port = own_port();
+    let uri = format!("http://127.0.0.1:{port}");
+    assert_eq!(FakeVitaMojo::builder().port(port).start().await.uri(), uri);
+    assert_eq!(FakeOrderingStack::builder().port(port).start().await.uri(), uri);
+    assert_eq!(FakeShopmonkey::builder().port(port).start().await.uri(), uri);
+    assert_eq!(FakeVms::builder().port(port).start().await.uri(), uri);
+    assert_eq!(FakeVtex::builder().port(port).start().await.uri(), uri);
+    let there = FakeOAuth2::builder().port(port).start().await;
+    assert_eq!(there.uri(), uri);
+    let refused = tokio::spawn(FakeVms::builder().port(port).start()).await.expect_err("the port is taken");
+    let said = refused.into_panic().downcast_ref::<String>().expect("a sentence").clone();
+    assert!(said.starts_with(&format!("a fake cannot listen on port {port} of 127.0.0.1: ")), "{said}");
+}

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use std::{
     cell::RefCell,
     future::Future,
+    net::TcpListener,
     panic::{self, AssertUnwindSafe, catch_unwind},
     pin::pin,
     sync::Once,
