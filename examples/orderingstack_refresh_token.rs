@@ -10,6 +10,7 @@
 #![allow(clippy::print_stdout, reason = "it is there to be read")]
 
 mod account;
+mod tidy;
 
 use account::Account;
 use keyway::{Error, FileStore, orderingstack::Client, testing::FakeOrderingStack as Fake};
@@ -20,6 +21,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let account = Account::of("ORDERINGSTACK", fake.uri());
     let token = account.get("REFRESH_TOKEN", &fake.new_refresh_token());
     let folder = tempfile::tempdir()?;
+    tidy::removed_at_ctrl_c(folder.path());
     let store = || match account.is_fake() {
         true => Ok(FileStore::at(folder.path())),
         false => FileStore::for_app("keyway-example"),

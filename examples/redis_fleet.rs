@@ -9,6 +9,8 @@
 //! port of this machine, or uses the one that `REDIS_URL` names and leaves nothing in it.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it is there to be read")]
 
+mod tidy;
+
 use keyway::{
     Error, RedisStore,
     testing::{FakeVms, Fault},
@@ -19,6 +21,7 @@ use std::{
     io::{self, IsTerminal, Read},
     net::{TcpListener, TcpStream},
     process::{Child, Command, ExitCode, Stdio},
+    sync::{Arc, Mutex, PoisonError},
     thread,
     time::Duration,
 };
@@ -102,7 +105,7 @@ async fn story(mut redis: Redis) -> Result<(), Failure> {
 
 /// One of the workers: it calls and calls, and says what became of its session, until the first process wants no more.
 async fn worker(number: &str, vendor: String) -> Result<(), Error> {
-    let say = |what: &str| println!("  {}  {what}", colour(number));
+    let say = |what: &str| println!("  {}  {what}", bold(&format!("worker {number}")));
     let store = RedisStore::connect(env::var(REDIS).unwrap_or_default())?.prefix(env::var(PREFIX).unwrap_or_default());
     let client = vms::Client::builder(vendor).password(FakeVms::LOGIN, FakeVms::PASSWORD).store(store).build()?;
     say(&format!("process {} begins to call", std::process::id()));
@@ -155,7 +158,8 @@ struct Own {
     program: &'static str,
     port: u16,
     folder: tempfile::TempDir,
-    process: Option<Child>,
+    /// Shared with what ends it at Ctrl-C.
+    process: Arc<Mutex<Option<Child>>>,
 }
 
 impl Redis {
@@ -165,7 +169,10 @@ impl Redis {
         let Some(program) = ["redis-server", "valkey-server"].into_iter().find(installed) else { return Ok(None) };
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         println!("A {program} of this program's own listens at 127.0.0.1:{port}.");
-        let own = Own { program, port, folder: tempfile::tempdir()?, process: None };
+        let own = Own { program, port, folder: tempfile::tempdir()?, process: Arc::default() };
+        tidy::removed_at_ctrl_c(own.folder.path());
+        let process = own.process.clone();
+        tidy::at_ctrl_c(move || drop(end(&process)));
         let mut redis = Self { url: format!("redis://127.0.0.1:{port}"), own: Some(own) };
         redis.launch()?;
         Ok(Some(redis))
@@ -176,7 +183,7 @@ impl Redis {
         let mut command = Command::new(own.program);
         command.args(["--bind", "127.0.0.1", "--port", &own.port.to_string(), "--save", "", "--appendonly", "yes"]);
         command.arg("--dir").arg(own.folder.path()).stdout(Stdio::null());
-        own.process = Some(command.spawn()?);
+        *own.process.lock().unwrap_or_else(PoisonError::into_inner) = Some(command.spawn()?);
         for _ in 0..100 {
             if TcpStream::connect(("127.0.0.1", own.port)).is_ok() {
                 return Ok(());
@@ -187,9 +194,7 @@ impl Redis {
     }
 
     fn stop(&mut self) -> io::Result<()> {
-        let Some(mut process) = self.own.as_mut().and_then(|own| own.process.take()) else { return Ok(()) };
-        process.kill()?;
-        process.wait().map(drop)
+        self.own.as_ref().map_or(Ok(()), |own| end(&own.process))
     }
 
     /// The names that begin so, and how long each is kept.
@@ -214,6 +219,13 @@ impl Redis {
         }
         Ok(())
     }
+}
+
+/// Ends the process, if there is one.
+fn end(process: &Mutex<Option<Child>>) -> io::Result<()> {
+    let Some(mut process) = process.lock().unwrap_or_else(PoisonError::into_inner).take() else { return Ok(()) };
+    process.kill()?;
+    process.wait().map(drop)
 }
 
 impl Drop for Redis {
@@ -242,19 +254,14 @@ fn short(name: &str) -> String {
     }
 }
 
-/// Bold on a terminal, plain elsewhere.
 fn title(text: &str) {
-    match io::stdout().is_terminal() {
-        true => println!("\n\x1b[1m{text}\x1b[0m"),
-        false => println!("\n{text}"),
-    }
+    println!("\n{}", bold(text));
 }
 
-/// Each worker in a colour of its own.
-fn colour(number: &str) -> String {
-    let colour = 31 + number.parse::<u32>().unwrap_or_default() % 6;
+/// Bold on a terminal, plain elsewhere. A colour would be hard to read on one ground or the other.
+fn bold(text: &str) -> String {
     match io::stdout().is_terminal() {
-        true => format!("\x1b[{colour}mworker {number}\x1b[0m"),
-        false => format!("worker {number}"),
+        true => format!("\x1b[1m{text}\x1b[0m"),
+        false => text.to_owned(),
     }
 }

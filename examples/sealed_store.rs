@@ -5,6 +5,8 @@
 //! ```
 #![allow(clippy::print_stdout, reason = "it is there to be read")]
 
+mod tidy;
+
 use keyway::{FileStore, Sealed, SealingKey, SealingKeys, testing::FakeVitaMojo, vitamojo};
 use std::fs;
 
@@ -13,6 +15,7 @@ const TENANT: &str = "c36578d8-ffa6-4a5e-a808-400ee422028a";
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let home = tempfile::tempdir()?;
+    tidy::removed_at_ctrl_c(home.path());
     let fake = FakeVitaMojo::builder().rotating(true).start().await;
     let client = |keys: &SealingKeys| {
         let store = Sealed::new(FileStore::at(home.path().join("sessions")), keys.clone());

@@ -7,6 +7,8 @@
 //! It needs no account: the vendor is a fake in the first process, which starts itself twice more.
 #![allow(clippy::print_stdout, reason = "it is there to be read")]
 
+mod tidy;
+
 use keyway::{
     Error, FileStore,
     testing::{FakeVitaMojo, Fault},
@@ -34,6 +36,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 async fn story() -> Result<(), Box<dyn std::error::Error>> {
     let home = tempfile::tempdir()?;
+    tidy::removed_at_ctrl_c(home.path());
     let folder = home.path().join("keyway");
     let fake = FakeVitaMojo::builder().rotating(true).start().await;
     // So that the second process comes while the first one signs in.

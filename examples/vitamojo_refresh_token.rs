@@ -10,6 +10,7 @@
 #![allow(clippy::print_stdout, reason = "it is there to be read")]
 
 mod account;
+mod tidy;
 
 use account::Account;
 use keyway::{Error, FileStore, Secret, testing::FakeVitaMojo as Fake, vitamojo::Client};
@@ -23,6 +24,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         false => account.get("REFRESH_TOKEN", "").into(),
     };
     let folder = tempfile::tempdir()?;
+    tidy::removed_at_ctrl_c(folder.path());
     let start = || -> Result<Client, Error> {
         // A refresh token does not say whose it is, and the store must know.
         let mut builder = Client::builder(account.url()).refresh_token(token.clone()).profile("till-7");

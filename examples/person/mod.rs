@@ -1,6 +1,10 @@
 //! A person at a terminal, as a `Responder`: shows pictures and codes, asks questions, and keeps a spinner turning while
-//! something waits. Where the output is no terminal it prints plain lines.
+//! something waits. Where the output is no terminal it prints plain lines, and where it shall have no colours (`NO_COLOR`) no
+//! pictures, which are made of them.
 #![allow(dead_code, reason = "not every example needs all of it")]
+
+#[path = "../tidy/mod.rs"]
+mod tidy;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use keyway::{
@@ -9,7 +13,7 @@ use keyway::{
 };
 use qrcode::{EcLevel, QrCode, render::unicode::Dense1x2};
 use std::{
-    fmt,
+    env, fmt,
     io::{self, IsTerminal, Write},
     time::{Duration, UNIX_EPOCH},
 };
@@ -50,11 +54,12 @@ impl Responder for Person {
             println!("\nThat was wrong, or it came too late.");
         }
         println!("\nA captcha, good for {} s (number {}):", captcha.expires_in().as_secs(), captcha.attempt());
-        // The file is gone as soon as this is over; only a program that is killed, by Ctrl-C for one, leaves it.
+        // The file is gone as soon as this is over.
         let _picture = match show(captcha.image()) {
             Some(()) => None,
             None => {
                 let file = saved(captcha.image())?;
+                tidy::removed_at_ctrl_c(&file);
                 println!("  it is in {} until you have answered", file.display());
                 Some(file)
             }
@@ -149,7 +154,7 @@ fn last_seen(last: i64) -> String {
 }
 /// Draws a picture in the terminal; `None` where it cannot.
 fn show(image: &[u8]) -> Option<()> {
-    let image = io::stdout().is_terminal().then(|| image::load_from_memory(image))?.ok()?;
+    let image = draws().then(|| image::load_from_memory(image))?.ok()?;
     // Wide enough to read five letters as half blocks.
     let size = viuer::Config { absolute_offset: false, width: Some(68), ..viuer::Config::default() };
     viuer::print(&image, &size).ok().map(|_| ())
@@ -162,11 +167,18 @@ fn saved(image: &[u8]) -> Option<TempPath> {
     Some(file.into_temp_path())
 }
 
-/// An address to scan: black on white, whatever the terminal's colours are.
+/// Whether pictures can be drawn here, and are wanted (<https://no-color.org>).
+fn draws() -> bool {
+    io::stdout().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// An address to scan, with its margin: black on white, whatever colours the terminal gives to these names, because readers
+/// want a dark code on a light ground. `None` where it cannot be drawn.
 pub(crate) fn qr(address: &str) -> Option<String> {
-    let code = QrCode::with_error_correction_level(address, EcLevel::L).ok()?;
+    let code = draws().then(|| QrCode::with_error_correction_level(address, EcLevel::L))?.ok()?;
     let code = code.render::<Dense1x2>().dark_color(Dense1x2::Dark).light_color(Dense1x2::Light).build();
-    let lines = code.lines().map(|line| format!("  \x1b[30;107m{line}\x1b[0m\n"));
+    // Of the 256 colours the last 240 are no theme's: 16 is black, 231 is white.
+    let lines = code.lines().map(|line| format!("  \x1b[38;5;16;48;5;231m{line}\x1b[0m\n"));
     Some(lines.collect())
 }
 
