@@ -4,7 +4,10 @@ use crate::{
     laws::{Fixture, Surface, for_every_surface},
     vitamojo_client, vms_client,
 };
-use keyway::testing::{FakeVitaMojo, FakeVms, Fault, ManualClock};
+use keyway::{
+    MemoryStore,
+    testing::{FakeVitaMojo, FakeVms, Fault, ManualClock},
+};
 use std::{
     io::Write,
     sync::{Arc, Mutex},
@@ -119,6 +122,43 @@ fn a_question_is_told_and_is_no_warning() {
             assert_eq!(lines.len(), 1, "{lines:#?}");
             let kind = question.kind().as_str();
             assert!(lines[0].contains(" INFO ") && lines[0].contains(&format!("kind=\"{kind}\"")), "{lines:#?}");
+        });
+    });
+}
+
+#[apply(leak_checked!)]
+fn what_went_to_the_vendor_is_told_as_spent_and_nothing_else_is() {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(log.clone())
+        .with_ansi(false)
+        .with_max_level(tracing_subscriber::filter::LevelFilter::DEBUG)
+        .finish();
+    let is_spent = || log.take().last().is_some_and(|line| line.contains(" spent=true "));
+    tracing::subscriber::with_default(subscriber, || {
+        crate::leak_check::runtime(1).block_on(async {
+            let (clock, store) = (ManualClock::new(), MemoryStore::new());
+            let fake = FakeVitaMojo::builder().clock(clock.clone()).start().await;
+            let client = || vitamojo_client(&fake, &clock).store(store.clone()).build().unwrap();
+            let (one, other) = (client(), client());
+            one.session().lease().await.unwrap();
+            assert!(is_spent(), "a sign-in");
+            other.session().lease().await.unwrap();
+            assert!(!is_spent(), "a token that was in the store");
+            clock.advance(Duration::from_secs(11 * 60));
+            other.session().lease().await.unwrap();
+            assert!(is_spent(), "a refresh token");
+            clock.advance(Duration::from_secs(11 * 60));
+            fake.always("refresh_token", Fault::Html(503));
+            other.session().lease().await.unwrap_err();
+            assert!(is_spent(), "a refresh token of which nobody knows what became");
+
+            let asking = FakeVms::builder().captcha(true).start().await;
+            vms_client(&asking, &clock).build().unwrap().session().lease().await.unwrap_err();
+            assert!(!is_spent(), "a question that came before the sign-in");
+            asking.always("get_basic_static", Fault::CutBefore);
+            vms_client(&asking, &clock).build().unwrap().session().lease().await.unwrap_err();
+            assert!(!is_spent(), "a vendor that was not reached");
         });
     });
 }
