@@ -11,7 +11,7 @@ use crate::{
 use keyway::{
     Answer, Error, ErrorKind, MemoryStore, Session,
     testing::{FakeVitaMojo, FakeVms, FakeVtex, ManualClock},
-    vitamojo, vtex,
+    vitamojo, vms, vtex,
 };
 use std::{
     convert::Infallible,
@@ -71,10 +71,22 @@ async fn vita_mojo() -> VitaMojo {
     VitaMojo { fake, clock, client }
 }
 
-async fn expired() -> VitaMojo {
+async fn signed_in() -> VitaMojo {
     let fixture = vita_mojo().await;
     fixture.client.session().lease().await.unwrap();
+    fixture
+}
+
+async fn expired() -> VitaMojo {
+    let fixture = signed_in().await;
     fixture.clock.advance(Duration::from_secs(11 * 60));
+    fixture
+}
+
+/// Its token is one that the vendor has forgotten.
+async fn forgotten() -> VitaMojo {
+    let fixture = signed_in().await;
+    fixture.fake.revoke_access_tokens();
     fixture
 }
 
@@ -84,63 +96,45 @@ async fn is_well(session: &Session) -> Result<(), Error> {
     session.lease().await.map(|_| ())
 }
 
+/// The same for a future of a session, which is well afterwards.
+async fn drop_of_session<F: Future>(
+    set: impl AsyncFn() -> VitaMojo,
+    future: impl Fn(Session) -> F,
+    after: impl Fn(&FakeVitaMojo, bool),
+) {
+    let future = |fixture: &VitaMojo| future(fixture.client.session().clone());
+    drop_everywhere(set, future, async |fixture, done| {
+        is_well(fixture.client.session()).await.unwrap();
+        after(&fixture.fake, done);
+    })
+    .await;
+}
+
+fn one_of_each(fake: &FakeVitaMojo, _: bool) {
+    assert_eq!(counts(fake), Counts { sign_ins: 1, renewals: 1, ..NONE });
+}
+
 #[apply(leak_checked!)]
 async fn a_sign_in() {
-    drop_everywhere(
-        vita_mojo,
-        |fixture| {
-            let session = fixture.client.session().clone();
-            async move { session.lease().await.unwrap() }
-        },
-        async |fixture, _| {
-            is_well(fixture.client.session()).await.unwrap();
-            assert_eq!((fixture.fake.count("auth"), fixture.fake.count("refresh_token")), (1, 0));
-        },
-    )
-    .await;
+    let lease = |session: Session| async move { session.lease().await.unwrap() };
+    drop_of_session(vita_mojo, lease, |fake, _| assert_eq!(counts(fake), Counts { sign_ins: 1, ..NONE })).await;
 }
 
 #[apply(leak_checked!)]
 async fn a_renewal() {
-    drop_everywhere(
-        expired,
-        |fixture| {
-            let session = fixture.client.session().clone();
-            async move { session.lease().await.unwrap() }
-        },
-        async |fixture, _| {
-            is_well(fixture.client.session()).await.unwrap();
-            assert_eq!(counts(&fixture.fake), Counts { sign_ins: 1, renewals: 1, ..NONE });
-        },
-    )
-    .await;
+    drop_of_session(expired, |session| async move { session.lease().await.unwrap() }, one_of_each).await;
 }
 
 #[apply(leak_checked!)]
 async fn a_renewal_that_was_asked_for() {
-    drop_everywhere(
-        expired,
-        |fixture| {
-            let session = fixture.client.session().clone();
-            async move { session.renew().await.unwrap() }
-        },
-        async |fixture, _| {
-            is_well(fixture.client.session()).await.unwrap();
-            assert_eq!((fixture.fake.count("auth"), fixture.fake.reuses()), (1, 0));
-        },
-    )
-    .await;
+    let renewal = |session: Session| async move { session.renew().await.unwrap() };
+    drop_of_session(expired, renewal, |fake, _| assert_eq!((fake.count("auth"), fake.reuses()), (1, 0))).await;
 }
 
 #[apply(leak_checked!)]
 async fn a_call_that_is_replayed_after_a_401() {
     drop_everywhere(
-        async || {
-            let fixture = vita_mojo().await;
-            fixture.client.session().lease().await.unwrap();
-            fixture.fake.revoke_access_tokens();
-            fixture
-        },
+        forgotten,
         |fixture| {
             let call = fixture.client.http().get("/order/v1/orders").send();
             async move { call.await.unwrap().status() }
@@ -155,15 +149,17 @@ async fn a_call_that_is_replayed_after_a_401() {
     .await;
 }
 
+async fn signed_in_at_vms() -> (FakeVms, vms::Client) {
+    let (fake, clock) = (FakeVms::start().await, ManualClock::new());
+    let client = vms_client(&fake, &clock).build().unwrap();
+    client.session().lease().await.unwrap();
+    (fake, client)
+}
+
 #[apply(leak_checked!)]
 async fn a_sign_out() {
     drop_everywhere(
-        async || {
-            let (fake, clock) = (FakeVms::start().await, ManualClock::new());
-            let client = vms_client(&fake, &clock).build().unwrap();
-            client.session().lease().await.unwrap();
-            (fake, client)
-        },
+        signed_in_at_vms,
         |(_, client)| {
             let session = client.session().clone();
             async move { session.sign_out().await.unwrap() }
@@ -181,51 +177,28 @@ async fn a_sign_out() {
 
 #[apply(leak_checked!)]
 async fn an_explicit_sign_in() {
-    drop_everywhere(
-        expired,
-        |fixture| {
-            let session = fixture.client.session().clone();
-            async move { session.sign_in().await.unwrap() }
-        },
-        async |fixture, _| {
-            is_well(fixture.client.session()).await.unwrap();
-            assert_eq!(counts(&fixture.fake), Counts { sign_ins: 1, renewals: 1, ..NONE });
-        },
-    )
-    .await;
+    drop_of_session(expired, |session| async move { session.sign_in().await.unwrap() }, one_of_each).await;
 }
 
 #[apply(leak_checked!)]
 async fn a_lease_for_longer_than_is_left() {
-    drop_everywhere(
-        async || {
-            let fixture = vita_mojo().await;
-            fixture.client.session().lease().await.unwrap();
-            fixture.clock.advance(Duration::from_secs(5 * 60));
-            fixture
-        },
-        |fixture| {
-            let session = fixture.client.session().clone();
-            async move { session.lease_for(Duration::from_secs(8 * 60)).await.unwrap() }
-        },
-        async |fixture, done| {
-            is_well(fixture.client.session()).await.unwrap();
-            assert_eq!((fixture.fake.count("auth"), fixture.fake.reuses()), (1, 0));
-            assert!(!done || fixture.fake.count("refresh_token") == 1);
-        },
-    )
+    let half_used = async || {
+        let fixture = signed_in().await;
+        fixture.clock.advance(Duration::from_secs(5 * 60));
+        fixture
+    };
+    let lease = |session: Session| async move { session.lease_for(Duration::from_secs(8 * 60)).await.unwrap() };
+    drop_of_session(half_used, lease, |fake, done| {
+        assert_eq!((fake.count("auth"), fake.reuses()), (1, 0));
+        assert!(!done || fake.count("refresh_token") == 1);
+    })
     .await;
 }
 
 #[apply(leak_checked!)]
 async fn a_typed_call_that_is_replayed_after_a_401() {
     drop_everywhere(
-        async || {
-            let fixture = vita_mojo().await;
-            fixture.client.session().lease().await.unwrap();
-            fixture.fake.revoke_access_tokens();
-            fixture
-        },
+        forgotten,
         |fixture| {
             let client = fixture.client.clone();
             async move { client.api().check_token().send().await.unwrap().status() }
@@ -242,35 +215,20 @@ async fn a_typed_call_that_is_replayed_after_a_401() {
 
 #[apply(leak_checked!)]
 async fn a_wait_for_an_orderly_end() {
-    drop_everywhere(
-        async || {
-            let fixture = expired().await;
-            let session = fixture.client.session().clone();
-            tokio::spawn(async move { session.lease().await });
-            tokio::task::yield_now().await;
-            fixture
-        },
-        |fixture| {
-            let session = fixture.client.session().clone();
-            async move { session.close().await }
-        },
-        async |fixture, _| {
-            is_well(fixture.client.session()).await.unwrap();
-            assert_eq!(counts(&fixture.fake), Counts { sign_ins: 1, renewals: 1, ..NONE });
-        },
-    )
-    .await;
+    let renewing = async || {
+        let fixture = expired().await;
+        let session = fixture.client.session().clone();
+        tokio::spawn(async move { session.lease().await });
+        tokio::task::yield_now().await;
+        fixture
+    };
+    drop_of_session(renewing, |session| async move { session.close().await }, one_of_each).await;
 }
 
 #[apply(leak_checked!)]
 async fn a_typed_sign_out() {
     drop_everywhere(
-        async || {
-            let (fake, clock) = (FakeVms::start().await, ManualClock::new());
-            let client = vms_client(&fake, &clock).build().unwrap();
-            client.session().lease().await.unwrap();
-            (fake, client)
-        },
+        signed_in_at_vms,
         |(_, client)| {
             let client = client.clone();
             async move { client.api().logout().body_map(|body| body).send().await.unwrap().status() }

@@ -12,8 +12,8 @@ pub(crate) use acme::Acme;
 pub(crate) use bundled::{OrderingStack, Shopmonkey, Shopper, VitaMojo, Vms, Vtex};
 pub(crate) use keyway::testing::__laws::*;
 use keyway::{
-    Clock, Generation, Key, MemoryStore, Record, Store, StoreError, StoreLock,
-    testing::{__session_law_names, ManualClock, SessionFactory},
+    Generation, Key, MemoryStore, Record, Store, StoreError, StoreLock,
+    testing::{__session_law_names, SessionFactory},
 };
 pub(crate) use oauth2::{OAuthDevice, OAuthPerson, OAuthService, OAuthUser, follow};
 use std::time::Duration;
@@ -103,10 +103,3 @@ macro_rules! leak_checked_laws {
 }
 
 __session_law_names!(leak_checked_laws, ());
-
-/// The laws look at the clock the way the crate does.
-#[apply(leak_checked!)]
-fn a_manual_clock_stands_still() {
-    let clock = ManualClock::new();
-    assert_eq!((clock.wall(), clock.monotonic()), (clock.wall(), clock.monotonic()));
-}

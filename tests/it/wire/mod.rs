@@ -153,6 +153,42 @@ macro_rules! call {
 }
 use call;
 
+/// What is tried with every operation of a surface.
+macro_rules! for_every_operation {
+    ($surface:ty) => {
+        #[apply(leak_checked!)]
+        async fn every_operation_and_status_is_as_documented() {
+            $crate::wire::statuses::every_status::<$surface>().await;
+        }
+
+        #[apply(leak_checked!)]
+        async fn the_vendors_examples_parse() {
+            $crate::wire::statuses::every_example::<$surface>().await;
+        }
+
+        #[apply(leak_checked!)]
+        async fn answers_are_read_leniently() {
+            $crate::wire::lenient::every_mutation::<$surface>().await;
+        }
+
+        #[apply(leak_checked!)]
+        async fn a_broken_answer_is_a_typed_error() {
+            $crate::wire::broken::every_broken_answer::<$surface>().await;
+        }
+
+        #[apply(leak_checked!)]
+        async fn a_path_value_stays_in_its_place() {
+            $crate::wire::input::every_path_value::<$surface>().await;
+        }
+
+        #[apply(leak_checked!)]
+        async fn a_missing_argument_is_named_and_nothing_is_sent() {
+            $crate::wire::input::every_missing_argument::<$surface>().await;
+        }
+    };
+}
+use for_every_operation;
+
 /// An operation with its call and the role to try it with.
 type Row<'d, C> = (Operation<'d>, Call<C>, &'d str);
 

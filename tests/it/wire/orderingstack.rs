@@ -1,9 +1,9 @@
 //! OrderingStack on the wire.
 
 use super::{
-    Body, Call, Detail, Surface, broken, call,
+    Body, Call, Detail, Surface, call,
     fixture::{self, Route},
-    input, is, lenient, statuses,
+    for_every_operation, is,
 };
 use crate::TENANT;
 use keyway::{
@@ -185,35 +185,7 @@ impl Responder for Screen {
     }
 }
 
-#[apply(leak_checked!)]
-async fn every_operation_and_status_is_as_documented() {
-    statuses::every_status::<OrderingStack>().await;
-}
-
-#[apply(leak_checked!)]
-async fn the_vendors_examples_parse() {
-    statuses::every_example::<OrderingStack>().await;
-}
-
-#[apply(leak_checked!)]
-async fn answers_are_read_leniently() {
-    lenient::every_mutation::<OrderingStack>().await;
-}
-
-#[apply(leak_checked!)]
-async fn a_broken_answer_is_a_typed_error() {
-    broken::every_broken_answer::<OrderingStack>().await;
-}
-
-#[apply(leak_checked!)]
-async fn a_path_value_stays_in_its_place() {
-    input::every_path_value::<OrderingStack>().await;
-}
-
-#[apply(leak_checked!)]
-async fn a_missing_argument_is_named_and_nothing_is_sent() {
-    input::every_missing_argument::<OrderingStack>().await;
-}
+for_every_operation!(OrderingStack);
 
 // ---- the readings of specs/README.md ----
 

@@ -1,9 +1,9 @@
 //! Shopmonkey on the wire.
 
 use super::{
-    Body, Call, Detail, Surface, broken, call,
+    Body, Call, Detail, Surface, call,
     fixture::{self, Route},
-    input, is, lenient, statuses,
+    for_every_operation, is,
 };
 use keyway::{
     ErrorKind, Retry,
@@ -67,35 +67,7 @@ impl Surface for Shopmonkey {
     }
 }
 
-#[apply(leak_checked!)]
-async fn every_operation_and_status_is_as_documented() {
-    statuses::every_status::<Shopmonkey>().await;
-}
-
-#[apply(leak_checked!)]
-async fn the_vendors_examples_parse() {
-    statuses::every_example::<Shopmonkey>().await;
-}
-
-#[apply(leak_checked!)]
-async fn answers_are_read_leniently() {
-    lenient::every_mutation::<Shopmonkey>().await;
-}
-
-#[apply(leak_checked!)]
-async fn a_broken_answer_is_a_typed_error() {
-    broken::every_broken_answer::<Shopmonkey>().await;
-}
-
-#[apply(leak_checked!)]
-async fn a_path_value_stays_in_its_place() {
-    input::every_path_value::<Shopmonkey>().await;
-}
-
-#[apply(leak_checked!)]
-async fn a_missing_argument_is_named_and_nothing_is_sent() {
-    input::every_missing_argument::<Shopmonkey>().await;
-}
+for_every_operation!(Shopmonkey);
 
 // ---- the readings of specs/README.md ----
 

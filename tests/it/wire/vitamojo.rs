@@ -1,10 +1,10 @@
 //! Vita Mojo on the wire.
 
 use super::{
-    Call, Detail, Surface, broken, call,
+    Call, Detail, Surface, call,
     document::percent_encoded,
     fixture::{self, Route},
-    input, is, lenient, statuses,
+    for_every_operation, is,
 };
 use crate::{TENANT, vitamojo_client};
 use keyway::{
@@ -63,35 +63,7 @@ impl Surface for VitaMojo {
     }
 }
 
-#[apply(leak_checked!)]
-async fn every_operation_and_status_is_as_documented() {
-    statuses::every_status::<VitaMojo>().await;
-}
-
-#[apply(leak_checked!)]
-async fn the_vendors_examples_parse() {
-    statuses::every_example::<VitaMojo>().await;
-}
-
-#[apply(leak_checked!)]
-async fn answers_are_read_leniently() {
-    lenient::every_mutation::<VitaMojo>().await;
-}
-
-#[apply(leak_checked!)]
-async fn a_broken_answer_is_a_typed_error() {
-    broken::every_broken_answer::<VitaMojo>().await;
-}
-
-#[apply(leak_checked!)]
-async fn a_path_value_stays_in_its_place() {
-    input::every_path_value::<VitaMojo>().await;
-}
-
-#[apply(leak_checked!)]
-async fn a_missing_argument_is_named_and_nothing_is_sent() {
-    input::every_missing_argument::<VitaMojo>().await;
-}
+for_every_operation!(VitaMojo);
 
 // ---- the readings of specs/README.md ----
 

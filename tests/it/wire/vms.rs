@@ -1,9 +1,9 @@
 //! VMS on the wire.
 
 use super::{
-    Body, Call, Detail, Surface, broken, call,
+    Body, Call, Detail, Surface, call,
     fixture::{self, Route},
-    input, is, lenient, statuses,
+    for_every_operation, is,
 };
 use keyway::{
     ErrorKind, EvictionPolicy, Retry, SignOut,
@@ -73,35 +73,7 @@ impl Surface for Vms {
     }
 }
 
-#[apply(leak_checked!)]
-async fn every_operation_and_status_is_as_documented() {
-    statuses::every_status::<Vms>().await;
-}
-
-#[apply(leak_checked!)]
-async fn the_vendors_examples_parse() {
-    statuses::every_example::<Vms>().await;
-}
-
-#[apply(leak_checked!)]
-async fn answers_are_read_leniently() {
-    lenient::every_mutation::<Vms>().await;
-}
-
-#[apply(leak_checked!)]
-async fn a_broken_answer_is_a_typed_error() {
-    broken::every_broken_answer::<Vms>().await;
-}
-
-#[apply(leak_checked!)]
-async fn a_path_value_stays_in_its_place() {
-    input::every_path_value::<Vms>().await;
-}
-
-#[apply(leak_checked!)]
-async fn a_missing_argument_is_named_and_nothing_is_sent() {
-    input::every_missing_argument::<Vms>().await;
-}
+for_every_operation!(Vms);
 
 // ---- the readings of specs/README.md ----
 

@@ -1,10 +1,10 @@
 //! VTEX ID on the wire: the operations that are generated. Cookies and forms of several parts are written by hand.
 
 use super::{
-    Call, Detail, Surface, broken, call,
+    Call, Detail, Surface, call,
     document::Document,
     fixture::{self, Route},
-    input, is, lenient, statuses,
+    for_every_operation, is,
 };
 use keyway::{
     ErrorKind, Expiry, Retry, Secret,
@@ -129,35 +129,7 @@ impl Surface for Vtex {
     }
 }
 
-#[apply(leak_checked!)]
-async fn every_operation_and_status_is_as_documented() {
-    statuses::every_status::<Vtex>().await;
-}
-
-#[apply(leak_checked!)]
-async fn the_vendors_examples_parse() {
-    statuses::every_example::<Vtex>().await;
-}
-
-#[apply(leak_checked!)]
-async fn answers_are_read_leniently() {
-    lenient::every_mutation::<Vtex>().await;
-}
-
-#[apply(leak_checked!)]
-async fn a_broken_answer_is_a_typed_error() {
-    broken::every_broken_answer::<Vtex>().await;
-}
-
-#[apply(leak_checked!)]
-async fn a_path_value_stays_in_its_place() {
-    input::every_path_value::<Vtex>().await;
-}
-
-#[apply(leak_checked!)]
-async fn a_missing_argument_is_named_and_nothing_is_sent() {
-    input::every_missing_argument::<Vtex>().await;
-}
+for_every_operation!(Vtex);
 
 // ---- the readings of specs/README.md ----
 
