@@ -33,7 +33,7 @@ use std::{any::Any, borrow::Cow, collections::BTreeMap, fmt, sync::Arc, time::Du
 /// assert_eq!(act_on(&Error::invalid_credentials("refused")), "ask the user for a new password");
 /// ```
 #[derive(Clone)]
-pub struct Error(Arc<Inner>);
+pub struct Error(Arc<ErrorParts>);
 
 /// What fallible calls of this crate return.
 ///
@@ -52,7 +52,7 @@ pub type Validation = BTreeMap<String, Vec<String>>;
 pub(crate) trait Continuation: Any + fmt::Debug + Send + Sync {}
 
 #[derive(Clone)]
-struct Inner {
+struct ErrorParts {
     kind: ErrorKind,
     message: Cow<'static, str>,
     advice: Option<Cow<'static, str>>,
@@ -264,7 +264,7 @@ impl Error {
 /// The rest of making errors is ours alone.
 impl Error {
     pub(crate) fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
-        Self(Arc::new(Inner {
+        Self(Arc::new(ErrorParts {
             kind,
             message: message.into(),
             advice: None,
@@ -311,7 +311,7 @@ impl Error {
         Self::new(ErrorKind::Validation, message).with_validation(Validation::from([(field, vec![why])])).local()
     }
 
-    fn with(mut self, change: impl FnOnce(&mut Inner)) -> Self {
+    fn with(mut self, change: impl FnOnce(&mut ErrorParts)) -> Self {
         change(Arc::make_mut(&mut self.0));
         self
     }
@@ -425,7 +425,7 @@ impl fmt::Display for Error {
     }
 }
 
-impl fmt::Display for Inner {
+impl fmt::Display for ErrorParts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&clean(&self.message))?;
         let status = self.status.map(|status| format!("HTTP {status}"));
@@ -460,7 +460,7 @@ impl std::error::Error for Error {
 
 /// Our own tests read every error that there ever was, when it goes.
 #[cfg(feature = "testing")]
-impl Drop for Inner {
+impl Drop for ErrorParts {
     fn drop(&mut self) {
         crate::witness::shown("an error", || {
             let Self { code, request_id, validation, cause, .. } = &*self;

@@ -1,138 +1,35 @@
 //! A simulation of fleets: the engine and the Redis store as they are, for as many processes as it is told, in a time that
-//! moves on when nobody has anything to do. What stands in the place of Redis and of the vendor answers and counts.
+//! moves on when no task has anything to do. What stands in the place of Redis and of the vendor answers and counts.
 //!
 //! `docs/fleet.md` holds its figures, between two marks; this holds them together. `KEYWAY_BLESS=1` writes them anew.
 
+mod vendor;
+
 use crate::{
-    Error, Secret, Session,
+    Secret, Session,
     chance::Chance,
     clock::{Clock, PausedClock},
-    custom::{Attempt, Capabilities, Issued, Issuer, Renewal, Tokens},
     retry::Timeouts,
     session::{Settings, eviction::EvictionPolicy, tokens::Expiry, windows::Windows},
     store::{Key, RedisStore, Store, redis::model::Model},
 };
 use http::HeaderMap;
 use std::{
-    collections::HashSet,
     fmt::Write,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 use tokio::runtime::{Builder, Runtime};
+use vendor::{LIFE, SimulatedIssuer, SimulatedVendor};
 
 /// There and back, within one site.
 const TO_REDIS: Duration = Duration::from_millis(1);
-/// What a sign-in or renewal takes.
-const TO_VENDOR: Duration = Duration::from_millis(300);
-const LIFE: Duration = Duration::from_secs(600);
 const SECOND: Duration = Duration::from_secs(1);
-
-/// A vendor whose refresh tokens rotate, and whose sessions end when a spent one comes again.
-struct Vendor {
-    clock: PausedClock,
-    ledger: Mutex<VendorBooks>,
-}
-
-#[derive(Default)]
-struct VendorBooks {
-    /// It answers 503 to everything, after a while.
-    down: bool,
-    /// It refuses the password.
-    refuses: bool,
-    issued: u64,
-    /// The refresh token that is good now.
-    good: Option<String>,
-    spent: HashSet<String>,
-    sign_ins: u64,
-    renewals: u64,
-    reuses: u64,
-}
-
-impl VendorBooks {
-    fn sign_in(&mut self) -> Result<Issued, Error> {
-        self.sign_ins += 1;
-        if self.down {
-            return Err(Error::unexpected_status(503));
-        }
-        if self.refuses {
-            return Err(Error::invalid_credentials("the password is wrong"));
-        }
-        Ok(self.issue())
-    }
-
-    fn issue(&mut self) -> Issued {
-        self.issued += 1;
-        let refresh = format!("refresh-{}", self.issued);
-        self.good = Some(refresh.clone());
-        Issued::new(format!("access-{}", self.issued)).with_refresh(refresh).lives_for(LIFE)
-    }
-
-    fn renew(&mut self, refresh: &str) -> Result<Issued, Error> {
-        self.renewals += 1;
-        if self.down {
-            return Err(Error::unexpected_status(503));
-        }
-        if self.good.as_deref() == Some(refresh) {
-            self.spent.insert(refresh.to_owned());
-            return Ok(self.issue());
-        }
-        if self.spent.contains(refresh) {
-            self.reuses += 1;
-            self.good = None;
-        }
-        Err(Error::refresh_refused("it was spent before"))
-    }
-}
-
-impl Vendor {
-    fn ledger(&self) -> MutexGuard<'_, VendorBooks> {
-        self.ledger.lock().expect("nobody panics here")
-    }
-
-    /// Half of the way there, half of it back.
-    async fn ask<T>(&self, act: impl FnOnce(&mut VendorBooks) -> T) -> T {
-        self.clock.sleep(TO_VENDOR / 2).await;
-        let answer = act(&mut self.ledger());
-        self.clock.sleep(TO_VENDOR / 2).await;
-        answer
-    }
-}
-
-struct Member {
-    vendor: Arc<Vendor>,
-    /// Where refusals are looked at. Its digest is slow, and the other figures are about what is sent.
-    password: Option<Secret>,
-}
-
-impl Issuer for Member {
-    fn describe(&self) -> Capabilities {
-        Capabilities::new("simulated", ".password(..)").renewal(Renewal::RefreshToken { rotates: true })
-    }
-
-    fn seed(&self) -> Option<&Secret> {
-        self.password.as_ref()
-    }
-
-    async fn sign_in(&self, attempt: &Attempt) -> Result<Issued, Error> {
-        if let Some(password) = &self.password {
-            attempt.present(password)?;
-        }
-        let _permit = attempt.acquire().await?;
-        self.vendor.ask(VendorBooks::sign_in).await
-    }
-
-    async fn renew(&self, attempt: &Attempt, tokens: &Tokens) -> Result<Issued, Error> {
-        let refresh = tokens.refresh_to_spend()?.expose().to_owned();
-        let _permit = attempt.acquire().await?;
-        self.vendor.ask(|ledger| ledger.renew(&refresh)).await
-    }
-}
 
 /// Processes that share nothing but Redis.
 struct Fleet {
     clock: PausedClock,
-    vendor: Arc<Vendor>,
+    vendor: Arc<SimulatedVendor>,
     redis: Arc<Model>,
     key: Key,
     processes: Vec<Session>,
@@ -163,7 +60,7 @@ impl Fleet {
 
     fn with(size: u64, password: Option<Secret>) -> Self {
         let clock = PausedClock::new();
-        let vendor = Arc::new(Vendor { clock, ledger: Mutex::default() });
+        let vendor = Arc::new(SimulatedVendor { clock, ledger: Mutex::default() });
         let redis = Arc::new(Model::new(Arc::new(clock), TO_REDIS));
         let key = Key::new("simulated", &[]);
         let processes = (0..size).map(|number| {
@@ -171,7 +68,7 @@ impl Fleet {
             Session::new(Settings {
                 key: key.clone(),
                 ledger: Key::new("simulated", &[("attempts", "")]),
-                issuer: Arc::new(Member { vendor: vendor.clone(), password: password.clone() }),
+                issuer: Arc::new(SimulatedIssuer { vendor: vendor.clone(), password: password.clone() }),
                 store: Arc::new(store),
                 shared: true,
                 clock: Arc::new(clock),
@@ -291,7 +188,7 @@ async fn mishaps() -> Vec<(&'static str, Figures)> {
 }
 
 /// Calls one after the other, of every process, until `end`; the first failure after the vendor works again would count.
-struct Caller {
+struct FleetCaller {
     session: Session,
     clock: PausedClock,
     pause: Duration,
@@ -306,7 +203,7 @@ struct Served {
     back: Duration,
 }
 
-impl Caller {
+impl FleetCaller {
     /// A call each `pause` for so long. `works`: when the vendor works again.
     async fn call(self, first: Duration, lasts: Duration, works: Duration) -> Served {
         let (began, mut seen) = (self.clock.monotonic(), Served::default());
@@ -352,8 +249,8 @@ impl Caller {
 }
 
 impl Fleet {
-    fn callers(&self, pause: Duration) -> Vec<(Caller, Duration)> {
-        let caller = |session: &Session| Caller { session: session.clone(), clock: self.clock, pause };
+    fn callers(&self, pause: Duration) -> Vec<(FleetCaller, Duration)> {
+        let caller = |session: &Session| FleetCaller { session: session.clone(), clock: self.clock, pause };
         self.processes.iter().map(|session| (caller(session), pause.mul_f64(self.dice.share()))).collect()
     }
 

@@ -9,9 +9,8 @@ use crate::{
     clock::Now,
     http::{
         cookies::Cookies,
-        json, request,
-        response::{self},
-        runtime,
+        json, request, runtime,
+        told_times::{self, retry_after},
     },
     session::{
         cooldown::{Cooldown, LONGEST_BELIEVED},
@@ -94,18 +93,18 @@ impl Clock for Still {
 /// A `Retry-After`, or a `Date`.
 pub fn no_wait_is_longer_than_is_believed(data: &[u8]) {
     let Ok(value) = HeaderValue::from_bytes(data) else { return };
-    let asked = response::retry_after(&HeaderMap::from_iter([(RETRY_AFTER, value.clone())]), now().wall);
+    let asked = retry_after(&HeaderMap::from_iter([(RETRY_AFTER, value.clone())]), now().wall);
     let text = value.to_str().ok().map(str::trim).filter(|text| !text.starts_with('+'));
-    match (text.map(str::parse::<u64>), response::date(&HeaderMap::from_iter([(DATE, value.clone())]))) {
+    match (text.map(str::parse::<u64>), told_times::date(&HeaderMap::from_iter([(DATE, value.clone())]))) {
         (Some(Ok(seconds)), _) => assert_eq!(asked, Some(Duration::from_secs(seconds.min(3600)))),
         (_, Some(date)) => {
             let wait = date.duration_since(now().wall).unwrap_or_default();
             assert_eq!(asked, Some(wait.min(Duration::from_secs(3600))));
             // By the vendor's own clock.
             let at_once = HeaderMap::from_iter([(RETRY_AFTER, value.clone()), (DATE, value.clone())]);
-            assert_eq!(response::retry_after(&at_once, now().wall), Some(Duration::ZERO));
+            assert_eq!(retry_after(&at_once, now().wall), Some(Duration::ZERO));
             let again = HeaderValue::try_from(httpdate::fmt_http_date(date)).expect("a date");
-            assert_eq!(response::date(&HeaderMap::from_iter([(DATE, again)])), Some(date));
+            assert_eq!(told_times::date(&HeaderMap::from_iter([(DATE, again)])), Some(date));
         }
         _ => assert!(asked.is_none_or(|wait| wait <= LONGEST_BELIEVED)),
     }
@@ -226,7 +225,7 @@ pub fn no_token_ends_before_or_after_what_was_told(data: &[u8]) {
     let Ok(text) = str::from_utf8(data) else { return };
     let (first, second) = text.split_once('\n').unwrap_or((text, ""));
     let date = HeaderValue::try_from(second).ok().map(|date| HeaderMap::from_iter([(DATE, date)]));
-    let date = date.and_then(|headers| response::date(&headers));
+    let date = date.and_then(|headers| told_times::date(&headers));
     let value: Value = serde_json::from_str(first).unwrap_or(json!(first));
     let claims = URL_SAFE_NO_PAD.encode(first);
     let of_claims = jwt_expiry(&Secret::from(format!("e30.{claims}.c2ln")));

@@ -43,11 +43,11 @@ const IDLE: Duration = Duration::from_secs(10 * 60);
 /// Making a client reads this machine's certificates, which takes milliseconds; `.http_of(&other)` on the builder shares those
 /// and the connections of another client.
 #[doc(alias("multi-tenant", "session pool"))]
-pub struct Sessions<K, C>(Arc<Inner<K, C>>);
+pub struct Sessions<K, C>(Arc<SessionsShared<K, C>>);
 
 type MakeClient<K, C> = dyn Fn(&K) -> Result<C, Error> + Send + Sync;
 
-struct Inner<K, C> {
+struct SessionsShared<K, C> {
     make: Box<MakeClient<K, C>>,
     most: usize,
     idle: Duration,
@@ -127,7 +127,7 @@ where
     /// key wait for it. Give all of them one store.
     pub fn new(most: usize, make: impl Fn(&K) -> Result<C, Error> + Send + Sync + 'static) -> Self {
         let kept = Pool { entries: HashMap::new(), order: BTreeMap::new(), next: 0 };
-        Self(Arc::new(Inner {
+        Self(Arc::new(SessionsShared {
             make: Box::new(make),
             most: most.max(1),
             idle: IDLE,
@@ -151,7 +151,7 @@ where
         self.with(|inner| inner.clock = Arc::new(clock))
     }
 
-    fn with(mut self, change: impl FnOnce(&mut Inner<K, C>)) -> Self {
+    fn with(mut self, change: impl FnOnce(&mut SessionsShared<K, C>)) -> Self {
         // Before the first clone there is one owner; a later setting changes nothing.
         if let Some(inner) = Arc::get_mut(&mut self.0) {
             change(inner);
@@ -285,7 +285,7 @@ impl<K: Clone + Eq + Hash, C> Pool<K, C> {
         &mut self,
         key: &K,
         now: Duration,
-        inner: &Inner<K, C>,
+        inner: &SessionsShared<K, C>,
         gone: &mut Vec<Arc<ClientSlot<C>>>,
     ) -> Option<Arc<ClientSlot<C>>> {
         if !self.entries.contains_key(key) {
@@ -316,7 +316,7 @@ impl<K: Clone + Eq + Hash, C> Pool<K, C> {
         Some(entry.slot)
     }
 
-    /// Called by one whose client could not be made. The slot goes with the last of them: whoever still waits for it makes the
+    /// Called by one whose client could not be made. The slot goes with the last of them: a caller that still waits for it makes the
     /// client of this key, and one who comes now must wait for that one.
     fn give_back(&mut self, key: &K, slot: Arc<ClientSlot<C>>) {
         let is_there = self.entries.get(key).is_some_and(|entry| Arc::ptr_eq(&entry.slot, &slot));
@@ -362,7 +362,7 @@ mod tests {
     #[apply(leak_checked!)]
     fn after_a_failure_a_key_has_one_slot_until_the_last_has_given_it_back() {
         let kept = || Pool { entries: HashMap::new(), order: BTreeMap::new(), next: 0 };
-        let inner: Inner<u32, ()> = Inner {
+        let inner: SessionsShared<u32, ()> = SessionsShared {
             make: Box::new(|_| Ok(())),
             most: 4,
             idle: IDLE,

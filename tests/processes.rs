@@ -227,7 +227,7 @@ async fn one_process_signs_out_while_seven_call() {
 
 /// The browser comes back to whichever process the balancer chooses, and once more when it is told to.
 #[apply(leak_checked!)]
-async fn a_page_that_one_process_asks_is_finished_by_others_with_one_exchange_of_its_code() {
+async fn a_page_that_one_process_asks_is_finished_by_others_with_one_exchange() {
     let (fake, folder) = (serving(FakeOAuth2::start().await), tempfile::tempdir().unwrap());
     let mut processes = start(4, &Job::of("page", &fake.uri(), folder.path()));
     let (page, ticket) = asked(&mut processes[0]);

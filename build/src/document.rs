@@ -71,6 +71,11 @@ impl Document {
         })
     }
 
+    /// Those whose code is generated: all but the hand-written ones.
+    pub(crate) fn generated(&self) -> impl Iterator<Item = Operation<'_>> {
+        self.operations().filter(|operation| !operation.is_hand_written())
+    }
+
     /// The path part of the first server: what `api()` adds to the root. The host may hold `{variables}`.
     pub(crate) fn server_path(&self) -> &str {
         server_path(text(&self.root["servers"][0]["url"]))

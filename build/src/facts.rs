@@ -83,7 +83,7 @@ fn row(
     let body = optional(limits.body.as_ref().map(|rule| rule.tokens()).map(|rule| quote!(&#rule)));
     let parameters = limits.parameters.iter().map(|(place, name, rule)| {
         let (place, rule) = (format_ident!("{place}"), rule.tokens());
-        quote!(Parameter { place: Place::#place, name: #name, rule: #rule })
+        quote!(LimitedParameter { place: ParameterPlace::#place, name: #name, rule: #rule })
     });
     let success = optional(success_member(document, operation).map(|(member, value)| quote!((#member, #value))));
     quote! {
@@ -114,7 +114,7 @@ fn optional(value: Option<TokenStream>) -> TokenStream {
     }
 }
 
-/// Whose session may call the operation, in the document's order; nobody's, if the client's own credentials open it.
+/// Whose session may call the operation, in the document's order; no session's, if the client's own credentials open it.
 pub(crate) fn roles<'d>(document: &'d Document, operation: Operation<'d>) -> Vec<&'d str> {
     let mut roles = Vec::new();
     for role in schemes(document, operation) {
@@ -153,8 +153,9 @@ fn failures(document: &Document, reach: &Reach, operation: Operation<'_>) -> Vec
         found.push((from, to, rust_type(document, reach, schema)));
     }
     found.sort_by_key(|(from, to, _)| (to - from, *from));
-    let rows =
-        found.into_iter().map(|(from, to, body)| quote!(Failure { from: #from, to: #to, decode: decode::<#body> }));
+    let rows = found
+        .into_iter()
+        .map(|(from, to, body)| quote!(DocumentedFailure { from: #from, to: #to, decode: decode::<#body> }));
     rows.collect()
 }
 

@@ -71,7 +71,7 @@ const SCHEMA: &[&str] = &[
     "multipleOf",
 ];
 
-/// Everything that stands where nobody would read it.
+/// Everything that stands where the generator would not read it.
 pub(crate) fn check(document: &Document, diagnostics: &mut Diagnostics) {
     only(&document.root, ROOT, "the document", "", diagnostics);
     server(document, diagnostics);

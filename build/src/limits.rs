@@ -48,13 +48,13 @@ pub(crate) struct Rule {
 /// Limits further down than that are the vendor's to check: the tables would be larger than the document.
 const DEEPEST: usize = 5;
 
-/// Limits that nobody would check.
+/// Limits that no code would check.
 const UNCHECKED: &[&str] =
     &["exclusiveMinimum", "exclusiveMaximum", "multipleOf", "uniqueItems", "minProperties", "maxProperties"];
 
 pub(crate) fn of(document: &Document) -> Diagnosed<Limits> {
     let mut reader = Reader { document, limits: Limits::default(), diagnostics: Diagnostics::about(&document.file) };
-    for operation in document.operations().filter(|operation| !operation.is_hand_written()) {
+    for operation in document.generated() {
         reader.read(operation);
     }
     reader.diagnostics.or(reader.limits)

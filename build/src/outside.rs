@@ -1,4 +1,4 @@
-//! Code for a crate of somebody else: what stands inside Keyway for our own documents is named from without.
+//! Code for a crate of others: what stands inside Keyway for our own documents is named from without.
 
 use crate::{document::Document, sign_ins};
 use proc_macro2::{Delimiter, Group, Ident, Literal, Punct, Spacing, Span, TokenStream, TokenTree};

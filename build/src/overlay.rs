@@ -1,6 +1,6 @@
 //! The overlays of Keyway's own documents: OpenAPI Overlay 1.0 whose targets are names and `*`.
 //!
-//! Overlays of others are applied by a library, which reads all of JSONPath and brings fifteen crates. Whoever builds Keyway
+//! Overlays of others are applied by a library, which reads all of JSONPath and brings fifteen crates. Everyone who builds Keyway
 //! would compile them for one file of ours. A test holds both to the same result.
 
 use crate::diagnostic::{Diagnosed, diagnose};

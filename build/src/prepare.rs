@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 pub(crate) fn generators_copy(document: &Document, reach: &Reach) -> Value {
     let mut paths = Map::new();
-    for operation in document.operations().filter(|operation| !operation.is_hand_written()) {
+    for operation in document.generated() {
         let (path, method) =
             if document.own { (operation.path.to_owned(), operation.method) } else { address(operation) };
         let path = paths.entry(path).or_insert_with(|| json!({}));

@@ -8,7 +8,7 @@ use super::{
     document::{Document, Operation, list, text},
     prepare::setter_of_path_name,
 };
-use proc_macro2::Literal;
+use proc_macro2::{Literal, TokenStream};
 use quote::{ToTokens, format_ident, quote};
 use serde_json::Value;
 use syn::{
@@ -25,7 +25,6 @@ pub(crate) fn rewrite(
     row: usize,
 ) -> Result<(), String> {
     let answer = answer_type(function).ok_or("the answer of the generated `send` has a form we do not know")?;
-    let is_empty = quote!(#answer).to_string() == "()";
     let mut statements = std::mem::take(&mut function.block.stmts);
     let sends = statements.iter().position(|statement| makes_the_request(statement).is_some());
     let sends = sends.ok_or("the generated `send` makes its request in a form we do not know")?;
@@ -34,46 +33,11 @@ pub(crate) fn rewrite(
     let client =
         statements.first().and_then(client_name).ok_or("the generated `send` does not begin with its client")?;
 
-    leave_out_the_rest(&mut statements[0]);
-    statements.retain(|statement| !is_version_header(statement));
-    if !statements.iter().any(appends_a_header) {
-        statements.retain(|statement| local_name(statement).is_none_or(|name| name != "header_map"));
-    }
     let row = Literal::usize_unsuffixed(row);
-    let mut runtime = Runtime {
-        document,
-        operation,
-        path_names: operation.names_in_path(),
-        row: row.clone(),
-        has_headers: statements.iter().any(appends_a_header),
-        trouble: None,
-    };
-    statements.iter_mut().for_each(|statement| runtime.visit_stmt_mut(statement));
-    if let Some(trouble) = runtime.trouble {
-        return Err(trouble);
-    }
+    ours(&mut statements, document, operation, &row)?;
 
     let id = super::names::snake(operation.id());
-    let is_anything = quote!(#answer).to_string() == quote!(::serde_json::Value).to_string();
-    let kind = operation.value["x-answer"]["kind"].as_str().unwrap_or_default();
-    let call = match kind {
-        "text" => quote!(call_for),
-        "bytes" => quote!(download),
-        _ => quote!(call),
-    };
-    let answer = match kind {
-        "maybe" => parse_quote!(::std::option::Option<#answer>),
-        "bytes" => parse_quote!(crate::Download),
-        _ => answer,
-    };
-    let decode = match (is_empty, is_anything) {
-        _ if kind == "maybe" => quote!(crate::http::runtime::ResponseValue::maybe(answer)),
-        _ if kind == "text" => quote!(crate::http::runtime::ResponseValue::text(answer)),
-        _ if kind == "bytes" => quote!(Ok(answer)),
-        (true, _) => quote!(Ok(crate::http::runtime::ResponseValue::empty(answer))),
-        (_, true) => quote!(crate::http::runtime::ResponseValue::anything(answer)),
-        _ => quote!(crate::http::runtime::ResponseValue::from_answer(answer)),
-    };
+    let Answering { call, answer, decode } = Answering::of(answer, operation);
     *function = parse_quote! {
         /// Sends the request. An answer that is no success is an `Err`.
         ///
@@ -95,6 +59,59 @@ pub(crate) fn rewrite(
         }
     };
     Ok(())
+}
+
+/// What makes the request, with our runtime in the place of the generator's.
+fn ours(
+    statements: &mut Vec<Stmt>,
+    document: &Document,
+    operation: Operation<'_>,
+    row: &Literal,
+) -> Result<(), String> {
+    leave_out_the_rest(&mut statements[0]);
+    statements.retain(|statement| !is_version_header(statement));
+    let has_headers = statements.iter().any(appends_a_header);
+    if !has_headers {
+        statements.retain(|statement| local_name(statement).is_none_or(|name| name != "header_map"));
+    }
+    let path_names = operation.names_in_path();
+    let mut runtime = Runtime { document, operation, path_names, row: row.clone(), has_headers, trouble: None };
+    statements.iter_mut().for_each(|statement| runtime.visit_stmt_mut(statement));
+    runtime.trouble.map_or(Ok(()), Err)
+}
+
+/// How the answer is asked for, its type, and what makes that of the answer.
+struct Answering {
+    call: TokenStream,
+    answer: syn::Type,
+    decode: TokenStream,
+}
+
+impl Answering {
+    fn of(answer: syn::Type, operation: Operation<'_>) -> Self {
+        let said = quote!(#answer).to_string();
+        let (is_empty, is_anything) = (said == "()", said == quote!(::serde_json::Value).to_string());
+        let kind = operation.value["x-answer"]["kind"].as_str().unwrap_or_default();
+        let call = match kind {
+            "text" => quote!(call_for),
+            "bytes" => quote!(download),
+            _ => quote!(call),
+        };
+        let answer = match kind {
+            "maybe" => parse_quote!(::std::option::Option<#answer>),
+            "bytes" => parse_quote!(crate::Download),
+            _ => answer,
+        };
+        let decode = match kind {
+            "maybe" => quote!(crate::http::runtime::ResponseValue::maybe(answer)),
+            "text" => quote!(crate::http::runtime::ResponseValue::text(answer)),
+            "bytes" => quote!(Ok(answer)),
+            _ if is_empty => quote!(Ok(crate::http::runtime::ResponseValue::empty(answer))),
+            _ if is_anything => quote!(crate::http::runtime::ResponseValue::anything(answer)),
+            _ => quote!(crate::http::runtime::ResponseValue::from_answer(answer)),
+        };
+        Self { call, answer, decode }
+    }
 }
 
 /// `T` of `Result<ResponseValue<T>, _>`.
@@ -406,7 +423,7 @@ fn header_text(value: &Expr) -> Option<&Expr> {
     }
 }
 
-/// `x.to_string()` by a function of ours: `x` may be a secret, which nobody else makes a text of.
+/// `x.to_string()` by a function of ours: `x` may be a secret, and no other code makes a text of one.
 fn as_text(value: &Expr) -> Expr {
     match value {
         Expr::Reference(reference) => {

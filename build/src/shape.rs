@@ -33,7 +33,7 @@ impl Shaper<'_> {
     pub(crate) fn component(&self, name: &str) -> Value {
         let schema = self.document.schema(name);
         let mut copy = self.shape(schema);
-        // Whoever refers to it says that it may be null: see `referred`.
+        // The schemas that refer to it say that it may be null: see `referred`.
         copy.as_object_mut().map(|copy| copy.remove("nullable"));
         if copy.get("description").is_none() {
             described(&mut copy, schema);

@@ -8,7 +8,8 @@ use crate::{
         facts::{Facts, Step},
         json,
         judge::Judge,
-        response::{self, BufferedResponse},
+        response::BufferedResponse,
+        told_times::date,
         transport::AuthResponse,
     },
     question::{Captcha, DeviceCode},
@@ -159,7 +160,7 @@ impl FuzzedExchange {
             assert_eq!(tokens.access.expose(), sent);
         }
         assert!(tokens.refresh.as_ref().is_none_or(|refresh| !refresh.expose().is_empty()));
-        assert_eq!(tokens.date, response::date(&self.answer.headers));
+        assert_eq!(tokens.date, date(&self.answer.headers));
         is_sane(tokens.life);
     }
 

@@ -9,10 +9,11 @@ use super::{
     origins::Origins,
     paths::Paths,
     prover::Prover,
-    response::{BufferedResponse, Verdict},
+    response::BufferedResponse,
     retryable::{RetryableRequest, is_final},
     surface::Surface,
     transport::AuthClient,
+    verdict::Verdict,
 };
 use crate::{
     Error, ErrorKind, Retry, Secret, Session, Timeouts,

@@ -6,7 +6,8 @@
 use super::{
     facts::{Facts, Shape, Step},
     json::trimmed,
-    response::{BufferedResponse, is_transient},
+    response::BufferedResponse,
+    verdict::is_transient,
 };
 use crate::secret::{Carried, Secret};
 use serde::de::IgnoredAny;

@@ -21,13 +21,13 @@ pub struct Facts {
     /// The program's own id and secret open it, and no session does.
     pub client: bool,
     /// Typed bodies of the documented failures.
-    pub failures: &'static [Failure],
+    pub failures: &'static [DocumentedFailure],
     /// The documented answers, by status, and what stands in each; the first that covers a status counts.
     pub answers: &'static [(RangeInclusive<u16>, &'static Shape)],
     /// Limits of the JSON or form body, if it has any.
     pub body: Option<&'static Rule>,
     /// Limits of path, query and header parameters.
-    pub parameters: &'static [Parameter],
+    pub parameters: &'static [LimitedParameter],
     /// A member that must have this value in a 200 for the call to have succeeded: (member, value).
     pub success: Option<(&'static str, &'static str)>,
 }
@@ -109,13 +109,13 @@ pub type Detail = Arc<dyn Any + Send + Sync>;
 
 /// A documented failure: the statuses it covers and the type of its body.
 #[derive(Debug)]
-pub struct Failure {
+pub struct DocumentedFailure {
     pub from: u16,
     pub to: u16,
     pub decode: fn(&[u8]) -> Option<Detail>,
 }
 
-/// What the table names as [`Failure::decode`]: `None` if the body is not of the documented shape.
+/// What the table names as [`DocumentedFailure::decode`]: `None` if the body is not of the documented shape.
 pub fn decode<T: DeserializeOwned + Any + Send + Sync>(body: &[u8]) -> Option<Detail> {
     let value: T = serde_json::from_slice(body).ok()?;
     Some(Arc::new(value))
@@ -134,15 +134,15 @@ pub enum Shape {
 
 /// A limited parameter.
 #[derive(Debug)]
-pub struct Parameter {
-    pub place: Place,
+pub struct LimitedParameter {
+    pub place: ParameterPlace,
     pub name: &'static str,
     pub rule: Rule,
 }
 
 /// Where a parameter stands in the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum ParameterPlace {
     Path,
     Query,
     Header,

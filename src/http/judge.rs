@@ -2,7 +2,8 @@
 
 use super::{
     facts::{Facts, Step},
-    response::{BufferedResponse, Classify, Verdict},
+    response::BufferedResponse,
+    verdict::{Classify, Verdict},
 };
 use crate::{Error, clock::Clock};
 use serde_json::Value;

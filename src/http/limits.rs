@@ -1,6 +1,6 @@
 //! The document's limits of a request, checked before anything is sent.
 
-use super::facts::{Facts, Parameter, Pattern, Place, Rule};
+use super::facts::{Facts, LimitedParameter, ParameterPlace, Pattern, Rule};
 use crate::{Error, ErrorKind, Validation};
 use percent_encoding::percent_decode_str;
 use reqwest::{Request, header::CONTENT_TYPE};
@@ -50,11 +50,11 @@ impl Broken {
 
 // ---- where values stand ----
 
-fn check_parameter(facts: &Facts, parameter: &Parameter, request: &Request, broken: &mut Broken) {
+fn check_parameter(facts: &Facts, parameter: &LimitedParameter, request: &Request, broken: &mut Broken) {
     let values = match parameter.place {
-        Place::Path => path_value(facts.path, request.url().path(), parameter.name).into_iter().collect(),
-        Place::Query => query_values(request, parameter.name),
-        Place::Header => header_values(request, parameter.name),
+        ParameterPlace::Path => path_value(facts.path, request.url().path(), parameter.name).into_iter().collect(),
+        ParameterPlace::Query => query_values(request, parameter.name),
+        ParameterPlace::Header => header_values(request, parameter.name),
     };
     check_texts(&parameter.rule, parameter.name, &values, broken);
 }
@@ -250,10 +250,22 @@ mod tests {
         answers: &[],
         body: Some(&BODY),
         parameters: &[
-            Parameter { place: Place::Path, name: "id", rule: Rule { uuid: true, ..Rule::ANY } },
-            Parameter { place: Place::Query, name: "limit", rule: Rule { minimum: Some(1.0), ..Rule::ANY } },
-            Parameter { place: Place::Query, name: "ids", rule: Rule { max_items: Some(2), ..Rule::ANY } },
-            Parameter { place: Place::Header, name: "X-Client", rule: Rule { max_length: Some(3), ..Rule::ANY } },
+            LimitedParameter { place: ParameterPlace::Path, name: "id", rule: Rule { uuid: true, ..Rule::ANY } },
+            LimitedParameter {
+                place: ParameterPlace::Query,
+                name: "limit",
+                rule: Rule { minimum: Some(1.0), ..Rule::ANY },
+            },
+            LimitedParameter {
+                place: ParameterPlace::Query,
+                name: "ids",
+                rule: Rule { max_items: Some(2), ..Rule::ANY },
+            },
+            LimitedParameter {
+                place: ParameterPlace::Header,
+                name: "X-Client",
+                rule: Rule { max_length: Some(3), ..Rule::ANY },
+            },
         ],
         success: None,
     };

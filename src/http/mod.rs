@@ -42,9 +42,11 @@ pub(crate) mod segments;
 #[cfg(feature = "oauth2")]
 pub(crate) mod step_up;
 mod surface;
+pub(crate) mod told_times;
 pub(crate) mod transport;
 mod trouble;
 pub(crate) mod upload;
+pub(crate) mod verdict;
 
 pub use core::Core;
 pub(crate) use {core::Parts, surface::Surface};

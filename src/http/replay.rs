@@ -6,8 +6,8 @@ use super::{
     core::Core,
     facts::Facts,
     origins::is_plain_loopback,
-    response::retry_after,
     retryable::{RetryableRequest, may_pass},
+    told_times::retry_after,
 };
 use crate::{Error, Generation};
 use http::HeaderMap;
@@ -15,7 +15,7 @@ use reqwest::{Request, Response, StatusCode};
 use std::time::Duration;
 use url::Url;
 
-/// What an answer says of the session, whoever has sent the request.
+/// What an answer says of the session, whichever client has sent the request.
 #[derive(Clone, Copy)]
 pub(super) struct Answered<'a> {
     status: StatusCode,

@@ -77,26 +77,26 @@ pub fn invalid_request(message: String) -> Error {
 
 /// A parameter of a document of others. It may be a secret, and is about to be sent.
 #[doc(hidden)]
-pub trait Parameter {
+pub trait SentParameter {
     /// As it is sent.
     fn text(&self) -> String;
 }
 
-impl<T: std::fmt::Display> Parameter for T {
+impl<T: std::fmt::Display> SentParameter for T {
     fn text(&self) -> String {
         self.to_string()
     }
 }
 
 #[doc(hidden)]
-impl Parameter for Secret {
+impl SentParameter for Secret {
     fn text(&self) -> String {
         self.to_string()
     }
 }
 
 /// A parameter as it is sent.
-pub fn text_of(parameter: &impl Parameter) -> String {
+pub fn text_of(parameter: &impl SentParameter) -> String {
     parameter.text()
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     facts::{Facts, Role},
-    response::Classify,
+    verdict::Classify,
 };
 
 /// What is fixed about a surface: its document's facts and how it words a failure.

@@ -6,9 +6,11 @@ use super::{
     facts::{Facts, Step},
     judge::Judge,
     paths::{self, Paths},
-    response::{BufferedResponse, Verdict, date},
+    response::BufferedResponse,
     segments::encode_segment,
     surface::Surface,
+    told_times::date,
+    verdict::Verdict,
 };
 use crate::{
     BoxFuture, Error, ErrorKind, Secret,

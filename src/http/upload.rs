@@ -105,7 +105,7 @@ pub fn multipart<T: Serialize>(request: RequestBuilder, body: &T) -> Result<Requ
             value => part(&mut parts, &name, value)?,
         }
     }
-    // What nobody can have put into a part beforehand: a name made of all that is sent.
+    // What no part can hold beforehand: a name made of all that is sent.
     let digest = parts.iter().fold(Sha256::new(), |digest, (head, bytes)| digest.with(head).with(bytes));
     let boundary: String = digest.finish().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
     let mut written = Vec::new();

@@ -12,11 +12,11 @@ use url::{Position, Url};
 /// the question stays open.
 #[derive(Clone)]
 #[cfg_attr(test, derive(PartialEq, Eq, Hash))]
-pub struct SignInPage(Arc<Page>);
+pub struct SignInPage(Arc<PageParts>);
 
 #[derive(Clone)]
 #[cfg_attr(test, derive(PartialEq, Eq, Hash))]
-struct Page {
+struct PageParts {
     url: String,
     redirect_uri: String,
     state: Secret,
@@ -52,7 +52,7 @@ impl SignInPage {
     ) -> Self {
         let (url, redirect_uri) = (url.into(), redirect_uri.into());
         let (state, thread) = (state.into(), thread.into());
-        Self(Arc::new(Page {
+        Self(Arc::new(PageParts {
             url,
             redirect_uri,
             state,

@@ -158,7 +158,7 @@ impl SessionCore {
             (_, Event::Locked(Ok(()))) => (self.locked, self.seen) = (true, None),
             (_, Event::Locked(Err(error))) => self.not_locked(error, at),
             (_, Event::Extended(true)) => self.extended(at.now),
-            (_, Event::Extended(false)) => self.lock_is_lost(at.now),
+            (_, Event::Extended(false)) => self.lock_is_lost(),
             (StoreOp::LoadAttempts, Event::Loaded(loaded)) => self.attempts_loaded(loaded, at.now),
             (StoreOp::SaveAttempts { .. }, Event::Saved(saved)) => self.attempts_saved(saved, at.now),
             (_, Event::Loaded(loaded)) => self.loaded(loaded, at),
@@ -235,7 +235,7 @@ impl SessionCore {
         }
     }
 
-    fn lock_is_lost(&mut self, _now: Now) {
+    fn lock_is_lost(&mut self) {
         (self.locked, self.seen) = (false, None);
         self.pending.iter_mut().for_each(|pending| pending.keeps_lock = false);
         let Some(permit) = &self.permit else { return };

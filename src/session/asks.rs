@@ -92,8 +92,8 @@ impl SessionCore {
         }
         let good = self.usable(now).is_some();
         if self.run.as_ref().is_some_and(|run| run.id == ticket.run) {
-            let patient = ticket.serve_from.is_none_or(|from| now.monotonic < from);
-            return if !patient && good { WaiterState::Serve } else { WaiterState::Waiting };
+            let may_wait = ticket.serve_from.is_none_or(|from| now.monotonic < from);
+            return if !may_wait && good { WaiterState::Serve } else { WaiterState::Waiting };
         }
         match &self.ended {
             Some((id, outcome)) if *id == ticket.run => match outcome {

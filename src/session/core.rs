@@ -169,7 +169,7 @@ pub(crate) struct Stepped {
     pub(super) at: Duration,
 }
 
-/// Leave to send that an issuer has asked for.
+/// Permission to send that an issuer has asked for.
 #[derive(Debug, Clone)]
 #[cfg_attr(test, derive(PartialEq, Eq, Hash))]
 pub(crate) struct PermitRequest {

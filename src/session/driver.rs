@@ -79,7 +79,7 @@ pub(super) struct EngineState {
     /// What is published, also if it was rejected.
     pub(super) held: Option<Arc<CurrentToken>>,
     pub(super) lock: Option<StoreLock>,
-    /// What is out. `None`: it is about to begin, and whoever takes it out of here has given it up.
+    /// What is out. `None`: it is about to begin, and a task that takes it out of here has given it up.
     tasks: Vec<(u64, Option<AbortHandle>)>,
     permits: Vec<(u64, oneshot::Sender<Permission>)>,
     /// Until when (monotonic) the tasks that keep the time sleep.

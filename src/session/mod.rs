@@ -57,6 +57,7 @@ mod running;
 mod seen;
 #[allow(clippy::module_inception, reason = "the room is named after its public type, too")]
 mod session;
+mod settings;
 #[cfg(feature = "oauth2")]
 mod step_up;
 #[cfg(feature = "metrics")]
@@ -83,4 +84,4 @@ pub use lease::Lease;
 pub use profile::{Profile, SignOut};
 pub use resume::Resume;
 pub use session::Session;
-pub(crate) use session::Settings;
+pub(crate) use settings::Settings;

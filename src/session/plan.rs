@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[apply(leak_checked!)]
-    fn what_was_obtained_and_never_served_is_salvaged_while_it_can_be_used() {
+    fn what_was_obtained_and_never_served_is_recovered_while_it_can_be_used() {
         let mine =
             |token| Some(PendingToken { known: known(ONE.next(), token), expected: Some(ONE), ours_alone: false });
         let lost = Snapshot {

@@ -155,7 +155,7 @@ impl Run {
         }
     }
 
-    /// Whether it looks into the store from the beginning once more.
+    /// It looks into the store from the beginning once more.
     pub(crate) fn begins_anew(&mut self) {
         (self.stage, self.looked, self.unlocked) = (RunStage::Working, false, None);
         (self.looks, self.lost_lock, self.peeks) = (0, false, false);

@@ -5,29 +5,17 @@ use super::{
     core::{CallOutcome, Resumed, WaiterState},
     dialogue::Conversation,
     driver::Engine,
-    eviction::EvictionPolicy,
-    issuer::DynIssuer,
     lease::Lease,
-    outside::Outside,
     profile::{Profile, SignOut},
     report::Report,
-    responder::DynResponder,
     resume::{Resumable, Resume},
-    rules::Rules,
     run::{RunFailure, WaitTicket},
+    settings::Settings,
     tokens::Expiry,
     waiting::{GRACE, Waiting, until},
-    windows::Windows,
 };
-use crate::{
-    BoxFuture, Error, ErrorKind,
-    chance::Chance,
-    clock::{Clock, Now},
-    retry::Timeouts,
-    select::first,
-    store::{DynStore, Generation, Key},
-};
-use http::{HeaderMap, HeaderName, header::AUTHORIZATION};
+use crate::{BoxFuture, Error, ErrorKind, clock::Now, select::first, store::Generation};
+use http::{HeaderName, header::AUTHORIZATION};
 use std::{fmt, pin::pin, sync::Arc, time::Duration};
 use tokio::runtime::Handle;
 
@@ -47,23 +35,6 @@ use tokio::runtime::Handle;
 #[derive(Clone)]
 #[doc(alias("TokenManager", "token cache"))]
 pub struct Session(pub(super) Arc<Engine>);
-
-/// What a session is made from.
-pub(crate) struct Settings {
-    pub(crate) key: Key,
-    pub(crate) ledger: Key,
-    pub(crate) issuer: Arc<dyn DynIssuer>,
-    pub(crate) store: Arc<dyn DynStore>,
-    /// Other processes may have the same store.
-    pub(crate) shared: bool,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) responder: Option<Arc<dyn DynResponder>>,
-    pub(crate) evict: EvictionPolicy,
-    pub(crate) windows: Windows,
-    pub(crate) timeouts: Timeouts,
-    pub(crate) constant: HeaderMap,
-    pub(crate) chance: Chance,
-}
 
 /// What came of asking for a token.
 enum Asked {
@@ -89,36 +60,7 @@ const LOST: u32 = 8;
 
 impl Session {
     pub(crate) fn new(settings: Settings) -> Self {
-        let Settings {
-            key,
-            ledger,
-            issuer,
-            store,
-            shared,
-            clock,
-            responder,
-            evict,
-            windows,
-            timeouts,
-            constant,
-            chance,
-        } = settings;
-        let rules = Rules {
-            key,
-            ledger,
-            capabilities: issuer.describe(),
-            windows,
-            timeouts,
-            salt: chance.next(),
-            given: issuer.seed().is_some(),
-            shared,
-            evicts: !evict.is_never(),
-            attended: responder.is_some(),
-            #[cfg(test)]
-            broken: None,
-        };
-        let outside = Outside { rules: Arc::new(rules), store, issuer, responder, evict, chance };
-        Self(Arc::new(Engine::new(outside, clock, constant)))
+        Self(Arc::new(settings.engine()))
     }
 
     /// A token that can be used now. Signs in or renews if it must.
@@ -459,7 +401,7 @@ impl Session {
             WaiterState::Failed(failure) => Looked::Over(Some(Err(self.error(failure)))),
             WaiterState::Again | WaiterState::Serve => Looked::Over(None),
             WaiterState::Waiting if late => {
-                // Nobody drives the runtime that it runs on.
+                // The runtime that it runs on is driven by no thread.
                 self.0.change(|state, at| state.core.tick(true, at));
                 Looked::Changed
             }

@@ -6,7 +6,7 @@
 //! | `keyway_sign_ins_total` | sign-ins the vendor was asked for | `surface`, `reason`, `outcome` |
 //! | `keyway_renewals_total` | renewals the vendor was asked for, by refresh token | `surface`, `reason`, `outcome` |
 //! | `keyway_renewal_seconds` | how long it took from wanting a token to having one or not, people included | `surface`, `reason`, `outcome` |
-//! | `keyway_adoptions_total` | tokens taken from the store, where somebody else had put them | `surface` |
+//! | `keyway_adoptions_total` | tokens taken from the store, where another process had put them | `surface` |
 //! | `keyway_waiters` | callers that wait for a token now (a gauge) | `surface` |
 //! | `keyway_lease_age_seconds` | how old the tokens were that callers got | `surface` |
 //! | `keyway_refusals_total` | callers that were answered from memory, without asking the vendor | `surface`, `kind` |

@@ -1,4 +1,4 @@
-//! The codes of an authenticator app, for programs that sign in with nobody there.
+//! The codes of an authenticator app, for programs that sign in without a person.
 
 use super::responder::Responder;
 use crate::{Clock, Error, Secret, SystemClock, question::SecondFactor};
@@ -18,7 +18,7 @@ const TRIES: u32 = 2;
 /// A clock that runs a little ahead is set back by so many steps at most.
 const SET_BACK: u64 = 2;
 
-/// Answers a second factor with nobody there: the codes that an authenticator app would show, made of the seed that the app
+/// Answers a second factor without a person: the codes that an authenticator app would show, made of the seed that the app
 /// was set up with (RFC 6238: SHA-1, six digits, 30 s; feature `totp`).
 ///
 /// ```
@@ -38,9 +38,9 @@ const SET_BACK: u64 = 2;
 /// A seed beside the password is one factor and not two: keep them in different places.
 #[derive(Clone)]
 #[doc(alias("otp", "authenticator", "mfa", "2fa"))]
-pub struct TotpSource(Arc<Inner>);
+pub struct TotpSource(Arc<TotpState>);
 
-struct Inner {
+struct TotpState {
     app: Totp,
     clock: Arc<dyn Clock>,
     /// The last step whose code was given.
@@ -67,14 +67,14 @@ impl TotpSource {
             return Err(mistake("it is shorter than ten bytes"));
         }
         let app = totp_rs::Builder::new().with_secret(bytes).with_step_duration(STEP).build_noncompliant();
-        Ok(Self(Arc::new(Inner { app, clock: Arc::new(SystemClock), given: Mutex::default() })))
+        Ok(Self(Arc::new(TotpState { app, clock: Arc::new(SystemClock), given: Mutex::default() })))
     }
 
     /// Where the time comes from; for tests.
     #[must_use]
     pub fn clock(self, clock: impl Clock) -> Self {
-        let Inner { app, .. } = &*self.0;
-        Self(Arc::new(Inner { app: app.clone(), clock: Arc::new(clock), given: Mutex::default() }))
+        let TotpState { app, .. } = &*self.0;
+        Self(Arc::new(TotpState { app: app.clone(), clock: Arc::new(clock), given: Mutex::default() }))
     }
 
     /// The code of this moment, or of the next step if this one's was given already.

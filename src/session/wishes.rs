@@ -88,7 +88,7 @@ impl SessionCore {
 
     // ---- The rules ----
 
-    /// Loads what is stored, buries what the sign-out names, and then the vendor is told.
+    /// Loads what is stored, writes the tombstone of what the sign-out names, and then the vendor is told.
     pub(super) fn wish_of_sign_out(&mut self, at: Moment) -> Option<Wish> {
         let names = self.signing_out.as_mut().filter(|names| names.again_at <= at.now.monotonic)?;
         let Some(seen) = self.seen.as_ref().filter(|seen| seen.read) else {

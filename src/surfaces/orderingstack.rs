@@ -15,7 +15,7 @@ use crate::{
         client_id::ClientId,
         facts::{Role, Step},
         pages::Page,
-        response::{Verdict, is_transient},
+        verdict::{Verdict, is_transient},
     },
 };
 use serde_json::Value;
@@ -205,15 +205,7 @@ impl ClientBuilder {
             return Err(Error::config("the client has no OAuth2 client")
                 .advice("call .client(id, secret) or .public_client(id) on the builder"));
         };
-        if grant.method == CLIENT_CREDENTIALS && secret.is_none() {
-            return Err(Error::config(
-                ".client_credentials() cannot work with .public_client(..): it has no credentials",
-            )
-            .advice("call .client(id, secret) on the builder"));
-        }
-        if grant.method == REFRESH_TOKEN && self.scope.is_some() {
-            return Err(Error::config(".scope(..) is not for .refresh_token(..): it has its scopes in itself"));
-        }
+        fits(grant.method, secret.is_some(), self.scope.is_some())?;
         let header = tenant_header(TENANT, &tenant)?;
         let checked = self.options.check(&SURFACE)?.with_tenant(Some(header));
         let client = ClientId::new(id, secret)?;
@@ -237,6 +229,18 @@ impl ClientBuilder {
         let core = checked.assemble(&SURFACE, role, Arc::new(issuer), &grant)?;
         Ok(Client::from_core(core))
     }
+}
+
+/// Whether a way in goes with the client and the scope.
+fn fits(method: &str, has_secret: bool, has_scope: bool) -> Result<(), Error> {
+    if method == CLIENT_CREDENTIALS && !has_secret {
+        return Err(Error::config(".client_credentials() cannot work with .public_client(..): it has no credentials")
+            .advice("call .client(id, secret) on the builder"));
+    }
+    if method == REFRESH_TOKEN && has_scope {
+        return Err(Error::config(".scope(..) is not for .refresh_token(..): it has its scopes in itself"));
+    }
+    Ok(())
 }
 
 fn serves(role: Role) -> &'static str {

@@ -13,8 +13,8 @@ use crate::{
         Surface,
         facts::{Role, Step},
         pages::Page,
-        response::Verdict,
         transport::{AuthClient, AuthResponse},
+        verdict::Verdict,
     },
     session::{
         Attempt, Profile, SignOut,

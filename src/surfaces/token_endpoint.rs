@@ -4,7 +4,7 @@ use super::{Issued, Polled};
 use crate::{
     Error, ErrorKind, Secret,
     clock::Now,
-    http::{response::is_transient, transport::AuthResponse},
+    http::{transport::AuthResponse, verdict::is_transient},
     question::DeviceCode,
     session::{
         Profile,

@@ -15,8 +15,8 @@ use crate::{
     http::{
         Surface,
         facts::{Role, Step},
-        response::{Verdict, is_transient},
         transport::{AuthClient, AuthResponse},
+        verdict::{Verdict, is_transient},
     },
     session::{
         Attempt, Profile,
@@ -125,7 +125,7 @@ const REFRESH_TOKEN: &str = ".refresh_token(..)";
 
 pub(super) fn capabilities() -> Capabilities {
     Capabilities {
-        // Seen to come back unchanged, but nobody promises that: a used one counts as spent.
+        // Seen to come back unchanged, but the vendor does not promise that: a used one counts as spent.
         renewal: Renewal::RefreshToken { rotates: true },
         default_life: Some(LIFE),
         prose: Prose {
@@ -163,26 +163,26 @@ struct VitaMojo {
 }
 
 #[derive(Serialize)]
-struct SignIn<'a> {
+struct VitaMojoSignIn<'a> {
     email: &'a str,
     password: Secret,
 }
 
 /// No more of the answer than a session needs.
 #[derive(Deserialize)]
-struct SignedIn {
+struct VitaMojoSignedIn {
     payload: Payload,
 }
 
 #[derive(Deserialize)]
 struct Payload {
-    token: Token,
+    token: VitaMojoToken,
     #[serde(default)]
     user: serde_json::Value,
 }
 
 #[derive(Deserialize)]
-struct Token {
+struct VitaMojoToken {
     value: Secret,
     #[serde(default)]
     refresh: serde_json::Value,
@@ -192,7 +192,7 @@ impl VitaMojo {
     async fn begin(&self, attempt: &Attempt) -> Result<Issued, Error> {
         let secret = attempt.credential(&self.secret).await?;
         let Some(email) = &self.email else { return self.by_seed(attempt, &secret).await };
-        let call = self.auth.call("auth")?.json(&SignIn { email, password: secret })?;
+        let call = self.auth.call("auth")?.json(&VitaMojoSignIn { email, password: secret })?;
         let reply = self.auth.spend(attempt, call).await?;
         issued(&reply, attempt.now())
     }
@@ -233,7 +233,7 @@ impl VitaMojo {
 
 /// The session that the answer to a sign-in or a renewal holds; it arrived at `now`.
 pub(crate) fn issued(reply: &AuthResponse, now: Now) -> Result<Issued, Error> {
-    let SignedIn { payload } = reply.json()?;
+    let VitaMojoSignedIn { payload } = reply.json()?;
     let date = reply.date();
     let access = reply.token(payload.token.value)?;
     let life = Lifetime::ingest(jwt_expiry(&access), Some(LIFE), now, date);

@@ -12,8 +12,8 @@ use crate::{
         Surface,
         facts::{Role, Step},
         json,
-        response::Verdict,
         transport::{AuthClient, AuthResponse},
+        verdict::Verdict,
     },
     question::{ActiveSession, Captcha, SessionLimit},
     session::{
@@ -137,7 +137,7 @@ struct Vms {
 }
 
 #[derive(Serialize)]
-struct SignIn<'a> {
+struct VmsSignIn<'a> {
     login: &'a str,
     password: Secret,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -150,7 +150,7 @@ struct SignIn<'a> {
 
 /// No more of the answer than a session needs.
 #[derive(Deserialize)]
-struct SignedIn {
+struct VmsSignedIn {
     access_token: Secret,
     #[serde(default)]
     user: Value,
@@ -172,14 +172,14 @@ struct Picture {
 
 impl Vms {
     async fn begin(&self, attempt: &Attempt) -> Result<Issued, Error> {
-        // First, so that nobody solves a captcha for a password that will not be sent.
+        // First, so that no person solves a captcha for a password that will not be sent.
         let password = attempt.credential(&self.password).await?;
         if attempt.captcha().is_none() && self.wants_captcha().await? {
             return Err(self.captcha().await?);
         }
         let captcha = attempt.captcha();
         // A chosen session that has ended elsewhere meanwhile is refused for its value: the engine asks anew, without it.
-        let call = self.auth.call("get_token")?.json(&SignIn {
+        let call = self.auth.call("get_token")?.json(&VmsSignIn {
             login: &self.login,
             password,
             session_id: attempt.end_session().map(|id| id.as_str()),
@@ -240,7 +240,7 @@ impl Issuer for Vms {
 
 /// The session that the answer to a sign-in holds.
 pub(crate) fn issued(reply: &AuthResponse) -> Result<Issued, Error> {
-    let SignedIn { access_token, user } = reply.json()?;
+    let VmsSignedIn { access_token, user } = reply.json()?;
     let access = reply.token(bare(access_token))?;
     let tokens = Tokens { access, refresh: None, life: Lifetime::Unknown, date: reply.date() };
     Ok(Issued { tokens, profile: user.is_object().then(|| Profile::new(user)) })

@@ -4,7 +4,7 @@ use crate::{
     Error, ErrorKind, Validation,
     http::{
         facts::Step,
-        response::{Verdict, is_transient},
+        verdict::{Verdict, is_transient},
     },
 };
 use std::time::Duration;

@@ -4,8 +4,8 @@ use super::vtex_refusals::second_factor;
 use crate::{
     Error, ErrorKind, Secret,
     http::{
-        response::is_transient,
         transport::{AuthCall, AuthClient, AuthResponse},
+        verdict::is_transient,
     },
 };
 use serde::Deserialize;

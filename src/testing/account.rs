@@ -57,6 +57,11 @@ impl Accounts {
         self.known.iter().any(|account| account.is(name, secret))
     }
 
+    /// Whether there is one of this name.
+    pub(super) fn have(&self, name: &str) -> bool {
+        self.known.iter().any(|account| account.name == name)
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = &Account> {
         self.known.iter()
     }

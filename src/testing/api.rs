@@ -49,7 +49,6 @@ use std::{
 /// assert_eq!(get("/orders").await?.status(), 503);
 /// # Ok(()) }
 /// ```
-#[derive(Debug)]
 pub struct FakeApi {
     fake: Fake,
     api: Arc<Mutex<Api>>,
@@ -258,13 +257,6 @@ impl Api {
     }
 }
 
-impl fmt::Debug for Api {
-    /// Not its tokens.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Api").field("operations", &self.operations.len()).finish_non_exhaustive()
-    }
-}
-
 impl Vendor for Api {
     fn answer(&mut self, ask: &FakeCall<'_>) -> FakeAnswer {
         if ask.operation() == OTHER {
@@ -307,10 +299,6 @@ impl Vendor for Api {
 
     fn unknown(&self, ask: &FakeCall<'_>) -> FakeAnswer {
         self.nearest(ask)
-    }
-
-    fn throttled(&self, _: &FakeCall<'_>) -> FakeAnswer {
-        FakeAnswer::empty(429)
     }
 
     fn secrets(&self) -> Vec<String> {

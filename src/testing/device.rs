@@ -11,10 +11,10 @@ const SLOWER: Duration = Duration::from_secs(5);
 #[derive(Default)]
 pub(super) struct Devices {
     codes: Mint,
-    requests: Vec<Request>,
+    requests: Vec<DeviceRequest>,
 }
 
-struct Request {
+struct DeviceRequest {
     device_code: String,
     user_code: String,
     tenant: String,
@@ -23,11 +23,11 @@ struct Request {
     interval: Duration,
     ends: SystemTime,
     polled: Option<SystemTime>,
-    state: State,
+    state: DeviceState,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
+enum DeviceState {
     Pending,
     Approved,
     Denied,
@@ -71,7 +71,7 @@ impl Devices {
         let device_code = self.codes.make(|number, random| format!("os-device-{number}-{random}"));
         let letters: String = random().bytes().take(8).map(|byte| char::from(b'A' + byte % 16)).collect();
         let user_code = format!("{}-{}", &letters[..4], &letters[4..]);
-        self.requests.push(Request {
+        self.requests.push(DeviceRequest {
             device_code: device_code.clone(),
             user_code: user_code.clone(),
             tenant: tenant.to_owned(),
@@ -80,7 +80,7 @@ impl Devices {
             interval,
             ends,
             polled: None,
-            state: State::Pending,
+            state: DeviceState::Pending,
         });
         (device_code, user_code)
     }
@@ -93,32 +93,32 @@ impl Devices {
         let too_early = request.polled.is_some_and(|polled| now < polled + request.interval);
         request.polled = Some(now);
         match request.state {
-            State::Spent => Err("invalid_grant"),
+            DeviceState::Spent => Err("invalid_grant"),
             _ if request.ends <= now => Err("expired_token"),
-            State::Denied => Err("access_denied"),
-            State::Approved => {
-                request.state = State::Spent;
+            DeviceState::Denied => Err("access_denied"),
+            DeviceState::Approved => {
+                request.state = DeviceState::Spent;
                 Ok(Approved { module: request.module.clone(), scope: request.scope.clone() })
             }
-            State::Pending if too_early => {
+            DeviceState::Pending if too_early => {
                 request.interval += SLOWER;
                 Err("slow_down")
             }
-            State::Pending => Err("authorization_pending"),
+            DeviceState::Pending => Err("authorization_pending"),
         }
     }
 
     /// What the person says to the newest device that waits, or to the one with this user code. Says whether there was
     /// one.
     pub(super) fn decide(&mut self, user_code: Option<&str>, approved: bool, now: SystemTime) -> bool {
-        let waits = |request: &&mut Request| {
+        let waits = |request: &&mut DeviceRequest| {
             let right = user_code.is_none_or(|code| code == request.user_code);
-            right && request.state == State::Pending && now < request.ends
+            right && request.state == DeviceState::Pending && now < request.ends
         };
         let Some(request) = self.requests.iter_mut().rev().find(waits) else {
             return false;
         };
-        request.state = if approved { State::Approved } else { State::Denied };
+        request.state = if approved { DeviceState::Approved } else { DeviceState::Denied };
         true
     }
 

@@ -13,12 +13,15 @@ pub(super) trait Vendor: Send + 'static {
     fn answer(&mut self, ask: &FakeCall<'_>) -> FakeAnswer;
     /// The vendor's "401", for a fault.
     fn unauthorized(&self, ask: &FakeCall<'_>) -> FakeAnswer;
-    /// The vendor's "429", for a fault.
-    fn throttled(&self, ask: &FakeCall<'_>) -> FakeAnswer;
     /// Every secret that the vendor knows, knew or ever gave out.
     fn secrets(&self) -> Vec<String>;
     /// What to call this access token in the log, if it is one of ours: `token #2`.
     fn name_of(&self, token: &str) -> Option<String>;
+
+    /// The vendor's "429", for a fault. Where nothing is known of it, it has no body.
+    fn throttled(&self, _: &FakeCall<'_>) -> FakeAnswer {
+        FakeAnswer::empty(429)
+    }
 
     /// Paths beside its document that this vendor is known to serve: what answers there is called `other`.
     fn beside(&self) -> &'static [&'static str] {

@@ -32,13 +32,13 @@ use wiremock::{Request, Respond, ResponseTemplate};
 /// ([`serve`](Self::serve)) is `other`. Everything else is answered with 404 and counts as `unknown`, so that a mistyped path
 /// shows. A name that the fake does not know panics, at the line that gave it: it would otherwise count as "never called".
 pub struct Fake {
-    shared: Arc<Shared>,
+    shared: Arc<FakeState>,
     vendor: Arc<Mutex<dyn Vendor>>,
     server: Server,
 }
 
 /// What the test and the server both look at.
-struct Shared {
+struct FakeState {
     name: &'static str,
     /// Host and port, as soon as the server listens.
     address: OnceLock<String>,
@@ -83,7 +83,7 @@ impl Fake {
         vendor: Arc<Mutex<V>>,
         port: u16,
     ) -> Self {
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(FakeState {
             name,
             address: OnceLock::new(),
             document,
@@ -95,7 +95,7 @@ impl Fake {
         });
         let reception = Reception { shared: shared.clone(), vendor: vendor.clone() };
         let server = Server::start(reception, shared.deliveries.clone(), port).await;
-        let _ = shared.address.set(server.address.to_string()); // nobody else does
+        let _ = shared.address.set(server.address.to_string()); // it is set here alone
         Self { shared, vendor, server }
     }
 
@@ -297,7 +297,7 @@ impl fmt::Debug for Fake {
     }
 }
 
-impl Shared {
+impl FakeState {
     /// The time at the vendor's.
     fn now(&self) -> SystemTime {
         let (skew, now) = (self.skew.load(Ordering::SeqCst), self.clock.now());
@@ -335,7 +335,7 @@ impl Desk {
 
 /// Receives requests from wiremock, which hands them over one by one.
 struct Reception<V> {
-    shared: Arc<Shared>,
+    shared: Arc<FakeState>,
     vendor: Arc<Mutex<V>>,
 }
 

@@ -128,9 +128,9 @@ impl<O> Lineages<O> {
         self.reuses
     }
 
-    /// The how-many-th access token this was, counted from 1.
-    pub(super) fn number(&self, access: &str) -> Option<usize> {
-        self.access_mint.number(access)
+    /// What the log calls this access token: `token #2`.
+    pub(super) fn name(&self, access: &str) -> Option<String> {
+        self.access_mint.name("token", access)
     }
 
     /// The access token with that number.

@@ -32,6 +32,11 @@ impl Mint {
         self.numbers.get(value).copied()
     }
 
+    /// What the log calls this value, if it is one of ours: `token #2`.
+    pub(super) fn name(&self, what: &str, value: &str) -> Option<String> {
+        self.number(value).map(|number| format!("{what} #{number}"))
+    }
+
     /// The value with that number.
     pub(super) fn value(&self, number: usize) -> Option<String> {
         self.numbers.iter().find(|(_, known)| **known == number).map(|(value, _)| value.clone())

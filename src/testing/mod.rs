@@ -115,7 +115,6 @@ mod account;
 mod api;
 mod builders;
 mod calendar;
-mod captcha;
 mod clock;
 mod device;
 mod document;
@@ -130,24 +129,17 @@ mod mint;
 #[cfg(feature = "oauth2")]
 mod oauth2;
 mod orderingstack;
-mod passwords;
-mod picture;
 mod proxy;
 mod runtime;
 mod server;
 mod session_law;
 mod shopmonkey;
 mod store_law;
-mod storefront;
-mod tenant;
 mod throttle;
 mod time;
-mod units;
 mod vitamojo;
 mod vms;
 mod vtex;
-mod vtex_password;
-mod vtex_shopper;
 
 #[doc(inline)]
 pub use crate::__session_laws as session_laws;

@@ -45,7 +45,7 @@ impl Drop for Server {
             let _ = stop.send(()); // gone already: as good
         }
         if let Some(thread) = self.thread.take() {
-            let _ = thread.join(); // so that whoever connects after the drop is refused
+            let _ = thread.join(); // so that a client which connects after the drop is refused
         }
     }
 }

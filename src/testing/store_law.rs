@@ -215,7 +215,7 @@ pub async fn a_waiter_that_is_dropped_takes_no_lock<F: StoreFactory>() {
             assert!(wait.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
         }
     }
-    // Dropped at its first poll, while nobody holds the lock.
+    // Dropped at its first poll, while no process holds the lock.
     drop(held);
     for _ in 0..5 {
         drop(poll_once(place.store().lock(&key, LONG)));

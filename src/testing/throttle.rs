@@ -40,6 +40,11 @@ impl Throttle {
     }
 }
 
+/// A wait as `Retry-After` tells it. Rounded up: who waits as long as told must get in.
+pub(super) fn whole_seconds(wait: Duration) -> String {
+    wait.as_millis().div_ceil(1000).to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,7 +3,7 @@
 use super::{
     Fake,
     account::Accounts,
-    builders::a_fake,
+    builders::{a_fake, gives_out_tokens},
     calendar,
     document::{FakeDocument, OTHER},
     exchange::{FakeAnswer, FakeCall, Vendor},
@@ -50,10 +50,9 @@ const DOCUMENT: &str = include_str!(concat!(env!("OUT_DIR"), "/vitamojo.json"));
 /// ```
 ///
 /// What [`Fake`] can do, it can do: gates, faults, counts, expectations.
-#[derive(Debug)]
 pub struct FakeVitaMojo {
     fake: Fake,
-    service: Arc<Mutex<Service>>,
+    platform: Arc<Mutex<VitaMojoPlatform>>,
 }
 
 /// How the service wants its refresh call.
@@ -73,12 +72,13 @@ pub enum RefreshDialect {
 pub struct FakeVitaMojoBuilder {
     clock: Time,
     port: u16,
-    rules: Rules,
+    rules: VitaMojoRules,
     users: Accounts,
 }
 
+/// What the platform is like.
 #[derive(Debug, Clone)]
-struct Rules {
+struct VitaMojoRules {
     token_life: Duration,
     tenant: Option<String>,
     rotating: bool,
@@ -93,17 +93,9 @@ impl FakeVitaMojo {
     /// That user's password.
     pub const PASSWORD: &'static str = "correct horse battery staple";
 
-    /// A platform as documented: tokens live ten minutes, refresh tokens stay the same, renewal is a `PUT`.
-    ///
-    /// # Cancel safety
-    /// A dropped start leaves nothing behind.
-    pub async fn start() -> Self {
-        Self::builder().start().await
-    }
-
-    /// A platform that differs from that.
+    /// A platform that differs from the one that [`start`](Self::start) opens.
     pub fn builder() -> FakeVitaMojoBuilder {
-        let rules = Rules {
+        let rules = VitaMojoRules {
             token_life: Duration::from_secs(600),
             tenant: None,
             rotating: false,
@@ -119,39 +111,30 @@ impl FakeVitaMojo {
         }
     }
 
-    /// Ends all access tokens given out so far: the next call with one of them is answered with 401.
-    pub fn revoke_access_tokens(&self) {
-        locked(&self.service).tokens.revoke_accesses();
-    }
-
     /// Ends all refresh tokens given out so far: a renewal with one of them is answered with 400 and `US-04`.
     pub fn revoke_refresh_tokens(&self) {
-        locked(&self.service).tokens.revoke_refreshes();
+        locked(&self.platform).tokens.revoke_refreshes();
     }
 
     /// How often a refresh token was used again after it had been rotated away. Each time, all tokens that descend
     /// from the same sign-in were revoked.
     #[must_use]
     pub fn reuses(&self) -> usize {
-        locked(&self.service).tokens.reuses()
+        locked(&self.platform).tokens.reuses()
     }
 
     /// Changes the password of a user.
     pub fn set_password(&self, email: &str, password: &str) {
-        locked(&self.service).users.set(email, password);
-    }
-
-    /// The access token that the log calls `token #<number>`: the how-many-th was given out, counted from 1.
-    ///
-    /// # Panics
-    /// When there were not so many yet.
-    #[must_use]
-    pub fn token(&self, number: usize) -> String {
-        locked(&self.service).tokens.token(number)
+        locked(&self.platform).users.set(email, password);
     }
 }
 
-a_fake!(FakeVitaMojo, FakeVitaMojoBuilder);
+a_fake!(
+    /// A platform as documented: tokens live ten minutes, refresh tokens stay the same, renewal is a `PUT`.
+    FakeVitaMojo,
+    FakeVitaMojoBuilder
+);
+gives_out_tokens!(FakeVitaMojo);
 
 impl FakeVitaMojoBuilder {
     /// How long access tokens live: ten minutes, if not told otherwise.
@@ -196,30 +179,25 @@ impl FakeVitaMojoBuilder {
         self
     }
 
-    /// Opens the platform on a free port of 127.0.0.1, or on [its own](Self::port). It closes when the fake is dropped.
-    ///
-    /// # Cancel safety
-    /// A dropped start leaves nothing behind.
-    pub async fn start(self) -> FakeVitaMojo {
-        let document =
-            FakeDocument::read(DOCUMENT, PREFIX).also("refresh_token", "POST", "/user/v1/auth/refresh/{value}");
-        let document = Arc::new(document);
-        let service = Arc::new(Mutex::new(Service::new(self.rules, self.users, document.clone())));
-        let fake = Fake::open("FakeVitaMojo", document, self.clock, service.clone(), self.port).await;
-        FakeVitaMojo { fake, service }
+    fn document() -> FakeDocument {
+        FakeDocument::read(DOCUMENT, PREFIX).also("refresh_token", "POST", "/user/v1/auth/refresh/{value}")
+    }
+
+    fn platform(self, document: Arc<FakeDocument>) -> VitaMojoPlatform {
+        VitaMojoPlatform { rules: self.rules, document, users: self.users, tokens: Lineages::default() }
     }
 }
 
 /// The state machine.
-struct Service {
-    rules: Rules,
+struct VitaMojoPlatform {
+    rules: VitaMojoRules,
     document: Arc<FakeDocument>,
     users: Accounts,
     /// By the e-mail address of the user who signed in.
     tokens: Lineages<String>,
 }
 
-impl Vendor for Service {
+impl Vendor for VitaMojoPlatform {
     fn answer(&mut self, ask: &FakeCall<'_>) -> FakeAnswer {
         let answer = match ask.operation() {
             "auth" => self.sign_in(ask),
@@ -239,11 +217,6 @@ impl Vendor for Service {
         FakeAnswer::empty(401)
     }
 
-    /// Nothing is known of it.
-    fn throttled(&self, _: &FakeCall<'_>) -> FakeAnswer {
-        FakeAnswer::empty(429)
-    }
-
     fn beside(&self) -> &'static [&'static str] {
         &["/order/v1/orders", "/tenant/v1/stores"]
     }
@@ -260,15 +233,11 @@ impl Vendor for Service {
     }
 
     fn name_of(&self, token: &str) -> Option<String> {
-        self.tokens.number(token).map(|number| format!("token #{number}"))
+        self.tokens.name(token)
     }
 }
 
-impl Service {
-    fn new(rules: Rules, users: Accounts, document: Arc<FakeDocument>) -> Self {
-        Self { rules, document, users, tokens: Lineages::default() }
-    }
-
+impl VitaMojoPlatform {
     fn sign_in(&mut self, ask: &FakeCall<'_>) -> FakeAnswer {
         let Some(body) = ask.json() else {
             return refusal(ask, 400, json!("Unexpected token in JSON"), None);
@@ -367,15 +336,6 @@ impl Service {
             true => format!("vm/refresh {number}+%2F?#é/../{random}"),
             false => format!("vm-refresh-{number}-{random}"),
         })
-    }
-}
-
-impl std::fmt::Debug for Service {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Service")
-            .field("rules", &self.rules)
-            .field("reuses", &self.tokens.reuses())
-            .finish_non_exhaustive()
     }
 }
 

@@ -33,23 +33,8 @@ pub(super) fn plain(raw: &Value) -> Map<String, Value> {
 fn types(words: &mut Map<String, Value>) {
     match words.get("type") {
         Some(Value::Array(kinds)) => {
-            let kinds: Vec<Value> = kinds.clone();
-            let named: Vec<&Value> = kinds.iter().filter(|kind| *kind != "null").collect();
-            if named.len() < kinds.len() {
-                words.insert("nullable".to_owned(), json!(true));
-            }
-            match named.as_slice() {
-                [] => words.remove("type"),
-                [one] => words.insert("type".to_owned(), (*one).clone()),
-                _ => {
-                    words.remove("type");
-                    let each: Vec<Value> = named.iter().map(|kind| with_type(words, kind)).collect();
-                    ["properties", "items", "additionalProperties", "required"].iter().for_each(|key| {
-                        words.remove(*key);
-                    });
-                    words.insert("anyOf".to_owned(), Value::Array(each))
-                }
-            };
+            let kinds = kinds.clone();
+            several_types(words, &kinds);
         }
         Some(Value::String(kind)) if kind == "null" => {
             words.remove("type");
@@ -70,17 +55,39 @@ fn types(words: &mut Map<String, Value>) {
         }
         _ => {}
     }
-    if !words.contains_key("type") {
-        let guessed =
-            if words.contains_key("properties") || words.get("additionalProperties").is_some_and(Value::is_object) {
-                Some("object")
-            } else if words.contains_key("items") {
-                Some("array")
-            } else {
-                None
-            };
-        guessed.map(|kind| words.insert("type".to_owned(), json!(kind)));
+    if !words.contains_key("type")
+        && let Some(kind) = guessed_type(words)
+    {
+        words.insert("type".to_owned(), json!(kind));
     }
+}
+
+/// OpenAPI 3.1 lists types; `null` among them says that there may be nothing.
+fn several_types(words: &mut Map<String, Value>, kinds: &[Value]) {
+    let named: Vec<&Value> = kinds.iter().filter(|kind| *kind != "null").collect();
+    if named.len() < kinds.len() {
+        words.insert("nullable".to_owned(), json!(true));
+    }
+    match named.as_slice() {
+        [] => words.remove("type"),
+        [one] => words.insert("type".to_owned(), (*one).clone()),
+        _ => {
+            words.remove("type");
+            let each: Vec<Value> = named.iter().map(|kind| with_type(words, kind)).collect();
+            ["properties", "items", "additionalProperties", "required"].iter().for_each(|key| {
+                words.remove(*key);
+            });
+            words.insert("anyOf".to_owned(), Value::Array(each))
+        }
+    };
+}
+
+/// What a schema is that does not say so.
+fn guessed_type(words: &Map<String, Value>) -> Option<&'static str> {
+    if words.contains_key("properties") || words.get("additionalProperties").is_some_and(Value::is_object) {
+        return Some("object");
+    }
+    words.contains_key("items").then_some("array")
 }
 
 /// The words that belong to one of several types.

@@ -45,32 +45,13 @@ impl<'d> Adopter<'d> {
         let mut has_secret = false;
         let in_path = names_in(path);
         for raw in self.declared(item, operation) {
-            let (name, place) = (text(&raw["name"]).to_owned(), text(&raw["in"]).to_owned());
             self.unread(raw, "a parameter", READ);
-            match place.as_str() {
-                "path" if !in_path.contains(&name.as_str()) => {
-                    self.dropped("a path parameter that does not stand in the path");
-                    continue;
-                }
-                "path" | "query" => {}
-                "header" if is_ours(&name) => continue,
-                "header" if http_name(&name) => {}
-                "header" => return Err(format!("the name of its header `{}` is none", prose(&name))),
-                "cookie" if raw["required"] == true => {
-                    return Err("it needs a cookie, and cookies are the session's".to_owned());
-                }
-                "cookie" => {
-                    self.dropped("a parameter in a cookie");
-                    continue;
-                }
-                other => {
-                    self.dropped(format!("a parameter in `{}`", prose(other)));
-                    continue;
-                }
+            if !self.is_sent(raw, &in_path)? {
+                continue;
             }
             for mut parameter in self.parameter(raw, id) {
                 let schema = &parameter["schema"];
-                has_secret |= place != "header" && (is_secret(schema) || is_secret(&schema["items"]));
+                has_secret |= raw["in"] != "header" && (is_secret(schema) || is_secret(&schema["items"]));
                 let wish = text(&parameter["name"]);
                 let setter = setters.of_member(wish);
                 if setter != snake(wish) {
@@ -91,6 +72,24 @@ impl<'d> Adopter<'d> {
             }
         }
         Ok((written, has_secret))
+    }
+
+    /// Whether a parameter is one that a call sends: some are ours to set, and some are left out.
+    fn is_sent(&mut self, raw: &Value, in_path: &[&str]) -> Result<bool, String> {
+        let name = text(&raw["name"]);
+        match text(&raw["in"]) {
+            "path" if !in_path.contains(&name) => self.dropped("a path parameter that does not stand in the path"),
+            "path" | "query" => return Ok(true),
+            "header" if is_ours(name) => {}
+            "header" if http_name(name) => return Ok(true),
+            "header" => return Err(format!("the name of its header `{}` is none", prose(name))),
+            "cookie" if raw["required"] == true => {
+                return Err("it needs a cookie, and cookies are the session's".to_owned());
+            }
+            "cookie" => self.dropped("a parameter in a cookie"),
+            other => self.dropped(format!("a parameter in `{}`", prose(other))),
+        }
+        Ok(false)
     }
 
     /// The operation's own, and those of its path that it does not declare itself.
@@ -153,63 +152,70 @@ impl<'d> Adopter<'d> {
         let explode =
             raw.get("explode").and_then(Value::as_bool).unwrap_or(matches!(style, "" | "form" | "deepObject"));
         match kind {
-            "array" => {
-                let built = bare(self.child(schema, hint));
-                let items_are_flat = self.is_flat(&built["items"]);
-                parameter["schema"] = if items_are_flat { built } else { json!({ "type": "array", "items": {} }) };
-                let separator = match style {
-                    "spaceDelimited" => Some("space"),
-                    "pipeDelimited" => Some("pipe"),
-                    _ => Some("comma").filter(|_| !explode),
-                };
-                if let Some(word) = separator {
-                    parameter["x-style"] = json!(word);
-                }
-                vec![parameter]
-            }
-            "object" => {
-                let is_deep = style == "deepObject";
-                let built = self.gathered(schema, &mut Vec::new());
-                let is_flat = (is_deep || explode)
-                    && built.choices.is_empty()
-                    && !built.properties.is_empty()
-                    && built.words.get("additionalProperties").is_none_or(|values| *values == false)
-                    && built
-                        .properties
-                        .values()
-                        .all(|member| ["string", "number", "boolean"].contains(&self.kind(member, 16).as_str()));
-                if !is_flat {
-                    parameter["schema"] = json!({});
-                    parameter["x-style"] = json!(if is_deep {
-                        "deep"
-                    } else if explode {
-                        "members"
-                    } else {
-                        "comma"
-                    });
-                    return vec![parameter];
-                }
-                let name = text(&raw["name"]);
-                let of_member = |(member, schema): (&String, &Value)| {
-                    let child = self.child(schema, &format!("{hint} {member}"));
-                    let child = if self.is_choice(&child) { json!({ "type": "string" }) } else { bare(child) };
-                    let described = prose(text(&schema["description"]));
-                    json!({
-                        "name": if is_deep { format!("{name}[{member}]") } else { member.clone() },
-                        "in": "query",
-                        "required": parameter["required"] == true && built.required.contains(member),
-                        "description": if described.is_empty() { text(&parameter["description"]).to_owned() } else { described },
-                        "schema": child,
-                    })
-                };
-                built.properties.iter().map(of_member).collect()
-            }
+            "array" => vec![self.query_list(schema, style, explode, parameter, hint)],
+            "object" => self.query_object(schema, style == "deepObject", explode, parameter, hint),
             _ => {
                 // One value or several: what is given is written as it is.
                 parameter["schema"] = json!({});
                 vec![parameter]
             }
         }
+    }
+
+    fn query_list(&mut self, schema: &Value, style: &str, explode: bool, mut parameter: Value, hint: &str) -> Value {
+        let built = bare(self.child(schema, hint));
+        let items_are_flat = self.is_flat(&built["items"]);
+        parameter["schema"] = if items_are_flat { built } else { json!({ "type": "array", "items": {} }) };
+        let separator = match style {
+            "spaceDelimited" => Some("space"),
+            "pipeDelimited" => Some("pipe"),
+            _ => Some("comma").filter(|_| !explode),
+        };
+        if let Some(word) = separator {
+            parameter["x-style"] = json!(word);
+        }
+        parameter
+    }
+
+    /// Each member is a parameter, where all of them are single values.
+    fn query_object(
+        &mut self,
+        schema: &Value,
+        is_deep: bool,
+        explode: bool,
+        mut parameter: Value,
+        hint: &str,
+    ) -> Vec<Value> {
+        let built = self.gathered(schema, &mut Vec::new());
+        let is_single = |member: &Value| ["string", "number", "boolean"].contains(&self.kind(member, 16).as_str());
+        let is_flat = (is_deep || explode)
+            && built.choices.is_empty()
+            && !built.properties.is_empty()
+            && built.words.get("additionalProperties").is_none_or(|values| *values == false)
+            && built.properties.values().all(is_single);
+        if !is_flat {
+            parameter["schema"] = json!({});
+            parameter["x-style"] = json!(match (is_deep, explode) {
+                (true, _) => "deep",
+                (false, true) => "members",
+                (false, false) => "comma",
+            });
+            return vec![parameter];
+        }
+        let (name, about) = (text(&parameter["name"]), text(&parameter["description"]));
+        let of_member = |(member, schema): (&String, &Value)| {
+            let child = self.child(schema, &format!("{hint} {member}"));
+            let child = if self.is_choice(&child) { json!({ "type": "string" }) } else { bare(child) };
+            let described = prose(text(&schema["description"]));
+            json!({
+                "name": if is_deep { format!("{name}[{member}]") } else { member.clone() },
+                "in": "query",
+                "required": parameter["required"] == true && built.required.contains(member),
+                "description": if described.is_empty() { about.to_owned() } else { described },
+                "schema": child,
+            })
+        };
+        built.properties.iter().map(of_member).collect()
     }
 
     fn is_choice(&self, built: &Value) -> bool {

@@ -15,6 +15,7 @@ use crate::{
     reach::is_named_type,
 };
 use serde_json::{Map, Value, json};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// More members, or values of a choice, make no type that a compiler takes.
 const MOST_MEMBERS: usize = 5_000;
@@ -316,41 +317,7 @@ impl Adopter<'_> {
             built["additionalProperties"] = json!(true);
             return built;
         }
-        let required: Vec<&str> =
-            list(words.get("required").unwrap_or(&Value::Null)).iter().filter_map(Value::as_str).collect();
-        let mut properties = Map::new();
-        let mut taken = Given::default();
-        // Names that are as a program writes them are kept; the others give way.
-        let mut names: Vec<&String> = given.keys().collect();
-        names.sort_by_key(|name| (snake(name) != **name, *name));
-        let mut renamed = Map::new();
-        for name in names {
-            let key = taken.of_member(name);
-            if crate::names::snake(name) == key && !renamed.contains_key(name) && is_plain(name) {
-                properties.insert(name.clone(), self.member(&given[name], hint, name));
-            } else {
-                let mut member = self.member(&given[name], hint, name);
-                if member.get("$ref").is_some() {
-                    member = json!({ "allOf": [member] });
-                }
-                member["x-wire-name"] = json!(name);
-                renamed.insert(key.clone(), json!(name));
-                properties.insert(key, member);
-            }
-        }
-        let key_of = |name: &str| {
-            if properties.get(name).is_some_and(|member| member.get("x-wire-name").is_none()) {
-                return Some(name.to_owned());
-            }
-            renamed.iter().find(|(_, wire)| *wire == name).map(|(key, _)| key.clone())
-        };
-        let mut must: Vec<String> = required.iter().filter_map(|name| key_of(name)).collect();
-        must.sort();
-        must.dedup();
-        let undeclared: Vec<&&str> = required.iter().filter(|name| key_of(name).is_none()).collect();
-        if !undeclared.is_empty() && !given.is_empty() {
-            self.derived("a member is required that is not described: the vendor checks it");
-        }
+        let (properties, must) = self.named_members(words, given, hint);
         let values = words.get("additionalProperties").filter(|values| **values != false).cloned();
         if !must.is_empty() {
             built["required"] = json!(must);
@@ -370,6 +337,43 @@ impl Adopter<'_> {
             built["properties"] = json!({});
         }
         built
+    }
+
+    /// The members that have names, by names as a program writes them, and which of them must be there.
+    fn named_members(
+        &mut self,
+        words: &Map<String, Value>,
+        given: &Map<String, Value>,
+        hint: &str,
+    ) -> (Map<String, Value>, Vec<String>) {
+        let mut properties = Map::new();
+        let mut taken = Given::default();
+        // Names that are as a program writes them are kept; the others give way.
+        let mut names: Vec<&String> = given.keys().collect();
+        names.sort_by_key(|name| (snake(name) != **name, *name));
+        let mut key_of: BTreeMap<&str, String> = BTreeMap::new();
+        for name in names {
+            let key = taken.of_member(name);
+            let mut member = self.member(&given[name], hint, name);
+            if crate::names::snake(name) == key && !properties.contains_key(name) && is_plain(name) {
+                properties.insert(name.clone(), member);
+                key_of.insert(name, name.clone());
+                continue;
+            }
+            if member.get("$ref").is_some() {
+                member = json!({ "allOf": [member] });
+            }
+            member["x-wire-name"] = json!(name);
+            properties.insert(key.clone(), member);
+            key_of.insert(name, key);
+        }
+        let required = list(words.get("required").unwrap_or(&Value::Null)).iter().filter_map(Value::as_str);
+        let (declared, others): (Vec<&str>, Vec<&str>) = required.partition(|name| key_of.contains_key(name));
+        if !others.is_empty() && !given.is_empty() {
+            self.derived("a member is required that is not described: the vendor checks it");
+        }
+        let must: BTreeSet<String> = declared.into_iter().map(|name| key_of[name].clone()).collect();
+        (properties, must.into_iter().collect())
     }
 
     fn member(&mut self, raw: &Value, hint: &str, name: &str) -> Value {

@@ -3,7 +3,7 @@
 use crate::names;
 use std::collections::BTreeSet;
 
-/// Longer names help nobody.
+/// Longer names help no reader.
 const LONGEST: usize = 80;
 
 /// What generated code means by these names must not be something else.

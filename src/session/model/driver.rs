@@ -3,7 +3,7 @@
 use super::*;
 
 impl World {
-    /// Tells a core what has happened, and does what it wants next, until it and whoever waits have nothing to do.
+    /// Tells a core what has happened, and does what it wants next, until it and its callers have nothing to do.
     pub(super) fn change<T>(&mut self, p: usize, dice: u64, happened: impl FnOnce(&mut SessionCore, Moment) -> T) -> T {
         let at = self.at(p, dice);
         let before = self.processes[p].core.store.clone();

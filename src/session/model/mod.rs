@@ -111,7 +111,7 @@ struct ModelSession {
     used: bool,
     /// It was signed out.
     ended: bool,
-    /// Nobody can know of it any more: its answer or its process was lost.
+    /// No process can know of it any more: its answer or its process was lost.
     orphan: bool,
 }
 
@@ -141,7 +141,7 @@ struct Caller {
     renews: bool,
     /// The question it answers.
     answers: Option<u64>,
-    /// Somebody has signed out since it came.
+    /// A caller has signed out since it came.
     ended: bool,
 }
 
@@ -151,7 +151,7 @@ struct Process {
     letter: Option<Letter>,
     callers: Vec<Caller>,
     sign_outs: Vec<u64>,
-    /// Whoever closes has waited for quiet.
+    /// The caller of `close()` has waited for quiet.
     closes: Option<bool>,
     question: Option<(u64, OpenQuestion, Conversation)>,
     /// The sessions that were signed out here: one bit each.
@@ -176,7 +176,7 @@ struct World {
     lock: Option<usize>,
     /// The lock has not done its duty.
     torn: bool,
-    /// The store has forgotten what it held: nobody can know what was signed out.
+    /// The store has forgotten what it held: no process can know what was signed out.
     forgot: bool,
     seeds: u8,
     attempts: u8,
@@ -324,7 +324,7 @@ impl Process {
         self.core.wakes_at().into_iter().chain(callers).min()
     }
 
-    /// Numbers count up for ever; what nobody remembers can be used again, so that states stay few.
+    /// Numbers count up for ever; what no process remembers can be used again, so that states stay few.
     fn forgets_numbers(&mut self) {
         let core = &mut self.core;
         core.notes.clear();

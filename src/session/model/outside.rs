@@ -96,7 +96,7 @@ impl World {
 
     // ---- The vendor ----
 
-    /// The answer, or its process, is lost: nobody knows this token.
+    /// The answer, or its process, is lost: no process knows this token.
     pub(super) fn loses(&mut self, issued: &Issued) {
         let (session, number) = named(&issued.tokens.access);
         let session = &mut self.sessions[session];

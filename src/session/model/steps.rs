@@ -103,7 +103,7 @@ impl World {
         let stored = self.stored.as_ref().and_then(Record::kept).map(|kept| named(&kept.access));
         for token in gone.tokens() {
             let (session, number) = named(&token.tokens.access);
-            // A tombstone that was given up may arrive yet, and then nobody tells the vendor.
+            // A tombstone that was given up may arrive yet, and then no process tells the vendor.
             if stored != Some((session, number)) || !self.ghosts.is_empty() {
                 let session = &mut self.sessions[session];
                 (session.orphan, session.lost) = (true, u32::MAX);
@@ -143,7 +143,7 @@ impl World {
         }
     }
 
-    /// Time passes until then: who wakes by then does so, and whoever waited for the lock for long enough hears that it is busy.
+    /// Time passes until then: callers that wake by then do so, and a process that waited for the lock for long enough hears that it is busy.
     pub(super) fn passes(&mut self, until: Duration) {
         self.now = until;
         for p in 0..self.processes.len() {
@@ -173,7 +173,7 @@ impl World {
         let core = &self.processes[p].core;
         let store = core.store.as_ref().map(|out| out.deadline);
         let vendor = core.vendor.as_ref().map(|out| out.deadline);
-        // Whoever waits for a lock that somebody has is not late.
+        // A process that waits for a lock which another one has is not late.
         let lock = core.locking.as_ref().filter(|_| self.lock.is_none()).map(|out| out.deadline);
         let deadline =
             store.into_iter().chain(vendor).chain(lock).chain(core.revoking.as_ref().map(|out| out.deadline)).min()?;

@@ -1,6 +1,6 @@
 //! What failed, in our own words: those of Postgres may hold what was said to it, and that is tokens.
 
-use super::line::Failure;
+use super::line::LineFailure;
 use crate::store::StoreError;
 use std::{error::Error as _, io};
 use tokio_postgres::{Error, error::SqlState};
@@ -9,7 +9,7 @@ use tokio_postgres::{Error, error::SqlState};
 const NO_TLS: &str = "server does not support TLS";
 const NO_PASSWORD: &str = "password missing";
 
-impl Failure {
+impl LineFailure {
     /// Whether another connection may do better.
     pub(super) fn is_about_the_line(&self) -> bool {
         match self {
@@ -33,21 +33,21 @@ fn io_error(error: &Error) -> Option<&io::Error> {
     error.source()?.downcast_ref()
 }
 
-pub(super) fn in_words(who: &str, failure: &Failure) -> StoreError {
+pub(super) fn in_words(who: &str, failure: &LineFailure) -> StoreError {
     match failure {
-        Failure::NoRuntime(error) => error.clone(),
-        Failure::Pooled => StoreError::unavailable(format!(
+        LineFailure::NoRuntime(error) => error.clone(),
+        LineFailure::Pooled => StoreError::unavailable(format!(
             "{who} is reached through a pooler that gives every transaction another connection, so a lock would hold off \
              nobody; give the address of Postgres itself, or of a pool that keeps a connection for a session"
         )),
-        Failure::Silent => StoreError::new(format!(
+        LineFailure::Silent => StoreError::new(format!(
             "{who} does not answer; see whether it is overloaded or out of reach, and whether it is a Postgres"
         )),
-        Failure::Standby => {
+        LineFailure::Standby => {
             let (what, advice) = of_code(&SqlState::READ_ONLY_SQL_TRANSACTION);
             StoreError::new(format!("{who} {what}; {advice}"))
         }
-        Failure::Postgres(error) => {
+        LineFailure::Postgres(error) => {
             let (what, advice) = match error.code() {
                 Some(code) => of_code(code),
                 None => without_code(error),

@@ -48,9 +48,9 @@ where
 }
 
 /// Why a connection is of no use.
-pub(super) enum Failure {
+pub(super) enum LineFailure {
     Postgres(Error),
-    /// Somebody else uses what should be ours alone.
+    /// Another client uses what should be ours alone.
     Pooled,
     /// It cannot be written to.
     Standby,
@@ -59,13 +59,13 @@ pub(super) enum Failure {
     Silent,
 }
 
-impl From<Error> for Failure {
+impl From<Error> for LineFailure {
     fn from(error: Error) -> Self {
         Self::Postgres(error)
     }
 }
 
-/// A connection is marked first. What has a mark already was somebody else's a moment ago: a pooler stands in between.
+/// A connection is marked first. What has a mark already was another client's a moment ago: a pooler stands in between.
 const MARK: &str =
     "select set_config('keyway.connection', 'MARK', false), current_setting('idle_session_timeout', true),
     current_setting('transaction_read_only'),
@@ -75,7 +75,7 @@ const MARK: &str =
 
 /// What a connection of ours alone is told then:
 ///
-/// - a statement ends before whoever waits for it hangs up: that would free the locks as well;
+/// - a statement ends before the task that waits for it hangs up: that would free the locks as well;
 /// - what is compared is compared to what others have saved;
 /// - a machine that is gone without a word is found out within half a minute, and its locks are free.
 const FIRST: &str = "set statement_timeout = '1500ms';
@@ -112,27 +112,27 @@ pub(super) enum Taken {
 }
 
 impl Line {
-    pub(super) async fn connect(connect: &Connect, chance: &Chance) -> Result<Self, Failure> {
+    pub(super) async fn connect(connect: &Connect, chance: &Chance) -> Result<Self, LineFailure> {
         let began = SystemClock.monotonic();
         let (client, flow) = connect().await?;
-        let driven = Driven::drive(flow).map_err(Failure::NoRuntime)?;
+        let driven = Driven::drive(flow).map_err(LineFailure::NoRuntime)?;
         let mark = format!("{:016x}", chance.next());
         let said = client.simple_query(&MARK.replace("MARK", &mark)).await?;
         let row = said.iter().find_map(|message| match message {
             SimpleQueryMessage::Row(row) => Some(row),
             _ => None,
         });
-        let row = row.ok_or(Failure::Pooled)?;
-        // It gives locks, too, but they hold off nobody at the primary.
+        let row = row.ok_or(LineFailure::Pooled)?;
+        // It gives locks, too, but they hold off no client of the primary.
         if row.get(2) == Some("on") {
-            return Err(Failure::Standby);
+            return Err(LineFailure::Standby);
         }
         let idle = row.get(1).map(str::to_owned);
         // It is older than we are: somebody else has had it before, and may have it meanwhile.
         let age = row.get(3).and_then(|age| age.parse().ok()).map(Duration::from_millis);
         let is_older = age.is_some_and(|age| age > SystemClock.monotonic().saturating_sub(began));
         if is_older && is_everybodys(connect).await {
-            return Err(Failure::Pooled);
+            return Err(LineFailure::Pooled);
         }
         client.simple_query(FIRST).await?;
         Ok(Self { client, driven, mark, idle, held: Mutex::default(), oids: Mutex::default() })
@@ -151,7 +151,7 @@ impl Line {
         self.client.query_typed(&statement.sql, &statement.values()).await
     }
 
-    /// Whether nobody in this process has this lock over this connection; if so it is this caller's to ask for. Postgres would
+    /// Whether no task of this process has this lock over this connection; if so it is this caller's to ask for. Postgres would
     /// give it to the same connection twice.
     pub(super) fn reserve(&self, lock: i64, ttl: Duration) -> bool {
         let mut held = look_at(&self.held);
@@ -269,7 +269,7 @@ impl Driven {
         Ok(Self { flow, task })
     }
 
-    /// Closes the socket here and now: the runtime that drives it may be driven by nobody.
+    /// Closes the socket here and now: the runtime that drives it may be driven by no thread.
     fn end(&self) {
         drop(look_at(&self.flow).take());
         self.task.abort();
@@ -288,7 +288,7 @@ struct Driver(Arc<Mutex<Option<Flow>>>);
 impl Future for Driver {
     type Output = ();
 
-    /// What Postgres says beside its answers is told to nobody.
+    /// Drives the connection. What Postgres says beside its answers, such as notices, is dropped.
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let mut slot = look_at(&self.0);
         let Some(flow) = &mut *slot else { return Poll::Ready(()) };

@@ -3,7 +3,7 @@
 
 use super::{
     error::{self, is_about_the_line},
-    line::{Connect, Failure, Line, look_at},
+    line::{Connect, Line, LineFailure, look_at},
     statement::{Statement, Table},
 };
 use crate::{
@@ -24,17 +24,17 @@ pub(super) const ANSWER: Duration = FIRST_TRY.saturating_add(SECOND_TRY);
 pub(super) const FIRST_TRY: Duration = Duration::from_secs(2);
 const SECOND_TRY: Duration = Duration::from_secs(3);
 
-pub(super) struct Link {
+pub(super) struct PostgresLink {
     connect: Connect,
     /// Who is at the other end, without user and password.
     pub(super) who: String,
     newest: Mutex<Option<Arc<Line>>>,
-    /// Whoever is inside connects, for all.
+    /// The task that is inside connects, for all.
     connecting: Mutex<Arc<tokio::sync::Mutex<()>>>,
     pub(super) chance: Chance,
 }
 
-impl Link {
+impl PostgresLink {
     pub(super) fn new(connect: Connect, who: String) -> Self {
         Self { connect, who, newest: Mutex::default(), connecting: Mutex::default(), chance: Chance::new() }
     }
@@ -46,11 +46,11 @@ impl Link {
             None => self.ask_newest(SECOND_TRY, statement).await,
             answered => answered,
         };
-        answer.unwrap_or(Err(Failure::Silent)).map_err(|failure| error::in_words(&self.who, &failure))
+        answer.unwrap_or(Err(LineFailure::Silent)).map_err(|failure| error::in_words(&self.who, &failure))
     }
 
     /// `None` if there was no answer in time.
-    async fn ask_newest(&self, wait: Duration, statement: &Statement) -> Option<Result<Vec<Row>, Failure>> {
+    async fn ask_newest(&self, wait: Duration, statement: &Statement) -> Option<Result<Vec<Row>, LineFailure>> {
         let line = match self.line(wait).await {
             Ok(line) => line,
             Err(failure) => return Some(Err(failure)),
@@ -64,29 +64,29 @@ impl Link {
         line: &Arc<Line>,
         wait: Duration,
         said: impl Future<Output = Result<Vec<Row>, Error>>,
-    ) -> Option<Result<Vec<Row>, Failure>> {
+    ) -> Option<Result<Vec<Row>, LineFailure>> {
         let answer = timeout(wait, said).await.ok();
         if answer.as_ref().is_none_or(|answer| answer.as_ref().is_err_and(is_about_the_line)) {
             self.hang_up(line);
         }
-        answer.map(|answer| answer.map_err(Failure::Postgres))
+        answer.map(|answer| answer.map_err(LineFailure::Postgres))
     }
 
     /// Which table that is, as this connection finds it.
-    pub(super) async fn oid(&self, line: &Arc<Line>, table: &Table) -> Result<i64, Failure> {
+    pub(super) async fn oid(&self, line: &Arc<Line>, table: &Table) -> Result<i64, LineFailure> {
         if let Some(known) = line.oid(&table.name) {
             return Ok(known);
         }
         let statement = table.oid();
-        let rows = self.ask_on(line, ANSWER / 2, line.say(&statement)).await.unwrap_or(Err(Failure::Silent))?;
+        let rows = self.ask_on(line, ANSWER / 2, line.say(&statement)).await.unwrap_or(Err(LineFailure::Silent))?;
         let oid = rows.first().map_or(Ok(0), |row| row.try_get(0))?;
         line.keep_oid(&table.name, oid);
         Ok(oid)
     }
 
     /// The newest connection, or a new one.
-    pub(super) async fn line(&self, wait: Duration) -> Result<Arc<Line>, Failure> {
-        runtime().map_err(Failure::NoRuntime)?;
+    pub(super) async fn line(&self, wait: Duration) -> Result<Arc<Line>, LineFailure> {
+        runtime().map_err(LineFailure::NoRuntime)?;
         if let Some(line) = self.newest() {
             return Ok(line);
         }
@@ -101,12 +101,12 @@ impl Link {
             Ok(line)
         });
         connected.await.unwrap_or_else(|_| {
-            // Who is inside may be on a runtime that nobody drives.
+            // The task inside may be on a runtime that no thread drives.
             let mut connecting = look_at(&self.connecting);
             if Arc::ptr_eq(&connecting, &gate) {
                 *connecting = Arc::default();
             }
-            Err(Failure::Silent)
+            Err(LineFailure::Silent)
         })
     }
 
@@ -118,7 +118,7 @@ impl Link {
         newest.clone()
     }
 
-    /// The next one who asks connects anew, unless somebody has done so already.
+    /// The next task that asks connects anew, unless another has done so already.
     pub(super) fn hang_up(&self, line: &Arc<Line>) {
         let mut newest = look_at(&self.newest);
         if newest.as_ref().is_some_and(|newest| Arc::ptr_eq(newest, line)) {

@@ -2,17 +2,17 @@
 
 use super::{
     error,
-    line::{Failure, Line, Taken},
-    link::{ANSWER, Link},
+    line::{Line, LineFailure, Taken},
+    link::{ANSWER, PostgresLink},
     statement::{Table, lock_of},
 };
 use crate::store::{ExpiringLock, StoreError};
 use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
 
-/// A lock, from the moment it is asked for: if nobody learns what became of that, it is freed all the same.
+/// A lock, from the moment it is asked for: if no task learns what became of that, it is freed all the same.
 pub(super) struct PostgresLock {
-    link: Arc<Link>,
+    link: Arc<PostgresLink>,
     table: Table,
     key: String,
     ttl: Duration,
@@ -21,7 +21,7 @@ pub(super) struct PostgresLock {
 }
 
 impl PostgresLock {
-    pub(super) fn new(link: Arc<Link>, table: Table, key: String, ttl: Duration) -> Self {
+    pub(super) fn new(link: Arc<PostgresLink>, table: Table, key: String, ttl: Duration) -> Self {
         Self { link, table, key, ttl, held: None }
     }
 
@@ -35,7 +35,7 @@ impl PostgresLock {
         taken.map_err(|failure| error::in_words(&self.link.who, &failure))
     }
 
-    async fn take_once(&mut self) -> Result<bool, Failure> {
+    async fn take_once(&mut self) -> Result<bool, LineFailure> {
         // Over a connection that has ended nothing is held.
         self.held = None;
         let line = self.link.line(ANSWER / 2).await?;
@@ -46,7 +46,7 @@ impl PostgresLock {
         }
         self.held = Some((line.clone(), number));
         let said = line.take(number, &self.table.name, oid);
-        let rows = self.link.ask_on(&line, ANSWER / 2, said).await.unwrap_or(Err(Failure::Silent))?;
+        let rows = self.link.ask_on(&line, ANSWER / 2, said).await.unwrap_or(Err(LineFailure::Silent))?;
         let taken = Line::taken(&rows)?;
         if let Some(Taken::Ours) = taken {
             return Ok(true);
@@ -56,7 +56,7 @@ impl PostgresLock {
         if let Some(Taken::OtherTable) = taken {
             line.forget_oid(&self.table.name);
         }
-        taken.map(|_| false).ok_or(Failure::Pooled)
+        taken.map(|_| false).ok_or(LineFailure::Pooled)
     }
 }
 
@@ -77,8 +77,8 @@ impl ExpiringLock for PostgresLock {
         let Some((line, number)) = self.held.take() else { return Ok(()) };
         let failure = match timeout(ANSWER, line.leave(number)).await {
             Ok(Ok(_)) => return Ok(()),
-            Ok(Err(error)) => Failure::Postgres(error),
-            Err(_) => Failure::Silent,
+            Ok(Err(error)) => LineFailure::Postgres(error),
+            Err(_) => LineFailure::Silent,
         };
         // With its connection the lock ends.
         self.link.hang_up(&line);

@@ -14,14 +14,14 @@ pub(super) enum RowContent {
 }
 
 /// A row as it was read: what is in it, and which version of it that was.
-pub(super) struct Found {
+pub(super) struct FoundRow {
     pub(super) version: String,
     generation: String,
     /// Nothing if it is longer than any record.
     record: Option<Secret>,
 }
 
-impl Found {
+impl FoundRow {
     pub(super) fn of(row: &Row) -> Result<Self, tokio_postgres::Error> {
         let record: Option<String> = column(row, 1)?;
         Ok(Self { generation: column(row, 0)?, record: record.map(Secret::from), version: column(row, 2)? })
@@ -50,8 +50,8 @@ mod tests {
     use super::*;
     use crate::store::{Generation, RecordState};
 
-    fn found(record: Option<&str>) -> Found {
-        Found { version: "7".into(), generation: "0000000000000001.7".into(), record: record.map(Secret::from) }
+    fn found(record: Option<&str>) -> FoundRow {
+        FoundRow { version: "7".into(), generation: "0000000000000001.7".into(), record: record.map(Secret::from) }
     }
 
     #[apply(leak_checked!)]

@@ -51,7 +51,7 @@ impl Statement {
     }
 }
 
-/// A text that is shown to nobody but Postgres: what takes values wants to be able to show them.
+/// A text that is shown to Postgres alone: what takes values wants to be able to show them.
 #[derive(Debug)]
 struct Hidden(Secret);
 
@@ -147,7 +147,7 @@ impl Table {
 
     /// Answers a row if `written` stands there now. Its `save` is a number that no other save has: one that is said again,
     /// because its answer was lost, knows itself by it.
-    pub(super) fn swap(&self, key: String, expected: Option<String>, written: Written) -> Statement {
+    pub(super) fn swap(&self, key: String, expected: Option<String>, written: WrittenRow) -> Statement {
         let table = &self.name;
         let sql = match expected {
             None => format!(
@@ -188,7 +188,7 @@ impl Table {
 }
 
 /// A record as it is written.
-pub(super) struct Written {
+pub(super) struct WrittenRow {
     pub(super) generation: String,
     pub(super) number: u64,
     pub(super) record: Secret,

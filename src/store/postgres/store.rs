@@ -3,10 +3,10 @@
 use super::{
     error,
     line::connect_by,
-    link::{FIRST_TRY, Link},
+    link::{FIRST_TRY, PostgresLink},
     lock::PostgresLock,
-    row::{Found, RowContent},
-    statement::{Table, Written},
+    row::{FoundRow, RowContent},
+    statement::{Table, WrittenRow},
     tls::of_this_machine,
 };
 use crate::{
@@ -66,7 +66,7 @@ const CLEANING: u64 = 64;
 /// | `ends` | until when it counts: a session that nothing renews until a day past its end, one with a refresh token until 90 days past the end of its access token, one whose end is not told for a year, a sign-out for 90 days, attempts for 30 days. Rows whose time is over are removed now and then, by one save in sixty-four |
 ///
 /// The attempts at a vendor that limits them are rows of their own: they are counted by address, so all sessions there share
-/// them. The role needs `select, insert, update, delete` on the table. Tokens are not encrypted: whoever may read the table or
+/// them. The role needs `select, insert, update, delete` on the table. Tokens are not encrypted: a role that may read the table or
 /// a backup of it has the sessions. Give it a role of its own, or seal it with `Sealed`. At most 1 MiB of a record is
 /// read; what is longer is damage.
 ///
@@ -74,7 +74,7 @@ const CLEANING: u64 = 64;
 ///
 /// A save is one statement that compares and writes, so no two processes save over each other. The lock of a session is
 /// an advisory lock (its number is a digest of the table's oid and the session's key): it is
-/// held by a connection, and free as soon as that ends, so that a killed process holds up nobody. One connection per store, made
+/// held by a connection, and free as soon as that ends, so that a killed process holds up no other. One connection per store, made
 /// when it is first needed, is enough for all statements and all locks at once. One that is gone or silent is
 /// made anew; its locks are lost then, which is no error to the caller: before everything that must not be done
 /// twice a holder asks over the same connection whether it still holds its lock, and what a new holder obtained is looked for
@@ -93,7 +93,7 @@ const CLEANING: u64 = 64;
 #[derive(Clone)]
 #[doc(alias("postgresql", "sql", "database"))]
 pub struct PostgresStore {
-    link: Arc<Link>,
+    link: Arc<PostgresLink>,
     table: Table,
     lock_ttl: Duration,
     /// Whether it is another machine that is spoken to without TLS.
@@ -167,7 +167,7 @@ impl PostgresStore {
         let in_the_clear = config.get_ssl_mode() == SslMode::Disable && leaves(&config);
         let who = who(&config);
         Self {
-            link: Arc::new(Link::new(connect_by(config, tls), who)),
+            link: Arc::new(PostgresLink::new(connect_by(config, tls), who)),
             table: Table::named("keyway_sessions"),
             lock_ttl: distant::LOCK_TTL,
             in_the_clear,
@@ -243,7 +243,7 @@ impl PostgresStore {
                 RowContent::Record(record) => return Ok(Some((*record, found.version))),
                 RowContent::Damaged(why) => why,
             };
-            // Unless somebody has put a whole one in its place meanwhile.
+            // Unless another process has put a whole one in its place meanwhile.
             if self.forget(key, &found).await? {
                 tracing::warn!(%key, %why, "keyway: a session in Postgres was damaged and has been removed");
                 #[cfg(feature = "audit")]
@@ -254,13 +254,13 @@ impl PostgresStore {
         Err(self.busy("what is kept of a session changes and is damaged each time", "see who else writes there"))
     }
 
-    async fn find(&self, key: &Key) -> Result<Option<Found>, StoreError> {
+    async fn find(&self, key: &Key) -> Result<Option<FoundRow>, StoreError> {
         let rows = self.link.ask(&self.table.load(self.name(key))).await?;
-        let found = rows.first().map(Found::of).transpose();
+        let found = rows.first().map(FoundRow::of).transpose();
         found.map_err(|error| error::in_words(&self.link.who, &error.into()))
     }
 
-    async fn forget(&self, key: &Key, found: &Found) -> Result<bool, StoreError> {
+    async fn forget(&self, key: &Key, found: &FoundRow) -> Result<bool, StoreError> {
         let rows = self.link.ask(&self.table.remove(self.name(key), &found.version)).await?;
         Ok(!rows.is_empty())
     }
@@ -354,7 +354,7 @@ impl Store for PostgresStore {
         let (number, is_slow) = (self.link.chance.next(), record.is_slow_to_write());
         let write = move || {
             let (generation, keep) = (record.generation().to_text(), record.time_to_live());
-            Ok(Written { generation, number, keep, record: record.to_bounded_json()? })
+            Ok(WrittenRow { generation, number, keep, record: record.to_bounded_json()? })
         };
         let written = if is_slow { off_the_workers(write).await? } else { write()? };
         let expected = expected.as_ref().map(Generation::to_text);

@@ -13,23 +13,23 @@ use std::{
 };
 use tokio::{sync::OnceCell, time::timeout};
 
-pub(super) struct Link {
+pub(super) struct RedisLink {
     lines: Lines,
     /// Who is at the other end, without user and password.
     who: String,
 }
 
 /// A connection that is made by the first one who uses it, for all.
-type Shared = Arc<OnceCell<Lender>>;
+type SharedLender = Arc<OnceCell<Lender>>;
 
 enum Lines {
     /// Our own: the newest one, and how many there have been.
-    Own { source: Source, newest: Mutex<(u64, Option<Shared>)> },
+    Own { source: Source, newest: Mutex<(u64, Option<SharedLender>)> },
     /// The user, who made it, looks after it.
-    Given(Shared),
+    Given(SharedLender),
 }
 
-impl Link {
+impl RedisLink {
     pub(super) fn own(client: Client) -> Self {
         let info = client.get_connection_info();
         let who = format!("Redis at {}/{}", info.addr(), info.redis_settings().db());
@@ -80,7 +80,7 @@ impl Link {
         answer
     }
 
-    async fn say<T: FromRedisValue>(&self, line: &Shared, command: &Command<'_>) -> RedisResult<T> {
+    async fn say<T: FromRedisValue>(&self, line: &SharedLender, command: &Command<'_>) -> RedisResult<T> {
         match &self.lines {
             Lines::Own { source, .. } => {
                 let lender = line.get_or_try_init(|| source.connect()).await?;
@@ -94,7 +94,7 @@ impl Link {
     }
 
     /// The newest line and its number. A new one connects when it is used, once for all who use it.
-    fn newest(&self) -> (u64, Shared) {
+    fn newest(&self) -> (u64, SharedLender) {
         let newest = match &self.lines {
             Lines::Given(line) => return (0, line.clone()),
             Lines::Own { newest, .. } => newest,
@@ -103,7 +103,7 @@ impl Link {
         if let (number, Some(line)) = &*newest {
             return (*number, line.clone());
         }
-        let line = Shared::default();
+        let line = SharedLender::default();
         *newest = (newest.0 + 1, Some(line.clone()));
         (newest.0, line)
     }

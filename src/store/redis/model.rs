@@ -154,7 +154,7 @@ fn look_at<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
-    use crate::{chance::Chance, store::redis::link::Link};
+    use crate::{chance::Chance, store::redis::link::RedisLink};
 
     const NAMES: [&str; 2] = ["one", "two"];
     const OWNERS: [&str; 3] = ["a", "b", "c"];
@@ -168,7 +168,7 @@ mod tests {
     #[apply(leak_checked!)]
     async fn redis_scripts_and_the_model_of_them_are_one() {
         let Some(server) = server::Server::start() else { return };
-        let link = Link::own(::redis::Client::open(server.url()).unwrap());
+        let link = RedisLink::own(::redis::Client::open(server.url()).unwrap());
         let (mut model, dice, now) = (Names::default(), Chance::new(), Duration::ZERO);
         for _ in 0..5000 {
             let roll = dice.next();

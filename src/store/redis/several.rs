@@ -1,6 +1,6 @@
 //! A Redis of several servers: a cluster, or one that Sentinels watch.
 
-use super::{link::Link, source::Source, store::RedisStore, way::Way};
+use super::{link::RedisLink, source::Source, store::RedisStore, way::Way};
 use crate::{Error, tls::has_provider};
 #[cfg(feature = "redis-cluster")]
 use ::redis::cluster::{ClusterClient, ClusterClientBuilder};
@@ -115,7 +115,7 @@ impl RedisStore {
     }
 
     fn of_source(source: Source, who: String, way: Way) -> Self {
-        Self::over(Link::from(source, who)).by_way(way)
+        Self::over(RedisLink::from(source, who)).by_way(way)
     }
 }
 

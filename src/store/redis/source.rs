@@ -18,9 +18,9 @@ pub(super) const FIRST_TRY: Duration = Duration::from_secs(2);
 pub(super) const SECOND_TRY: Duration = Duration::from_secs(3);
 
 /// A connection, whichever it is.
-pub(super) struct Line(Box<dyn ConnectionLike + Send>);
+pub(super) struct RedisConnection(Box<dyn ConnectionLike + Send>);
 
-impl ConnectionLike for Line {
+impl ConnectionLike for RedisConnection {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
         self.0.req_packed_command(command)
     }
@@ -40,14 +40,14 @@ impl ConnectionLike for Line {
 }
 
 /// Gives one connection to each who asks for it.
-pub(super) struct Lender(Box<dyn Fn() -> Line + Send + Sync>);
+pub(super) struct Lender(Box<dyn Fn() -> RedisConnection + Send + Sync>);
 
 impl Lender {
     pub(super) fn of(connection: impl ConnectionLike + Clone + Send + Sync + 'static) -> Self {
-        Self(Box::new(move || Line(Box::new(connection.clone()))))
+        Self(Box::new(move || RedisConnection(Box::new(connection.clone()))))
     }
 
-    pub(super) fn lend(&self) -> Line {
+    pub(super) fn lend(&self) -> RedisConnection {
         (self.0)()
     }
 }

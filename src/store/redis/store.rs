@@ -2,7 +2,7 @@
 
 use super::{
     content::{self, RedisContent},
-    link::Link,
+    link::RedisLink,
     lock::RedisLock,
     way::Way,
     wire::Wire,
@@ -103,7 +103,7 @@ impl RedisStore {
     /// rustls, the process must have one crypto provider, as for any use of rustls.
     ///
     /// A password goes to another machine under TLS only, or by [`allow_plain`](Self::allow_plain): else `build()` refuses, and
-    /// so does every use. Tokens that go there in the clear without a password are told of by a warning.
+    /// so does every use. Tokens that go there in the clear without a password are reported by a warning.
     ///
     /// # Errors
     /// `ErrorKind::Config` if the URL cannot be read, ends with `#insecure`, or asks for TLS where no TLS feature is on or no crypto provider is installed.
@@ -130,7 +130,7 @@ impl RedisStore {
     #[must_use]
     pub fn from_client(client: Client) -> Self {
         let way = Way::of(client.get_connection_info());
-        Self::over(Link::own(client)).by_way(way)
+        Self::over(RedisLink::own(client)).by_way(way)
     }
 
     /// An asynchronous connection of the `redis` crate that is there already: a
@@ -140,10 +140,10 @@ impl RedisStore {
     /// replica: where roles change behind one address, use [`from_client`](Self::from_client), which connects anew then.
     #[must_use]
     pub fn from_connection(connection: impl ConnectionLike + Clone + Send + Sync + 'static) -> Self {
-        Self::over(Link::given(connection))
+        Self::over(RedisLink::given(connection))
     }
 
-    pub(super) fn over(link: Link) -> Self {
+    pub(super) fn over(link: RedisLink) -> Self {
         let who = link.who().into();
         Self::on(Arc::new(link), who, Chance::new())
     }

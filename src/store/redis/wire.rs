@@ -2,7 +2,7 @@
 
 use super::{
     command::{Command, MOST, Script},
-    link::Link,
+    link::RedisLink,
 };
 use crate::{
     BoxFuture, Secret,
@@ -70,7 +70,7 @@ static EXTEND: LazyLock<Script> = LazyLock::new(|| {
     )
 });
 
-impl Wire for Link {
+impl Wire for RedisLink {
     fn get<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>, StoreError>> {
         Box::pin(async move {
             let content: Vec<u8> = self.ask(&Command { name, script: None }).await?;
@@ -106,7 +106,7 @@ impl Wire for Link {
     }
 }
 
-impl Link {
+impl RedisLink {
     fn run<'a>(
         &'a self,
         script: &'static Script,

@@ -21,9 +21,9 @@ const TAG: usize = 16;
 ///
 /// With random nonces a key should seal no more than four thousand million records; replace it before.
 #[derive(Clone)]
-pub struct SealingKey(Arc<Inner>);
+pub struct SealingKey(Arc<NamedKey>);
 
-struct Inner {
+struct NamedKey {
     id: String,
     key: RandomizedNonceKey,
 }
@@ -59,7 +59,7 @@ impl SealingKey {
         }
         let key = RandomizedNonceKey::new(&AES_256_GCM, bytes).map_err(|_| "the crypto library does not take it")?;
         let digest = Sha256::new().with(b"keyway sealing key").with(bytes).finish();
-        Ok(Self(Arc::new(Inner { id: hex(&digest[..8]), key })))
+        Ok(Self(Arc::new(NamedKey { id: hex(&digest[..8]), key })))
     }
 
     /// The key in this file: 64 hexadecimal digits (`openssl rand -hex 32 > key; chmod 600 key`), or 32 bytes that are no text.

@@ -282,14 +282,8 @@ impl Checked {
         Key::new(surface.name, &parts)
     }
 
-    /// The client of this session.
-    pub(crate) fn assemble(
-        self,
-        surface: &'static Surface,
-        role: Role,
-        issuer: Arc<dyn DynIssuer>,
-        grant: &NamedCredential,
-    ) -> Result<Core, Error> {
+    /// What sends calls, and what sends those in the clear within this machine, if any are to be: by no proxy.
+    fn clients(&self) -> Result<(reqwest::Client, Option<reqwest::Client>), Error> {
         let request = self.options.timeouts.request;
         let client = match self.shared() {
             Some((client, ..)) => client.clone(),
@@ -301,6 +295,18 @@ impl Checked {
             (true, _) => Some(self.reqwest(|builder| builder.timeout(request).no_proxy())?),
             (false, _) => None,
         };
+        Ok((client, direct))
+    }
+
+    /// The client of this session.
+    pub(crate) fn assemble(
+        self,
+        surface: &'static Surface,
+        role: Role,
+        issuer: Arc<dyn DynIssuer>,
+        grant: &NamedCredential,
+    ) -> Result<Core, Error> {
+        let (client, direct) = self.clients()?;
         let steps = match surface.facts.is_empty() {
             true => client.clone(),
             false => self.steps()?,
@@ -314,7 +320,7 @@ impl Checked {
             // The vendors count by address too, so all logins at one address share a budget.
             ledger: Key::new(surface.name, &[("attempts at", self.root.as_str())]),
             issuer,
-            // Where the key does not name whose session it is, sharing a store would share somebody else's session.
+            // Where the key does not name whose session it is, sharing a store would share another user's session.
             shared: store.is_some() && issuer_names_its_principal,
             store: store.filter(|_| issuer_names_its_principal).unwrap_or_else(|| Arc::new(MemoryStore::new())),
             clock: clock.clone(),

@@ -5,10 +5,10 @@ use crate::{Error, http::origins::is_private, surfaces::builder::Options};
 use url::Url;
 
 /// An endpoint, the builder method that names it, and what it was given.
-pub(super) type Named = (Endpoint, &'static str, String);
+pub(super) type NamedEndpoint = (Endpoint, &'static str, String);
 
 /// Where a provider's endpoints are, by what the builder was told.
-pub(super) fn endpoints(options: &Options, named: &[Named], issuer: Option<&str>) -> Result<Endpoints, Error> {
+pub(super) fn endpoints(options: &Options, named: &[NamedEndpoint], issuer: Option<&str>) -> Result<Endpoints, Error> {
     let mut told = Metadata::default();
     for (endpoint, method, text) in named {
         told.set(*endpoint, address(options, method, text)?.into());

@@ -74,7 +74,7 @@ impl ClientBuilder {
         Ok(client)
     }
 
-    /// The listener on this machine is the client's own, and answers unless somebody else does.
+    /// The listener on this machine is the client's own, and answers unless a responder of the user's does.
     fn listen(&mut self) {
         let Some(Redirect::Loopback(loopback)) = &mut self.redirect else { return };
         if self.options.responder.is_none() {

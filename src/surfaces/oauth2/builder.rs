@@ -1,7 +1,7 @@
 //! What a client is made from: the methods of its builder.
 
 use super::{
-    addresses::Named,
+    addresses::NamedEndpoint,
     client_auth::ClientAuth,
     code::{Asks, Redirect},
     documented::Documented,
@@ -45,7 +45,7 @@ impl fmt::Debug for ClientBuilder {
 pub struct ClientBuilder {
     pub(super) options: Options,
     pub(super) issuer: Option<String>,
-    pub(super) endpoints: Vec<Named>,
+    pub(super) endpoints: Vec<NamedEndpoint>,
     pub(super) client: Option<(String, ClientAuth)>,
     pub(super) wants: Wants,
     pub(super) grants: Vec<NamedCredential>,

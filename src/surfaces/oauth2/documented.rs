@@ -1,7 +1,7 @@
 //! What a vendor's document says of how one signs in (`securitySchemes` of OpenAPI), for a builder that knows by which grant.
 
 use super::{
-    addresses::Named,
+    addresses::NamedEndpoint,
     endpoints::Endpoint,
     grants::{BROWSER, CLIENT_CREDENTIALS, CODE, DEVICE, PASSWORD},
 };
@@ -17,7 +17,7 @@ pub(super) struct Documented {
 
 /// Where a flow leads.
 pub(super) struct Led {
-    pub(super) endpoints: Vec<Named>,
+    pub(super) endpoints: Vec<NamedEndpoint>,
     pub(super) issuer: Option<String>,
 }
 

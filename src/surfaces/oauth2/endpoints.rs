@@ -122,7 +122,7 @@ pub(super) struct Endpoints {
     /// The origins that a provider may name beside its own.
     also: Vec<Url>,
     allow_http: bool,
-    found: ArcSwapOption<Found>,
+    found: ArcSwapOption<FoundMetadata>,
 }
 
 /// Whose metadata is asked for.
@@ -132,7 +132,7 @@ pub(super) struct MetadataIssuer {
     pub(super) url: Url,
 }
 
-struct Found {
+struct FoundMetadata {
     metadata: Metadata,
     /// Until when (monotonic) it counts.
     until: Duration,
@@ -179,20 +179,20 @@ impl Endpoints {
 
     /// The metadata, fetched when it is first needed, and again when its time is over. If that fails, it is used as it was:
     /// endpoints seldom move, and a session must not end of it.
-    async fn found(&self, issuer: &MetadataIssuer, auth: &AuthClient, now: Now) -> Result<Arc<Found>, Error> {
+    async fn found(&self, issuer: &MetadataIssuer, auth: &AuthClient, now: Now) -> Result<Arc<FoundMetadata>, Error> {
         let known = self.found.load_full();
         if let Some(known) = known.as_ref().filter(|known| now.monotonic < known.until) {
             return Ok(known.clone());
         }
         match (discover(issuer, auth).await, known) {
             (Ok((metadata, life)), _) => {
-                let found = Arc::new(Found { metadata, until: now.monotonic.saturating_add(life) });
+                let found = Arc::new(FoundMetadata { metadata, until: now.monotonic.saturating_add(life) });
                 self.found.store(Some(found.clone()));
                 Ok(found)
             }
             (Err(_), Some(known)) => {
                 let until = now.monotonic.saturating_add(SHORTEST);
-                self.found.store(Some(Arc::new(Found { metadata: known.metadata.clone(), until })));
+                self.found.store(Some(Arc::new(FoundMetadata { metadata: known.metadata.clone(), until })));
                 Ok(known)
             }
             (Err(error), None) => Err(error),

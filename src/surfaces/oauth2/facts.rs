@@ -5,7 +5,7 @@ use crate::{
     http::{
         Surface,
         facts::{Certainty, Facts, Shape, Step, TenantHeader},
-        response::{Verdict, is_transient},
+        verdict::{Verdict, is_transient},
     },
 };
 
@@ -58,7 +58,7 @@ const fn operation(operation: &'static str, method: &'static str, path: &'static
 
 const CHECK: &str = "it is not tried again until it changes or sign_in() is called";
 
-/// The code counts whatever the 4xx, and inside a 200 as well; on a bad day nobody is refused. What a refused grant was,
+/// The code counts whatever the 4xx, and inside a 200 as well; on a bad day no credential is refused. What a refused grant was,
 /// who asked with it says.
 fn classify(verdict: &Verdict<'_>) -> Option<Error> {
     if is_transient(verdict.status) {

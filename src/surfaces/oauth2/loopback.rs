@@ -224,7 +224,7 @@ fn redirect(head: &str, page: &SignInPage, host: &str) -> Result<Secret, &'stati
     let mut lines = head.split("\r\n");
     let mut words = lines.next().unwrap_or_default().split(' ');
     let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-    // Whose name leads here and is another one is a page that somebody else made the browser open.
+    // Whose name leads here and is another one is a page that another site made the browser open.
     let named = lines.filter_map(|line| line.split_once(':')).find(|(name, _)| name.eq_ignore_ascii_case("host"));
     if named.is_none_or(|(_, named)| named.trim() != host) {
         return Err("421 Misdirected Request");

@@ -9,20 +9,20 @@ use std::{
 };
 
 /// What an authorization request says, in its query or pushed before.
-pub(super) type Request = HashMap<String, String>;
+pub(super) type AuthorizationRequest = HashMap<String, String>;
 
 /// The pushed requests and the codes.
 #[derive(Default)]
 pub(super) struct Codes {
     mint: Mint,
-    pushed: HashMap<String, Request>,
+    pushed: HashMap<String, AuthorizationRequest>,
     codes: HashMap<String, Code>,
     /// What the client made secret in its requests.
     said: Vec<String>,
 }
 
 struct Code {
-    request: Request,
+    request: AuthorizationRequest,
     ends: SystemTime,
     /// The tokens that were made of it.
     lineage: Option<usize>,
@@ -31,7 +31,7 @@ struct Code {
 /// What becomes of a code that is exchanged.
 pub(super) enum Exchanged {
     /// For this client and scope.
-    Good(Request),
+    Good(AuthorizationRequest),
     /// It was exchanged before, for these.
     Again(usize),
     Refused(&'static str),
@@ -39,19 +39,19 @@ pub(super) enum Exchanged {
 
 impl Codes {
     /// Keeps a pushed request (RFC 9126), for one use.
-    pub(super) fn push(&mut self, request: Request) -> String {
+    pub(super) fn push(&mut self, request: AuthorizationRequest) -> String {
         self.said.extend(request.get("state").cloned());
         let name = self.mint.make(|number, random| format!("urn:ietf:params:oauth:request_uri:{number}-{random}"));
         self.pushed.insert(name.clone(), request);
         name
     }
 
-    pub(super) fn pulled(&mut self, name: &str) -> Option<Request> {
+    pub(super) fn pulled(&mut self, name: &str) -> Option<AuthorizationRequest> {
         self.pushed.remove(name)
     }
 
     /// A person has said yes.
-    pub(super) fn code(&mut self, request: Request, now: SystemTime, life: Duration) -> String {
+    pub(super) fn code(&mut self, request: AuthorizationRequest, now: SystemTime, life: Duration) -> String {
         self.said.extend(request.get("state").cloned());
         let code = self.mint.make(|number, random| format!("code-{number}-{random}"));
         self.codes.insert(code.clone(), Code { request, ends: now + life, lineage: None });

@@ -10,7 +10,7 @@ use super::{
         lineage::Lineages,
     },
     assertions::{Signers, TYPE},
-    codes::{Codes, Exchanged, Request},
+    codes::{AuthorizationRequest, Codes, Exchanged},
     names,
     proofs::{Refused, SeenProofs},
     step_up::{CODE, Demands, SignedIn},
@@ -18,7 +18,6 @@ use super::{
 use serde_json::{Value, json};
 use std::{
     collections::HashMap,
-    fmt,
     time::{Duration, SystemTime},
 };
 use url::{Url, form_urlencoded};
@@ -26,8 +25,9 @@ use url::{Url, form_urlencoded};
 const DEVICE_GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
 const EXCHANGE_GRANT: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 
+/// What the provider is like.
 #[derive(Debug, Clone)]
-pub(super) struct Rules {
+pub(super) struct OAuth2Rules {
     pub(super) clients: Accounts,
     pub(super) public_clients: Vec<String>,
     pub(super) users: Vec<Account>,
@@ -50,14 +50,14 @@ pub(super) struct Rules {
     pub(super) honours_acr: bool,
 }
 
-pub(super) struct Platform {
-    pub(super) rules: Rules,
-    pub(super) tokens: Lineages<Holder>,
+pub(super) struct OAuth2Platform {
+    pub(super) rules: OAuth2Rules,
+    pub(super) tokens: Lineages<OAuth2Holder>,
     pub(super) last_form: Vec<(String, String)>,
     pub(super) denies: bool,
     pub(super) proofs: SeenProofs,
     pub(super) demands: Demands,
-    devices: Devices,
+    pub(super) devices: Devices,
     codes: Codes,
     code_reuses: usize,
     /// What clients sent as secrets of their own.
@@ -66,7 +66,7 @@ pub(super) struct Platform {
 
 /// Whose a token is.
 #[derive(Clone)]
-pub(super) struct Holder {
+pub(super) struct OAuth2Holder {
     client: String,
     user: Option<String>,
     scope: String,
@@ -77,8 +77,8 @@ pub(super) struct Holder {
     person: Option<SignedIn>,
 }
 
-impl Platform {
-    pub(super) fn new(rules: Rules) -> Self {
+impl OAuth2Platform {
+    pub(super) fn new(rules: OAuth2Rules) -> Self {
         Self {
             rules,
             tokens: Lineages::default(),
@@ -93,15 +93,17 @@ impl Platform {
         }
     }
 
-    pub(super) fn decide_device(&mut self, approved: bool, now: SystemTime) -> bool {
-        self.devices.decide(None, approved, now)
-    }
-
     pub(super) fn new_seed(&mut self, now: SystemTime) -> String {
         let user = Some(names::LOGIN.to_owned());
         let client = names::CLIENT_ID.to_owned();
-        let lineage =
-            self.tokens.begin(Holder { client, user, scope: "read".to_owned(), renews: true, key: None, person: None });
+        let lineage = self.tokens.begin(OAuth2Holder {
+            client,
+            user,
+            scope: "read".to_owned(),
+            renews: true,
+            key: None,
+            person: None,
+        });
         self.new_refresh_token(lineage, now)
     }
 
@@ -114,7 +116,7 @@ impl Platform {
     }
 }
 
-impl Vendor for Platform {
+impl Vendor for OAuth2Platform {
     fn answer(&mut self, ask: &FakeCall<'_>) -> FakeAnswer {
         let outcome = match ask.operation() {
             "discover" if !self.rules.openid => Ok(FakeAnswer::empty(404)),
@@ -138,10 +140,6 @@ impl Vendor for Platform {
         oauth_error(401, "invalid_client", "There is no such client").with("www-authenticate", "Basic realm=\"oauth2\"")
     }
 
-    fn throttled(&self, _: &FakeCall<'_>) -> FakeAnswer {
-        FakeAnswer::empty(429)
-    }
-
     fn secrets(&self) -> Vec<String> {
         let users = self.rules.users.iter().map(|user| user.secret.clone());
         let made = self.tokens.made().chain(self.devices.secrets()).chain(self.codes.secrets());
@@ -156,12 +154,12 @@ impl Vendor for Platform {
     }
 
     fn name_of(&self, token: &str) -> Option<String> {
-        self.tokens.number(token).map(|number| format!("token #{number}"))
+        self.tokens.name(token)
     }
 }
 
 /// The endpoints.
-impl Platform {
+impl OAuth2Platform {
     fn metadata(&self, ask: &FakeCall<'_>) -> FakeAnswer {
         let root = root(ask);
         let mut metadata = json!({
@@ -227,7 +225,7 @@ impl Platform {
 
     fn begin(&mut self, client: &str, user: Option<String>, scope: String) -> usize {
         let renews = user.is_some();
-        self.tokens.begin(Holder { client: client.to_owned(), user, scope, renews, key: None, person: None })
+        self.tokens.begin(OAuth2Holder { client: client.to_owned(), user, scope, renews, key: None, person: None })
     }
 
     fn by_password(&mut self, ask: &FakeCall<'_>, client: &str) -> Result<usize, FakeAnswer> {
@@ -322,7 +320,7 @@ impl Platform {
 
     fn start_device(&mut self, ask: &FakeCall<'_>) -> Outcome {
         let client = self.client(ask)?;
-        let Rules { device_life: life, device_interval: interval, .. } = self.rules;
+        let OAuth2Rules { device_life: life, device_interval: interval, .. } = self.rules;
         let codes = self.devices.begin(&client, "", &scope(ask), interval, ask.now + life);
         let page = format!("{}/activate", root(ask));
         Ok(FakeAnswer::json(200, &begun(codes, &page, "user_code", (life, interval))))
@@ -413,10 +411,10 @@ impl Platform {
 }
 
 /// The person's side.
-impl Platform {
+impl OAuth2Platform {
     fn push(&mut self, ask: &FakeCall<'_>) -> Outcome {
         let client = self.client(ask)?;
-        let mut request: Request = form_urlencoded::parse(&ask.request.body).into_owned().collect();
+        let mut request: AuthorizationRequest = form_urlencoded::parse(&ask.request.body).into_owned().collect();
         request.retain(|name, _| !name.starts_with("client_"));
         request.insert("client_id".to_owned(), client);
         let name = self.codes.push(request);
@@ -428,7 +426,7 @@ impl Platform {
         let request = match ask.query("request_uri") {
             Some(name) => self.codes.pulled(&name),
             None if self.rules.needs_pushed => None,
-            None => Some(ask.request.url.query_pairs().into_owned().collect::<Request>()),
+            None => Some(ask.request.url.query_pairs().into_owned().collect::<AuthorizationRequest>()),
         };
         let page = |why: &str| FakeAnswer { content_type: "", body: Vec::new(), ..FakeAnswer::html(400, why) };
         let request = request.ok_or_else(|| page("There is no such request"))?;
@@ -454,12 +452,6 @@ impl Platform {
             back.query_pairs_mut().append_pair("iss", &root(ask));
         }
         Ok(FakeAnswer::empty(302).with("location", back.as_str()))
-    }
-}
-
-impl fmt::Debug for Platform {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Platform").field("rules", &self.rules).finish_non_exhaustive()
     }
 }
 

@@ -3,7 +3,7 @@
 use super::super::{
     Fake,
     account::{Account, Accounts},
-    builders::{a_fake, token_service},
+    builders::{a_fake, a_token_service, token_service},
     document::FakeDocument,
     fake::locked,
     time::Time,
@@ -11,7 +11,7 @@ use super::super::{
 use super::{
     assertions::Signers,
     names,
-    platform::{Platform, Rules},
+    platform::{OAuth2Platform, OAuth2Rules},
 };
 use std::{
     sync::{Arc, Mutex},
@@ -52,10 +52,9 @@ const DOCUMENT: &str = include_str!("provider.json");
 /// ```
 ///
 /// What [`Fake`] can do, it can do: gates, faults, counts, expectations.
-#[derive(Debug)]
 pub struct FakeOAuth2 {
     fake: Fake,
-    platform: Arc<Mutex<Platform>>,
+    platform: Arc<Mutex<OAuth2Platform>>,
 }
 
 /// Says what the provider is like. [`FakeOAuth2::builder`] makes it.
@@ -64,7 +63,7 @@ pub struct FakeOAuth2 {
 pub struct FakeOAuth2Builder {
     clock: Time,
     port: u16,
-    rules: Rules,
+    rules: OAuth2Rules,
 }
 
 impl FakeOAuth2 {
@@ -81,17 +80,9 @@ impl FakeOAuth2 {
     /// A scope that no client may ask for.
     pub const FORBIDDEN_SCOPE: &'static str = names::FORBIDDEN_SCOPE;
 
-    /// A provider as the standards have it: tokens live an hour, refresh tokens rotate.
-    ///
-    /// # Cancel safety
-    /// A dropped start leaves nothing behind.
-    pub async fn start() -> Self {
-        Self::builder().start().await
-    }
-
-    /// A provider that differs from that.
+    /// A provider that differs from the one that [`start`](Self::start) opens.
     pub fn builder() -> FakeOAuth2Builder {
-        let rules = Rules {
+        let rules = OAuth2Rules {
             clients: Accounts::with(Self::CLIENT_ID, Self::CLIENT_SECRET),
             public_clients: vec![Self::PUBLIC_CLIENT.to_owned()],
             users: vec![Account::new(Self::LOGIN, Self::PASSWORD)],
@@ -113,16 +104,6 @@ impl FakeOAuth2 {
         FakeOAuth2Builder { clock: Time::default(), port: 0, rules }
     }
 
-    /// A person lets in the device that asked last and still waits. Says whether there was one.
-    pub fn approve_device(&self) -> bool {
-        locked(&self.platform).decide_device(true, self.fake.now())
-    }
-
-    /// A person turns away the device that asked last and still waits. Says whether there was one.
-    pub fn deny_device(&self) -> bool {
-        locked(&self.platform).decide_device(false, self.fake.now())
-    }
-
     /// From now on the person at `authorize` says no.
     pub fn deny_authorizations(&self) {
         locked(&self.platform).denies = true;
@@ -139,16 +120,6 @@ impl FakeOAuth2 {
     #[must_use]
     pub fn new_refresh_token(&self) -> String {
         locked(&self.platform).new_seed(self.fake.now())
-    }
-
-    /// Ends all access tokens given out so far: the next call with one of them is answered with 401.
-    pub fn revoke_access_tokens(&self) {
-        locked(&self.platform).tokens.revoke_accesses();
-    }
-
-    /// Ends all refresh tokens given out so far: a renewal with one of them is answered with 400 and `invalid_grant`.
-    pub fn revoke_refresh_tokens(&self) {
-        locked(&self.platform).tokens.revoke_refreshes();
     }
 
     /// How often a refresh token was used again after it had been rotated away, or a code after it had been exchanged. Each
@@ -179,15 +150,6 @@ impl FakeOAuth2 {
         locked(&self.platform).rules.clients.set(Self::CLIENT_ID, secret);
     }
 
-    /// The access token that the log calls `token #<number>`: the how-many-th was given out, counted from 1.
-    ///
-    /// # Panics
-    /// When there were not so many yet.
-    #[must_use]
-    pub fn token(&self, number: usize) -> String {
-        locked(&self.platform).tokens.token(number)
-    }
-
     /// What the last token request said in its form, by name. Secrets are in it.
     #[must_use]
     pub fn last_form(&self) -> Vec<(String, String)> {
@@ -195,7 +157,12 @@ impl FakeOAuth2 {
     }
 }
 
-a_fake!(FakeOAuth2, FakeOAuth2Builder);
+a_fake!(
+    /// A provider as the standards have it: tokens live an hour, refresh tokens rotate.
+    FakeOAuth2,
+    FakeOAuth2Builder
+);
+a_token_service!(FakeOAuth2);
 
 impl FakeOAuth2Builder {
     token_service!();
@@ -258,14 +225,11 @@ impl FakeOAuth2Builder {
         self
     }
 
-    /// Opens the provider on a free port of 127.0.0.1, or on [its own](Self::port). It closes when the fake is dropped.
-    ///
-    /// # Cancel safety
-    /// A dropped start leaves nothing behind.
-    pub async fn start(self) -> FakeOAuth2 {
-        let document = Arc::new(FakeDocument::read(DOCUMENT, ""));
-        let platform = Arc::new(Mutex::new(Platform::new(self.rules)));
-        let fake = Fake::open("FakeOAuth2", document, self.clock, platform.clone(), self.port).await;
-        FakeOAuth2 { fake, platform }
+    fn document() -> FakeDocument {
+        FakeDocument::read(DOCUMENT, "")
+    }
+
+    fn platform(self, _: Arc<FakeDocument>) -> OAuth2Platform {
+        OAuth2Platform::new(self.rules)
     }
 }

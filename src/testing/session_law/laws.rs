@@ -4,7 +4,7 @@
 use super::{
     factory::SessionFactory,
     fixture::Fixture,
-    store::{Folder, LawStore, Saving},
+    store::{LawStore, Saving, TemporaryFolder},
 };
 use crate::{ErrorKind, Expiry, Store, Timeouts, testing::Fault};
 use std::{
@@ -131,7 +131,7 @@ pub async fn l6_in_the_late_window_a_caller_waits_with_a_deadline<S: SessionFact
         let session = session.clone();
         tokio::spawn(async move { session.lease().await.unwrap().generation() })
     };
-    // Somebody else may be asleep, too: whoever is served at once is so when asked for the first time.
+    // Other tasks may be asleep, too: a caller that is served at once is so when polled for the first time.
     for _ in 0..100 {
         tokio::task::yield_now().await;
     }
@@ -198,7 +198,7 @@ pub async fn l8_what_is_served_can_be_found_in_the_store<S: SessionFactory>() {
 /// Two processes that share a store are one sign-in and one renewal.
 pub async fn l9_two_processes_are_one_sign_in_and_one_renewal<S: SessionFactory>() {
     let fixture = Fixture::<S>::new().await;
-    let folder = Folder::new();
+    let folder = TemporaryFolder::new();
     // As two processes have it: nothing is shared but the folder.
     let (one, two) = (LawStore::in_folder(&folder), LawStore::in_folder(&folder));
     let ((http, first), (other_http, second)) = (fixture.client_on(&one), fixture.client_on(&two));

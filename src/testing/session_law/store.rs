@@ -16,13 +16,13 @@ use tokio::sync::watch;
 /// attempts and tombstones are written whatever it is told.
 #[derive(Clone)]
 pub(super) struct LawStore {
-    place: Place,
+    place: LawStorePlace,
     pub(super) saving: Arc<watch::Sender<Saving>>,
     locked: Arc<Mutex<Option<Key>>>,
 }
 
 #[derive(Clone)]
-enum Place {
+enum LawStorePlace {
     Memory(MemoryStore),
     Files(FileStore),
 }
@@ -47,15 +47,15 @@ impl Saving {
 
 impl LawStore {
     pub(super) fn in_memory() -> Self {
-        Self::on(Place::Memory(MemoryStore::new()))
+        Self::on(LawStorePlace::Memory(MemoryStore::new()))
     }
 
     /// As another process has it: nothing is shared but the folder.
-    pub(super) fn in_folder(folder: &Folder) -> Self {
-        Self::on(Place::Files(FileStore::at(&folder.0)))
+    pub(super) fn in_folder(folder: &TemporaryFolder) -> Self {
+        Self::on(LawStorePlace::Files(FileStore::at(&folder.0)))
     }
 
-    fn on(place: Place) -> Self {
+    fn on(place: LawStorePlace) -> Self {
         Self { place, saving: Arc::new(watch::Sender::new(Saving::Works)), locked: Arc::default() }
     }
 
@@ -66,8 +66,8 @@ impl LawStore {
 
     async fn save(&self, key: &Key, expected: Option<Generation>, record: Record) -> Result<bool, StoreError> {
         match &self.place {
-            Place::Memory(memory) => memory.compare_and_swap(key, expected, record).await,
-            Place::Files(files) => files.compare_and_swap(key, expected, record).await,
+            LawStorePlace::Memory(memory) => memory.compare_and_swap(key, expected, record).await,
+            LawStorePlace::Files(files) => files.compare_and_swap(key, expected, record).await,
         }
     }
 }
@@ -75,8 +75,8 @@ impl LawStore {
 impl Store for LawStore {
     async fn load(&self, key: &Key) -> Result<Option<Record>, StoreError> {
         match &self.place {
-            Place::Memory(memory) => Store::load(memory, key).await,
-            Place::Files(files) => Store::load(files, key).await,
+            LawStorePlace::Memory(memory) => Store::load(memory, key).await,
+            LawStorePlace::Files(files) => Store::load(files, key).await,
         }
     }
 
@@ -101,31 +101,31 @@ impl Store for LawStore {
 
     async fn remove(&self, key: &Key) -> Result<(), StoreError> {
         match &self.place {
-            Place::Memory(memory) => memory.remove(key).await,
-            Place::Files(files) => files.remove(key).await,
+            LawStorePlace::Memory(memory) => memory.remove(key).await,
+            LawStorePlace::Files(files) => files.remove(key).await,
         }
     }
 
     async fn lock(&self, key: &Key, wait: Duration) -> Result<StoreLock, StoreError> {
         *self.locked.lock().unwrap_or_else(PoisonError::into_inner) = Some(key.clone());
         match &self.place {
-            Place::Memory(memory) => Store::lock(memory, key, wait).await,
-            Place::Files(files) => Store::lock(files, key, wait).await,
+            LawStorePlace::Memory(memory) => Store::lock(memory, key, wait).await,
+            LawStorePlace::Files(files) => Store::lock(files, key, wait).await,
         }
     }
 }
 
 /// A folder that goes with its last user.
-pub(super) struct Folder(PathBuf);
+pub(super) struct TemporaryFolder(PathBuf);
 
-impl Folder {
+impl TemporaryFolder {
     /// It is made by the store, which knows who may enter it.
     pub(super) fn new() -> Self {
         Self(std::env::temp_dir().join(format!("keyway-laws-{}", random())))
     }
 }
 
-impl Drop for Folder {
+impl Drop for TemporaryFolder {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0); // what is left behind is a test's, and holds dead tokens
     }

@@ -1,14 +1,18 @@
 //! What needs a session, or an app key.
 
-use super::{APP_TOKEN, FakeVtex, TOKEN, Vtex, object};
+use super::{
+    answers::object,
+    app_keys::APP_TOKEN,
+    names::{ACCOUNT_ID, TOKEN},
+    platform::VtexPlatform,
+};
 use crate::testing::{
-    calendar,
     document::OTHER,
     exchange::{FakeAnswer, FakeCall, Outcome, Vendor as _},
 };
 use serde_json::json;
 
-impl Vtex {
+impl VtexPlatform {
     pub(super) fn signed_in(&mut self, ask: &FakeCall<'_>) -> Outcome {
         let schemes = self.schemes(ask).ok_or_else(|| self.unauthorized(ask))?;
         let admitted = schemes.iter().any(|scheme| self.document.admits(ask.operation(), scheme));
@@ -26,8 +30,8 @@ impl Vtex {
                 Ok(FakeAnswer::json(200, &json!(self.user(&email).map(|user| &user.id))))
             }
             "get_storefront_user" => self.storefront_user(ask),
-            "start_token_renewal" => self.start_token_renewal(ask),
-            "finish_token_renewal" => self.finish_token_renewal(ask),
+            "start_token_renewal" => self.app_keys.start_renewal(ask),
+            "finish_token_renewal" => self.app_keys.finish_renewal(ask),
             "get_organization_unit_settings" => self.units.get(ask),
             "set_organization_unit_settings" => self.units.set(ask),
             "update_organization_unit_settings" => self.units.update(ask),
@@ -46,12 +50,12 @@ impl Vtex {
         let mut schemes = Vec::new();
         match (ask.header("X-VTEX-API-AppKey"), ask.header(APP_TOKEN)) {
             (None, None) => {}
-            (Some(key), Some(token)) if self.knows(key, token) => schemes.push("appToken"),
+            (Some(key), Some(token)) if self.app_keys.know(key, token) => schemes.push("appToken"),
             _ => return None,
         }
         if let Some(token) = self.user_token(ask) {
             self.tokens.live(token, ask.now)?;
-            schemes.push("VtexIdclientAutCookie");
+            schemes.push(TOKEN);
         }
         Some(schemes)
     }
@@ -82,33 +86,8 @@ impl Vtex {
         answer["userId"] = json!(user.id);
         answer["user"] = json!(user.email);
         answer["name"] = json!(user.name);
-        answer["accountId"] = json!(FakeVtex::ACCOUNT_ID);
+        answer["accountId"] = json!(ACCOUNT_ID);
         answer["accountName"] = json!(self.account());
-        Ok(FakeAnswer::json(200, &answer))
-    }
-
-    fn start_token_renewal(&mut self, ask: &FakeCall<'_>) -> Outcome {
-        let mut answer = self.document.example("start_token_renewal", 200);
-        let key = self.app_keys.iter_mut().find(|key| key.key == ask.parameter(0)).ok_or(FakeAnswer::empty(400))?;
-        if key.new_token.is_some() {
-            return Err(FakeAnswer::empty(409));
-        }
-        let token = self.app_tokens.make(|number, random| format!("vtex-app-token-{number}-{random}"));
-        answer["id"] = json!(key.id);
-        answer["keyName"] = json!(key.key);
-        answer["creationDateToken"] = json!(calendar::iso(key.made));
-        answer["creationDateNewToken"] = json!(calendar::iso(ask.now));
-        answer["newToken"] = json!(token);
-        key.new_token = Some((token, ask.now));
-        Ok(FakeAnswer::json(200, &answer))
-    }
-
-    fn finish_token_renewal(&mut self, ask: &FakeCall<'_>) -> Outcome {
-        let mut answer = self.document.example("finish_token_renewal", 200);
-        let key = self.app_keys.iter_mut().find(|key| key.key == ask.parameter(0)).ok_or(FakeAnswer::empty(400))?;
-        (key.token, key.made) = key.new_token.take().ok_or(FakeAnswer::empty(404))?;
-        answer["id"] = json!(key.id);
-        answer["creationDateToken"] = json!(calendar::iso(key.made));
         Ok(FakeAnswer::json(200, &answer))
     }
 }

@@ -210,7 +210,7 @@ async fn who_waits_in_the_late_window_gets_no_lease_after_a_sign_out() {
 }
 
 #[apply(leak_checked!)]
-async fn nobody_spends_what_a_beaten_renewal_has_spent_while_the_tombstone_is_owed() {
+async fn what_a_superseded_renewal_has_spent_is_not_sent_while_the_tombstone_is_owed() {
     for failures in [1, 3] {
         let vendor = Vendor::rotating();
         let (session, store) = vendor.process();

@@ -49,7 +49,7 @@ async fn the_save_of_a_superseded_sign_in_does_not_replace_the_next_one() {
 }
 
 #[apply(leak_checked!)]
-async fn a_sign_in_that_was_beaten_by_a_sign_out_takes_nothing_from_the_next_one() {
+async fn a_sign_in_that_a_sign_out_superseded_takes_nothing_from_the_next_one() {
     let fixture = Sessions::set().await;
     let (client, store) = fixture.process();
     let session = client.session();

@@ -80,7 +80,7 @@ async fn where_something_is_sealed_and_the_keyring_has_no_key_none_is_made() {
         assert!(matches!(entry_in(&emptied)(&name).ok().unwrap().get_secret(), Err(KeyringError::NoEntry)));
         assert_eq!(fs::read(&file).unwrap(), content, "nothing was changed");
     }
-    // What is not sealed keeps nobody from beginning.
+    // What is not sealed keeps no program from beginning.
     fs::write(&file, tombstone(1).to_json().expose()).unwrap();
     let begun = key_of(&store.0, entry_in(&emptied)).ok().unwrap();
     let sealed = Sealed::new(store, begun);

@@ -1,15 +1,17 @@
 //! A shopper's session at the fake VTEX store: the mailed key, the cookies, and what renews them.
 
 use super::{
+    answers::{auth_status, field, id_cookie, set_cookie, unknown_account},
+    platform::{VtexHolder, VtexPlatform, VtexUser},
+    storefront::Family,
+};
+use crate::testing::{
     calendar,
     exchange::{FakeAnswer, FakeCall, Outcome},
-    storefront::Family,
-    vtex::{Holder, User, Vtex, auth_status, id_cookie, set_cookie, unknown_account},
-    vtex_password::field,
 };
 use serde_json::json;
 
-impl Vtex {
+impl VtexPlatform {
     pub(super) fn start_authentication(&mut self, ask: &FakeCall<'_>) -> Outcome {
         let scope = ask.query("scope").ok_or_else(|| FakeAnswer::message(400, "scope is required."))?;
         if self.rules.account.as_ref().is_some_and(|account| *account != scope) {
@@ -49,9 +51,9 @@ impl Vtex {
     /// A shopper's session, in body and cookies.
     pub(super) fn sign_in(&mut self, ask: &FakeCall<'_>, email: &str, fingerprint: Option<String>) -> FakeAnswer {
         if self.user(email).is_none() {
-            self.users.push(User::new(email, email));
+            self.users.push(VtexUser::new(email, email));
         }
-        let lineage = self.tokens.begin(Holder { fingerprint, ..Holder::new(email, "webstore") });
+        let lineage = self.tokens.begin(VtexHolder { fingerprint, ..VtexHolder::new(email, "webstore") });
         let (token, cookie) = self.storefront_tokens(ask, lineage);
         let mut answer = self.document.example("validate_access_key", 200);
         answer["authCookie"] = json!({ "Name": self.account_cookie(), "Value": token });

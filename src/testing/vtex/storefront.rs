@@ -1,6 +1,6 @@
 //! How shoppers of the fake VTEX store sign in by mail.
 
-use super::mint::{Mint, random};
+use crate::testing::mint::{Mint, random};
 use std::time::{Duration, SystemTime};
 
 /// How long a sign-in may take, from its start.
@@ -15,7 +15,7 @@ pub(super) enum Family {
 
 /// The sign-ins under way.
 #[derive(Default)]
-pub(super) struct Storefront {
+pub(super) struct StorefrontSignIns {
     /// What the cookie `_vss` holds.
     sessions: Mint,
     access_keys: Mint,
@@ -36,7 +36,7 @@ struct Mail {
     spent: bool,
 }
 
-impl Storefront {
+impl StorefrontSignIns {
     /// The authentication token of a new sign-in.
     pub(super) fn begin(&mut self, fingerprint: Option<String>, now: SystemTime) -> String {
         self.begin_in(Family::Legacy, fingerprint, now)

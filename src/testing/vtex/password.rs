@@ -1,24 +1,25 @@
 //! Passwords, second factors, the authenticator's routes and its users: the fake VTEX store beyond the mailed key.
 
 use super::{
-    exchange::{FakeAnswer, FakeCall, Outcome},
+    answers::{auth_status, field, id_cookie, object, text},
+    platform::{VtexPlatform, VtexUser},
     storefront::Family,
-    vtex::{User, Vtex, auth_status, id_cookie, object, text},
 };
+use crate::testing::exchange::{FakeAnswer, FakeCall, Outcome};
 use serde_json::{Value, json};
 
-impl Vtex {
+impl VtexPlatform {
     /// Answers what is about passwords, second factors and the authenticator; none, if it is another call.
     pub(super) fn about_passwords(&mut self, ask: &FakeCall<'_>) -> Option<Outcome> {
         Some(match ask.operation() {
             "start_login" => self.start_login(ask, Family::Legacy, 200),
             "start_authenticator" => self.start_login(ask, Family::Authenticator, 204),
-            "validate_password" if self.passwords.refuses_legacy_routes => Err(legacy_routes()),
+            "validate_password" if self.rules.refuses_legacy_routes => Err(legacy_routes()),
             "validate_password" => self.validate_password(ask, Family::Legacy),
             "validate_authenticator_password" => self.validate_password(ask, Family::Authenticator),
             "send_authenticator_access_key" => self.mail_key(ask, field(ask, "email"), Family::Authenticator),
             "validate_authenticator_access_key" => self.redeem_key(ask, Family::Authenticator),
-            "set_password" if self.passwords.refuses_legacy_routes => Err(legacy_routes()),
+            "set_password" if self.rules.refuses_legacy_routes => Err(legacy_routes()),
             "set_password" => self.change_password(ask, Family::Legacy),
             "set_authenticator_password" => self.change_password(ask, Family::Authenticator),
             "validate_mfa" => self.validate_second_factor(ask),
@@ -68,10 +69,10 @@ impl Vtex {
         if family == Family::Legacy && !user.contains('@') {
             return Err(auth_status(400, "InvalidEmail"));
         }
-        if !self.passwords.fits(&user, &password) {
+        if !self.passwords.known.know(&user, &password) {
             return Err(auth_status(400, "WrongCredentials"));
         }
-        if self.passwords.second_factors.iter().any(|(wanted, _)| *wanted == user) {
+        if self.passwords.second_factors.have(&user) {
             self.passwords.waiting.push((session.to_owned(), user));
             let mut answer = self.refused_form();
             answer["authStatus"] = json!("RequiresMFA");
@@ -87,7 +88,7 @@ impl Vtex {
         let place = waiting.ok_or_else(|| auth_status(200, "InvalidToken"))?;
         let (_, user) = self.passwords.waiting[place].clone();
         let code = field(ask, "mfaToken").unwrap_or_default();
-        if !self.passwords.second_factors.contains(&(user.clone(), code)) {
+        if !self.passwords.second_factors.know(&user, &code) {
             return Err(auth_status(200, "WrongCredentials"));
         }
         self.passwords.waiting.remove(place);
@@ -107,11 +108,11 @@ impl Vtex {
         }
         let proof = match (part("accesskey"), part("currentPassword")) {
             (Some(key), _) => self.storefront.redeem_in(family, session, &user, &key, ask.now).map(drop),
-            (None, Some(old)) if self.passwords.fits(&user, &old) => Ok(()),
+            (None, Some(old)) if self.passwords.known.know(&user, &old) => Ok(()),
             _ => Err("WrongCredentials"),
         };
         proof.map_err(|said| self.refused_in(family, said))?;
-        self.passwords.set(&user, &new);
+        self.passwords.known.set(&user, &new);
         Ok(self.sign_in(ask, &user, None))
     }
 
@@ -158,7 +159,7 @@ impl Vtex {
             }
             values.push(value);
         }
-        let user = User::new(values[0], values[0]);
+        let user = VtexUser::new(values[0], values[0]);
         let mut answer = self.document.example("create_storefront_user", 201);
         answer["userId"] = json!(user.id);
         answer["identifier"] = json!(values[0]);
@@ -187,11 +188,6 @@ impl Vtex {
         *known = enabled;
         Ok(FakeAnswer::empty(200))
     }
-}
-
-/// Both kinds of forms are taken, as clients send both.
-pub(super) fn field(ask: &FakeCall<'_>, name: &str) -> Option<String> {
-    ask.part(name).or_else(|| ask.form(name))
 }
 
 /// Help pages of the vendor: 8 characters, a digit, a capital and a small letter.

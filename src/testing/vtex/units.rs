@@ -1,6 +1,6 @@
 //! The organization units of the fake VTEX store: which ways of signing in each of them has.
 
-use super::{
+use crate::testing::{
     document::FakeDocument,
     exchange::{FakeAnswer, FakeCall, Outcome},
 };

@@ -1,9 +1,7 @@
 //! The captchas of the fake VMS.
 
-use super::{
-    mint::{Mint, random},
-    picture,
-};
+use super::picture;
+use crate::testing::mint::{Mint, random};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use std::time::{Duration, SystemTime};
 
@@ -15,17 +13,17 @@ pub(super) const LEASE: Duration = Duration::from_secs(120);
 #[derive(Default)]
 pub(super) struct Captchas {
     keys: Mint,
-    issued: Vec<Captcha>,
+    issued: Vec<IssuedCaptcha>,
 }
 
-struct Captcha {
+struct IssuedCaptcha {
     key: String,
     text: String,
-    state: State,
+    state: CaptchaState,
 }
 
 #[derive(Clone, Copy)]
-enum State {
+enum CaptchaState {
     /// May be answered once, until then.
     Fresh {
         until: SystemTime,
@@ -44,7 +42,7 @@ impl Captchas {
         let key = self.keys.make(|number, random| format!("$2y$10$/{random}.{number:019}"));
         let text = random()[..5].to_owned();
         let picture = format!("data:image/png;base64,{}", STANDARD.encode(picture::png(&text)));
-        self.issued.push(Captcha { key: key.clone(), text, state: State::Fresh { until: now + TTL } });
+        self.issued.push(IssuedCaptcha { key: key.clone(), text, state: CaptchaState::Fresh { until: now + TTL } });
         (key, picture)
     }
 
@@ -54,12 +52,12 @@ impl Captchas {
             return false;
         };
         let in_time = match captcha.state {
-            State::Fresh { until } | State::Leased { until } => now < until,
-            State::Spent => false,
+            CaptchaState::Fresh { until } | CaptchaState::Leased { until } => now < until,
+            CaptchaState::Spent => false,
         };
         let accepted = in_time && captcha.text == text;
-        if !(accepted && matches!(captcha.state, State::Leased { .. })) {
-            captcha.state = State::Spent;
+        if !(accepted && matches!(captcha.state, CaptchaState::Leased { .. })) {
+            captcha.state = CaptchaState::Spent;
         }
         accepted
     }
@@ -67,9 +65,11 @@ impl Captchas {
     /// Keeps an accepted captcha good beyond a session limit, and says for how long. A second limit prolongs nothing.
     pub(super) fn lease(&mut self, key: &str, now: SystemTime) -> Duration {
         match self.find(key) {
-            Some(Captcha { state: State::Leased { until }, .. }) => until.duration_since(now).unwrap_or_default(),
+            Some(IssuedCaptcha { state: CaptchaState::Leased { until }, .. }) => {
+                until.duration_since(now).unwrap_or_default()
+            }
             Some(captcha) => {
-                captcha.state = State::Leased { until: now + LEASE };
+                captcha.state = CaptchaState::Leased { until: now + LEASE };
                 LEASE
             }
             None => Duration::ZERO,
@@ -79,7 +79,7 @@ impl Captchas {
     /// Ends what is left of a captcha, once it has led to a session.
     pub(super) fn spend(&mut self, key: &str) {
         if let Some(captcha) = self.find(key) {
-            captcha.state = State::Spent;
+            captcha.state = CaptchaState::Spent;
         }
     }
 
@@ -98,7 +98,7 @@ impl Captchas {
         self.issued.iter().flat_map(|captcha| [captcha.key.clone(), captcha.text.clone()])
     }
 
-    fn find(&mut self, key: &str) -> Option<&mut Captcha> {
+    fn find(&mut self, key: &str) -> Option<&mut IssuedCaptcha> {
         self.issued.iter_mut().find(|captcha| captcha.key == key)
     }
 }

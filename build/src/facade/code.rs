@@ -1,0 +1,99 @@
+//! Code as `syn` has it: what is in it, and what holds for a file as a whole.
+
+use crate::diagnostic::{Diagnosed, diagnose};
+use quote::{ToTokens, format_ident};
+use syn::{Attribute, GenericArgument, Ident, Item, ItemImpl, PathArguments, Type, parse_quote, visit_mut::VisitMut};
+
+/// The items of `mod name`.
+pub(crate) fn module<'f>(items: &'f mut [Item], name: &str, file: &str) -> Diagnosed<&'f mut Vec<Item>> {
+    let found = items.iter_mut().find_map(|item| match item {
+        Item::Mod(module) if module.ident == name => module.content.as_mut().map(|(_, items)| items),
+        _ => None,
+    });
+    match found {
+        Some(items) => Ok(items),
+        None => diagnose(file, "", format!("the generator made no module `{name}`"), "bring facade.rs up to it"),
+    }
+}
+
+/// Doc attributes for a text, one per line.
+pub(crate) fn docs(text: &str) -> Vec<Attribute> {
+    text.trim_end().lines().map(|line| parse_quote!(#[doc = #line])).collect()
+}
+
+/// Takes out lint attributes (the include site has one list for all) and the ban on unknown members.
+pub(super) struct Tidy;
+
+impl VisitMut for Tidy {
+    fn visit_attributes_mut(&mut self, attributes: &mut Vec<Attribute>) {
+        attributes.retain(|attribute| {
+            let is_ban = attribute.path().is_ident("serde")
+                && attribute.to_token_stream().to_string().contains("deny_unknown_fields");
+            !attribute.path().is_ident("allow") && !is_ban
+        });
+    }
+}
+
+/// `///Text` → `/// Text`, one attribute per line, so that the code can be read.
+pub(super) struct Spaced;
+
+impl VisitMut for Spaced {
+    fn visit_attributes_mut(&mut self, attributes: &mut Vec<Attribute>) {
+        let mut spaced = Vec::with_capacity(attributes.len());
+        for attribute in attributes.drain(..) {
+            match doc_text(&attribute) {
+                Some(text) if text.is_empty() => spaced.push(attribute),
+                Some(text) => spaced.extend(text.lines().map(|line| {
+                    let line =
+                        if line.is_empty() || line.starts_with(' ') { line.to_owned() } else { format!(" {line}") };
+                    parse_quote!(#[doc = #line])
+                })),
+                None => spaced.push(attribute),
+            }
+        }
+        *attributes = spaced;
+    }
+}
+
+pub(super) fn doc_text(attribute: &Attribute) -> Option<String> {
+    let meta = attribute.meta.require_name_value().ok().filter(|meta| meta.path.is_ident("doc"))?;
+    match &meta.value {
+        syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(text), .. }) => Some(text.value()),
+        _ => None,
+    }
+}
+
+pub(super) fn name_of(block: &ItemImpl) -> Ident {
+    last_segment(&block.self_ty).map_or_else(|| format_ident!("_"), |segment| segment.ident.clone())
+}
+
+/// The type a builder's item belongs to. The conversions between a type and its builder bear the same name.
+pub(super) fn subject(item: &Item) -> Option<Ident> {
+    match item {
+        Item::Struct(declared) => Some(declared.ident.clone()),
+        Item::Impl(block) => Some(name_of(block)),
+        _ => None,
+    }
+}
+
+pub(super) fn first_argument(arguments: &PathArguments) -> Option<&Type> {
+    let PathArguments::AngleBracketed(arguments) = arguments else { return None };
+    arguments.args.iter().find_map(|argument| match argument {
+        GenericArgument::Type(of) => Some(of),
+        _ => None,
+    })
+}
+
+/// The last word of a path type with its arguments: `Vec` and `<T>` of `::std::vec::Vec<T>`.
+pub(super) fn last_segment(of: &Type) -> Option<&syn::PathSegment> {
+    let Type::Path(path) = of else { return None };
+    path.path.segments.last()
+}
+
+pub(super) fn is_option(of: &Type) -> bool {
+    last_segment(of).is_some_and(|segment| segment.ident == "Option")
+}
+
+pub(super) fn option_inner(of: &Type) -> Option<&Type> {
+    last_segment(of).filter(|segment| segment.ident == "Option").and_then(|segment| first_argument(&segment.arguments))
+}
