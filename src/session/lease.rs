@@ -69,7 +69,8 @@ impl CurrentToken {
         said.as_secs() < self.look_again.load(Ordering::Relaxed)
     }
 
-    /// By both clocks. Only a look that found it fresh counts for the others: what one finds to be over, nobody is served.
+    /// By both clocks. Only a look that found it fresh counts for the others: a token that one caller finds to be over is
+    /// served to none.
     pub(super) fn is_found_fresh(&self, now: Now) -> bool {
         let fresh = self.is_fresh(now);
         if fresh {
