@@ -12,7 +12,7 @@ use super::{
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Adds every choice of the document to the generated `types`.
 pub(crate) fn add(code: &mut syn::File, document: &Document, reach: &Reach) -> Diagnosed<()> {
@@ -131,23 +131,19 @@ fn read(shaper: Shaper<'_>, alternative: &Value, variant: &Value, tag: &str) -> 
     };
     let all = all_members(document, definition);
     let known = all.iter().map(|(name, member)| wire_name(name, member));
+    let wire_names: BTreeMap<&str, &str> = all.iter().map(|(name, member)| (*name, wire_name(name, member))).collect();
     let required = list(&definition["required"]).iter().map(text);
-    let required = required.map(|name| {
-        all.iter().find(|(known, _)| *known == name).map_or(name, |(name, member)| wire_name(name, member))
-    });
+    let required = required.map(|name| wire_names.get(name).copied().unwrap_or(name));
     let mut fixed: Vec<(&str, Vec<&str>)> = Vec::new();
     let tags: Vec<&str> = list(&variant["tags"]).iter().map(text).collect();
     if !tag.is_empty() && !tags.is_empty() {
         fixed.push((tag, tags));
     }
+    let mut seen: BTreeSet<&str> = fixed.iter().map(|(known, _)| *known).collect();
     for (name, member) in &all {
         let values = list(&inner(document, member)["enum"]);
         let wire = wire_name(name, member);
-        if !values.is_empty()
-            && values.len() <= 4
-            && values.iter().all(Value::is_string)
-            && !fixed.iter().any(|(known, _)| *known == wire)
-        {
+        if !values.is_empty() && values.len() <= 4 && values.iter().all(Value::is_string) && seen.insert(wire) {
             fixed.push((wire, values.iter().map(text).collect()));
         }
     }

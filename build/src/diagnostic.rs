@@ -1,7 +1,9 @@
 //! What stops the build: one sentence that names the file, the place in it and the cure.
 
+use std::collections::HashSet;
+
 /// One thing a document may not say.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, thiserror::Error)]
 #[error("{file}: {}", sentence(.place.as_deref(), .what, .cure))]
 #[non_exhaustive]
 pub struct Diagnostic {
@@ -41,18 +43,19 @@ pub(crate) fn is_harmless(c: char) -> bool {
 pub(crate) struct Diagnostics {
     file: String,
     found: Vec<Diagnostic>,
+    seen: HashSet<Diagnostic>,
 }
 
 impl Diagnostics {
     pub(crate) fn about(file: &str) -> Self {
-        Self { file: file.to_owned(), found: Vec::new() }
+        Self { file: file.to_owned(), found: Vec::new(), seen: HashSet::new() }
     }
 
     pub(crate) fn add(&mut self, place: &str, what: impl Into<String>, cure: impl Into<String>) {
         let place = (!place.is_empty()).then(|| place.to_owned());
         let diagnostic = Diagnostic { file: self.file.clone(), place, what: what.into(), cure: cure.into() };
         // The same schema is met on several ways; it is told once.
-        if !self.found.contains(&diagnostic) {
+        if self.seen.insert(diagnostic.clone()) {
             self.found.push(diagnostic);
         }
     }

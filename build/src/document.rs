@@ -1,6 +1,8 @@
 //! A bundled document as the build reads it: its operations in order, its references resolved.
 
+use crate::reach;
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 
 pub(crate) const METHODS: &[&str] = &["get", "put", "post", "delete", "options", "head", "patch", "trace"];
 pub(crate) const JSON: &str = "application/json";
@@ -17,6 +19,8 @@ pub(crate) struct Document {
     pub(crate) own: bool,
     /// Whether anything is marked `x-essential`.
     pub(crate) has_essentials: bool,
+    /// The schemas that lead to something marked so.
+    pub(crate) essential: BTreeSet<String>,
 }
 
 /// An operation with what it inherits from its path.
@@ -31,7 +35,11 @@ pub(crate) struct Operation<'d> {
 impl Document {
     pub(crate) fn of(file: &str, root: Value, own: bool) -> Self {
         let has_essentials = has_essential(&root);
-        Self { file: file.to_owned(), root, own, has_essentials }
+        let mut document = Self { file: file.to_owned(), root, own, has_essentials, essential: BTreeSet::new() };
+        if has_essentials {
+            document.essential = reach::leading_to_essentials(&document);
+        }
+        document
     }
 
     /// The value a reference points at, or the value itself. What cannot be resolved stays a reference: the check
@@ -189,7 +197,15 @@ pub(crate) fn members(value: &Value) -> impl Iterator<Item = (&str, &Value)> {
     value.as_object().into_iter().flat_map(Map::iter).map(|(name, value)| (name.as_str(), value))
 }
 
-/// The schemas directly below a schema, with the word that leads to each.
+/// The schemas directly below a schema.
+pub(crate) fn below(schema: &Value) -> impl Iterator<Item = &Value> {
+    let named = members(&schema["properties"]).map(|(_, value)| value);
+    let single = ["items", "additionalProperties", "not"].into_iter().filter_map(|key| schema.get(key));
+    let several = ["allOf", "oneOf", "anyOf"].into_iter().flat_map(|key| list(&schema[key]));
+    named.chain(single.filter(|value| value.is_object())).chain(several)
+}
+
+/// The same, with the word that leads to each.
 pub(crate) fn children(schema: &Value) -> Vec<(String, &Value)> {
     let mut found: Vec<(String, &Value)> =
         members(&schema["properties"]).map(|(name, value)| (format!("member `{name}`"), value)).collect();

@@ -1,8 +1,9 @@
 //! The public door: which document, and where its code goes.
 #![allow(clippy::print_stdout, reason = "this is how a build script speaks to Cargo")]
 
-use crate::{Diagnostic, Report, overlay, read};
+use crate::{Diagnostic, Report, only, overlay, read};
 use std::{
+    collections::BTreeSet,
     env, fmt, fs, io,
     path::{Path, PathBuf},
 };
@@ -62,7 +63,7 @@ impl fmt::Debug for Error {
 ///
 /// It may be OpenAPI 3.0 or 3.1 or Swagger 2.0, in JSON or YAML, as its vendor publishes it.
 pub fn document(file: impl Into<PathBuf>) -> Source {
-    Source { file: file.into(), text: None, overlays: Vec::new(), strict: false, own: false }
+    Source { file: file.into(), text: None, overlays: Vec::new(), only: BTreeSet::new(), strict: false, own: false }
 }
 
 /// A document from which code is to be made.
@@ -72,6 +73,7 @@ pub struct Source {
     file: PathBuf,
     text: Option<String>,
     overlays: Vec<PathBuf>,
+    only: BTreeSet<String>,
     strict: bool,
     own: bool,
 }
@@ -93,6 +95,19 @@ impl Source {
     #[cfg(feature = "overlay")]
     pub fn overlay(mut self, file: impl Into<PathBuf>) -> Self {
         self.overlays.push(file.into());
+        self
+    }
+
+    /// Makes code of these operations alone, and of the types that they need. Each is named by its `operationId`, or by method
+    /// and path as in the document. Of a vendor with thousands of calls the others would be compiled for nothing.
+    ///
+    /// ```no_run
+    /// # fn main() -> keyway_build::Result {
+    /// keyway_build::document("acme.json").only(["listOrders", "GET /orders/{id}"]).generate("acme")
+    /// # }
+    /// ```
+    pub fn only<Name: Into<String>>(mut self, operations: impl IntoIterator<Item = Name>) -> Self {
+        self.only.extend(operations.into_iter().map(Into::into));
         self
     }
 
@@ -158,8 +173,11 @@ impl Source {
         need_name(name)?;
         let (file, name, this) = (self.file.display().to_string(), name.to_owned(), self.clone());
         on_a_deep_stack(move || {
-            let root = this.root()?;
+            let mut root = this.root()?;
             let document = format!("{root:#}\n");
+            if !this.only.is_empty() {
+                only::chosen(&file, &mut root, &this.only).map_err(Error::Document)?;
+            }
             if this.own {
                 let code = crate::surface(&name, &file, root).map_err(Error::Document)?;
                 return Ok(Made { code, report: Report::default(), document });
@@ -241,7 +259,7 @@ impl Source {
 }
 
 /// Schemas are looked at by functions that call themselves; how deep a document goes is its author's choice.
-fn on_a_deep_stack<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+pub(crate) fn on_a_deep_stack<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     const STACK: usize = 256 * 1024 * 1024;
     match std::thread::Builder::new().name("keyway-build".to_owned()).stack_size(STACK).spawn(work) {
         Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),

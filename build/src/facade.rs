@@ -18,9 +18,10 @@ use arguments::arguments;
 use builders::rewrite_builders;
 use code::{Spaced, Tidy};
 pub(crate) use code::{docs, module};
+use proc_macro2::{TokenStream, TokenTree};
 use quote::{ToTokens, format_ident};
-use std::collections::BTreeMap;
-use syn::{ImplItem, Item, ItemImpl, ItemStruct, Visibility, parse_quote, visit_mut::VisitMut};
+use std::collections::{BTreeMap, BTreeSet};
+use syn::{ImplItem, ImplItemFn, Item, ItemImpl, ItemStruct, Visibility, parse_quote, visit_mut::VisitMut};
 use types::{rewrite_types, wire_names};
 
 pub(crate) fn rewrite(code: &mut syn::File, document: &Document, reach: &Reach) -> Diagnosed<()> {
@@ -66,34 +67,48 @@ fn promise(code: &mut syn::File, document: &Document) {
 /// Nothing of the generator's own runtime may remain, and facts and operations must be the same set.
 pub(crate) fn check(code: &syn::File, document: &Document) -> Diagnosed<()> {
     let unknown_form = "the generator was updated: bring facade.rs and send.rs up to it";
-    if code.to_token_stream().to_string().contains("progenitor_client") {
+    if names_word(code.to_token_stream(), "progenitor_client") {
         return diagnose(&document.file, "", "the generated code still names `progenitor_client`", unknown_form);
     }
-    if !code.to_token_stream().to_string().contains("fn new_with_client") {
+    if !functions(code).any(|function| function.sig.ident == "new_with_client") {
         return diagnose(&document.file, "", "the generated client has no `new_with_client`", unknown_form);
     }
-    let expected: Vec<String> = document.generated().map(|operation| names::snake(operation.id())).collect();
+    let expected: BTreeSet<String> = document.generated().map(|operation| names::snake(operation.id())).collect();
     let methods = client_methods(code);
-    if let Some(stray) = methods.iter().find(|method| !expected.contains(method)) {
+    if let Some(stray) = methods.difference(&expected).next() {
         return diagnose(&document.file, "", format!("the generated operation `{stray}` has no facts"), unknown_form);
     }
-    if let Some(lost) = expected.iter().find(|id| !methods.contains(id)) {
+    if let Some(lost) = expected.difference(&methods).next() {
         return diagnose(&document.file, "", format!("the operation `{lost}` was not generated"), unknown_form);
     }
     Ok(())
 }
 
-/// The methods of the generated client that begin an operation.
-fn client_methods(code: &syn::File) -> Vec<String> {
+/// Whether a word stands anywhere in the code, however deep; in texts it may.
+fn names_word(tokens: TokenStream, word: &str) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Group(group) => names_word(group.stream(), word),
+        TokenTree::Ident(ident) => ident == word,
+        TokenTree::Punct(_) | TokenTree::Literal(_) => false,
+    })
+}
+
+/// The functions of the generated client.
+fn functions(code: &syn::File) -> impl Iterator<Item = &ImplItemFn> {
     let impls = code.items.iter().filter_map(|item| match item {
         Item::Impl(block) if block.trait_.is_none() => Some(&block.items),
         _ => None,
     });
-    let functions = impls.flatten().filter_map(|item| match item {
-        ImplItem::Fn(function) if matches!(function.vis, Visibility::Public(_)) => Some(function.sig.ident.to_string()),
+    impls.flatten().filter_map(|item| match item {
+        ImplItem::Fn(function) => Some(function),
         _ => None,
-    });
-    functions.collect()
+    })
+}
+
+/// The methods of the generated client that begin an operation.
+fn client_methods(code: &syn::File) -> BTreeSet<String> {
+    let public = functions(code).filter(|function| matches!(function.vis, Visibility::Public(_)));
+    public.map(|function| function.sig.ident.to_string()).collect()
 }
 
 fn belongs_to_the_generator(item: &Item) -> bool {

@@ -5,7 +5,7 @@ use super::{
     document::{
         Document, Operation, contents, is_json, is_secret, list, members, reference, schema_name, text, wire_name,
     },
-    limits::{Limits, OperationLimits, pattern_tokens},
+    limits::{Limits, OperationLimits, pattern_tokens, rule_tokens},
     names,
     prepare::has_secret_in_url,
     reach::{Reach, all_members, is_named_type, is_union},
@@ -28,6 +28,7 @@ pub(crate) fn add(code: &mut syn::File, document: &Document, reach: &Reach, limi
     let rows: Vec<_> = rows.collect();
     let shapes = shapes.tokens();
     let patterns = limits.patterns.iter().enumerate().filter_map(|(number, source)| pattern_tokens(number, source));
+    let rules = limits.rules.iter().enumerate().map(|(number, rule)| rule_tokens(number, rule));
     let server_path = document.server_path();
     let table: syn::File = syn::parse_quote! {
         use crate::http::facts::*;
@@ -39,6 +40,7 @@ pub(crate) fn add(code: &mut syn::File, document: &Document, reach: &Reach, limi
         pub(crate) static FACTS: &[Facts] = &[#(#rows),*];
 
         #(#shapes)*
+        #(#rules)*
         #(#patterns)*
     };
     code.items.extend(table.items);
@@ -57,12 +59,12 @@ pub(crate) fn rows(document: &Document) -> BTreeMap<&str, usize> {
     sorted(document).iter().enumerate().map(|(row, operation)| (operation.id(), row)).collect()
 }
 
-fn row(
-    document: &Document,
+fn row<'d>(
+    document: &'d Document,
     reach: &Reach,
-    operation: Operation<'_>,
+    operation: Operation<'d>,
     limits: &OperationLimits,
-    shapes: &mut Shapes,
+    shapes: &mut Shapes<'d>,
 ) -> TokenStream {
     let id = names::snake(operation.id());
     let method = operation.method.to_uppercase();
@@ -170,7 +172,7 @@ fn failure_range(status: &str) -> Option<(u16, u16)> {
 const DEEPEST: usize = 8;
 
 /// Every documented answer and its shape: exact statuses first, then ranges, `default` last.
-fn answers(document: &Document, operation: Operation<'_>, shapes: &mut Shapes) -> Vec<TokenStream> {
+fn answers<'d>(document: &'d Document, operation: Operation<'d>, shapes: &mut Shapes<'d>) -> Vec<TokenStream> {
     // What makes a session is looked at to the bottom, everything else at its surface.
     let depth = if operation.value["x-session-step"].is_string() { DEEPEST } else { 1 };
     let mut found: Vec<(u16, u16, TokenStream)> = Vec::new();
@@ -178,7 +180,7 @@ fn answers(document: &Document, operation: Operation<'_>, shapes: &mut Shapes) -
         let Some((from, to)) = range(status) else { continue };
         let is_json = |(media_type, _): &(&str, &Value)| is_json(media_type);
         let schema = contents(response).into_iter().find(is_json).map(|(_, schema)| schema);
-        let shape = schema.map_or_else(|| quote!(Shape::Anything), |schema| shape(document, schema, depth));
+        let shape = schema.map_or_else(|| quote!(Shape::Anything), |schema| shapes.of(document, schema, depth));
         found.push((from, to, shapes.named(shape)));
     }
     found.sort_by_key(|(from, to, _)| (to - from, *from));
@@ -196,44 +198,62 @@ fn range(status: &str) -> Option<(u16, u16)> {
     status.parse().ok().map(|status| (status, status))
 }
 
-/// The names of the members that a schema knows, `depth` levels of them.
-fn shape(document: &Document, schema: &Value, depth: usize) -> TokenStream {
-    let schema = document.resolve(schema);
-    if depth == 0 || is_union(schema) || schema.get("additionalProperties").is_some_and(|values| values != false) {
-        return quote!(Shape::Anything);
-    }
-    if let [only] = list(&schema["allOf"]) {
-        return shape(document, only, depth);
-    }
-    if schema["type"] == "array" {
-        let items = shape(document, &schema["items"], depth - 1);
-        return quote!(Shape::List(&#items));
-    }
-    let mut known = all_members(document, schema);
-    if known.is_empty() {
-        return quote!(Shape::Anything);
-    }
-    known.sort_by_key(|(name, member)| wire_name(name, member));
-    known.dedup_by_key(|(name, member)| wire_name(name, member));
-    let known = known.into_iter().map(|(name, schema)| {
-        let name = wire_name(name, schema);
-        let shape = shape(document, schema, depth - 1);
-        quote!((#name, #shape))
-    });
-    quote!(Shape::Members(&[#(#known),*]))
-}
-
 /// The shapes of a document, each written once: most failures share one.
 #[derive(Default)]
-struct Shapes {
+struct Shapes<'d> {
     numbers: HashMap<String, usize>,
     shapes: Vec<TokenStream>,
+    /// Those of schemas that have a name, so many levels deep.
+    of_schemas: HashMap<(&'d str, usize), TokenStream>,
 }
 
-impl Shapes {
+impl<'d> Shapes<'d> {
+    /// The names of the members that a schema knows, `depth` levels of them.
+    fn of(&mut self, document: &'d Document, schema: &'d Value, depth: usize) -> TokenStream {
+        let Some(name) = reference(schema).and_then(schema_name).filter(|_| depth > 0) else {
+            return self.written(document, document.resolve(schema), depth);
+        };
+        if let Some(known) = self.of_schemas.get(&(name, depth)) {
+            return known.clone();
+        }
+        let shape = self.written(document, document.resolve(schema), depth);
+        let shape = if shape.to_string() == quote!(Shape::Anything).to_string() { shape } else { self.named(shape) };
+        self.of_schemas.insert((name, depth), shape.clone());
+        shape
+    }
+
+    fn written(&mut self, document: &'d Document, schema: &'d Value, depth: usize) -> TokenStream {
+        if depth == 0 || is_union(schema) || schema.get("additionalProperties").is_some_and(|values| values != false) {
+            return quote!(Shape::Anything);
+        }
+        if let [only] = list(&schema["allOf"]) {
+            return self.of(document, only, depth);
+        }
+        if schema["type"] == "array" {
+            let items = self.of(document, &schema["items"], depth - 1);
+            return quote!(Shape::List(&#items));
+        }
+        let mut known = all_members(document, schema);
+        if known.is_empty() {
+            return quote!(Shape::Anything);
+        }
+        known.sort_by_key(|(name, member)| wire_name(name, member));
+        known.dedup_by_key(|(name, member)| wire_name(name, member));
+        let known = known.into_iter().map(|(name, schema)| {
+            let name = wire_name(name, schema);
+            let shape = self.of(document, schema, depth - 1);
+            quote!((#name, #shape))
+        });
+        let known: Vec<_> = known.collect();
+        quote!(Shape::Members(&[#(#known),*]))
+    }
+
     /// The name of the constant that is this shape.
     fn named(&mut self, shape: TokenStream) -> TokenStream {
         let text = shape.to_string();
+        if text.starts_with("SHAPE_") {
+            return shape;
+        }
         let next = self.shapes.len();
         let number = *self.numbers.entry(text).or_insert(next);
         if number == next {
@@ -246,7 +266,7 @@ impl Shapes {
     fn tokens(&self) -> Vec<TokenStream> {
         let constant = |(number, shape)| {
             let name = format_ident!("SHAPE_{number}");
-            quote!(static #name: Shape = #shape;)
+            quote!(const #name: Shape = #shape;)
         };
         self.shapes.iter().enumerate().map(constant).collect()
     }

@@ -19,9 +19,13 @@ mod enums;
 mod facade;
 mod facts;
 mod generate;
+#[cfg(test)]
+#[allow(clippy::expect_used, reason = "tests")]
+mod growth;
 mod keywords;
 mod limits;
 mod names;
+mod only;
 mod outside;
 mod overlay;
 mod pattern;
@@ -82,6 +86,9 @@ fn attempt(name: &str, document: &Document) -> Diagnosed<syn::File> {
     Ok(code)
 }
 
+/// Where very much fails, groups of operations are left out together: each attempt takes as long as its operations have code.
+const MOST_ATTEMPTS: usize = 500;
+
 /// What the generator cannot express is found operation by operation, and left out.
 fn without_what_fails(name: &str, document: &mut Document, report: &mut Report) {
     let all: Vec<(String, String)> =
@@ -89,19 +96,23 @@ fn without_what_fails(name: &str, document: &mut Document, report: &mut Report) 
     let whole = document.root["paths"].take();
     let mut groups = vec![all.as_slice()];
     let mut kept = Vec::new();
+    let mut attempts = 0;
     while let Some(group) = groups.pop() {
+        attempts += 1;
         document.root["paths"] = only(&whole, group.iter());
         let Err(why) = attempt(name, document) else {
             kept.extend(group);
             continue;
         };
-        if let [(path, method)] = group {
-            let why = why.first().map(|diagnostic| diagnostic.what.clone()).unwrap_or_default();
-            report.typed -= 1;
-            report.note(Kind::LeftOut, why, &format!("{} {path}", method.to_uppercase()));
-        } else {
+        if group.len() > 1 && attempts < MOST_ATTEMPTS {
             let (one, other) = group.split_at(group.len() / 2);
             groups.extend([one, other]);
+            continue;
+        }
+        let why = why.first().map(|diagnostic| diagnostic.what.clone()).unwrap_or_default();
+        for (path, method) in group {
+            report.typed -= 1;
+            report.note(Kind::LeftOut, why.as_str(), &format!("{} {path}", method.to_uppercase()));
         }
     }
     document.root["paths"] = only(&whole, kept.into_iter());

@@ -12,7 +12,7 @@ use super::{
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Everything a document limits.
 #[derive(Debug, Default)]
@@ -20,6 +20,8 @@ pub(crate) struct Limits {
     pub(crate) operations: BTreeMap<String, OperationLimits>,
     /// The patterns in use, each once: the table refers to them by number.
     pub(crate) patterns: Vec<String>,
+    /// The rules of schemas that have a name, each once: what refers to a schema refers to its rule.
+    pub(crate) rules: Vec<Rule>,
 }
 
 #[derive(Debug, Default)]
@@ -32,6 +34,8 @@ pub(crate) struct OperationLimits {
 /// The limits of one value.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Rule {
+    /// It is that of a schema with a name, and nothing else.
+    named: Option<usize>,
     min_length: Option<u64>,
     max_length: Option<u64>,
     min_items: Option<u64>,
@@ -45,7 +49,7 @@ pub(crate) struct Rule {
     members: Vec<(String, Rule)>,
 }
 
-/// Limits further down than that are the vendor's to check: the tables would be larger than the document.
+/// Limits further down than that are the vendor's to check: a schema may contain itself.
 const DEEPEST: usize = 5;
 
 /// Limits that no code would check.
@@ -53,7 +57,14 @@ const UNCHECKED: &[&str] =
     &["exclusiveMinimum", "exclusiveMaximum", "multipleOf", "uniqueItems", "minProperties", "maxProperties"];
 
 pub(crate) fn of(document: &Document) -> Diagnosed<Limits> {
-    let mut reader = Reader { document, limits: Limits::default(), diagnostics: Diagnostics::about(&document.file) };
+    let mut reader = Reader {
+        document,
+        limits: Limits::default(),
+        numbers: HashMap::new(),
+        named: HashMap::new(),
+        written: HashMap::new(),
+        diagnostics: Diagnostics::about(&document.file),
+    };
     for operation in document.generated() {
         reader.read(operation);
     }
@@ -63,6 +74,12 @@ pub(crate) fn of(document: &Document) -> Diagnosed<Limits> {
 struct Reader<'d> {
     document: &'d Document,
     limits: Limits,
+    /// The numbers of the patterns.
+    numbers: HashMap<String, usize>,
+    /// The numbers of the rules of schemas, as so many references down; `None` if they have none.
+    named: HashMap<(&'d str, usize), Option<usize>>,
+    /// The numbers of the rules, as they are written.
+    written: HashMap<String, usize>,
     diagnostics: Diagnostics,
 }
 
@@ -92,8 +109,10 @@ impl<'d> Reader<'d> {
         let name = text(&parameter["name"]).to_owned();
         match self.rule(operation, &parameter["schema"], &mut Vec::new()) {
             None => Vec::new(),
-            Some(rule) if rule.members.is_empty() => vec![(place, name, rule)],
-            Some(rule) => rule.members.into_iter().map(|(name, rule)| (place, name, rule)).collect(),
+            Some(rule) => match self.written_out(rule) {
+                rule if rule.members.is_empty() => vec![(place, name, rule)],
+                rule => rule.members.into_iter().map(|(name, rule)| (place, name, rule)).collect(),
+            },
         }
     }
 
@@ -114,18 +133,29 @@ impl<'d> Reader<'d> {
         let keys: &[&str] = if is_choice(schema) { &["allOf"] } else { &["allOf", "oneOf", "anyOf"] };
         for key in keys {
             for part in list(&schema[*key]) {
+                let Some(part) = self.rule(operation, part, path) else { continue };
+                if rule == Rule::default() {
+                    rule = part;
+                    continue;
+                }
                 // Alternatives are of different JSON types, so that the limits of one never meet another.
-                rule.add(self.rule(operation, part, path));
+                rule = self.written_out(rule);
+                rule.add(self.written_out(part));
             }
         }
         (rule != Rule::default()).then_some(rule)
     }
 
+    /// A rule in its own words.
+    fn written_out(&self, rule: Rule) -> Rule {
+        rule.named.map_or(rule, |number| self.limits.rules[number].clone())
+    }
+
     fn referred(&mut self, operation: &str, name: &'d str, path: &mut Vec<&'d str>) -> Option<Rule> {
         let schema = self.document.schema(name);
-        if path.contains(&name) {
+        if self.document.own && path.contains(&name) {
             // A table cannot contain itself. Without a limit inside there is nothing to check for ever.
-            if self.document.own && is_limited(self.document, schema, &mut BTreeSet::new()) {
+            if is_limited(self.document, schema, &mut BTreeSet::new()) {
                 let what = format!("schema `{name}` contains itself and has limits");
                 self.diagnostics.add(operation, what, "describe the limits in words instead");
             }
@@ -134,10 +164,32 @@ impl<'d> Reader<'d> {
         if !self.document.own && path.len() >= DEEPEST {
             return None;
         }
-        path.push(name);
-        let rule = self.rule(operation, schema, path);
-        path.pop();
-        rule
+        // Of a document of others so many references down are left; ours are followed to their end.
+        let depth = if self.document.own { 0 } else { path.len() };
+        let number = match self.named.get(&(name, depth)) {
+            Some(number) => *number,
+            None => {
+                path.push(name);
+                let rule = self.rule(operation, schema, path);
+                path.pop();
+                let number = rule.map(|rule| self.numbered(rule));
+                self.named.insert((name, depth), number);
+                number
+            }
+        };
+        number.map(|number| Rule { named: Some(number), ..Rule::default() })
+    }
+
+    fn numbered(&mut self, rule: Rule) -> usize {
+        if let Some(number) = rule.named {
+            return number;
+        }
+        let next = self.limits.rules.len();
+        let number = *self.written.entry(rule.tokens().to_string()).or_insert(next);
+        if number == next {
+            self.limits.rules.push(rule);
+        }
+        number
     }
 
     fn own(&mut self, operation: &str, schema: &Value) -> Rule {
@@ -163,17 +215,17 @@ impl<'d> Reader<'d> {
             self.diagnostics.add(operation, what, cure);
             return None;
         }
-        let known = self.limits.patterns.iter().position(|known| known == pattern);
-        known.or_else(|| {
+        let next = self.limits.patterns.len();
+        let number = *self.numbers.entry(pattern.to_owned()).or_insert(next);
+        if number == next {
             self.limits.patterns.push(pattern.to_owned());
-            Some(self.limits.patterns.len() - 1)
-        })
+        }
+        Some(number)
     }
 }
 
 impl Rule {
-    fn add(&mut self, other: Option<Rule>) {
-        let Some(other) = other else { return };
+    fn add(&mut self, other: Rule) {
         self.min_length = self.min_length.max(other.min_length);
         self.max_length = smaller(self.max_length, other.max_length);
         self.min_items = self.min_items.max(other.min_items);
@@ -189,6 +241,10 @@ impl Rule {
 
     /// The rule as a constant of the generated code.
     pub(crate) fn tokens(&self) -> TokenStream {
+        if let Some(number) = self.named {
+            let name = rule_name(number);
+            return quote!(#name);
+        }
         let mut fields = Vec::new();
         let counts = [
             ("min_length", self.min_length),
@@ -241,6 +297,16 @@ pub(crate) fn pattern_tokens(number: usize, source: &str) -> Option<TokenStream>
             max: #max,
         };
     })
+}
+
+/// `const RULE_0: Rule = …`
+pub(crate) fn rule_tokens(number: usize, rule: &Rule) -> TokenStream {
+    let (name, rule) = (rule_name(number), rule.tokens());
+    quote!(const #name: Rule = #rule;)
+}
+
+fn rule_name(number: usize) -> proc_macro2::Ident {
+    format_ident!("RULE_{number}")
 }
 
 fn pattern_name(number: usize) -> proc_macro2::Ident {

@@ -3,9 +3,9 @@
 //! Requests are written strictly and answers read leniently. A schema that both use is generated twice where that
 //! makes a difference: `Name` for the request, `NameAnswer` for the answer.
 
-use super::document::{Document, children, has_members, list, members, reference, schema_name, text};
+use super::document::{Document, below, has_members, list, members, reference, schema_name, text};
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Debug, Default)]
 pub(crate) struct Reach {
@@ -31,9 +31,9 @@ impl Reach {
                     .for_each(|(_, content)| follow(document, &content["schema"], &mut reach.answers));
             }
         }
-        let both = reach.requests.intersection(&reach.answers);
-        reach.split =
-            both.filter(|name| is_relaxed(document, document.schema(name), &mut Vec::new())).cloned().collect();
+        // Whatever a schema of both sides refers to is of both sides as well.
+        let both: Vec<&str> = reach.requests.intersection(&reach.answers).map(String::as_str).collect();
+        reach.split = leading_to(document, both, |schema| is_relaxed(document, schema), below);
         reach
     }
 }
@@ -74,14 +74,48 @@ fn is_object(schema: &Value) -> bool {
     has_members(schema) && !(is_map && members(&schema["properties"]).next().is_none())
 }
 
+/// Without calling itself: a chain of references is as long as its author likes.
 fn follow(document: &Document, schema: &Value, seen: &mut BTreeSet<String>) {
-    if let Some(name) = reference(schema).and_then(schema_name) {
-        if seen.insert(name.to_owned()) {
-            follow(document, document.schema(name), seen);
+    let mut open = vec![schema];
+    while let Some(schema) = open.pop() {
+        match reference(schema).and_then(schema_name) {
+            Some(name) if seen.insert(name.to_owned()) => open.push(document.schema(name)),
+            Some(_) => {}
+            None => open.extend(below(schema)),
         }
-        return;
     }
-    children(schema).into_iter().for_each(|(_, child)| follow(document, child, seen));
+}
+
+/// Those of the schemas `names` in which something is found, and those from which references lead to one. `parts` says what of
+/// a schema is looked at. Each schema is looked at once, however many refer to it.
+fn leading_to<'d, Parts: Iterator<Item = &'d Value>>(
+    document: &'d Document,
+    names: Vec<&'d str>,
+    is_found: impl Fn(&'d Value) -> bool,
+    parts: impl Fn(&'d Value) -> Parts,
+) -> BTreeSet<String> {
+    let mut used_by: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let mut found = Vec::new();
+    for name in names {
+        let mut open = vec![document.schema(name)];
+        while let Some(schema) = open.pop() {
+            if is_found(schema) {
+                found.push(name);
+                break;
+            }
+            match reference(schema).and_then(schema_name) {
+                Some(target) => used_by.entry(target).or_default().push(name),
+                None => open.extend(parts(schema)),
+            }
+        }
+    }
+    let mut leading = BTreeSet::new();
+    while let Some(name) = found.pop() {
+        if leading.insert(name.to_owned()) {
+            found.extend(used_by.get(name).into_iter().flatten());
+        }
+    }
+    leading
 }
 
 /// A choice between alternatives that differ by more than their JSON type.
@@ -94,22 +128,10 @@ fn is_one_sided(member: &Value) -> bool {
     member["readOnly"] == true || member["writeOnly"] == true
 }
 
-/// Whether a lenient reading of `schema`, or of anything below it, differs from a strict one.
-fn is_relaxed<'d>(document: &'d Document, schema: &'d Value, path: &mut Vec<&'d str>) -> bool {
-    if let Some(name) = reference(schema).and_then(schema_name) {
-        if path.contains(&name) {
-            return false;
-        }
-        path.push(name);
-        return is_relaxed(document, document.schema(name), path);
-    }
-    if essential_names(document, schema).len() != list(&schema["required"]).len() {
-        return true;
-    }
-    if members(&schema["properties"]).any(|(_, member)| is_one_sided(member)) {
-        return true;
-    }
-    children(schema).into_iter().any(|(_, child)| is_relaxed(document, child, path))
+/// Whether a lenient reading of `schema` itself differs from a strict one.
+fn is_relaxed(document: &Document, schema: &Value) -> bool {
+    essential_names(document, schema).len() != list(&schema["required"]).len()
+        || members(&schema["properties"]).any(|(_, member)| is_one_sided(member))
 }
 
 /// The required members of an answer that really must be there: those marked `x-essential` and the way to them.
@@ -118,31 +140,35 @@ pub(crate) fn essential_names<'d>(document: &'d Document, schema: &'d Value) -> 
         return Vec::new();
     }
     let required = list(&schema["required"]).iter().map(text);
-    let all = all_members(document, schema);
-    let is_essential = |name: &&str| {
-        all.iter().any(|(member, value)| member == name && leads_to_essential(document, value, &mut Vec::new()))
-    };
-    required.filter(is_essential).collect()
+    let all = all_members(document, schema).into_iter();
+    let essential: BTreeSet<&str> =
+        all.filter(|(_, value)| leads_to_essential(document, value)).map(|(name, _)| name).collect();
+    required.filter(|name| essential.contains(name)).collect()
 }
 
 /// Whether this, or something below it, is marked `x-essential`.
-pub(crate) fn leads_to_essential<'d>(document: &'d Document, schema: &'d Value, path: &mut Vec<&'d str>) -> bool {
+pub(crate) fn leads_to_essential(document: &Document, schema: &Value) -> bool {
     if !document.has_essentials {
         return false;
     }
-    if schema["x-essential"] == true {
-        return true;
+    match reference(schema).and_then(schema_name) {
+        Some(name) => is_essential(schema) || document.essential.contains(name),
+        None => is_essential(schema) || essential_parts(schema).any(|part| leads_to_essential(document, part)),
     }
-    if let Some(name) = reference(schema).and_then(schema_name) {
-        if path.contains(&name) {
-            return false;
-        }
-        path.push(name);
-        return leads_to_essential(document, document.schema(name), path);
-    }
-    let parts = list(&schema["allOf"]).iter();
-    let below = members(&schema["properties"]).map(|(_, value)| value);
-    parts.chain(below).any(|value| leads_to_essential(document, value, path))
+}
+
+/// The schemas that lead to something marked `x-essential`.
+pub(crate) fn leading_to_essentials(document: &Document) -> BTreeSet<String> {
+    let names = document.schemas().map(|(name, _)| name).collect();
+    leading_to(document, names, is_essential, essential_parts)
+}
+
+fn is_essential(schema: &Value) -> bool {
+    schema["x-essential"] == true
+}
+
+fn essential_parts(schema: &Value) -> impl Iterator<Item = &Value> {
+    list(&schema["allOf"]).iter().chain(members(&schema["properties"]).map(|(_, value)| value))
 }
 
 /// The members of an object, also of one that is put together with `allOf`.

@@ -5,6 +5,7 @@ use super::{
     reach::{Reach, essential_names, is_choice, is_named_type, is_open_enum, is_union},
 };
 use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
 
 /// For whom a schema is copied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,6 +110,7 @@ impl Shaper<'_> {
         let mut copy = json!({ "type": "object" });
         let required = self.required(schema);
         if self.side == Side::Request {
+            let required: BTreeSet<&str> = required.iter().copied().collect();
             let optional = properties.iter_mut().filter(|(name, _)| !required.contains(&name.as_str()));
             optional.for_each(|(_, member)| keep_apart_from_empty(member));
         }

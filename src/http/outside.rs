@@ -14,7 +14,7 @@ use std::{fmt, time::Duration};
 /// number is how both understand each other: `keyway-build` has the same one.
 ///
 /// ```
-/// keyway::__fits!(2, "0.2.0");
+/// keyway::__fits!(3, "0.2.0");
 /// ```
 ///
 /// ```compile_fail
@@ -23,7 +23,7 @@ use std::{fmt, time::Duration};
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __fits {
-    (2, $made_by:literal) => {};
+    (3, $made_by:literal) => {};
     ($_interface:literal, $made_by:literal) => {
         compile_error!(concat!(
             "this code was made by `keyway-build` ",

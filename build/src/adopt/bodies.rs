@@ -103,8 +103,11 @@ impl<'d> Adopter<'d> {
         let mut written = Map::new();
         // Of each success: its status, how it is read, its schema.
         let mut successes: Vec<(String, &'static str, Value)> = Vec::new();
-        let given: Vec<(&str, &Value)> =
-            members(&operation["responses"]).filter(|(status, _)| !status.starts_with("x-")).collect();
+        let all = members(&operation["responses"]).filter(|(status, _)| !status.starts_with("x-"));
+        let (given, unknown): (Vec<_>, Vec<_>) = all.partition(|(status, _)| is_status(status));
+        if !unknown.is_empty() {
+            self.dropped("an answer whose status is none");
+        }
         let has_success = given.iter().any(|(status, _)| status.starts_with('2'));
         for (status, raw) in given {
             let raw = self.resolved(raw).unwrap_or(&Value::Null);
@@ -203,12 +206,20 @@ fn preferred<'v>(offered: &[(&'v str, &'v Value)]) -> Option<(&'v str, &'v Value
         .copied()
 }
 
+/// `200`, `2XX` or `default`.
+fn is_status(status: &str) -> bool {
+    let is_range = matches!(status.as_bytes(), [b'1'..=b'5', b'x' | b'X', b'x' | b'X']);
+    is_range
+        || status.eq_ignore_ascii_case("default")
+        || status.parse().is_ok_and(|status: u16| (100..600).contains(&status))
+}
+
 fn is_plain_json(media_type: &str) -> bool {
     let essence = essence(media_type).to_ascii_lowercase();
     essence == JSON || essence.contains('*')
 }
 
-fn kind_of(media_type: &str) -> &'static str {
+pub(super) fn kind_of(media_type: &str) -> &'static str {
     let essence = essence(media_type).to_ascii_lowercase();
     match essence.as_str() {
         "application/json" | "*/*" | "application/*" | "text/json" | "" => "JSON",

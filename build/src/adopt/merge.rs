@@ -8,6 +8,9 @@ use std::collections::BTreeSet;
 /// So many parts are looked at in one document; a document may refer to the same parts again and again.
 const MOST_PARTS: usize = 200_000;
 
+/// Parts of parts further down are no vendor's.
+const DEEPEST: usize = 64;
+
 /// What the parts of a schema say together.
 #[derive(Debug, Default)]
 pub(super) struct Whole {
@@ -94,6 +97,10 @@ impl Adopter<'_> {
     fn referred(&mut self, reference: &str, path: &mut Vec<String>) -> Whole {
         if path.iter().any(|known| known == reference) {
             self.dropped("a schema is a part of itself, which adds nothing");
+            return Whole::default();
+        }
+        if path.len() >= DEEPEST {
+            self.dropped(format!("parts of parts more than {DEEPEST} deep are any JSON"));
             return Whole::default();
         }
         let Some(target) = self.target(reference) else {

@@ -21,7 +21,8 @@ pub(crate) use text::{prose, quoted};
 
 use crate::{
     diagnostic::{Diagnosed, diagnose},
-    document::{list, members, text as text_of},
+    document::{METHODS, below, list, members, reference, schema_name, text as text_of},
+    reach::is_named_type,
 };
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -40,10 +41,20 @@ struct Adopter<'d> {
     named: BTreeMap<String, String>,
     /// What is named and not written yet: pointer and name.
     waiting: VecDeque<(String, String)>,
-    /// What has waited, or waits.
-    begun: BTreeSet<String>,
+    /// What has waited, or waits: by name, the pointer.
+    begun: BTreeMap<String, String>,
+    /// By reference, the components that are made of what it leads to.
+    heirs: BTreeMap<&'d str, Vec<&'d str>>,
+    /// The JSON types of what references lead to.
+    kinds: BTreeMap<(String, usize), String>,
+    /// Whether some operation says whose session it needs.
+    says_security: bool,
+    /// The hosts of the servers; `None` for one without.
+    hosts: BTreeSet<Option<String>>,
     /// How many parts of `allOf` were looked at.
     parts: usize,
+    /// How many members, items and alternatives were written.
+    size: usize,
     /// Where we are, for the report.
     place: String,
 }
@@ -62,10 +73,20 @@ pub(crate) fn adopt(file: &str, root: Value) -> Diagnosed<(Value, Report)> {
         schemas: Map::new(),
         named: BTreeMap::new(),
         waiting: VecDeque::new(),
-        begun: BTreeSet::new(),
+        begun: BTreeMap::new(),
+        heirs: BTreeMap::new(),
+        kinds: BTreeMap::new(),
+        says_security: says_security(&root),
+        hosts: list(&root["servers"]).iter().map(|server| host(&filled_in(server)).map(str::to_owned)).collect(),
         parts: 0,
+        size: 0,
         place: String::new(),
     };
+    let count = adopter.operations();
+    if count > MOST_OPERATIONS {
+        let what = format!("the document has {count} operations, and code is made of {MOST_OPERATIONS} at most");
+        return diagnose(file, "", what, CURE);
+    }
     adopter.roots();
     let server = adopter.server();
     adopter.name_components();
@@ -73,6 +94,11 @@ pub(crate) fn adopt(file: &str, root: Value) -> Diagnosed<(Value, Report)> {
     let sign_ins = adopter.sign_ins();
     let paths = adopter.paths(&server);
     adopter.write_waiting();
+    adopter.weigh_choices();
+    if adopter.is_full() {
+        let what = format!("the types of its calls have more than {MOST_VALUES} members, which no compiler takes");
+        return diagnose(file, "", what, CURE);
+    }
     adopter.end_circles();
     let info = &root["info"];
     let document = json!({
@@ -88,6 +114,20 @@ pub(crate) fn adopt(file: &str, root: Value) -> Diagnosed<(Value, Report)> {
         "x-sign-ins": sign_ins,
     });
     Ok((document, adopter.report))
+}
+
+/// Code of more operations takes a compiler more memory than machines have: of a thousand, 280,000 lines and 3 GiB.
+const MOST_OPERATIONS: usize = 5_000;
+
+/// The same of members of types, items of lists and alternatives of choices, as often as they are written out.
+const MOST_VALUES: usize = 50_000;
+
+const CURE: &str =
+    "name the operations that you call with `.only([..])`, or take out with an overlay what you do not call";
+
+fn says_security(root: &Value) -> bool {
+    let operations = members(&root["paths"]).flat_map(|(_, item)| members(item));
+    operations.filter(|(method, _)| METHODS.contains(method)).any(|(_, operation)| operation.get("security").is_some())
 }
 
 fn version(file: &str, root: Value) -> Diagnosed<Value> {
@@ -125,6 +165,17 @@ impl<'d> Adopter<'d> {
             }
         }
         None
+    }
+
+    /// How many operations there are.
+    fn operations(&self) -> usize {
+        let items = members(&self.raw["paths"]).filter_map(|(_, item)| self.resolved(item));
+        items.flat_map(members).filter(|(method, _)| METHODS.contains(method)).count()
+    }
+
+    /// Whether more was written than code can be made of: what follows is any JSON, and the document is refused.
+    fn is_full(&self) -> bool {
+        self.size > MOST_VALUES
     }
 
     fn dropped(&mut self, what: impl Into<String>) {
@@ -187,26 +238,48 @@ impl<'d> Adopter<'d> {
             }
             self.named.insert(format!("/components/schemas/{}", escaped(name)), given);
         }
+        for (name, schema) in members(&raw["components"]["schemas"]) {
+            for reference in list(&schema["allOf"]).iter().filter_map(reference) {
+                let heirs = self.heirs.entry(reference).or_default();
+                if heirs.last() != Some(&name) {
+                    heirs.push(name);
+                }
+            }
+        }
     }
 
     /// Writes what was named, and what is named by that.
     fn write_waiting(&mut self) {
-        while let Some((pointer, name)) = self.waiting.pop_front() {
+        while let Some((pointer, name)) = self.waiting.pop_front().filter(|_| !self.is_full()) {
             let Some(raw) = self.raw.pointer(&pointer) else { continue };
             self.place = format!("schema `{name}`");
-            let written = self.component(raw, &name);
+            let written = self.component(raw, &name, &pointer);
             self.schemas.insert(name, written);
         }
     }
 
+    /// The code of a choice names the members of each alternative.
+    fn weigh_choices(&mut self) {
+        let count = |alternative: &Value| {
+            let inner = list(&alternative["allOf"]).first().unwrap_or(alternative);
+            let target = reference(inner).and_then(schema_name).and_then(|name| self.schemas.get(name));
+            target.and_then(|target| target["properties"].as_object()).map_or(1, Map::len)
+        };
+        let choices = self.schemas.values().filter(|schema| schema.get("x-choice").is_some());
+        self.size += choices.flat_map(|choice| list(&choice["oneOf"])).map(count).sum::<usize>();
+    }
+
     /// What cannot be written out because it has no end is any JSON.
     fn end_circles(&mut self) {
-        let names: Vec<String> = self.schemas.keys().cloned().collect();
+        let names: Vec<String> =
+            self.schemas.keys().filter(|name| !is_named_type(&self.schemas[*name])).cloned().collect();
         for name in names {
-            if circles(&self.schemas, &self.schemas[&name], &mut vec![name.clone()]) {
+            if !ends(&self.schemas, &self.schemas[&name], DEEPEST) {
                 let description = self.schemas[&name]["description"].clone();
                 self.place = format!("schema `{name}`");
-                self.dropped("a schema that is nothing but itself is any JSON");
+                self.dropped(format!(
+                    "a schema that is nothing but itself, or lists more than {DEEPEST} deep, is any JSON"
+                ));
                 self.schemas.insert(name, json!({ "description": description }));
             }
         }
@@ -228,35 +301,42 @@ impl<'d> Adopter<'d> {
 /// The scheme of calls that need a session without the document's saying which.
 const SESSION: &str = "the session";
 
-/// Whether a schema that is written out where it is used leads back to itself.
-fn circles(schemas: &Map<String, Value>, schema: &Value, path: &mut Vec<String>) -> bool {
-    use crate::{
-        document::{children, reference, schema_name},
-        reach::is_named_type,
-    };
-    if let Some(name) = reference(schema).and_then(schema_name) {
-        let Some(target) = schemas.get(name).filter(|target| !is_named_type(target)) else { return false };
-        if path.iter().any(|known| known == name) {
-            return true;
-        }
-        path.push(name.to_owned());
-        let found = circles(schemas, target, path);
-        path.pop();
-        return found;
-    }
-    if path.len() == 1 && is_named_type(schema) {
+/// Lists of lists deeper than that are no type that a program can use.
+const DEEPEST: usize = 64;
+
+/// Whether a schema that is written out where it is used comes to an end within so many levels.
+fn ends(schemas: &Map<String, Value>, schema: &Value, levels: usize) -> bool {
+    if levels == 0 {
         return false;
     }
-    children(schema).into_iter().any(|(_, child)| circles(schemas, child, path))
+    match reference(schema).and_then(schema_name) {
+        Some(name) => {
+            let target = schemas.get(name).filter(|target| !is_named_type(target));
+            target.is_none_or(|target| ends(schemas, target, levels - 1))
+        }
+        None => below(schema).all(|below| ends(schemas, below, levels - 1)),
+    }
 }
 
 /// A server's URL with the defaults of its variables.
 fn filled_in(server: &Value) -> String {
-    let mut url = text_of(&server["url"]).to_owned();
-    for (name, variable) in members(&server["variables"]) {
-        url = url.replace(&format!("{{{name}}}"), text_of(&variable["default"]));
+    let mut url = String::new();
+    let mut rest = text_of(&server["url"]);
+    while let Some((before, after)) = rest.split_once('{') {
+        url.push_str(before);
+        let Some((name, after)) = after.split_once('}') else { return url + &rest[before.len()..] };
+        match server["variables"].get(name) {
+            Some(variable) => url.push_str(text_of(&variable["default"])),
+            None => url.push_str(&format!("{{{name}}}")),
+        }
+        rest = after;
     }
-    url
+    url + rest
+}
+
+/// The host of a whole address.
+fn host(url: &str) -> Option<&str> {
+    url.split_once("//").map(|(_, rest)| rest.split('/').next().unwrap_or_default())
 }
 
 /// The path of a URL that may lack its scheme or its host.

@@ -1,6 +1,6 @@
 //! Operations: what each is called, whose session it needs, what it sends and what comes back.
 
-use super::{Adopter, Kind, SESSION, filled_in, path_of, prose, words::Given};
+use super::{Adopter, Kind, SESSION, filled_in, host, path_of, prose, words::Given};
 use crate::document::{METHODS, list, members, text};
 use serde_json::{Map, Value, json};
 
@@ -26,8 +26,8 @@ const READ: &[&str] = &[
 /// Marks that stand at operations.
 const MARKS: &[&str] = &["x-certainty", "x-session-step", "x-source", "x-success-member"];
 
-/// More operations than that are several documents.
-const MOST: usize = 10_000;
+/// No server reads a longer path.
+const LONGEST_PATH: usize = 64 * 1024;
 
 impl<'d> Adopter<'d> {
     pub(super) fn paths(&mut self, server: &str) -> Map<String, Value> {
@@ -47,10 +47,6 @@ impl<'d> Adopter<'d> {
                 let place = self.place.clone();
                 if operation["x-hand-written"] == true {
                     self.report.note(Kind::LeftOut, "the document marks it `x-hand-written`", &place);
-                    continue;
-                }
-                if self.report.operations > MOST {
-                    self.report.note(Kind::LeftOut, format!("the document has more than {MOST} operations"), &place);
                     continue;
                 }
                 match self.operation(path, method, item, operation, server, &mut ids) {
@@ -81,6 +77,9 @@ impl<'d> Adopter<'d> {
         self.has_our_server(item, operation, server)?;
         if !path.starts_with('/') {
             return Err("its path does not begin with `/`".to_owned());
+        }
+        if path.len() > LONGEST_PATH {
+            return Err(format!("its path has more than {LONGEST_PATH} characters"));
         }
         let id = self.id(path, method, operation, ids);
         let (parameters, has_secret) = self.parameters(path, &id, item, operation)?;
@@ -146,11 +145,8 @@ impl<'d> Adopter<'d> {
     fn has_our_server(&mut self, item: &Value, operation: &Value, server: &str) -> Result<(), String> {
         let own = list(&operation["servers"]).first().or_else(|| list(&item["servers"]).first());
         let Some(own) = own.map(filled_in) else { return Ok(()) };
-        let host =
-            |url: &str| url.split_once("//").map(|(_, rest)| rest.split('/').next().unwrap_or_default().to_owned());
-        let is_ours = |url: &str| host(&own).is_none() || host(url) == host(&own);
-        let known: Vec<String> = list(&self.raw["servers"]).iter().map(filled_in).collect();
-        if path_of(&own) == server && (known.is_empty() || known.iter().any(|url| is_ours(url))) {
+        let host = host(&own).map(str::to_owned);
+        if path_of(&own) == server && (self.hosts.is_empty() || host.is_none() || self.hosts.contains(&host)) {
             return Ok(());
         }
         Err("it has a server of its own: call it with a client for that address".to_owned())
@@ -165,10 +161,7 @@ impl<'d> Adopter<'d> {
             if matches!(step, Some("sign-in" | "renew" | "challenge")) {
                 return json!([]);
             }
-            let is_said_elsewhere = members(&raw["paths"])
-                .flat_map(|(_, item)| members(item))
-                .any(|(method, operation)| METHODS.contains(&method) && operation.get("security").is_some());
-            if is_said_elsewhere {
+            if self.says_security {
                 self.derived("no `security`: it carries no session");
                 return json!([]);
             }

@@ -2,10 +2,12 @@
 
 use super::{
     Adopter, prose,
+    schemas::under,
     words::{Given, snake},
 };
 use crate::document::{is_secret, list, members, text};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 /// What of a parameter is read, or is documentation.
 const READ: &[&str] = &[
@@ -26,6 +28,9 @@ const READ: &[&str] = &[
     "style",
 ];
 
+/// More parameters than that are no program's.
+const MOST: usize = 500;
+
 /// Names of the builder's own methods and of what it is made of.
 const TAKEN: &[&str] =
     &["send", "new", "body", "body_map", "client", "header_map", "tenant", "call_timeout", "keyway_timeout"];
@@ -44,6 +49,10 @@ impl<'d> Adopter<'d> {
         let mut written = Vec::new();
         let mut has_secret = false;
         let in_path = names_in(path);
+        let count = list(&operation["parameters"]).len() + list(&item["parameters"]).len() + in_path.len();
+        if count > MOST {
+            return Err(format!("it has {count} parameters, and {MOST} are sent at most"));
+        }
         for raw in self.declared(item, operation) {
             self.unread(raw, "a parameter", READ);
             if !self.is_sent(raw, &in_path)? {
@@ -112,7 +121,7 @@ impl<'d> Adopter<'d> {
     fn parameter(&mut self, raw: &'d Value, id: &str) -> Vec<Value> {
         let name = text(&raw["name"]);
         let place = text(&raw["in"]);
-        let hint = format!("{id} {name}");
+        let hint = under(id, name);
         let described = prose(text(&raw["description"]));
         let description = if described.is_empty() {
             format!("The parameter `{}`.", prose(&name.replace('`', "'")))
@@ -187,12 +196,12 @@ impl<'d> Adopter<'d> {
         hint: &str,
     ) -> Vec<Value> {
         let built = self.gathered(schema, &mut Vec::new());
-        let is_single = |member: &Value| ["string", "number", "boolean"].contains(&self.kind(member, 16).as_str());
+        let mut is_single = |member: &Value| ["string", "number", "boolean"].contains(&self.kind(member, 16).as_str());
         let is_flat = (is_deep || explode)
             && built.choices.is_empty()
             && !built.properties.is_empty()
             && built.words.get("additionalProperties").is_none_or(|values| *values == false)
-            && built.properties.values().all(is_single);
+            && built.properties.values().all(&mut is_single);
         if !is_flat {
             parameter["schema"] = json!({});
             parameter["x-style"] = json!(match (is_deep, explode) {
@@ -204,7 +213,7 @@ impl<'d> Adopter<'d> {
         }
         let (name, about) = (text(&parameter["name"]), text(&parameter["description"]));
         let of_member = |(member, schema): (&String, &Value)| {
-            let child = self.child(schema, &format!("{hint} {member}"));
+            let child = self.child(schema, &under(hint, member));
             let child = if self.is_choice(&child) { json!({ "type": "string" }) } else { bare(child) };
             let described = prose(text(&schema["description"]));
             json!({
@@ -244,8 +253,7 @@ impl<'d> Adopter<'d> {
     /// A component that waits to be written, in the document's words.
     fn raw_definition(&self, built: &Value) -> Option<&'d Value> {
         let name = built["$ref"].as_str()?.rsplit('/').next()?;
-        let (pointer, _) = self.waiting.iter().find(|(_, waiting)| waiting == name)?;
-        self.raw.pointer(pointer)
+        self.raw.pointer(self.begun.get(name)?)
     }
 }
 
@@ -259,13 +267,9 @@ fn bare(mut built: Value) -> Value {
 
 /// The names in braces of a path.
 pub(crate) fn names_in(path: &str) -> Vec<&str> {
-    let mut names: Vec<&str> = Vec::new();
-    for name in path.split('{').skip(1).filter_map(|rest| rest.split_once('}').map(|(name, _)| name)) {
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    names
+    let mut seen = BTreeSet::new();
+    let names = path.split('{').skip(1).filter_map(|rest| rest.split_once('}').map(|(name, _)| name));
+    names.filter(|name| seen.insert(*name)).collect()
 }
 
 /// Headers that the request or the session sets.

@@ -6,6 +6,9 @@ use std::{collections::BTreeMap, fmt};
 /// The places that a row names at most; the others are counted.
 const SHOWN: usize = 3;
 
+/// Longer ones are cut: a path may have any length.
+const LONGEST_PLACE: usize = 300;
+
 /// Why a row stands in the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
@@ -68,8 +71,9 @@ impl Report {
     pub(crate) fn note(&mut self, kind: Kind, what: impl Into<String>, place: &str) {
         let (count, places) = self.rows.entry((kind, one_line(&what.into()))).or_default();
         *count += 1;
-        let place = one_line(place);
-        if (places.len() < SHOWN || kind == Kind::LeftOut) && !places.contains(&place) {
+        let place: String = one_line(place).chars().take(LONGEST_PLACE).collect();
+        // An operation is left out once, so nothing is looked for among thousands of them.
+        if kind == Kind::LeftOut || places.len() < SHOWN && !places.contains(&place) {
             places.push(place);
         }
     }

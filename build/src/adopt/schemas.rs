@@ -7,10 +7,10 @@ use super::{
     escaped,
     merge::{Whole, has_content, nowhere, says_nothing, with_members},
     prose,
-    words::{Given, snake},
+    words::{Given, LONGEST, snake},
 };
 use crate::{
-    document::{list, members, text},
+    document::{list, text},
     pattern,
     reach::is_named_type,
 };
@@ -96,8 +96,8 @@ const MARKS: &[&str] = &["x-essential", "x-json-string", "readOnly", "writeOnly"
 
 impl Adopter<'_> {
     /// The definition of a component.
-    pub(super) fn component(&mut self, raw: &Value, name: &str) -> Value {
-        let mut built = match self.with_children(raw, name) {
+    pub(super) fn component(&mut self, raw: &Value, name: &str, pointer: &str) -> Value {
+        let mut built = match self.with_children(raw, name, pointer) {
             Some(choice) => choice,
             None => self.build(raw, name),
         };
@@ -107,6 +107,10 @@ impl Adopter<'_> {
 
     /// A schema where it is used: what needs a name of its own gets one.
     pub(super) fn child(&mut self, raw: &Value, hint: &str) -> Value {
+        self.size += 1;
+        if self.is_full() {
+            return json!({});
+        }
         let built = self.build(raw, hint);
         self.report.fields += usize::from(!says_nothing(raw));
         self.report.untyped += usize::from(!says_nothing(raw) && says_nothing(&built));
@@ -183,7 +187,8 @@ impl Adopter<'_> {
                 name
             }
         };
-        if !self.schemas.contains_key(&name) && self.begun.insert(name.clone()) {
+        if !self.schemas.contains_key(&name) && !self.begun.contains_key(&name) {
+            self.begun.insert(name.clone(), pointer.clone());
             self.waiting.push_back((pointer, name.clone()));
         }
         decorated(json!({ "$ref": format!("#/components/schemas/{name}") }), &beside)
@@ -219,6 +224,10 @@ impl Adopter<'_> {
             }
         }
         if let Some((alternatives, discriminator)) = choices.pop() {
+            self.size += alternatives.len() * whole.properties.len();
+            if self.is_full() {
+                return json!({});
+            }
             let alternatives = if whole.is_object() { with_members(&alternatives, &whole) } else { alternatives };
             return self.choice(&alternatives, discriminator.as_ref(), &whole.words, hint);
         }
@@ -242,7 +251,7 @@ impl Adopter<'_> {
         let built = match text(words.get("type").unwrap_or(&Value::Null)) {
             "object" => self.object(&words, hint),
             "array" => {
-                let items = self.child(words.get("items").unwrap_or(&Value::Null), &format!("{hint} item"));
+                let items = self.child(words.get("items").unwrap_or(&Value::Null), &under(hint, "item"));
                 json!({ "type": "array", "items": items })
             }
             "string" => self.string(&words),
@@ -327,7 +336,7 @@ impl Adopter<'_> {
         }
         match values.or_else(|| only_pattern(words)) {
             Some(values @ Value::Object(_)) if !says_nothing(&values) => {
-                built["additionalProperties"] = self.child(&values, &format!("{hint} value"));
+                built["additionalProperties"] = self.child(&values, &under(hint, "value"));
             }
             Some(Value::Bool(true) | Value::Object(_)) => built["additionalProperties"] = json!(true),
             _ => {}
@@ -377,7 +386,7 @@ impl Adopter<'_> {
     }
 
     fn member(&mut self, raw: &Value, hint: &str, name: &str) -> Value {
-        let mut member = self.child(raw, &format!("{hint} {name}"));
+        let mut member = self.child(raw, &under(hint, name));
         let marks: Vec<(String, Value)> =
             MARKS.iter().filter_map(|mark| Some(((*mark).to_owned(), raw.get(*mark)?.clone()))).collect();
         let is_described = !text(&member["description"]).trim().is_empty();
@@ -399,20 +408,14 @@ impl Adopter<'_> {
     }
 
     /// A schema that names the member by which its heirs are told apart is a choice between them.
-    fn with_children(&mut self, raw: &Value, name: &str) -> Option<Value> {
+    fn with_children(&mut self, raw: &Value, name: &str, pointer: &str) -> Option<Value> {
         raw["discriminator"]["propertyName"].as_str()?;
         if raw.get("oneOf").is_some() || raw.get("anyOf").is_some() {
             return None;
         }
-        let pointer = self.named.iter().find(|(_, given)| *given == name).map(|(pointer, _)| format!("#{pointer}"))?;
-        let is_heir = |schema: &Value| list(&schema["allOf"]).iter().any(|part| part["$ref"] == pointer.as_str());
-        let raw_root = self.raw;
-        let heirs = members(&raw_root["components"]["schemas"]).filter(|(_, schema)| is_heir(schema));
+        let heirs = self.heirs.get(format!("#{pointer}").as_str())?.iter();
         let mut alternatives: Vec<Value> =
-            heirs.map(|(heir, _)| json!({ "$ref": format!("#/components/schemas/{}", escaped(heir)) })).collect();
-        if alternatives.is_empty() {
-            return None;
-        }
+            heirs.map(|heir| json!({ "$ref": format!("#/components/schemas/{}", escaped(heir)) })).collect();
         let mut itself = raw.clone();
         itself.as_object_mut()?.remove("discriminator");
         itself["x-name"] = json!(format!("{name}Itself"));
@@ -435,6 +438,12 @@ fn is_plain(name: &str) -> bool {
     name.starts_with(|first: char| first.is_ascii_alphabetic())
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
         && name.len() <= 80
+}
+
+/// What something below is to be called. Names are cut, so that what is deep inside long names is not longer still.
+pub(super) fn under(hint: &str, name: &str) -> String {
+    let cut = |text: &str| text.chars().take(4 * LONGEST).collect::<String>();
+    format!("{} {}", cut(hint), cut(name))
 }
 
 fn shortened(word: &str) -> String {

@@ -1,8 +1,12 @@
 //! Swagger 2.0 as OpenAPI 3.0: other words for the same, which no kept crate converts without reading them into types of its
 //! own, and losing what those lack.
 
+use super::bodies::kind_of;
 use crate::document::{METHODS, list, members, text};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
+
+const MOST_MEDIA_TYPES: usize = 20;
 
 /// The document in the words of OpenAPI 3.0.
 pub(super) fn converted(root: Value) -> Value {
@@ -63,9 +67,9 @@ impl<'d> Reader<'d> {
         let produces = list(operation.get("produces").unwrap_or(&self.raw["produces"]));
         let own: Vec<&Value> =
             list(&operation["parameters"]).iter().map(|parameter| self.resolved(parameter)).collect();
-        let is_new = |parameter: &&&Value| {
-            !own.iter().any(|known| known["name"] == parameter["name"] && known["in"] == parameter["in"])
-        };
+        let place_of = |parameter: &'d Value| (text(&parameter["name"]), text(&parameter["in"]));
+        let known: BTreeSet<(&str, &str)> = own.iter().copied().map(place_of).collect();
+        let is_new = |parameter: &&&'d Value| !known.contains(&place_of(parameter));
         let all: Vec<&Value> = own.iter().copied().chain(shared.iter().filter(is_new).copied()).collect();
         let mut parameters = Vec::new();
         let mut form: Vec<&Value> = Vec::new();
@@ -120,9 +124,12 @@ impl<'d> Reader<'d> {
     }
 }
 
+/// The media types of a list, one of each kind where there are very many: each operation gets all of them.
 fn media_types(listed: &[Value]) -> impl Iterator<Item = &str> {
+    let mut kinds = BTreeSet::new();
+    let is_one_of_few = move |media_type: &&str| listed.len() <= MOST_MEDIA_TYPES || kinds.insert(kind_of(media_type));
     let fallback = listed.is_empty().then_some("application/json");
-    listed.iter().filter_map(Value::as_str).chain(fallback)
+    listed.iter().filter_map(Value::as_str).filter(is_one_of_few).chain(fallback)
 }
 
 /// What stands at the parameter itself is its schema.

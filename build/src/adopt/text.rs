@@ -2,8 +2,13 @@
 
 use crate::diagnostic::is_harmless;
 
+/// Of a longer description the beginning is kept, and nobody has read that either.
+const LONGEST: usize = 100_000;
+
 /// A description that neither runs as a test nor turns the reader's line around.
 pub(crate) fn prose(text: &str) -> String {
+    let kept: String = text.chars().take(LONGEST).collect();
+    let text = if kept.len() < text.len() { kept + "…" } else { kept };
     let text: String = text.replace("\r\n", "\n").replace('\r', "\n").chars().filter(|c| is_harmless(*c)).collect();
     let mut lines = Vec::new();
     let mut fence: Option<char> = None;

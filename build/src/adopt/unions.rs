@@ -3,9 +3,13 @@
 use super::{Adopter, dialect::plain, merge::name_of, prose, words::Given};
 use crate::document::{list, members, text};
 use serde_json::{Map, Value, json};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// More alternatives than that are any JSON.
 const MOST: usize = 500;
+
+/// And so many are not even looked at, whether they are different or not.
+const MOST_WRITTEN: usize = 5_000;
 
 impl Adopter<'_> {
     /// `oneOf` and `anyOf`. `words` is what stands beside it.
@@ -21,6 +25,10 @@ impl Adopter<'_> {
             .filter(|(key, _)| *key != "discriminator")
             .map(|(key, value)| (key.clone(), value.clone()))
             .collect();
+        if alternatives.len() > MOST_WRITTEN {
+            self.dropped(format!("a choice of {} alternatives is any JSON", alternatives.len()));
+            return super::schemas::decorated(json!({}), &beside);
+        }
         let alternatives = self.grouped(alternatives);
         match alternatives.as_slice() {
             [] => return super::schemas::decorated(json!({}), &beside),
@@ -46,7 +54,7 @@ impl Adopter<'_> {
             let variant = given.of_type(&wish.unwrap_or_else(|| {
                 if alone || kind != "object" { word_of(kind).to_owned() } else { "Object".to_owned() }
             }));
-            let name = format!("{hint} {variant}");
+            let name = super::schemas::under(hint, &variant);
             built.push(self.child(alternative, &name));
             variants.push(json!({ "name": variant, "kind": kind, "tags": tags(alternative, discriminator) }));
         }
@@ -63,60 +71,67 @@ impl Adopter<'_> {
 
     /// The alternatives with their JSON types; texts are one text, numbers one number, lists one list.
     fn grouped(&mut self, alternatives: &[Value]) -> Vec<(Value, String)> {
-        let mut found: Vec<(Value, String)> = Vec::new();
-        for alternative in alternatives {
+        let mut seen = BTreeSet::new();
+        let mut found: Vec<(Vec<&Value>, String)> = Vec::new();
+        let mut places: BTreeMap<String, usize> = BTreeMap::new();
+        for alternative in alternatives.iter().filter(|alternative| seen.insert(alternative.to_string())) {
             let kind = self.kind(alternative, 16);
-            if found.iter().any(|(known, _)| known == alternative) {
+            if kind == "object" || kind.is_empty() {
+                found.push((vec![alternative], kind));
                 continue;
             }
-            let twin = found.iter_mut().find(|(_, known)| *known == kind && kind != "object" && !kind.is_empty());
-            let Some((known, _)) = twin else {
-                found.push((alternative.clone(), kind));
-                continue;
-            };
-            let before = known.clone();
-            *known = self.together(&before, alternative, &kind);
+            let place = *places.entry(kind.clone()).or_insert(found.len());
+            match found.get_mut(place) {
+                Some((twins, _)) => twins.push(alternative),
+                None => found.push((vec![alternative], kind)),
+            }
         }
-        found
+        let one_of = |(twins, kind): (Vec<&Value>, String)| match twins.as_slice() {
+            [only] => ((*only).clone(), kind),
+            _ => (self.together(&twins, &kind), kind),
+        };
+        found.into_iter().map(one_of).collect()
     }
 
-    fn together(&mut self, one: &Value, other: &Value, kind: &str) -> Value {
-        let [one, other] = [one, other].map(|schema| self.gathered(schema, &mut Vec::new()).words);
+    /// Several schemas of one JSON type as one.
+    fn together(&mut self, twins: &[&Value], kind: &str) -> Value {
+        let all: Vec<Map<String, Value>> =
+            twins.iter().map(|schema| self.gathered(schema, &mut Vec::new()).words).collect();
+        let of = |word: &'static str| all.iter().map(move |words| words.get(word).unwrap_or(&Value::Null));
         match kind {
             "string" => {
-                let values = |words: &Map<String, Value>| {
-                    words.get("enum").map(|values| list(values).to_vec()).unwrap_or_default()
-                };
-                let mut all = values(&one);
-                all.extend(values(&other));
-                all.dedup();
-                let is_secret =
-                    [&one, &other].iter().any(|words| words.get("format").is_some_and(|format| format == "password"));
-                match (all.is_empty(), is_secret) {
+                let values: Vec<&Value> = of("enum").flat_map(list).collect();
+                match (values.is_empty(), of("format").any(|format| format == "password")) {
                     (_, true) => json!({ "type": "string", "format": "password" }),
                     (true, _) => json!({ "type": "string" }),
-                    _ => json!({ "type": "string", "enum": all }),
+                    _ => json!({ "type": "string", "enum": values }),
                 }
             }
             "number" => {
-                let whole = [&one, &other].iter().all(|words| words.get("type").is_some_and(|kind| kind == "integer"));
-                json!({ "type": if whole { "integer" } else { "number" } })
+                let is_whole = of("type").all(|kind| kind == "integer");
+                json!({ "type": if is_whole { "integer" } else { "number" } })
             }
             "array" => {
-                let items = |words: &Map<String, Value>| words.get("items").cloned().unwrap_or_default();
-                json!({ "type": "array", "items": { "anyOf": [items(&one), items(&other)] } })
+                let items: Vec<&Value> = of("items").collect();
+                json!({ "type": "array", "items": { "anyOf": items } })
             }
-            _ => Value::Object(one),
+            _ => all.into_iter().next().map(Value::Object).unwrap_or_default(),
         }
     }
 
     /// The JSON type of what a schema describes; empty if it may be several.
-    pub(super) fn kind(&self, raw: &Value, depth: usize) -> String {
+    pub(super) fn kind(&mut self, raw: &Value, depth: usize) -> String {
         if depth == 0 {
             return String::new();
         }
         if let Some(reference) = raw["$ref"].as_str() {
-            return self.target(reference).map(|target| self.kind(target, depth - 1)).unwrap_or_default();
+            let key = (reference.to_owned(), depth);
+            if let Some(known) = self.kinds.get(&key) {
+                return known.clone();
+            }
+            let kind = self.target(reference).map(|target| self.kind(target, depth - 1)).unwrap_or_default();
+            self.kinds.insert(key, kind.clone());
+            return kind;
         }
         let words = plain(raw);
         match text(words.get("type").unwrap_or(&Value::Null)) {

@@ -1,10 +1,10 @@
 //! Names for what the document does not name, or names as no program can.
 
 use crate::names;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Longer names help no reader.
-const LONGEST: usize = 80;
+pub(super) const LONGEST: usize = 80;
 
 /// What generated code means by these names must not be something else.
 const TAKEN: &[&str] = &[
@@ -60,7 +60,12 @@ const TAKEN: &[&str] = &[
 
 /// Names that are given out once.
 #[derive(Debug, Default)]
-pub(crate) struct Given(BTreeSet<String>);
+pub(crate) struct Given {
+    names: BTreeSet<String>,
+    /// The number that comes next for each name that was wished for again: ten thousand equal wishes are no reason to try ten
+    /// thousand numbers for each.
+    next: BTreeMap<String, usize>,
+}
 
 impl Given {
     /// A name for a type, as near to `wish` as can be. `XAnswer` goes with `X`: requests and answers may need one each.
@@ -71,11 +76,10 @@ impl Given {
             taken if TAKEN.contains(&taken) => format!("{taken}Value"),
             _ => base,
         };
-        let free =
-            |name: &str, given: &BTreeSet<String>| !given.contains(name) && !given.contains(&format!("{name}Answer"));
-        let name = numbered(&base, |name| free(name, &self.0));
-        self.0.insert(format!("{name}Answer"));
-        self.0.insert(name.clone());
+        let name =
+            self.numbered(&base, |name, given| !given.contains(name) && !given.contains(&format!("{name}Answer")));
+        self.names.insert(format!("{name}Answer"));
+        self.names.insert(name.clone());
         name
     }
 
@@ -89,8 +93,8 @@ impl Given {
             _ if !is_bare || TAKEN.contains(&names::pascal(&base).as_str()) => format!("{base}_call"),
             _ => base,
         };
-        let name = numbered(&base, |name| !self.0.contains(&names::pascal(name)));
-        self.0.insert(names::pascal(&name));
+        let name = self.numbered(&base, |name, given| !given.contains(&names::pascal(name)));
+        self.names.insert(names::pascal(&name));
         name
     }
 
@@ -105,24 +109,31 @@ impl Given {
             word if !names::is_identifier(word) => format!("{word}_"),
             _ => base,
         };
-        let name = numbered(&base, |name| !self.0.contains(name.trim_end_matches('_')));
-        self.0.insert(name.trim_end_matches('_').to_owned());
+        let name = self.numbered(&base, |name, given| !given.contains(name.trim_end_matches('_')));
+        self.names.insert(name.trim_end_matches('_').to_owned());
         name
     }
 
     pub(crate) fn take(&mut self, name: &str) {
-        self.0.insert(name.to_owned());
+        self.names.insert(name.to_owned());
     }
-}
 
-/// `name`, or the first of `name2`, `name3`, … that is free.
-fn numbered(base: &str, is_free: impl Fn(&str) -> bool) -> String {
-    if is_free(base) {
-        return base.to_owned();
+    /// `name`, or the first of `name2`, `name3`, … that is free. What was taken once stays so.
+    fn numbered(&mut self, base: &str, is_free: impl Fn(&str, &BTreeSet<String>) -> bool) -> String {
+        if is_free(base, &self.names) {
+            return base.to_owned();
+        }
+        let stem = base.trim_end_matches('_');
+        let join = if stem.starts_with(|first: char| first.is_ascii_lowercase()) { "_" } else { "" };
+        let next = self.next.entry(stem.to_owned()).or_insert(2);
+        loop {
+            let name = format!("{stem}{join}{next}");
+            *next += 1;
+            if is_free(&name, &self.names) {
+                return name;
+            }
+        }
     }
-    let stem = base.trim_end_matches('_');
-    let join = if stem.starts_with(|first: char| first.is_ascii_lowercase()) { "_" } else { "" };
-    (2..).map(|number| format!("{stem}{join}{number}")).find(|name| is_free(name)).unwrap_or_default()
 }
 
 /// ASCII words only: what is a letter somewhere is not always one in a program.

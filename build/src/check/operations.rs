@@ -113,7 +113,7 @@ pub(super) fn token(document: &Document, operation: Operation<'_>, diagnostics: 
     }
     let successes = operation.successes(document);
     let mut bodies = successes.iter().flat_map(|(_, response)| contents(response));
-    let has_token = bodies.any(|(_, schema)| leads_to_essential(document, schema, &mut Vec::new()));
+    let has_token = bodies.any(|(_, schema)| leads_to_essential(document, schema));
     if !has_token && success_member(document, operation).is_none() {
         let cure =
             "mark the token `\"x-essential\": true`, or say with `x-success-member` how a refusal is told inside a 200";

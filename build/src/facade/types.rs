@@ -11,15 +11,15 @@ use crate::{
     reach::Reach,
 };
 use quote::ToTokens;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use syn::{
     Attribute, Field, GenericArgument, Ident, ImplItem, Item, ItemImpl, ItemStruct, PathArguments, Type, parse_quote,
     visit_mut::VisitMut,
 };
 
 pub(super) fn rewrite_types(items: &mut Vec<Item>, reach: &Reach) {
-    let is_written: Vec<String> = reach.requests.iter().map(|name| names::pascal(name)).collect();
-    let is_written = |name: &Ident| is_written.iter().any(|written| name == written);
+    let written: BTreeSet<String> = reach.requests.iter().map(|name| names::pascal(name)).collect();
+    let is_written = |name: &Ident| written.contains(&name.to_string());
     // No program writes an answer, so none needs a builder for one.
     items.retain(|item| !matches!(item, Item::Impl(block) if is_builder_door(block) && !is_written(&name_of(block))));
     let mut field_docs = BTreeMap::new();
@@ -92,8 +92,8 @@ fn docs_of_fields(declared: &ItemStruct) -> BTreeMap<String, Vec<Attribute>> {
 }
 
 /// The members of each type that its builder refuses to go without.
-fn required_members(items: &mut [Item]) -> BTreeMap<String, Vec<String>> {
-    let mut needed: BTreeMap<String, Vec<String>> = BTreeMap::new();
+fn required_members(items: &mut [Item]) -> BTreeMap<String, BTreeSet<String>> {
+    let mut needed: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for item in items {
         let Item::Impl(block) = item else { continue };
         let mut found = Missing(Vec::new());
@@ -115,7 +115,7 @@ impl VisitMut for Missing {
 fn rewrite_type_builder(
     item: &mut Item,
     field_docs: &BTreeMap<String, BTreeMap<String, Vec<Attribute>>>,
-    needed: &BTreeMap<String, Vec<String>>,
+    needed: &BTreeMap<String, BTreeSet<String>>,
 ) {
     match item {
         Item::Struct(declared) => {

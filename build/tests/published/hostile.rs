@@ -304,3 +304,111 @@ fn parts_of_parts_of_parts_come_to_an_end() {
     let made = made(&of_schema(json!({ "$ref": "#/components/schemas/L39" }), schemas));
     assert_told(&made.report, Kind::Dropped, "too many parts of parts");
 }
+
+// ---- size ----
+
+/// `count` operations, each with types of its own.
+fn of_size(count: usize) -> Value {
+    let mut document = of_operation("/a", json!({ "responses": {} }));
+    document["components"] = json!({ "schemas": {} });
+    for number in 0..count {
+        let thing = json!({ "$ref": format!("#/components/schemas/Thing{number}") });
+        let content = json!({ "application/json": { "schema": thing } });
+        document["components"]["schemas"][format!("Thing{number}")] =
+            json!({ "type": "object", "properties": { "name": { "type": "string" } } });
+        document["paths"][format!("/things{number}")] = json!({ "post": {
+            "operationId": format!("make{number}"),
+            "requestBody": { "content": content },
+            "responses": { "200": { "description": "", "content": content } },
+        } });
+    }
+    document
+}
+
+#[test]
+fn more_operations_than_a_compiler_takes_are_refused_and_a_few_of_them_made() {
+    let text = of_size(6_000).to_string();
+    let refused = refusal(text.as_str());
+    assert!(refused.contains("6001 operations, and code is made of 5000 at most; name the operations"), "{refused}");
+    let few = keyway_build::document(FILE).text(text).only(["make7", "POST /things8"]);
+    let made = few.clone().make("acme").expect("a document");
+    assert_eq!((made.report.operations, made.report.typed), (2, 2));
+    assert_has(&made, &["pub fn make7(&self)", "pub fn make8(&self)", "pub struct Thing7 {"]);
+    assert!(!made.code.contains("Thing9"));
+    let missing = few.only(["make", "GET /things8"]).make("acme").expect_err("no such operation").to_string();
+    assert_eq!(missing.lines().count(), 2, "{missing}");
+    assert!(missing.contains("`.only(..)` names `GET /things8`, and no operation is called so; "), "{missing}");
+}
+
+#[test]
+fn more_members_than_a_compiler_takes_are_refused_before_they_are_written() {
+    let members: Value = (0..2_000).map(|number| (format!("m{number}"), json!({ "type": "string" }))).collect();
+    let base = json!({ "type": "object", "properties": members });
+    let part = json!({ "$ref": "#/components/schemas/Base" });
+    // Each heir has all members of its base: a short document, and very long code.
+    let mut heirs = json!({ "Base": base });
+    let mut properties = json!({});
+    for number in 0..4_000 {
+        heirs[format!("H{number}")] = json!({ "allOf": [part, { "properties": { "x": {} } }] });
+        properties[format!("h{number}")] = json!({ "$ref": format!("#/components/schemas/H{number}") });
+    }
+    let document = of_schema(json!({ "type": "object", "properties": properties }), heirs);
+    assert!(refusal(document.to_string()).contains("more than 50000 members, which no compiler takes; name the"));
+    // So has each alternative of a choice beside members.
+    let alternatives: Vec<_> = (0..400).map(|number| json!({ "properties": { format!("a{number}"): {} } })).collect();
+    let choice = json!({ "type": "object", "properties": members, "oneOf": alternatives });
+    assert!(refusal(of_schema(choice, json!({})).to_string()).contains("more than 50000 members"));
+}
+
+/// Each is short, and was read in a time that grows with a power of its length.
+#[test]
+fn what_refers_to_the_same_again_and_again_is_read_once() {
+    const WIDTH: usize = 40;
+    let level = |number: usize| format!("L{number}");
+    let below = |number: usize| json!({ "$ref": format!("#/components/schemas/{}", level(number + 1)) });
+    let mut wide = json!({ (level(12)): { "type": "string" } });
+    let mut choices = wide.clone();
+    for number in 0..12 {
+        let mut members: Map<_, _> = (0..WIDTH).map(|member| (format!("m{member}"), below(number))).collect();
+        members.insert("x".to_owned(), json!({ "type": "string", "maxLength": 3 }));
+        wide[level(number)] = json!({ "type": "object", "properties": members });
+        let parts: Vec<_> = (0..WIDTH).map(|part| json!({ "allOf": [below(number)], "x-part": part })).collect();
+        choices[level(number)] = json!({ "oneOf": parts });
+    }
+    let mut document = of_schema(json!({ "$ref": "#/components/schemas/L0" }), wide);
+    // What makes a session is looked at to the bottom.
+    document["paths"]["/thing"]["post"]["x-session-step"] = json!("sign-out");
+    let deep = made(&document);
+    assert!(deep.code.lines().count() < 60_000, "{}", deep.code.lines().count());
+    assert_has(&deep, &["max_length: Some(3usize)"]);
+    made(&of_schema(json!({ "$ref": "#/components/schemas/L0" }), choices));
+}
+
+#[test]
+fn chains_of_references_are_followed_however_long_they_are() {
+    let next = |number: usize| json!({ "$ref": format!("#/components/schemas/L{}", number + 1) });
+    let of = |length: usize, link: &dyn Fn(usize) -> Value| {
+        let mut schemas: Map<_, _> = (0..length).map(|number| (format!("L{number}"), link(number))).collect();
+        schemas.insert(format!("L{length}"), json!({ "type": "object", "properties": { "x": { "type": "string" } } }));
+        made(&of_schema(json!({ "$ref": "#/components/schemas/L0" }), Value::Object(schemas)))
+    };
+    let lists = of(20_000, &|number| json!({ "type": "array", "items": next(number) }));
+    assert_told(&lists.report, Kind::Dropped, "lists more than 64 deep");
+    let parts = of(20_000, &|number| json!({ "allOf": [next(number), { "properties": { "y": {} } }] }));
+    assert_told(&parts.report, Kind::Dropped, "parts of parts more than 64 deep");
+    let members = of(300, &|number| json!({ "type": "object", "properties": { "next": next(number) } }));
+    assert_has(&members, &["pub struct L300 {"]);
+}
+
+#[test]
+fn an_operation_that_no_server_reads_is_left_out() {
+    let parameters: Vec<_> = (0..501).map(|number| json!({ "name": format!("p{number}"), "in": "query" })).collect();
+    let mut document = of_operation("/a", json!({ "parameters": parameters, "responses": {} }));
+    document["paths"][format!("/{}", "b/".repeat(40_000))] = json!({ "get": { "responses": {} } });
+    document["paths"]["/c"] = json!({ "get": { "responses": { "2": {}, "600": {}, "ok": {}, "200": {} } } });
+    let made = made(&document);
+    assert_eq!((made.report.operations, made.report.typed), (3, 1), "{}", made.report);
+    assert_told(&made.report, Kind::LeftOut, "it has 501 parameters");
+    assert_told(&made.report, Kind::LeftOut, "its path has more than 65536 characters");
+    assert_told(&made.report, Kind::Dropped, "an answer whose status is none");
+}
