@@ -3,14 +3,14 @@
 
 use crate::{TENANT, errors_page, raw::Raw, tls::Tls, vms_client};
 use keyway::{
-    Error, ErrorKind, FileStore, RedisStore,
+    Error, ErrorKind, RedisStore,
     blocking::Wait,
     orderingstack, shopmonkey,
     testing::{FakeOrderingStack, FakeShopmonkey, FakeVms, Fault, ManualClock},
     vitamojo, vms,
 };
 use serde_json::json;
-use std::{fs, path::Path, process::Command};
+use std::{fs, path::Path};
 
 const BEGIN: &str = "<!-- mistakes -->\n";
 const END: &str = "<!-- /mistakes -->";
@@ -209,9 +209,13 @@ const READ_ONLY: &str = "the session store has not taken what was to be saved: a
 #[cfg(unix)]
 #[apply(leak_checked!)]
 fn a_folder_that_is_read_only_is_answered_as_the_table_says() {
-    use std::os::unix::{
-        fs::{MetadataExt, PermissionsExt, chown},
-        process::CommandExt,
+    use keyway::FileStore;
+    use std::{
+        os::unix::{
+            fs::{MetadataExt, PermissionsExt, chown},
+            process::CommandExt,
+        },
+        process::Command,
     };
     const SOMEONE: u32 = 12_345;
     if let Some(folder) = std::env::var_os("KEYWAY_TEST_READ_ONLY") {

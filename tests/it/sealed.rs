@@ -7,7 +7,6 @@ use keyway::{
 };
 use std::{
     fs,
-    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -152,7 +151,10 @@ async fn what_is_not_sealed_is_taken_over_only_where_that_was_said() {
 #[cfg(unix)]
 #[apply(leak_checked!)]
 fn a_key_file_that_others_could_have_read_is_refused() {
-    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::{
+        os::unix::fs::{PermissionsExt, symlink},
+        path::{Path, PathBuf},
+    };
     let home = tempfile::tempdir().unwrap();
     let path = |name: &str| home.path().join(name);
     let made = SealingKey::create_file(path("key")).unwrap();

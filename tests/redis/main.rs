@@ -1,4 +1,5 @@
 //! The Redis store against a real Redis, which each test starts for itself on a free port of this machine.
+#![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "tests")]
 
 #[macro_use]
