@@ -160,6 +160,7 @@ pub(crate) struct Memory {
 /// A person has signed in anew although a session was there.
 #[derive(Debug, Clone)]
 #[cfg_attr(test, derive(PartialEq, Eq, Hash))]
+#[cfg_attr(not(feature = "oauth2"), allow(dead_code, reason = "no other vendor's API asks for a stronger sign-in"))]
 pub(crate) struct Stepped {
     /// What an API had wanted.
     pub(super) wanted: String,
