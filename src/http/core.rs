@@ -167,7 +167,7 @@ impl Core {
         };
         self.0.drift.answered(facts, &answer, || self.held_token());
         let outcome = self.0.judge.judged(&answer, self.0.surface.classify, facts, &*self.0.clock);
-        let outcome = outcome.map_err(|error| self.blamed_on_key(self.0.paths.blame(facts, error), unknown));
+        let outcome = outcome.map_err(|error| self.blamed_on_key(self.0.paths.blame(facts, error), facts));
         if outcome.is_ok() {
             self.0.drift.read(facts, &answer);
         }
@@ -178,14 +178,12 @@ impl Core {
     }
 
     /// A key that the user gave is not signed in anew: if it is not accepted, it is the key that has to be looked at.
-    fn blamed_on_key(&self, error: Error, unknown: bool) -> Error {
-        if !unknown || self.0.role != Role::Key || error.kind() != ErrorKind::Unauthorized {
-            return error;
-        }
-        let credential = (self.0.surface.serves)(Role::Key);
+    fn blamed_on_key(&self, error: Error, facts: &Facts) -> Error {
+        let is_about_session = error.kind() == ErrorKind::Unauthorized && !facts.roles.is_empty();
+        let Some(credential) = self.0.session.static_credential().filter(|_| is_about_session) else { return error };
         error
             .message(format!("the vendor does not accept what {credential} gave"))
-            .advice("it may have ended or been revoked, or may not do this: check it with the vendor")
+            .advice("it may have ended or been deleted, or may not do this: check it with the vendor")
     }
 
     /// What a free call's answer that is no success means.

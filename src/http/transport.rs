@@ -445,7 +445,12 @@ impl AuthResponse {
                 .with_kind(ErrorKind::Api)
                 .message("the vendor answered 401 to a call that needs no session")
                 .advice("check the address given to builder(url): it must be the platform's root"),
-            ErrorKind::Api if !is_worded => error.advice("see error.code(); check what the builder was given"),
+            ErrorKind::Api if !is_worded && verdict.is_nowhere() => error
+                .message(format!("there is no {} at the address given to the builder", self.facts.path))
+                .advice("give it the platform's root, such as https://vendor.example"),
+            ErrorKind::Api if !is_worded && !verdict.is_wrong_guess() => {
+                error.advice("see error.code(); check what the builder was given")
+            }
             _ => error,
         }
     }

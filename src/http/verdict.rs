@@ -221,8 +221,14 @@ impl<'a> Verdict<'a> {
         }
     }
 
+    /// There is nothing where the vendor's document has this operation, and nobody says that something else is missing.
+    pub(crate) fn is_nowhere(&self) -> bool {
+        let is_documented = self.facts.certainty != Certainty::Guessed && self.facts.path.starts_with('/');
+        matches!(self.status, 404 | 405) && is_documented && self.code().is_none()
+    }
+
     /// There is nothing at a guessed path, or nothing with this method: the same mistake.
-    fn is_wrong_guess(&self) -> bool {
+    pub(crate) fn is_wrong_guess(&self) -> bool {
         matches!(self.status, 404 | 405) && self.facts.certainty == Certainty::Guessed
     }
 

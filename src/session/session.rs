@@ -278,6 +278,12 @@ impl Session {
         state.held.clone().map(Lease::of)
     }
 
+    /// The builder's method that gave a key which is used as it is.
+    pub(crate) fn static_credential(&self) -> Option<&'static str> {
+        let rules = &self.0.rules;
+        rules.is_static().then_some(rules.capabilities.credential)
+    }
+
     /// The header that carries the token.
     pub(crate) fn header(&self) -> &HeaderName {
         match &self.0.rules.capabilities.placement {

@@ -34,10 +34,12 @@ fn till(uri: &str) -> orderingstack::ClientBuilder {
 }
 
 async fn of_the_network() -> Vec<Mistake> {
-    use ErrorKind::{Config, Outage, Protocol};
+    use ErrorKind::{Api, Config, Outage, Protocol};
     let typo = vms_at("https://vms.invalid").build().unwrap().session().lease().await.unwrap_err();
     let plain = Raw::start(|_| b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n".to_vec()).await;
     let plain = vms_at(&format!("https://127.0.0.1:{}", plain.port())).build().unwrap();
+    let root = FakeVms::start().await;
+    let below = vms_at(&format!("{}/api/v1", root.uri())).build().unwrap();
     let known = Tls::start(1999..3999).await;
     let stranger = vms_at(&known.uri).build().unwrap().session().lease().await.unwrap_err();
     let late = Tls::start(1999..2001).await;
@@ -50,6 +52,12 @@ async fn of_the_network() -> Vec<Mistake> {
     let guarded = vms_client(&guarded, &clock).build().unwrap();
     vec![
         mistake("a mistyped address", Outage, &typo, "correct the host that `builder(url)` was given"),
+        mistake(
+            "an address with more than the platform's root",
+            Api,
+            &below.session().lease().await.unwrap_err(),
+            "leave out the path that calls begin with, such as `/api/v1`",
+        ),
         mistake(
             "an address of plain http",
             Config,

@@ -70,6 +70,15 @@ async fn an_app_key_is_sent_as_two_headers_and_nothing_signs_in() {
 }
 
 #[apply(leak_checked!)]
+async fn headers_that_are_refused_are_blamed_and_not_a_session() {
+    let (fake, clock) = start(|b| b).await;
+    let client = builder(&fake, &clock).app_key_headers(FakeVtex::APP_KEY, "letmein").build().unwrap();
+    let error = client.api().get_organization_unit_settings().unit_id(FakeVtex::UNIT).send().await.unwrap_err();
+    assert_eq!((error.kind(), error.status()), (ErrorKind::Unauthorized, Some(401)), "{error}");
+    assert!(error.to_string().contains("what .app_key_headers(..) gave"), "{error}");
+}
+
+#[apply(leak_checked!)]
 async fn an_auth_status_other_than_success_is_a_refusal_inside_a_200_and_in_a_401() {
     for unauthorized in [false, true] {
         let (fake, clock) = start(|b| b.refusals_in_401(unauthorized)).await;

@@ -64,7 +64,13 @@ fn classify(verdict: &Verdict<'_>) -> Option<Error> {
     if is_transient(verdict.status) {
         return None;
     }
-    let (kind, what, advice) = match verdict.text("error")? {
+    let code = verdict.text("error");
+    if code.is_none() && matches!(verdict.status, 404 | 405) {
+        let nowhere = Error::new(ErrorKind::Api, "the provider has nothing at this endpoint");
+        let advice = "check the endpoints on the builder, or what the provider's metadata says of them";
+        return Some(verdict.with_context(nowhere.advice(advice)));
+    }
+    let (kind, what, advice) = match code? {
         "invalid_grant" => (ErrorKind::InvalidCredentials, "the provider refused the grant", CHECK.to_owned()),
         "invalid_client" => {
             let advice = format!("check what .client(..) was given; {CHECK}");
