@@ -457,7 +457,7 @@ mod tests {
         path::{Path, PathBuf},
     };
 
-    /// How many variants of its seeds each property is held against in every run of the suite.
+    /// How many variants of its seeds each property is held against in every run of the suite. `KEYWAY_VARIANTS` asks for more.
     const VARIANTS: u64 = 2000;
 
     #[test]
@@ -477,10 +477,11 @@ mod tests {
     #[test]
     fn every_property_holds_for_variants_of_what_its_search_begins_with() {
         leak_check::apart(|| {
+            let more = std::env::var("KEYWAY_VARIANTS").ok().and_then(|more| more.parse().ok());
             for (name, property) in PROPERTIES {
                 let (seeds, mut dice) =
                     (seeds(name), Dice(name.bytes().fold(7, |sum, byte| sum * 31 + u64::from(byte))));
-                for _ in 0..VARIANTS {
+                for _ in 0..more.unwrap_or(VARIANTS) {
                     property(&dice.variant(&seeds));
                 }
             }

@@ -5,8 +5,8 @@ mod acme;
 use crate::{laws::Written, scripted_store::ScriptedStore};
 use acme::{Acme, LIFE, PASSWORD, Platform, ROTATES, Server, capabilities, issued};
 use keyway::{
-    Answer, Captcha, Error, ErrorKind, EvictionPolicy, MemoryStore, Responder, Secret, SessionId, SessionLimit,
-    SignOut,
+    Answer, Captcha, Error, ErrorKind, EvictionPolicy, MemoryStore, Responder, SecondFactor, Secret, SessionId,
+    SessionLimit, SignOut,
     custom::{Attempt, Capabilities, Client, Issued, Issuer, Placement, Renewal},
 };
 use serde_json::json;
@@ -323,4 +323,37 @@ async fn a_client_without_an_issuer_or_with_an_empty_name_is_refused() {
     let error = server.builder(server.issuer(capabilities())).principal("").build().unwrap_err();
     assert!(error.kind() == ErrorKind::Config && error.to_string().contains(".principal(..)"), "{error}");
     assert!(server.platform.lock().unwrap().seen.is_empty());
+}
+
+/// Signs nobody in without the code that was sent beside the password.
+struct Careful(Acme);
+
+impl Issuer for Careful {
+    fn describe(&self) -> Capabilities {
+        self.0.describe()
+    }
+
+    async fn sign_in(&self, attempt: &Attempt) -> Result<Issued, Error> {
+        match attempt.second_factor() {
+            Some((asked, code)) if asked.thread().expose() == "a-thread-of-acme" && code.expose() == "417-263-058" => {
+                self.0.sign_in(attempt).await
+            }
+            _ => Err(Error::second_factor_required(SecondFactor::new("a-thread-of-acme"))),
+        }
+    }
+}
+
+#[apply(leak_checked!)]
+async fn a_second_factor_is_asked_for_until_its_code_is_right() {
+    let server = Server::start(|_| {}).await;
+    let issuer = Careful(server.issuer(capabilities().attended()));
+    let client = Client::builder(server.server.uri()).issuer(issuer).clock(server.clock.clone()).build().unwrap();
+    let mut error = client.session().lease().await.unwrap_err();
+    for (attempt, wrong) in [(1, "000-000-000"), (2, "111-111-111")] {
+        assert_eq!(error.kind(), ErrorKind::SecondFactorRequired, "{error}");
+        assert_eq!(error.second_factor().unwrap().attempt(), attempt);
+        error = error.resume().unwrap().answer(Answer::SecondFactor(wrong.into())).await.unwrap_err();
+    }
+    error.resume().unwrap().answer(Answer::SecondFactor("417-263-058".into())).await.unwrap();
+    assert_eq!((things(&client).await.unwrap(), server.count("/login")), (200, 1));
 }
