@@ -64,7 +64,7 @@ async fn story(mut redis: Redis) -> Result<(), Failure> {
     // So that all of them come while the first one signs in.
     fake.next("get_token", Fault::Delay(Duration::from_millis(700)));
 
-    title("Three workers start, and nobody is signed in");
+    title("Three workers start, 1, 2 and 3, and nobody is signed in");
     let mut workers = vec![start(1)?, start(2)?, start(3)?];
     pause(3).await;
     told(&fake);
@@ -105,7 +105,7 @@ async fn story(mut redis: Redis) -> Result<(), Failure> {
 
 /// One of the workers: it calls and calls, and says what became of its session, until the first process wants no more.
 async fn worker(number: &str, vendor: String) -> Result<(), Error> {
-    let say = |what: &str| println!("  {}  {what}", bold(&format!("worker {number}")));
+    let say = |what: &str| println!("  {}  {what}", bold(number));
     let store = RedisStore::connect(env::var(REDIS).unwrap_or_default())?.prefix(env::var(PREFIX).unwrap_or_default());
     let client = vms::Client::builder(vendor).password(FakeVms::LOGIN, FakeVms::PASSWORD).store(store).build()?;
     say(&format!("process {} begins to call", std::process::id()));

@@ -83,7 +83,8 @@ impl Responder for Person {
 
     /// Shows the code for as long as the vendor waits: this is dropped when the person has decided.
     async fn device_code(&self, device: DeviceCode) -> Option<()> {
-        let by_hand = format!("open {}\nand enter {}", device.verification_uri(), device.user_code());
+        // The address has a line of its own: one that is broken cannot be clicked on.
+        let by_hand = format!("open\n{}\nand enter {}", device.verification_uri(), device.user_code());
         if !io::stdout().is_terminal() {
             println!("\nTo let this device in, {by_hand}, within {} s …", device.expires_in().as_secs());
             return Some(());
