@@ -78,10 +78,10 @@ impl SessionCore {
             return polls;
         }
         let pending = self.pending.as_ref().filter(|_| !works);
-        let again = pending.filter(|_| self.locking.is_none()).and_then(|pending| pending.again_at);
+        let again = pending.filter(|_| self.locking.is_none()).and_then(|pending| pending.offers.again_at);
         let keep = pending.filter(|pending| pending.keeps_lock && self.locked).map(|pending| pending.keep_at);
-        let writes_tombstone =
-            self.signing_out.as_ref().filter(|names| !names.is_given_up()).map(|names| names.again_at);
+        let names = self.signing_out.as_ref().filter(|names| !names.offers.are_given_up());
+        let writes_tombstone = names.and_then(|names| names.offers.again_at);
         let looks = |_: &&Run| if works { self.locking.is_some() } else { self.rules.shared };
         let looks = self.run.as_ref().filter(looks).map(|run| run.next_look);
         [polls, again, keep, writes_tombstone, looks].into_iter().flatten().min()
@@ -256,7 +256,7 @@ impl SessionCore {
         if firm && let Some(run) = run {
             run.looks += 1;
         }
-        let writes_tombstone = self.signing_out.as_ref().is_some_and(|names| names.again_at <= at.now.monotonic);
+        let writes_tombstone = self.signing_out.as_ref().is_some_and(|names| names.offers.are_due(at.now));
         if loaded.is_ok() {
             self.run.iter_mut().for_each(|run| run.blind = None);
         }

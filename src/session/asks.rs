@@ -286,8 +286,8 @@ impl SessionCore {
     pub(crate) fn close(&mut self, at: Moment) {
         self.closing = true;
         let now = at.now.monotonic;
-        self.pending.iter_mut().for_each(|pending| pending.again_at = Some(now));
-        self.signing_out.iter_mut().for_each(|names| names.again_at = now);
+        self.pending.iter_mut().for_each(|pending| pending.offers.again_at = Some(now));
+        self.signing_out.iter_mut().for_each(|names| names.offers.again_at = Some(now));
     }
 
     /// Whether nothing is under way.
@@ -309,8 +309,8 @@ impl SessionCore {
     pub(crate) fn unsaved(&self) -> Result<(), Error> {
         let trouble = match (&self.pending, &self.signing_out) {
             (None, None) => return Ok(()),
-            (Some(pending), _) => pending.trouble.as_ref(),
-            (None, Some(names)) => names.trouble.as_ref(),
+            (Some(pending), _) => pending.offers.trouble.as_ref(),
+            (None, Some(names)) => names.offers.trouble.as_ref(),
         };
         Err(Error::not_saved(trouble))
     }

@@ -8,11 +8,11 @@ use tokio::sync::watch;
 pub(super) struct Shown {
     pub(super) wanted: String,
     /// Nothing as long as it is shown; closed without a word where its task is gone.
-    pub(super) outcome: watch::Receiver<Option<Outcome>>,
+    pub(super) outcome: watch::Receiver<Option<PageOutcome>>,
 }
 
 #[derive(Clone)]
-pub(super) struct Outcome {
+pub(super) struct PageOutcome {
     pub(super) came: Result<(), Error>,
     /// Until when (monotonic) a person who declined is not asked the same again.
     pub(super) until: Duration,

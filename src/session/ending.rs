@@ -122,7 +122,7 @@ impl SessionCore {
     pub(super) fn lose_run(&mut self, at: Moment) {
         let Some(mut run) = self.run.take() else { return };
         self.owe_revocation_of_granted(&mut run, at);
-        self.pending.iter_mut().for_each(|pending| (pending.run, pending.again_at) = (None, None));
+        self.pending.iter_mut().for_each(|pending| (pending.run, pending.offers.again_at) = (None, None));
         self.give_up_person();
         // No caller has heard what came of the answer.
         self.memory.answered.retain(|id| Some(*id) != run.answers);

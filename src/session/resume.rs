@@ -27,7 +27,7 @@ use std::{any::Any, fmt, sync::Arc};
 /// # Ok(()) }
 /// ```
 #[derive(Clone)]
-pub struct Resume(Arc<Challenge>);
+pub struct Resume(Arc<ResumeParts>);
 
 /// The session that a question was asked for.
 pub(super) trait Resumable: Send + Sync {
@@ -43,7 +43,7 @@ pub(super) trait Resumable: Send + Sync {
     fn resume(&self, id: u64, conversation: Conversation) -> BoxFuture<'_, Result<Lease, Error>>;
 }
 
-struct Challenge {
+struct ResumeParts {
     session: Box<dyn Resumable>,
     /// The question's number in its session.
     id: u64,
@@ -58,7 +58,7 @@ impl Resume {
         question: OpenQuestion,
         conversation: Conversation,
     ) -> Self {
-        Self(Arc::new(Challenge { session: Box::new(session), id, question, conversation }))
+        Self(Arc::new(ResumeParts { session: Box::new(session), id, question, conversation }))
     }
 
     #[cfg(feature = "sealed")]
@@ -75,7 +75,7 @@ impl Resume {
     /// # Cancel safety
     /// Once polled, the sign-in goes on even if this future is dropped.
     pub async fn answer(&self, answer: Answer) -> Result<Lease, Error> {
-        let Challenge { session, id, question, conversation } = &*self.0;
+        let ResumeParts { session, id, question, conversation } = &*self.0;
         let said = conversation.clone().answered(question, answer)?;
         #[cfg(feature = "audit")]
         session.answered(question.kind());
@@ -89,13 +89,13 @@ impl fmt::Debug for Resume {
     }
 }
 
-impl fmt::Debug for Challenge {
+impl fmt::Debug for ResumeParts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Resume({:?})", self.question)
     }
 }
 
-impl Continuation for Challenge {}
+impl Continuation for ResumeParts {}
 
 /// An error carries what goes on as something that it knows nothing about.
 impl Error {

@@ -201,6 +201,45 @@ impl From<Error> for RunFailure {
     }
 }
 
+/// When what is owed to the store is offered to it, and how often still.
+#[derive(Debug, Clone)]
+#[cfg_attr(test, derive(PartialEq, Eq, Hash))]
+pub(crate) struct Offers {
+    /// When (monotonic). `None`: not before a run wants the store.
+    pub(crate) again_at: Option<Duration>,
+    /// Why the store has not taken it, when it was last offered.
+    pub(crate) trouble: Option<StoreError>,
+    wait: Duration,
+    left: u32,
+}
+
+impl Offers {
+    /// The first wait before it is offered again; it doubles.
+    const FIRST: Duration = Duration::from_secs(1);
+    const LONGEST: Duration = Duration::from_secs(60);
+    /// How often it is offered before that is left to the next run: about a quarter of an hour in all.
+    const MOST: u32 = 20;
+
+    fn from(again_at: Option<Duration>) -> Self {
+        Self { again_at, trouble: None, wait: Self::FIRST, left: Self::MOST }
+    }
+
+    pub(crate) fn are_due(&self, now: Now) -> bool {
+        self.again_at.is_some_and(|again| again <= now.monotonic)
+    }
+
+    pub(crate) fn are_given_up(&self) -> bool {
+        self.left == 0
+    }
+
+    fn postpone(&mut self, error: StoreError, now: Now, closing: bool) {
+        self.trouble = Some(error);
+        self.left = if closing { 0 } else { self.left.saturating_sub(1) };
+        self.again_at = (self.left > 0).then(|| now.monotonic.saturating_add(self.wait));
+        self.wait = (self.wait * 2).min(Self::LONGEST);
+    }
+}
+
 /// A token that the store has not taken.
 #[derive(Debug, Clone)]
 #[cfg_attr(test, derive(PartialEq, Eq, Hash))]
@@ -218,25 +257,14 @@ pub(crate) struct PendingSave {
     /// Another process has changed the store meanwhile.
     pub(crate) conflict: bool,
     pub(crate) tries: u32,
-    /// Why the store has not taken it, when it was last offered.
-    pub(crate) trouble: Option<StoreError>,
+    pub(crate) offers: Offers,
     /// The store has certainly not written it.
     pub(crate) ours_alone: bool,
     /// The lock is kept with it, because what it replaces is used up: no other process may come by that.
     pub(crate) keeps_lock: bool,
-    /// When (monotonic) it is offered again, and how often still. `None`: not before a run wants the store.
-    pub(crate) again_at: Option<Duration>,
-    pub(crate) wait: Duration,
-    pub(crate) offers: u32,
     /// When (monotonic) the lock is kept up.
     pub(crate) keep_at: Duration,
 }
-
-/// The first wait before what is owed to the store is offered again; it doubles.
-const FIRST: Duration = Duration::from_secs(1);
-const LONGEST: Duration = Duration::from_secs(60);
-/// How often it is offered before that is left to the next run: about a quarter of an hour in all.
-const OFFERS: u32 = 20;
 
 impl PendingSave {
     pub(crate) fn new(token: Arc<Token>, renewed: bool, expected: Option<Generation>, run: u64) -> Self {
@@ -249,12 +277,9 @@ impl PendingSave {
             run: Some(run),
             conflict: false,
             tries: 0,
-            trouble: None,
+            offers: Offers::from(None),
             ours_alone: false,
             keeps_lock: false,
-            again_at: None,
-            wait: FIRST,
-            offers: OFFERS,
             keep_at: Duration::ZERO,
         }
     }
@@ -263,19 +288,10 @@ impl PendingSave {
         self.token.generation
     }
 
-    /// Whether it is to be offered again now.
-    pub(crate) fn is_due(&self, now: Now) -> bool {
-        self.again_at.is_some_and(|again| again <= now.monotonic)
-    }
-
     /// The store has failed: it is offered again later, for a while.
     pub(crate) fn postpone(&mut self, error: StoreError, now: Now, closing: bool) {
-        self.trouble = Some(error);
-        self.offers = if closing { 0 } else { self.offers.saturating_sub(1) };
-        let again = (self.offers > 0).then(|| now.monotonic.saturating_add(self.wait));
-        self.again_at = again;
-        self.keeps_lock &= again.is_some();
-        self.wait = (self.wait * 2).min(LONGEST);
+        self.offers.postpone(error, now, closing);
+        self.keeps_lock &= self.offers.again_at.is_some();
     }
 }
 
@@ -299,11 +315,7 @@ pub(crate) struct SigningOut {
     /// The user has heard how it ended here.
     pub(crate) heard: bool,
     pub(crate) tries: u32,
-    /// Why the store has not taken it, when it was last offered.
-    pub(crate) trouble: Option<StoreError>,
-    pub(crate) again_at: Duration,
-    pub(crate) wait: Duration,
-    pub(crate) offers: u32,
+    pub(crate) offers: Offers,
 }
 
 impl SigningOut {
@@ -319,10 +331,7 @@ impl SigningOut {
             uncertain: None,
             heard: false,
             tries: 0,
-            trouble: None,
-            again_at: Duration::ZERO,
-            wait: FIRST,
-            offers: OFFERS,
+            offers: Offers::from(Some(Duration::ZERO)),
         }
     }
 
@@ -379,18 +388,8 @@ impl SigningOut {
     }
 
     pub(crate) fn postpone(&mut self, error: StoreError, now: Now, closing: bool) {
-        self.trouble = Some(error);
-        self.offers = if closing { 0 } else { self.offers.saturating_sub(1) };
-        self.again_at = match self.offers {
-            0 => Duration::MAX,
-            _ => now.monotonic.saturating_add(self.wait),
-        };
-        self.wait = (self.wait * 2).min(LONGEST);
+        self.offers.postpone(error, now, closing);
         self.tries = 0;
-    }
-
-    pub(crate) fn is_given_up(&self) -> bool {
-        self.offers == 0
     }
 }
 

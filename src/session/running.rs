@@ -76,7 +76,7 @@ impl SessionCore {
     /// No caller needs the lock any more that is waited for.
     pub(super) fn leave_the_queue(&mut self, now: Now) {
         let works = self.run.as_ref().is_some_and(|run| run.is_working() && !run.only_looks);
-        let saves = self.pending.as_ref().is_some_and(|pending| pending.is_due(now));
+        let saves = self.pending.as_ref().is_some_and(|pending| pending.offers.are_due(now));
         if let Some(out) = self.locking.take_if(|_| !works && !saves) {
             self.aborts.push(out.id);
         }

@@ -2,7 +2,7 @@
 //! meanwhile, and what comes of it takes the session's place.
 
 use super::{
-    beside::{Outcome, Shown},
+    beside::{PageOutcome, Shown},
     dialogue::{Ask, Conversation, OpenQuestion, OpenReason},
     operation::Event,
     people::STEP_UP,
@@ -22,9 +22,9 @@ use tracing::Instrument;
 /// What a caller does for whom a page is to be shown.
 enum Turn {
     /// Show it, and tell what comes of it.
-    Show(watch::Sender<Option<Outcome>>),
+    Show(watch::Sender<Option<PageOutcome>>),
     /// It is shown; or another one is, and there is one page at a time.
-    Wait { outcome: watch::Receiver<Option<Outcome>>, same: bool },
+    Wait { outcome: watch::Receiver<Option<PageOutcome>>, same: bool },
     /// The person has declined a moment ago.
     Declined(Error),
 }
@@ -77,7 +77,7 @@ impl Session {
             let over = outcome.borrow().clone();
             match over {
                 None if outcome.has_changed().is_ok() => return Turn::Wait { outcome, same },
-                Some(Outcome { came: Err(error), until }) if same && now < until => return Turn::Declined(error),
+                Some(PageOutcome { came: Err(error), until }) if same && now < until => return Turn::Declined(error),
                 _ => {}
             }
         }
@@ -115,7 +115,7 @@ impl Session {
 }
 
 /// What came of a page that is shown, or was.
-async fn came(mut outcome: watch::Receiver<Option<Outcome>>) -> Result<(), Error> {
+async fn came(mut outcome: watch::Receiver<Option<PageOutcome>>) -> Result<(), Error> {
     let over = outcome.wait_for(Option::is_some).await.ok().and_then(|over| over.clone());
     over.map_or_else(|| Err(Error::runtime_ended()), |over| over.came)
 }
@@ -123,7 +123,7 @@ async fn came(mut outcome: watch::Receiver<Option<Outcome>>) -> Result<(), Error
 /// Tells what comes of a page, also that its task has panicked.
 struct Tell {
     session: Session,
-    tell: watch::Sender<Option<Outcome>>,
+    tell: watch::Sender<Option<PageOutcome>>,
 }
 
 impl Tell {
@@ -131,7 +131,7 @@ impl Tell {
         let declined = came.as_ref().is_err_and(|error| error.kind() == ErrorKind::Declined);
         let wait = if declined { STEP_UP } else { Duration::ZERO };
         let until = self.session.now().monotonic.saturating_add(wait);
-        self.tell.send_replace(Some(Outcome { came, until }));
+        self.tell.send_replace(Some(PageOutcome { came, until }));
     }
 }
 

@@ -77,7 +77,7 @@ impl SessionCore {
         let birth = Birth { began: Some(old.began), ..Birth::of(generation) };
         if let Ok(token) = Token::issued(&self.rules, tokens, birth, at) {
             let mut pending = PendingSave::new(Arc::new(token), true, Some(old.generation), 0);
-            (pending.run, pending.again_at) = (None, Some(at.now.monotonic));
+            (pending.run, pending.offers.again_at) = (None, Some(at.now.monotonic));
             self.pending = Some(pending);
         }
     }

@@ -90,7 +90,7 @@ impl SessionCore {
 
     /// Loads what is stored, writes the tombstone of what the sign-out names, and then the vendor is told.
     pub(super) fn wish_of_sign_out(&mut self, at: Moment) -> Option<Wish> {
-        let names = self.signing_out.as_mut().filter(|names| names.again_at <= at.now.monotonic)?;
+        let names = self.signing_out.as_mut().filter(|names| names.offers.are_due(at.now))?;
         let Some(seen) = self.seen.as_ref().filter(|seen| seen.read) else {
             return Some(Wish::Store(StoreOp::Load));
         };
@@ -173,7 +173,7 @@ impl SessionCore {
         let now = at.now.monotonic;
         let there = self.seen.as_ref().and_then(|seen| self.there(seen, at.now));
         let pending = self.pending.as_mut()?;
-        if pending.again_at.is_none_or(|again| again > now) {
+        if !pending.offers.are_due(at.now) {
             if pending.keeps_lock && self.locked && pending.keep_at <= now {
                 pending.keep_at = now.saturating_add(KEEP);
                 return Some(Wish::Store(StoreOp::Extend(KEEP * 2)));
@@ -226,8 +226,8 @@ impl SessionCore {
         #[cfg(test)]
         let asks = self.rules.lacks(BrokenRule::Leaving) || asks && !self.rules.lacks(BrokenRule::LockWhileAsking);
         let works = self.run.as_ref().is_some_and(|run| run.is_working());
-        let saves = self.pending.as_ref().is_some_and(|pending| pending.keeps_lock || pending.is_due(now));
-        let writes_tombstone = self.signing_out.as_ref().is_some_and(|names| !names.is_given_up());
+        let saves = self.pending.as_ref().is_some_and(|pending| pending.keeps_lock || pending.offers.are_due(now));
+        let writes_tombstone = self.signing_out.as_ref().is_some_and(|names| !names.offers.are_given_up());
         let needed = asks || works || saves || writes_tombstone || self.word.is_some();
         (self.locked && !needed).then_some(Wish::Store(StoreOp::Unlock))
     }
