@@ -1,7 +1,7 @@
-//! Progenitor by itself, with its own settings but for builders: `progenitor-alone FOLDER OUT` prints name, lines and milliseconds of
-//! each document; `-` where it refuses one.
+//! Progenitor by itself, with its own settings but for builders: `progenitor-alone FOLDER OUT` prints name and lines of each document;
+//! `-` where it refuses one.
 
-use std::{env, fs, panic, path::Path, path::PathBuf, time::Instant};
+use std::{env, fs, panic, path::Path, path::PathBuf};
 
 fn main() {
     let mut arguments = env::args().skip(1).map(PathBuf::from);
@@ -12,13 +12,12 @@ fn main() {
     files.sort();
     for file in files {
         let name = file.file_stem().expect("a name").to_string_lossy().into_owned();
-        let began = Instant::now();
         match panic::catch_unwind(|| code(&file)) {
             Ok(Ok(code)) => {
-                println!("{name}\t{}\t{}", code.lines().count(), began.elapsed().as_millis());
+                println!("{name}\t{}", code.lines().count());
                 fs::write(out.join(format!("{name}.rs")), code).expect("written");
             }
-            _ => println!("{name}\t-\t-"),
+            _ => println!("{name}\t-"),
         }
     }
 }
