@@ -10,14 +10,35 @@ use std::{env, fs, path::PathBuf, process::ExitCode};
 fn main() -> ExitCode {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rustc-check-cfg=cfg(every_surface)");
-    let Err(sentences) = documents::generate() else { return ExitCode::SUCCESS };
+    let made = surfaces().and_then(|surfaces| lists(&surfaces).and_then(|()| documents::generate(&surfaces)));
+    let Err(sentences) = made else { return ExitCode::SUCCESS };
     for sentence in sentences {
         println!("cargo::error={sentence}");
     }
     ExitCode::FAILURE
 }
 
-/// A list of the surfaces, for those who go through all of them.
+/// The names of the documents.
+fn surfaces() -> Result<Vec<String>, Vec<String>> {
+    let files = fs::read_dir("specs").map_err(|why| vec![format!("specs/ cannot be read ({why}); put it back")])?;
+    let names = files.flatten().map(|file| file.file_name().to_string_lossy().into_owned());
+    let mut surfaces: Vec<_> = names.filter_map(|name| name.strip_suffix(".json").map(str::to_owned)).collect();
+    surfaces.sort();
+    Ok(surfaces)
+}
+
+/// What would otherwise be written by hand for each surface.
+fn lists(surfaces: &[String]) -> Result<(), Vec<String>> {
+    let each = |one: &dyn Fn(&str) -> String| surfaces.iter().map(|surface| one(surface)).collect::<String>();
+    // One by one: of a name that a feature switches off, the compiler then says which feature that is.
+    let vendors = each(&|surface| format!("#[cfg(feature = {surface:?})]\npub use surfaces::{surface};\n"));
+    let capabilities = each(&|surface| format!("{surface}::all_capabilities(), "));
+    let described = each(&|surface| format!("&crate::surfaces::{surface}::SURFACE, "));
+    write("vendors.rs", &vendors)?;
+    write("capabilities.rs", &format!("[{capabilities}].concat()\n"))?;
+    write("described.rs", &format!("[{described}]\n"))
+}
+
 fn write(name: &str, text: &str) -> Result<(), Vec<String>> {
     let out = env::var_os("OUT_DIR").map(PathBuf::from).unwrap_or_default();
     fs::write(out.join(name), text).map_err(|why| vec![format!("the list {name} cannot be written ({why})")])
@@ -26,7 +47,7 @@ fn write(name: &str, text: &str) -> Result<(), Vec<String>> {
 #[cfg(not(feature = "_generator"))]
 mod documents {
     /// There is none to make code from.
-    pub(super) fn generate() -> Result<(), Vec<String>> {
+    pub(super) fn generate(_: &[String]) -> Result<(), Vec<String>> {
         super::write("surfaces.rs", "generated! {}\n")
     }
 }
@@ -41,15 +62,14 @@ mod documents {
 
     /// # Errors
     /// Sentences for the person who builds, but for those that the generator has told Cargo itself.
-    pub(super) fn generate() -> Result<(), Vec<String>> {
-        let surfaces = surfaces()?;
-        need_documents(&surfaces)?;
+    pub(super) fn generate(surfaces: &[String]) -> Result<(), Vec<String>> {
+        need_documents(surfaces)?;
         let on: Vec<_> = surfaces.iter().filter(|surface| is_on(surface)).collect();
         let generated = on.iter().map(|surface| document(surface).generate(surface));
         if generated.filter(Result::is_err).count() > 0 {
             return Err(Vec::new());
         }
-        write_others(&surfaces)?;
+        write_others(surfaces)?;
         if on.len() == surfaces.len() {
             println!("cargo::rustc-cfg=every_surface");
         }
@@ -77,15 +97,6 @@ mod documents {
                 .map_err(|why| vec![format!("the document of {surface} cannot be written ({why})")])?;
         }
         Ok(())
-    }
-
-    /// The names of the documents.
-    fn surfaces() -> Result<Vec<String>, Vec<String>> {
-        let files = fs::read_dir("specs").map_err(|why| vec![format!("specs/ cannot be read ({why}); put it back")])?;
-        let names = files.flatten().map(|file| file.file_name().to_string_lossy().into_owned());
-        let mut surfaces: Vec<_> = names.filter_map(|name| name.strip_suffix(".json").map(str::to_owned)).collect();
-        surfaces.sort();
-        Ok(surfaces)
     }
 
     /// A surface that is switched on and has its file but no document would be told by the compiler, in its words.

@@ -166,16 +166,8 @@ pub use store::{Sealed, SealingKey, SealingKeys};
 pub use surfaces::custom;
 #[cfg(feature = "oauth2")]
 pub use surfaces::oauth2;
-#[cfg(feature = "orderingstack")]
-pub use surfaces::orderingstack;
-#[cfg(feature = "shopmonkey")]
-pub use surfaces::shopmonkey;
-#[cfg(feature = "vitamojo")]
-pub use surfaces::vitamojo;
-#[cfg(feature = "vms")]
-pub use surfaces::vms;
-#[cfg(feature = "vtex")]
-pub use surfaces::vtex;
+// The bundled vendors: `#[cfg(feature = "vms")] pub use surfaces::vms;` and so on, by the build script from `specs/`.
+include!(concat!(env!("OUT_DIR"), "/vendors.rs"));
 
 /// Includes the code that `keyway_build::document(..).generate("acme")` made in the build script: a module `acme` with the
 /// vendor's operations, typed, for any session.

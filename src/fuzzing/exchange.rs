@@ -14,7 +14,7 @@ use crate::{
     },
     question::{Captcha, DeviceCode},
     session::cooldown::LONGEST_BELIEVED,
-    surfaces::{Issued, orderingstack, orderingstack_grants, shopmonkey, vitamojo, vms, vtex, vtex_shopper_session},
+    surfaces::{Issued, orderingstack_grants, shopmonkey, vitamojo, vms, vtex, vtex_shopper_session},
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::SET_COOKIE};
 use serde_json::Value;
@@ -87,9 +87,8 @@ impl FuzzedExchange {
         let mut lines = str::from_utf8(head).ok()?.lines();
         let mut first = lines.next()?.split(' ');
         let (surface, operation, status) = (first.next()?, first.next()?, first.next()?.parse().ok()?);
-        let surfaces =
-            [&vitamojo::SURFACE, &orderingstack::SURFACE, &shopmonkey::SURFACE, &vms::SURFACE, &vtex::SURFACE];
-        let surface = surfaces.into_iter().find(|known| known.name == surface)?;
+        let surfaces: &[&'static Surface] = &include!(concat!(env!("OUT_DIR"), "/described.rs"));
+        let surface = surfaces.iter().find(|known| known.name == surface)?;
         let mut headers = HeaderMap::new();
         for (name, value) in lines.filter_map(|line| line.split_once(": ")) {
             if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {

@@ -7,19 +7,14 @@ mod builder;
 pub mod custom;
 #[cfg(feature = "oauth2")]
 pub mod oauth2;
-#[cfg(feature = "orderingstack")]
 pub mod orderingstack;
 #[cfg(feature = "orderingstack")]
 pub(crate) mod orderingstack_grants;
-#[cfg(feature = "shopmonkey")]
 pub mod shopmonkey;
 #[cfg(any(feature = "oauth2", feature = "orderingstack"))]
 mod token_endpoint;
-#[cfg(feature = "vitamojo")]
 pub mod vitamojo;
-#[cfg(feature = "vms")]
 pub mod vms;
-#[cfg(feature = "vtex")]
 pub mod vtex;
 #[cfg(feature = "vtex")]
 mod vtex_password;

@@ -1,4 +1,5 @@
 //! OrderingStack: OAuth2 with a client of its own, a tenant header, and paths that are partly our guess.
+#![cfg(feature = "orderingstack")]
 
 use super::{
     builder::{NamedCredential, Options, begun_elsewhere, grants, only, shared_options, surface_client, tenant_header},
@@ -275,4 +276,10 @@ fn classify(verdict: &Verdict<'_>) -> Option<Error> {
 fn names_the_tenant(verdict: &Verdict<'_>) -> bool {
     let says = |member: &&str| verdict.text(member).is_some_and(|said| said.to_ascii_lowercase().contains("tenant"));
     (400..500).contains(&verdict.status) && ["error", "error_description", "message"].iter().any(says)
+}
+
+/// The rows of `docs/capabilities.md`.
+#[cfg(test)]
+pub(super) fn all_capabilities() -> Vec<super::Capabilities> {
+    [PASSWORD, ANONYMOUS, CLIENT_CREDENTIALS, DEVICE, REFRESH_TOKEN].map(grants::capabilities).to_vec()
 }

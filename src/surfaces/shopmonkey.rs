@@ -1,4 +1,5 @@
 //! Shopmonkey: a login session or a static API key, and answers in envelopes that may deny a 200.
+#![cfg(feature = "shopmonkey")]
 
 use super::{
     Capabilities, Issued, Issuer, Prose, Renewal,
@@ -274,4 +275,10 @@ fn classify(verdict: &Verdict<'_>) -> Option<Error> {
     let error = Error::new(ErrorKind::InvalidCredentials, "the vendor refused the e-mail address or password")
         .advice("check them; they are not tried again until they change or sign_in() is called");
     Some(verdict.with_context(error))
+}
+
+/// The rows of `docs/capabilities.md`.
+#[cfg(test)]
+pub(super) fn all_capabilities() -> Vec<Capabilities> {
+    vec![login_capabilities(), key_capabilities()]
 }

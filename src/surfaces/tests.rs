@@ -5,24 +5,7 @@ const BEGIN: &str = "<!-- capabilities -->\n";
 const END: &str = "<!-- /capabilities -->";
 
 fn all() -> Vec<Capabilities> {
-    let vendors = vec![
-        vitamojo::capabilities(),
-        vitamojo::seed_capabilities(),
-        orderingstack_grants::capabilities(orderingstack_grants::PASSWORD),
-        orderingstack_grants::capabilities(orderingstack_grants::ANONYMOUS),
-        orderingstack_grants::capabilities(orderingstack_grants::CLIENT_CREDENTIALS),
-        orderingstack_grants::capabilities(orderingstack_grants::DEVICE),
-        orderingstack_grants::capabilities(orderingstack_grants::REFRESH_TOKEN),
-        shopmonkey::login_capabilities(),
-        shopmonkey::key_capabilities(),
-        vms::capabilities(),
-        vtex::exchanged_capabilities(),
-        vtex::header_capabilities(),
-        vtex::oauth_capabilities(),
-        vtex::user_capabilities(),
-        vtex_shopper_session::capabilities(),
-        vtex_shopper_password::capabilities(),
-    ];
+    let vendors: Vec<_> = include!(concat!(env!("OUT_DIR"), "/capabilities.rs"));
     #[cfg(feature = "oauth2")]
     let vendors = vendors.into_iter().chain(oauth2::capabilities()).collect();
     vendors

@@ -1,4 +1,5 @@
 //! Vita Mojo: a tenant header, a ten-minute token, and a refresh token that travels in the URL's path.
+#![cfg(feature = "vitamojo")]
 
 use super::{
     Capabilities, Issued, Issuer, Prose, Renewal,
@@ -294,4 +295,10 @@ fn classify(verdict: &Verdict<'_>) -> Option<Error> {
         }
         _ => None,
     }
+}
+
+/// The rows of `docs/capabilities.md`.
+#[cfg(test)]
+pub(super) fn all_capabilities() -> Vec<Capabilities> {
+    vec![capabilities(), seed_capabilities()]
 }

@@ -1,4 +1,5 @@
 //! VMS (aipix): captchas, a limit on concurrent sessions, throttled sign-ins, and no renewal.
+#![cfg(feature = "vms")]
 
 use super::{
     Capabilities, Issued, Issuer, Prose,
@@ -346,6 +347,12 @@ fn active_session(session: &Value) -> Option<ActiveSession> {
         ip: text("ip"),
         last: session.get("last").and_then(json::integer),
     })
+}
+
+/// The rows of `docs/capabilities.md`.
+#[cfg(test)]
+pub(super) fn all_capabilities() -> Vec<Capabilities> {
+    vec![capabilities()]
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
 //! VTEX ID: an app key that is exchanged or sent as it is, an OAuth exchange, a user token; all in headers of its own.
+#![cfg(feature = "vtex")]
 
 use super::{
     Capabilities, Issued, Issuer, Placement, Prose, Renewal,
@@ -446,6 +447,19 @@ fn serves(role: Role) -> &'static str {
         Role::Key => HEADERS,
         _ => ".user_token(..) or .storefront(..)",
     }
+}
+
+/// The rows of `docs/capabilities.md`.
+#[cfg(test)]
+pub(super) fn all_capabilities() -> Vec<Capabilities> {
+    vec![
+        exchanged_capabilities(),
+        header_capabilities(),
+        oauth_capabilities(),
+        user_capabilities(),
+        shopper::capabilities(),
+        by_password::capabilities(),
+    ]
 }
 
 #[cfg(test)]

@@ -166,8 +166,7 @@ fn every_document_has_all_that_goes_with_a_surface() {
         let test = "its own tests would not be compiled";
         needs("Cargo.toml", default(&read("Cargo.toml")), &format!("\"{surface}\""), "add the feature to `default`");
         needs("README.md", read("README.md"), &format!("| `keyway::{surface}` |"), "add a row to *Ways in*");
-        let bless =
-            "name its capabilities in `all()` of src/surfaces/tests.rs, then KEYWAY_BLESS=1 cargo test --lib surfaces";
+        let bless = "write them into `all_capabilities()` of its file, then KEYWAY_BLESS=1 cargo test --lib surfaces";
         needs("docs/capabilities.md", read("docs/capabilities.md"), &format!("| `{surface}` `."), bless);
         needs("src/testing/mod.rs", read("src/testing/mod.rs"), &format!("mod {surface};"), "it has no fake");
         needs("tests/it/main.rs", read("tests/it/main.rs"), &format!("\nmod {surface};"), test);
