@@ -3,7 +3,7 @@
 use super::{
     command::Command,
     source::{FIRST_TRY, Lender, SECOND_TRY, Source},
-    words,
+    words::{self, ConnectedBy},
 };
 use crate::store::{StoreError, blocking::runtime};
 use ::redis::{Client, ErrorKind, FromRedisValue, RedisError, RedisResult, ServerErrorKind, aio::ConnectionLike};
@@ -123,7 +123,13 @@ impl RedisLink {
     }
 
     fn word(&self, error: &RedisError) -> StoreError {
-        let (what, advice) = words::of(error, matches!(self.lines, Lines::Given(_)));
+        let by = match &self.lines {
+            Lines::Given(_) => ConnectedBy::Given,
+            #[cfg(feature = "redis-cluster")]
+            Lines::Own { source: Source::Cluster(_), .. } => ConnectedBy::Cluster,
+            Lines::Own { .. } => ConnectedBy::Server,
+        };
+        let (what, advice) = words::of(error, by);
         self.failure(&what, advice)
     }
 }

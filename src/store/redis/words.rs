@@ -2,8 +2,20 @@
 
 use ::redis::{ErrorKind, RedisError};
 
+/// Who looks after the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ConnectedBy {
+    /// The user, who made it.
+    Given,
+    /// We, by a client that follows slots from node to node.
+    #[cfg(feature = "redis-cluster")]
+    Cluster,
+    /// We, to one server.
+    Server,
+}
+
 /// What happened, and what to do. The server's own words may hold what was said to it, and that is tokens.
-pub(super) fn of(error: &RedisError, was_given: bool) -> (String, &'static str) {
+pub(super) fn of(error: &RedisError, by: ConnectedBy) -> (String, &'static str) {
     let (what, advice) = match (error.kind(), error.code()) {
         _ if error.is_connection_refusal() => ("refuses connections", "see whether it runs there"),
         (ErrorKind::Io, _) => {
@@ -21,15 +33,15 @@ pub(super) fn of(error: &RedisError, was_given: bool) -> (String, &'static str) 
         (_, Some("WRONGTYPE")) => {
             ("holds something else under a name of ours", "choose another prefix with .prefix(..)")
         }
-        _ => return of_roles(error, was_given),
+        _ => return of_roles(error, by),
     };
     (what.to_owned(), advice)
 }
 
 /// What has to do with who is the primary, and of what.
-fn of_roles(error: &RedisError, was_given: bool) -> (String, &'static str) {
+fn of_roles(error: &RedisError, by: ConnectedBy) -> (String, &'static str) {
     let (what, advice) = match (error.kind(), error.code()) {
-        (_, Some("READONLY")) if was_given => (
+        (_, Some("READONLY")) if by == ConnectedBy::Given => (
             "is a replica that cannot be written to, and a connection that was given is not made anew for that",
             "give the client to RedisStore::from_client, which connects anew, and the address of the primary",
         ),
@@ -50,6 +62,11 @@ fn of_roles(error: &RedisError, was_given: bool) -> (String, &'static str) {
             "does not serve this session's slot: no node has it, or a failover is in progress",
             "a failover passes by itself; if it stays, see `CLUSTER INFO` and `CLUSTER SLOTS`",
         ),
+        #[cfg(feature = "redis-cluster")]
+        (_, Some("MOVED" | "ASK")) if by == ConnectedBy::Cluster => (
+            "has this session's slot at another node by now, and not every node knows of that yet",
+            "a failover passes by itself; if it stays, see `CLUSTER SLOTS`",
+        ),
         (_, Some("MOVED" | "ASK" | "CROSSSLOT")) => (
             "is part of a cluster",
             "give the address to RedisStore::connect_cluster (feature `redis-cluster`), \
@@ -67,4 +84,27 @@ fn of_roles(error: &RedisError, was_given: bool) -> (String, &'static str) {
 
 fn is_plain(code: &str) -> bool {
     code.len() <= 20 && code.chars().all(|c| c.is_ascii_uppercase())
+}
+
+#[cfg(all(test, feature = "redis-cluster"))]
+mod tests {
+    use super::*;
+    use ::redis::ServerErrorKind;
+
+    #[apply(leak_checked!)]
+    fn a_slot_that_moves_is_no_wrong_address_where_slots_are_followed() {
+        for kind in [ServerErrorKind::Moved, ServerErrorKind::Ask] {
+            let error = RedisError::from((ErrorKind::Server(kind), "moved"));
+            let said = |by| {
+                let (what, advice) = of(&error, by);
+                format!("{what}; {advice}")
+            };
+            assert!(
+                said(ConnectedBy::Cluster).contains("not every node knows of that yet; a failover passes by itself")
+            );
+            for by in [ConnectedBy::Server, ConnectedBy::Given] {
+                assert!(said(by).contains("is part of a cluster; give the address to RedisStore::connect_cluster"));
+            }
+        }
+    }
 }
