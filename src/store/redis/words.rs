@@ -86,13 +86,13 @@ fn is_plain(code: &str) -> bool {
     code.len() <= 20 && code.chars().all(|c| c.is_ascii_uppercase())
 }
 
-#[cfg(all(test, feature = "redis-cluster"))]
+#[cfg(test)]
 mod tests {
-    use super::*;
-    use ::redis::ServerErrorKind;
-
+    #[cfg(feature = "redis-cluster")]
     #[apply(leak_checked!)]
     fn a_slot_that_moves_is_no_wrong_address_where_slots_are_followed() {
+        use super::{ConnectedBy, of};
+        use ::redis::{ErrorKind, RedisError, ServerErrorKind};
         for kind in [ServerErrorKind::Moved, ServerErrorKind::Ask] {
             let error = RedisError::from((ErrorKind::Server(kind), "moved"));
             let said = |by| {
