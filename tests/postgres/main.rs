@@ -13,6 +13,7 @@ mod leak_check;
 mod children;
 #[path = "../distant/mod.rs"]
 mod distant;
+mod kept;
 mod laws;
 mod locks;
 mod outage;

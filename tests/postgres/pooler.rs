@@ -1,25 +1,17 @@
 //! A real PgBouncer between the store and Postgres.
 
 use crate::{
-    Server, generation, record,
-    server::{KEEPER, PATIENCE, as_server, give_away},
+    Server, generation,
+    kept::{Kept, log, on_a_free_port},
+    record,
+    server::{as_server, give_away},
     vitamojo_client,
 };
 use keyway::{
     PostgresStore, Store,
     testing::{FakeVitaMojo, ManualClock, key},
 };
-use std::{
-    env, fs,
-    hash::{BuildHasher, RandomState},
-    io::Write,
-    net::{TcpListener, TcpStream},
-    path::PathBuf,
-    process::{Child, Command, Stdio},
-    sync::OnceLock,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{env, fs, io::Write, net::TcpStream, path::PathBuf, sync::OnceLock, time::Duration};
 
 const LONG: Duration = Duration::from_secs(30);
 const SECOND: Duration = Duration::from_secs(1);
@@ -27,7 +19,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 /// A PgBouncer on a port of its own, before a Postgres of its own. Ended when it is dropped.
 struct Pooler {
-    keeper: Option<Child>,
+    kept: Option<Kept>,
     port: u16,
     folder: tempfile::TempDir,
     server: Server,
@@ -40,17 +32,14 @@ impl Pooler {
         let server = Server::start()?;
         let folder = tempfile::tempdir().unwrap();
         give_away(folder.path());
-        let mut pooler = Self { keeper: None, port: 0, folder, server };
-        for attempt in 0..20 {
-            pooler.port = 20_000 + u16::try_from(RandomState::new().hash_one(attempt) % 10_000).unwrap();
-            if TcpListener::bind(("127.0.0.1", pooler.port)).is_ok() {
-                pooler.configure(mode);
-                if pooler.launch() {
-                    return Some(pooler);
-                }
-            }
-        }
-        panic!("no PgBouncer could be started: {}", pooler.log());
+        let mut pooler = Self { kept: None, port: 0, folder, server };
+        let started = on_a_free_port(|port| {
+            pooler.port = port;
+            pooler.configure(mode);
+            pooler.launch()
+        });
+        assert!(started, "no PgBouncer could be started: {}", pooler.log());
+        Some(pooler)
     }
 
     fn configure(&self, mode: &str) {
@@ -70,36 +59,20 @@ impl Pooler {
 
     /// Says whether it came up.
     fn launch(&mut self) -> bool {
-        let log = fs::File::create(self.folder.path().join("log")).unwrap();
-        let pooler = as_server(program().unwrap());
-        let mut command = Command::new("sh");
-        command.args(["-c", KEEPER, "sh"]).arg(pooler.get_program()).args(pooler.get_args());
-        command.arg(self.folder.path().join("settings"));
-        command.env("PIDFILE", self.folder.path().join("pid")).current_dir(self.folder.path());
-        let mut keeper = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
-        let until = Instant::now() + PATIENCE;
-        while Instant::now() < until && !self.log().contains("FATAL") {
-            if TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
-                self.keeper = Some(keeper);
-                return true;
-            }
-            thread::sleep(Duration::from_millis(10));
-        }
-        drop(keeper.stdin.take());
-        let _ = keeper.wait();
-        false
+        let mut pooler = as_server(program().unwrap());
+        pooler.arg(self.folder.path().join("settings"));
+        let is_up = |_: &str| TcpStream::connect(("127.0.0.1", self.port)).is_ok();
+        self.kept = Kept::start(&pooler, self.folder.path(), "KILL", is_up, "FATAL");
+        self.kept.is_some()
     }
 
     fn log(&self) -> String {
-        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+        log(self.folder.path())
     }
 
     /// As after a crash.
     fn kill(&mut self) {
-        if let Some(mut keeper) = self.keeper.take() {
-            let _ = writeln!(keeper.stdin.take().unwrap(), "KILL");
-            keeper.wait().unwrap();
-        }
+        self.kept = None;
     }
 
     fn restart(&mut self) {
@@ -110,12 +83,6 @@ impl Pooler {
     /// As another process would have it.
     fn store(&self) -> PostgresStore {
         PostgresStore::connect(format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)).unwrap()
-    }
-}
-
-impl Drop for Pooler {
-    fn drop(&mut self) {
-        self.kill();
     }
 }
 

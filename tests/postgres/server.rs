@@ -1,34 +1,21 @@
 //! A Postgres of one's own, gone with the test.
 
+use crate::kept::{Kept, log, on_a_free_port};
 use std::{
     env, fs,
-    hash::{BuildHasher, RandomState},
     io::Write,
-    net::TcpListener,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     sync::{
         OnceLock,
         atomic::{AtomicUsize, Ordering},
     },
-    thread,
-    time::{Duration, Instant},
 };
 use tokio_postgres::{NoTls, SimpleQueryMessage};
 
-/// No Postgres takes longer to start.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Ends Postgres when it is told how, and when nobody is there any more who could tell.
-pub(crate) const KEEPER: &str = r#""$@" & process=$!
-echo "$process" >"$PIDFILE"
-wait_for() { read -r how || how=QUIT; kill "-$how" "$process"; }
-wait_for
-wait "$process""#;
-
 /// A Postgres on a port of its own, with a folder of its own. Ended, by its own process, when it is dropped.
 pub(crate) struct Server {
-    keeper: Option<Child>,
+    kept: Option<Kept>,
     port: u16,
     folder: tempfile::TempDir,
     settings: Vec<String>,
@@ -67,7 +54,7 @@ impl Server {
         let folder = tempfile::tempdir().unwrap();
         give_away(folder.path());
         let settings = settings.iter().map(|setting| setting.replace("FOLDER", folder.path().to_str().unwrap()));
-        let mut server = Self { keeper: None, port: 0, settings: settings.collect(), folder };
+        let mut server = Self { kept: None, port: 0, settings: settings.collect(), folder };
         let data = server.folder.path().join("data");
         let mut command = as_server(&programs.join("initdb"));
         command.arg("-D").arg(&data).args(["--no-sync", "--no-instructions", "--auth=trust", "--wal-segsize=1"]);
@@ -82,15 +69,12 @@ impl Server {
             fs::write(&path, content).unwrap();
             give_away(&path);
         }
-        // Somebody else may take a port that was free a moment ago. Below those that connections are given, so that none
-        // gets it while this Postgres is down.
-        for attempt in 0..20 {
-            server.port = 20_000 + u16::try_from(RandomState::new().hash_one(attempt) % 10_000).unwrap();
-            if TcpListener::bind(("127.0.0.1", server.port)).is_ok() && server.launch() {
-                return Some(server);
-            }
-        }
-        panic!("no Postgres could be started: {}", server.log());
+        let started = on_a_free_port(|port| {
+            server.port = port;
+            server.launch()
+        });
+        assert!(started, "no Postgres could be started: {}", server.log());
+        Some(server)
     }
 
     pub(crate) fn url(&self) -> String {
@@ -111,10 +95,7 @@ impl Server {
 
     /// As after a crash: no connection is taken leave of, and what was not written is lost.
     pub(crate) fn kill(&mut self) {
-        if let Some(mut keeper) = self.keeper.take() {
-            let _ = writeln!(keeper.stdin.take().unwrap(), "QUIT");
-            keeper.wait().unwrap();
-        }
+        self.kept = None;
     }
 
     pub(crate) fn restart(&mut self) {
@@ -124,34 +105,20 @@ impl Server {
 
     /// Says whether it came up.
     fn launch(&mut self) -> bool {
-        let log = fs::File::create(self.folder.path().join("log")).unwrap();
-        let server = as_server(&programs().unwrap().join("postgres"));
-        let mut command = Command::new("sh");
-        command.args(["-c", KEEPER, "sh"]).arg(server.get_program()).args(server.get_args());
-        command.env("PIDFILE", self.folder.path().join("pid"));
-        command.arg("-D").arg(self.folder.path().join("data")).args(["-p", &self.port.to_string(), "-F"]);
-        command.arg("-k").arg(self.folder.path());
+        let mut server = as_server(&programs().unwrap().join("postgres"));
+        server.arg("-D").arg(self.folder.path().join("data")).args(["-p", &self.port.to_string(), "-F"]);
+        server.arg("-k").arg(self.folder.path());
         let usual = ["listen_addresses=127.0.0.1", "max_connections=200", "max_wal_size=32MB", "min_wal_size=2MB"];
         for setting in usual.into_iter().chain(self.settings.iter().map(String::as_str)) {
-            command.args(["-c", setting]);
+            server.args(["-c", setting]);
         }
-        command.current_dir(self.folder.path());
-        let mut keeper = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
-        let until = Instant::now() + PATIENCE;
-        while Instant::now() < until && !self.log().contains("database system is shut down") {
-            if self.log().contains("database system is ready to accept connections") {
-                self.keeper = Some(keeper);
-                return true;
-            }
-            thread::sleep(Duration::from_millis(10));
-        }
-        drop(keeper.stdin.take());
-        let _ = keeper.wait();
-        false
+        let is_up = |log: &str| log.contains("database system is ready to accept connections");
+        self.kept = Kept::start(&server, self.folder.path(), "QUIT", is_up, "database system is shut down");
+        self.kept.is_some()
     }
 
     pub(crate) fn log(&self) -> String {
-        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+        log(self.folder.path())
     }
 
     /// A word with it, over a connection of the moment: the rows of the answer.
@@ -171,12 +138,6 @@ impl Server {
     /// The only column of the only row.
     pub(crate) async fn value(&self, sql: &str) -> String {
         self.ask(sql).await.remove(0).remove(0).unwrap()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.kill();
     }
 }
 
