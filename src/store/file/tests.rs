@@ -10,6 +10,7 @@ use std::{
     pin::pin,
     sync::atomic::Ordering,
     task::{Context, Poll, Waker},
+    thread,
     time::SystemTime,
 };
 
@@ -414,7 +415,8 @@ impl Disk for Tells {
 #[apply(leak_checked!)]
 async fn a_waiter_on_a_runtime_that_nobody_drives_keeps_the_lock_from_nobody() {
     let home = tempfile::tempdir().expect("a folder");
-    let (tells, told) = mpsc::sync_channel(8);
+    // Not before it is heard: the waiter is polled first.
+    let (tells, told) = mpsc::sync_channel(0);
     let (store, key) = (FileStore::on(Tells(tells), home.path().into()), key());
     let idle = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let mut waiting = Box::pin(Store::lock(&store, &key, Duration::from_secs(60)));
@@ -433,7 +435,8 @@ async fn a_waiter_on_a_runtime_that_nobody_drives_keeps_the_lock_from_nobody() {
 #[apply(leak_checked!)]
 fn a_task_whose_thread_is_busy_gets_a_free_lock_when_it_is_polled_again() {
     let home = tempfile::tempdir().expect("a folder");
-    let (tells, told) = mpsc::sync_channel(8);
+    // Not before it is heard: the waiter is polled first.
+    let (tells, told) = mpsc::sync_channel(0);
     let (busy, other, key) = (FileStore::on(Tells(tells), home.path().into()), FileStore::at(home.path()), key());
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let (busy_thread, others) = (runtime(), runtime());
@@ -441,14 +444,18 @@ fn a_task_whose_thread_is_busy_gets_a_free_lock_when_it_is_polled_again() {
     let mut waiting = Box::pin(Store::lock(&busy, &key, Duration::from_secs(60)));
     assert!(waiting.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     told.recv().expect("it was tried");
+    let heard = thread::spawn(move || told.into_iter().for_each(drop));
     // Until the offer has been taken back.
     let given_back = others.block_on(async { Store::lock(&other, &key, FETCH * 5).await.expect("free") });
     drop(given_back);
     let Poll::Ready(got) = waiting.as_mut().poll(&mut Context::from_waker(Waker::noop())) else {
         panic!("the lock is free, and it is not taken")
     };
-    let _held = got.expect("the lock");
+    let held = got.expect("the lock");
     others.block_on(async { Store::lock(&other, &key, Duration::ZERO).await.expect_err("it is held") });
+    drop(waiting);
+    drop((held, busy));
+    heard.join().expect("nobody tells any more");
 }
 
 #[apply(leak_checked!)]
