@@ -54,9 +54,35 @@ async fn one_connection_holds_a_hundred_locks_and_makes_way_for_all_else() {
     assert_eq!(counted(&server).await.0, "0");
 }
 
+/// Its locks end with Postgres, their holders do not.
+#[apply(leak_checked!)]
+async fn what_was_sent_under_a_lock_is_waited_for_although_postgres_was_started_anew() {
+    let Some(mut server) = Server::start() else { return };
+    let (store, other) = (server.store().await, server.store().await);
+    let (sent, nothing_sent) = (key("sent"), key("nothing sent"));
+    let lock = store.lock(&sent, LONG).await.unwrap();
+    assert!(lock.extend(SECOND).await);
+    let _free = store.lock(&nothing_sent, LONG).await.unwrap();
+    server.kill();
+    server.restart();
+    drop(other.lock(&nothing_sent, Duration::ZERO).await.expect("nobody has anything to save"));
+    assert!(other.lock(&sent, Duration::ZERO).await.unwrap_err().is_busy());
+    assert!(!lock.extend(SECOND).await, "it is gone, and nothing more is sent under it");
+    assert!(other.lock(&sent, Duration::ZERO).await.unwrap_err().is_busy());
+    drop(lock);
+    assert!(
+        other.lock(&sent, Duration::ZERO).await.unwrap_err().is_busy(),
+        "with the connection that held it nothing is saved"
+    );
+    let own = store.lock(&sent, Duration::ZERO).await.expect("who has sent it may go on");
+    assert!(store.compare_and_swap(&sent, None, record(1, 1)).await.unwrap());
+    drop(own);
+    drop(other.lock(&sent, Duration::ZERO).await.expect("what was sent is saved"));
+}
+
 #[apply(leak_checked!)]
 fn postgres_locks_are_free_although_their_release_is_dropped_or_no_runtime_is_left() {
-    let Some(place) = Place::open() else { return };
+    let Some(place) = one_thread().block_on(Place::ready()) else { return };
     let (store, other, key) = (place.store(), place.store(), key("one"));
     one_thread().block_on(async {
         let lock = store.lock(&key, LONG).await.unwrap();
@@ -79,7 +105,7 @@ fn postgres_locks_are_free_although_their_release_is_dropped_or_no_runtime_is_le
 /// The lock's holder has a thread that does something else. Postgres frees it after as long a silence as was agreed upon.
 #[apply(leak_checked!)]
 fn postgres_locks_of_a_runtime_that_nobody_drives_end_by_themselves() {
-    let Some(place) = Place::open() else { return };
+    let Some(place) = one_thread().block_on(Place::ready()) else { return };
     let (store, other, key) = (place.store().lock_ttl(SECOND), place.store(), key("one"));
     let (idle, busy) = (one_thread(), one_thread());
     let kept = idle.block_on(async { store.lock(&key, LONG).await.unwrap() });

@@ -134,6 +134,8 @@ async fn behind_a_pooler_that_keeps_a_connection_for_a_session_all_is_as_without
 #[threads(4)]
 async fn behind_a_pooler_that_mixes_sessions_no_two_processes_believe_in_one_lock() {
     let Some(pooler) = Pooler::start("transaction") else { return };
+    // Makes the table.
+    pooler.server.store().await;
     let stores: Vec<_> = (0..6).map(|_| pooler.store()).collect();
     let asked: Vec<_> = stores
         .iter()

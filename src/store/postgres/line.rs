@@ -1,6 +1,6 @@
 //! One connection to Postgres, and the locks that it holds: they are free when it ends.
 
-use super::statement::{OID_ELSE, OID_OF, Statement};
+use super::statement::{LONGEST_KEPT, OID_ELSE, OID_OF, STARTED, Statement, Table, sent};
 use crate::{
     BoxFuture, Clock, SystemClock,
     chance::Chance,
@@ -95,6 +95,8 @@ pub(super) struct Line {
     client: Client,
     driven: Driven,
     mark: String,
+    /// Whose connection it is: what this one has noted as sent keeps the next one from nothing.
+    sender: i64,
     /// What its `idle_session_timeout` is when it holds no lock. Postgres has none before 14.
     idle: Option<String>,
     /// The locks that it holds or asks for, and after how much silence each may be taken from it.
@@ -112,7 +114,7 @@ pub(super) enum Taken {
 }
 
 impl Line {
-    pub(super) async fn connect(connect: &Connect, chance: &Chance) -> Result<Self, LineFailure> {
+    pub(super) async fn connect(connect: &Connect, chance: &Chance, sender: i64) -> Result<Self, LineFailure> {
         let began = SystemClock.monotonic();
         let (client, flow) = connect().await?;
         let driven = Driven::drive(flow).map_err(LineFailure::NoRuntime)?;
@@ -135,7 +137,7 @@ impl Line {
             return Err(LineFailure::Pooled);
         }
         client.simple_query(FIRST).await?;
-        Ok(Self { client, driven, mark, idle, held: Mutex::default(), oids: Mutex::default() })
+        Ok(Self { client, driven, mark, sender, idle, held: Mutex::default(), oids: Mutex::default() })
     }
 
     pub(super) fn is_gone(&self) -> bool {
@@ -179,17 +181,23 @@ impl Line {
         look_at(&self.oids).remove(table);
     }
 
-    /// Takes the lock if it is free, and the table is the one with this oid.
-    pub(super) fn take(self: &Arc<Self>, lock: i64, table: &str, oid: i64) -> Said {
-        let limit = self.idle.as_ref().map_or("true", |_| "set_config('idle_session_timeout', $5, false) is not null");
+    /// Takes the lock if it is free, the table is the one with this oid, and nobody else who held it before Postgres was started
+    /// may have something to save.
+    pub(super) fn take(self: &Arc<Self>, lock: i64, table: &Table, oid: i64, key: &str) -> Said {
+        let limit = self.idle.as_ref().map_or("true", |_| "set_config('idle_session_timeout', $7, false) is not null");
+        let name = &table.name;
         let sql = format!(
             "select case when current_setting('keyway.connection', true) is distinct from $2 then 'pooled'
              when {OID_OF}$3){OID_ELSE} <> $4 then 'moved'
+             when exists (
+                 select from {name} where key = $5 and save <> $6 and ends > now() and generation <> {STARTED}
+             ) then 'busy'
              when not pg_try_advisory_lock($1) then 'busy'
              when {limit} then 'taken' end"
         );
         let held = look_at(&self.held);
-        let statement = Statement::new(sql).number(lock).text(&*self.mark).text(table).number(oid);
+        let statement = Statement::new(sql).number(lock).text(&*self.mark).text(name).number(oid);
+        let statement = statement.text(sent(key)).number(self.sender);
         self.on_its_way(statement, &held)
     }
 
@@ -204,22 +212,40 @@ impl Line {
         })
     }
 
-    /// Lets Postgres wait that long for a word of this connection before it ends it and its locks.
-    pub(super) fn extend(self: &Arc<Self>, lock: i64, ttl: Duration) -> Said {
-        let limit = self.idle.as_ref().map_or("true", |_| "set_config('idle_session_timeout', $2, false) is not null");
-        let sql = format!("select current_setting('keyway.connection', true) = $1 and {limit}");
+    /// Lets Postgres wait that long for a word of this connection before it ends it and its locks, and notes that something is
+    /// sent meanwhile that must not be done twice.
+    pub(super) fn extend(self: &Arc<Self>, lock: i64, table: &Table, key: &str, ttl: Duration) -> Said {
+        let limit = self.idle.as_ref().map_or("true", |_| "set_config('idle_session_timeout', $5, false) is not null");
+        let name = &table.name;
+        let sql = format!(
+            "with noted as (
+                 insert into {name} (key, generation, save, record, ends)
+                 select $2, {STARTED}, $4, '', now() + $3 * interval '1 millisecond'
+                 where current_setting('keyway.connection', true) = $1
+                 on conflict (key) do update set generation = excluded.generation, save = excluded.save, ends = excluded.ends
+                 returning true
+             )
+             select exists (select from noted) and {limit}"
+        );
         let mut held = look_at(&self.held);
         held.insert(lock, ttl);
-        self.on_its_way(Statement::new(sql).text(&*self.mark), &held)
+        let ttl = i64::try_from(ttl.min(LONGEST_KEPT).as_millis()).unwrap_or(i64::MAX);
+        let statement = Statement::new(sql).text(&*self.mark).text(sent(key)).number(ttl).number(self.sender);
+        self.on_its_way(statement, &held)
     }
 
-    /// Frees the lock, before whatever is asked later; the answer need not be waited for.
-    pub(super) fn leave(self: &Arc<Self>, lock: i64) -> Said {
-        let limit = self.idle.as_ref().map_or("", |_| ", set_config('idle_session_timeout', $2, false)");
-        let sql = format!("select pg_advisory_unlock($1){limit}");
+    /// Frees the lock, before whatever is asked later; the answer need not be waited for. Nothing that was sent under it is left
+    /// to be saved.
+    pub(super) fn leave(self: &Arc<Self>, lock: i64, table: &Table, key: &str) -> Said {
+        let limit = self.idle.as_ref().map_or("", |_| ", set_config('idle_session_timeout', $4, false)");
+        let sql = format!(
+            "with done as (delete from {} where key = $2 and save = $3) select pg_advisory_unlock($1){limit}",
+            table.name
+        );
         let mut held = look_at(&self.held);
         held.remove(&lock);
-        self.on_its_way(Statement::new(sql).number(lock), &held)
+        let statement = Statement::new(sql).number(lock).text(sent(key)).number(self.sender);
+        self.on_its_way(statement, &held)
     }
 
     /// Is on its way when this returns. `held` is locked meanwhile: each says how long the connection may be silent for all the

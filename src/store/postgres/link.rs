@@ -32,11 +32,15 @@ pub(super) struct PostgresLink {
     /// The task that is inside connects, for all.
     connecting: Mutex<Arc<tokio::sync::Mutex<()>>>,
     pub(super) chance: Chance,
+    /// Tells what this process has noted as sent from what others have.
+    sender: i64,
 }
 
 impl PostgresLink {
     pub(super) fn new(connect: Connect, who: String) -> Self {
-        Self { connect, who, newest: Mutex::default(), connecting: Mutex::default(), chance: Chance::new() }
+        let chance = Chance::new();
+        let sender = chance.next().cast_signed();
+        Self { connect, who, newest: Mutex::default(), connecting: Mutex::default(), chance, sender }
     }
 
     /// Asks once, and once more on a new connection if this one turns out to be gone or silent.
@@ -96,7 +100,7 @@ impl PostgresLink {
             if let Some(line) = self.newest() {
                 return Ok(line);
             }
-            let line = Arc::new(Line::connect(&self.connect, &self.chance).await?);
+            let line = Arc::new(Line::connect(&self.connect, &self.chance, self.sender).await?);
             *look_at(&self.newest) = Some(line.clone());
             Ok(line)
         });

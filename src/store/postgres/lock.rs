@@ -45,7 +45,7 @@ impl PostgresLock {
             return Ok(false);
         }
         self.held = Some((line.clone(), number));
-        let said = line.take(number, &self.table.name, oid);
+        let said = line.take(number, &self.table, oid, &self.key);
         let rows = self.link.ask_on(&line, ANSWER / 2, said).await.unwrap_or(Err(LineFailure::Silent))?;
         let taken = Line::taken(&rows)?;
         if let Some(Taken::Ours) = taken {
@@ -66,7 +66,7 @@ impl ExpiringLock for PostgresLock {
         let Some((line, number)) = &self.held else { return false };
         // The answer may come late.
         let ttl = self.ttl.max(needed.saturating_add(ANSWER));
-        let said = line.extend(*number, ttl);
+        let said = line.extend(*number, &self.table, &self.key, ttl);
         let answer = self.link.ask_on(line, ANSWER, said).await;
         let rows = answer.and_then(Result::ok);
         rows.and_then(|rows| rows.first()?.try_get::<_, Option<bool>>(0).ok()?).unwrap_or(false)
@@ -75,7 +75,7 @@ impl ExpiringLock for PostgresLock {
     /// Dropped before Postgres has answered, this has said so already.
     async fn release(mut self) -> Result<(), StoreError> {
         let Some((line, number)) = self.held.take() else { return Ok(()) };
-        let failure = match timeout(ANSWER, line.leave(number)).await {
+        let failure = match timeout(ANSWER, line.leave(number, &self.table, &self.key)).await {
             Ok(Ok(_)) => return Ok(()),
             Ok(Err(error)) => LineFailure::Postgres(error),
             Err(_) => LineFailure::Silent,
@@ -90,7 +90,7 @@ impl Drop for PostgresLock {
     /// Needs no runtime, and waits for nothing: what is asked later over the same connection comes after it.
     fn drop(&mut self) {
         if let Some((line, number)) = self.held.take() {
-            drop(line.leave(number));
+            drop(line.leave(number, &self.table, &self.key));
         }
     }
 }

@@ -6,7 +6,7 @@ use std::{borrow::Cow, error, time::Duration};
 use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 
 /// Longer than anything is kept: a hundred years. Postgres' own times end later.
-const LONGEST_KEPT: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+pub(super) const LONGEST_KEPT: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// One statement with its values. Said twice it does what it does once, because an answer can be lost.
 pub(super) struct Statement {
@@ -74,8 +74,17 @@ pub(super) const OID_ELSE: &str = "::oid::bigint, 0)";
 /// Whether a table has an index that begins with the time at which rows end.
 const HAS_INDEX: &str = "exists (
     select from pg_index join pg_attribute on attrelid = indrelid and attnum = indkey[0]
-    where indrelid = to_regclass(TABLE) and attname = 'ends' and indpred is null
+    where indrelid = to_regclass($1) and attname = 'ends' and indpred is null and indisvalid
 )";
+
+/// Which start of Postgres this is, whatever the session's time zone.
+pub(super) const STARTED: &str = "extract(epoch from pg_postmaster_start_time())::text";
+
+/// Under this key stands until when a holder of this lock may have something to save that must not be done twice. It counts once
+/// Postgres was started anew: then the lock is gone, and its holder may not be.
+pub(super) fn sent(key: &str) -> String {
+    format!("{key} sent")
+}
 
 /// The number of the lock of a session in the table with this oid. All that lock something in a database have their numbers
 /// from the same 2^64.
@@ -109,26 +118,25 @@ impl Table {
 
     /// Whether it is there, and whether what has ended is found in it without looking at all of it.
     pub(super) fn state(&self) -> Statement {
-        let sql = format!("select to_regclass($1) is not null, {}", HAS_INDEX.replace("TABLE", "$1"));
-        Statement::new(sql).text(&*self.name)
+        Statement::new(format!("select to_regclass($1) is not null, {HAS_INDEX}")).text(&*self.name)
     }
 
-    /// Two processes that make it at once do not get into each other's way.
+    /// Two processes that make it at once do not get into each other's way. One that is there may be large, and to index it would
+    /// hold up all who save in it.
     pub(super) fn create(&self) -> Statement {
         let (table, lock) = (&self.name, number("keyway ddl"));
         let text = format!("'{}'", table.replace('\'', "''"));
-        let has_index = HAS_INDEX.replace("TABLE", &text);
         Statement::new(format!(
             "do $keyway_ddl$ begin
              perform pg_advisory_xact_lock({lock});
-             create table if not exists {table} (
-                 key text primary key,
-                 generation text not null,
-                 save bigint not null,
-                 record text not null,
-                 ends timestamptz not null
-             );
-             if not ({has_index}) then
+             if to_regclass({text}) is null then
+                 create table {table} (
+                     key text primary key,
+                     generation text not null,
+                     save bigint not null,
+                     record text not null,
+                     ends timestamptz not null
+                 );
                  create index on {table} (ends);
              end if;
              end $keyway_ddl$"
@@ -145,11 +153,11 @@ impl Table {
         Statement::new(sql).text(key)
     }
 
-    /// Answers a row if `written` stands there now. Its `save` is a number that no other save has: one that is said again,
-    /// because its answer was lost, knows itself by it.
+    /// Answers a row if `written` stands there now, and then what was sent for it is saved. Its `save` is a number that no other
+    /// save has: one that is said again, because its answer was lost, knows itself by it.
     pub(super) fn swap(&self, key: String, expected: Option<String>, written: WrittenRow) -> Statement {
-        let table = &self.name;
-        let sql = match expected {
+        let (table, sent) = (&self.name, sent(&key));
+        let saved = match expected {
             None => format!(
                 "insert into {table} as kept (key, generation, save, record, ends)
                  values ($1, $2, $3, $4, now() + $5 * interval '1 millisecond')
@@ -160,14 +168,18 @@ impl Table {
             ),
             Some(_) => format!(
                 "update {table} set generation = $2, save = $3, record = $4, ends = now() + $5 * interval '1 millisecond'
-                 where key = $1 and (generation = $6 and ends > now() or save = $3)
+                 where key = $1 and (generation = $7 and ends > now() or save = $3)
                  returning true"
             ),
         };
         let keep = i64::try_from(written.keep.min(LONGEST_KEPT).as_millis()).unwrap_or(i64::MAX);
         let save = written.number.cast_signed();
+        let sql = format!(
+            "with saved as ({saved}), done as (delete from {table} where key = $6 and exists (select from saved))
+             select true from saved"
+        );
         let statement = Statement::new(sql).text(key).text(written.generation).number(save);
-        let statement = statement.secret(written.record).number(keep);
+        let statement = statement.secret(written.record).number(keep).text(sent);
         expected.into_iter().fold(statement, Statement::text)
     }
 

@@ -66,7 +66,8 @@ const CLEANING: u64 = 64;
 /// | `ends` | until when it counts: a session that nothing renews until a day past its end, one with a refresh token until 90 days past the end of its access token, one whose end is not told for a year, a sign-out for 90 days, attempts for 30 days. Rows whose time is over are removed now and then, by one save in sixty-four |
 ///
 /// The attempts at a vendor that limits them are rows of their own: they are counted by address, so all sessions there share
-/// them. The role needs `select, insert, update, delete` on the table. Tokens are not encrypted: a role that may read the table or
+/// them. While a request is out that must not be sent twice, a row says so and until when its sender may have something to save:
+/// should Postgres be started anew meanwhile, which frees all locks, the other processes wait for that save. The role needs `select, insert, update, delete` on the table. Tokens are not encrypted: a role that may read the table or
 /// a backup of it has the sessions. Give it a role of its own, or seal it with `Sealed`. At most 1 MiB of a record is
 /// read; what is longer is damage.
 ///
@@ -196,7 +197,8 @@ impl PostgresStore {
         Self { lock_ttl: distant::bounded(lock_ttl), ..self }
     }
 
-    /// Makes the table unless it is there, and its index. The role needs the right to: elsewhere use the statement above in a migration.
+    /// Makes the table and its index, unless the table is there: a large one would hold up all who save while it is indexed, so
+    /// that is left to you. The role needs the right to make it: elsewhere use the statement above in a migration.
     ///
     /// # Errors
     /// When Postgres cannot be reached, or does not let this role make it.
@@ -208,19 +210,14 @@ impl PostgresStore {
         let rows = self.link.ask(&self.table.state()).await?;
         let is_so = |column| rows.first().and_then(|row| row.try_get(column).ok()).unwrap_or(false);
         let (is_there, has_index) = (is_so(0), is_so(1));
-        if is_there && has_index {
+        if is_there && !has_index {
+            let table = &self.table.name;
+            tracing::warn!(%table, "keyway: what has ended is looked for in the whole table, which has no index on `ends`; say once, where it may take its time: create index concurrently on {table} (ends)");
+        }
+        if is_there {
             return Ok(());
         }
-        // Locked, because two who make the same table at once are in each other's way.
-        match self.link.ask(&self.table.create()).await {
-            // It can be used as it is.
-            Err(error) if is_there => {
-                let table = &self.table.name;
-                tracing::warn!(%error, %table, "keyway: what has ended is looked for in the whole table, which has no index on `ends` and could not be given one");
-                Ok(())
-            }
-            made => made.map(drop),
-        }
+        self.link.ask(&self.table.create()).await.map(drop)
     }
 
     /// Whether what would be said may be said this way.
