@@ -199,13 +199,18 @@ async fn two_spellings_of_one_table_have_one_lock_and_another_table_in_its_place
     for other in &others {
         other.lock(&key, Duration::ZERO).await.expect("it is free").release().await.unwrap();
     }
+    let old = store.lock(&key, LONG).await.unwrap();
     place.server.ask(&format!("drop table {}", place.table)).await;
     let newcomer = place.store();
     newcomer.create_table().await.unwrap();
-    let lock = newcomer.lock(&key, LONG).await.unwrap();
+    let lock = newcomer.lock(&key, Duration::ZERO).await.expect("the old lock is another table's");
     for other in &others {
         // It knew the table of before.
         assert!(other.lock(&key, SECOND).await.unwrap_err().is_busy());
+    }
+    old.release().await.unwrap();
+    for other in &others {
+        assert!(other.lock(&key, Duration::ZERO).await.unwrap_err().is_busy());
     }
     lock.release().await.unwrap();
 }

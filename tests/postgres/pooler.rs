@@ -2,7 +2,7 @@
 
 use crate::{
     Server, generation,
-    kept::{Kept, log, on_a_free_port},
+    kept::{Folder, Kept, log, on_a_free_port},
     record,
     server::{as_server, give_away},
     vitamojo_client,
@@ -11,7 +11,7 @@ use keyway::{
     PostgresStore, Store,
     testing::{FakeVitaMojo, ManualClock, key},
 };
-use std::{env, fs, io::Write, net::TcpStream, path::PathBuf, sync::OnceLock, time::Duration};
+use std::{env, fs, io::Write, path::PathBuf, sync::OnceLock, time::Duration};
 
 const LONG: Duration = Duration::from_secs(30);
 const SECOND: Duration = Duration::from_secs(1);
@@ -21,7 +21,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 struct Pooler {
     kept: Option<Kept>,
     port: u16,
-    folder: tempfile::TempDir,
+    folder: Folder,
     server: Server,
 }
 
@@ -30,7 +30,7 @@ impl Pooler {
     fn start(mode: &str) -> Option<Self> {
         program()?;
         let server = Server::start()?;
-        let folder = tempfile::tempdir().unwrap();
+        let folder = Folder::new();
         give_away(folder.path());
         let mut pooler = Self { kept: None, port: 0, folder, server };
         let started = on_a_free_port(|port| {
@@ -61,7 +61,8 @@ impl Pooler {
     fn launch(&mut self) -> bool {
         let mut pooler = as_server(program().unwrap());
         pooler.arg(self.folder.path().join("settings"));
-        let is_up = |_: &str| TcpStream::connect(("127.0.0.1", self.port)).is_ok();
+        // A connection would tell less: another program may have the port.
+        let is_up = |log: &str| log.contains("process up");
         self.kept = Kept::start(&pooler, self.folder.path(), "KILL", is_up, "FATAL");
         self.kept.is_some()
     }

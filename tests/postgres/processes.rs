@@ -9,17 +9,21 @@ use crate::{
         halting::{self, Halting},
         serving, start,
     },
+    kept::in_time,
 };
 use keyway::{
     PostgresStore,
     testing::{FakeOrderingStack, FakeVitaMojo, FakeVms},
 };
-use std::{collections::HashSet, time::Duration};
+use std::{collections::HashSet, path::PathBuf, time::Duration};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// The work of a child.
 pub(crate) async fn child(work: &str) {
+    if work == "keeping" {
+        return keep().await;
+    }
     let place = children::place();
     let (url, table) = place.split_once(' ').unwrap();
     let store = PostgresStore::connect(url).unwrap().table(table);
@@ -27,6 +31,31 @@ pub(crate) async fn child(work: &str) {
         ("churn", _) => churn(store).await,
         (_, Some(surface)) => children::serve(surface, Halting::new(store.lock_ttl(Duration::from_secs(1)))).await,
         (surface, None) => children::serve(surface, store).await,
+    }
+}
+
+/// Starts the server that tests share, and ends when it is told to.
+async fn keep() {
+    children::tell(Place::open().unwrap().server.folder().display());
+    children::lines().recv().await;
+}
+
+/// Nothing is dropped there that all tests of a process share, nor anything that is killed.
+#[apply(leak_checked!)]
+fn a_postgres_whose_tests_have_ended_or_were_killed_is_gone_with_its_folder() {
+    if Place::open().is_none() {
+        return;
+    }
+    for killed in [true, false] {
+        let mut process = Process::start(&Job::of("keeping", "", ""));
+        let folder = PathBuf::from(process.hear());
+        assert!(folder.join("data").exists());
+        if killed {
+            process.kill();
+        } else {
+            process.say("end");
+        }
+        assert!(in_time(|| !folder.exists()), "killed: {killed}, {}", folder.display());
     }
 }
 

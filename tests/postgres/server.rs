@@ -1,6 +1,6 @@
 //! A Postgres of one's own, gone with the test.
 
-use crate::kept::{Kept, log, on_a_free_port};
+use crate::kept::{Folder, Kept, log, on_a_free_port};
 use std::{
     env, fs,
     io::Write,
@@ -17,7 +17,7 @@ use tokio_postgres::{NoTls, SimpleQueryMessage};
 pub(crate) struct Server {
     kept: Option<Kept>,
     port: u16,
-    folder: tempfile::TempDir,
+    folder: Folder,
     settings: Vec<String>,
 }
 
@@ -51,7 +51,7 @@ impl Server {
     /// With further settings, such as `ssl=on`, and with these files in its folder. `FOLDER` stands for that.
     pub(crate) fn with_files(settings: &[&str], files: &[(&str, &str)]) -> Option<Self> {
         let programs = programs()?;
-        let folder = tempfile::tempdir().unwrap();
+        let folder = Folder::new();
         give_away(folder.path());
         let settings = settings.iter().map(|setting| setting.replace("FOLDER", folder.path().to_str().unwrap()));
         let mut server = Self { kept: None, port: 0, settings: settings.collect(), folder };
