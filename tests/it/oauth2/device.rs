@@ -2,7 +2,7 @@
 
 use super::{fixture, told};
 use keyway::{
-    Answer, DeviceCode, ErrorKind, FileStore, Responder, Secret, SignInPage,
+    Answer, DeviceCode, ErrorKind, FileStore, Responder, Secret, SignInPage, Timeouts,
     testing::{FakeOAuth2, ManualClock},
 };
 use std::{
@@ -12,6 +12,8 @@ use std::{
     },
     time::Duration,
 };
+
+const HOUR: Duration = Duration::from_secs(3600);
 
 /// Lets the device in before it is asked for the first time, and does not wait for the clock.
 struct Shown(Arc<FakeOAuth2>, ManualClock);
@@ -98,8 +100,12 @@ async fn what_is_shown_to_a_person_is_taken_down_once_another_process_was_let_in
     for page in [false, true] {
         let folder = tempfile::tempdir().unwrap();
         let display = Display::default();
+        // The clock below runs ahead of what is sent, however slow the machine is: none of that may be late by it.
+        let timeouts = Timeouts::default().with_connect(HOUR).with_request(HOUR).with_sign_in(HOUR);
+        let timeouts = timeouts.with_renewal(2 * HOUR).with_store_lock(HOUR).with_person(HOUR);
         let builder = || {
             let builder = super::discovering(&fake, &clock).store(FileStore::at(folder.path())).profile("till");
+            let builder = builder.timeouts(timeouts);
             if page { builder.authorization_code("https://till.example/back") } else { builder.device() }
         };
         let clients = [(); 2].map(|()| builder().responder(display.clone()).build().unwrap());
