@@ -40,6 +40,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let client = start()?;
     let me = client.api().get_self().send().await?;
     println!("Signed in as {}.\n{}", me.login.as_deref().unwrap_or("somebody"), client.session().report());
+    client.session().close().await?;
     drop(client);
 
     println!("\nThe program starts again, with the same refresh token; the store knows better:");
@@ -50,5 +51,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     if account.is_fake() {
         println!("\nRefresh tokens that were used twice: {}", fake.reuses());
     }
+    // Says if the store has not taken the newest token: the next start would have none.
+    client.session().close().await?;
     Ok(())
 }

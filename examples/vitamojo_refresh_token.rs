@@ -40,6 +40,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let client = start()?;
     let stores = client.http().get("/tenant/v1/stores").send().await?;
     println!("GET /tenant/v1/stores answered {}.\n{}", stores.status(), client.session().report());
+    client.session().close().await?;
     drop(client);
 
     println!("\nThe program starts again, with the same refresh token; the store knows better:");
@@ -49,6 +50,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     if account.is_fake() {
         println!("\nRefresh tokens that were used twice: {}", fake.reuses());
     }
+    // Says if the store has not taken the newest token: the next start would have none.
+    client.session().close().await?;
     Ok(())
 }
 
