@@ -202,10 +202,10 @@ async fn a_step_up_that_fails_costs_its_own_caller_alone() {
     let redirect = follow(&page).await;
     let answering = tokio::spawn(async move { resume.answer(Answer::Redirect(redirect)).await.map(drop) });
     gate.arrived(1).await;
-    let (session, calling) = (client.session().clone(), client.clone());
+    let session = client.session().clone();
     let renewing = tokio::spawn(async move { session.renew().await.map(drop) });
     // While the answer is out.
-    assert_eq!(get(&calling, "/menu").await.unwrap(), 200);
+    assert_eq!(get(&client, "/menu").await.unwrap(), 200);
     gate.open();
     answering.await.unwrap().unwrap_err();
     renewing.await.unwrap().unwrap();
