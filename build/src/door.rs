@@ -63,7 +63,7 @@ impl fmt::Debug for Error {
 ///
 /// It may be OpenAPI 3.0 or 3.1 or Swagger 2.0, in JSON or YAML, as its vendor publishes it.
 pub fn document(file: impl Into<PathBuf>) -> Source {
-    Source { file: file.into(), text: None, overlays: Vec::new(), only: BTreeSet::new(), strict: false, own: false }
+    Source { file: file.into(), text: None, overlays: Vec::new(), only: None, strict: false, own: false }
 }
 
 /// A document from which code is to be made.
@@ -73,7 +73,7 @@ pub struct Source {
     file: PathBuf,
     text: Option<String>,
     overlays: Vec<PathBuf>,
-    only: BTreeSet<String>,
+    only: Option<BTreeSet<String>>,
     strict: bool,
     own: bool,
 }
@@ -107,7 +107,7 @@ impl Source {
     /// # }
     /// ```
     pub fn only<Name: Into<String>>(mut self, operations: impl IntoIterator<Item = Name>) -> Self {
-        self.only.extend(operations.into_iter().map(Into::into));
+        self.only.get_or_insert_default().extend(operations.into_iter().map(Into::into));
         self
     }
 
@@ -175,8 +175,8 @@ impl Source {
         on_a_deep_stack(move || {
             let mut root = this.root()?;
             let document = format!("{root:#}\n");
-            if !this.only.is_empty() {
-                only::chosen(&file, &mut root, &this.only).map_err(Error::Document)?;
+            if let Some(names) = &this.only {
+                only::chosen(&file, &mut root, names).map_err(Error::Document)?;
             }
             if this.own {
                 let code = crate::surface(&name, &file, root).map_err(Error::Document)?;

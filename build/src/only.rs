@@ -1,18 +1,24 @@
 //! The operations that a program calls, out of all that a vendor has.
 
 use crate::{
-    diagnostic::{Diagnosed, Diagnostics},
+    adopt::{resolved, says_security},
+    diagnostic::{Diagnosed, Diagnostics, diagnose},
     document::{METHODS, members, reference},
 };
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
 /// Takes out of a document all operations but these, by id or by method and path.
 ///
 /// # Errors
-/// Names that no operation has.
+/// Names that no operation has; no name.
 pub(crate) fn chosen(file: &str, root: &mut Value, names: &BTreeSet<String>) -> Diagnosed<()> {
+    if names.is_empty() {
+        let cure = "name the operations that you call, or leave `.only(..)` out to have them all";
+        return diagnose(file, "", "`.only(..)` names no operation", cure);
+    }
     write_out_paths(root);
+    keep_what_security_means(root);
     let mut missing = names.clone();
     if let Some(paths) = root.get_mut("paths").and_then(Value::as_object_mut) {
         for (path, item) in paths.iter_mut() {
@@ -43,11 +49,18 @@ fn choose(path: &str, item: &mut Value, names: &BTreeSet<String>, missing: &mut 
     });
 }
 
+/// An operation that says nothing of security carries no session where another one says something, also if that one is taken out.
+fn keep_what_security_means(root: &mut Value) {
+    if says_security(root) && !root["security"].is_array() {
+        root["security"] = json!([]);
+    }
+}
+
 /// What a path refers to stands in its place: operations are taken out of it.
 fn write_out_paths(root: &mut Value) {
     let referred = members(&root["paths"]).filter_map(|(path, item)| {
-        let target = root.pointer(reference(item)?.strip_prefix('#')?)?;
-        Some((path.to_owned(), target.clone()))
+        reference(item)?;
+        Some((path.to_owned(), resolved(root, item)?.clone()))
     });
     let referred: Map<String, Value> = referred.collect();
     if let Some(paths) = root.get_mut("paths").and_then(Value::as_object_mut) {

@@ -208,10 +208,9 @@ fn preferred<'v>(offered: &[(&'v str, &'v Value)]) -> Option<(&'v str, &'v Value
 
 /// `200`, `2XX` or `default`.
 fn is_status(status: &str) -> bool {
-    let is_range = matches!(status.as_bytes(), [b'1'..=b'5', b'x' | b'X', b'x' | b'X']);
-    is_range
-        || status.eq_ignore_ascii_case("default")
-        || status.parse().is_ok_and(|status: u16| (100..600).contains(&status))
+    let is_one_or_many =
+        matches!(status.as_bytes(), [b'1'..=b'5', b'x' | b'X', b'x' | b'X'] | [b'1'..=b'5', b'0'..=b'9', b'0'..=b'9']);
+    is_one_or_many || status.eq_ignore_ascii_case("default")
 }
 
 fn is_plain_json(media_type: &str) -> bool {

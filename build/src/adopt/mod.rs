@@ -125,8 +125,9 @@ const MOST_VALUES: usize = 50_000;
 const CURE: &str =
     "name the operations that you call with `.only([..])`, or take out with an overlay what you do not call";
 
-fn says_security(root: &Value) -> bool {
-    let operations = members(&root["paths"]).flat_map(|(_, item)| members(item));
+/// Whether some operation says whose session it needs: then those that say nothing need none.
+pub(crate) fn says_security(root: &Value) -> bool {
+    let operations = members(&root["paths"]).filter_map(|(_, item)| resolved(root, item)).flat_map(members);
     operations.filter(|(method, _)| METHODS.contains(method)).any(|(_, operation)| operation.get("security").is_some())
 }
 
@@ -148,23 +149,31 @@ fn version(file: &str, root: Value) -> Diagnosed<Value> {
     diagnose(file, "", what, "OpenAPI 3.0 and 3.1 and Swagger 2.0 are read: convert it, or name another file")
 }
 
+fn target<'d>(root: &'d Value, reference: &str) -> Option<&'d Value> {
+    let pointer = decoded(reference.strip_prefix('#')?);
+    root.pointer(&pointer)
+}
+
+/// The value itself, or what it refers to. A circle or a reference to nothing is `None`.
+pub(crate) fn resolved<'d>(root: &'d Value, value: &'d Value) -> Option<&'d Value> {
+    let mut value = value;
+    for _ in 0..32 {
+        match value.get("$ref").and_then(Value::as_str) {
+            None => return Some(value),
+            Some(reference) => value = target(root, reference)?,
+        }
+    }
+    None
+}
+
 impl<'d> Adopter<'d> {
     /// What a reference into this document leads to.
     fn target(&self, reference: &str) -> Option<&'d Value> {
-        let pointer = decoded(reference.strip_prefix('#')?);
-        self.raw.pointer(&pointer)
+        target(self.raw, reference)
     }
 
-    /// The value itself, or what it refers to. A circle or a reference to nothing is `None`.
     fn resolved(&self, value: &'d Value) -> Option<&'d Value> {
-        let mut value = value;
-        for _ in 0..32 {
-            match value.get("$ref").and_then(Value::as_str) {
-                None => return Some(value),
-                Some(reference) => value = self.target(reference)?,
-            }
-        }
-        None
+        resolved(self.raw, value)
     }
 
     /// How many operations there are.

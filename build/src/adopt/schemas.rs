@@ -277,8 +277,9 @@ impl Adopter<'_> {
 
     fn string(&mut self, words: &Map<String, Value>) -> Value {
         let mut built = json!({ "type": "string" });
-        let values: Vec<&str> =
-            list(words.get("enum").unwrap_or(&Value::Null)).iter().filter_map(Value::as_str).collect();
+        let mut seen = BTreeSet::new();
+        let values = list(words.get("enum").unwrap_or(&Value::Null)).iter().filter_map(Value::as_str);
+        let values: Vec<&str> = values.filter(|value| seen.insert(*value)).collect();
         if values.len() > MOST_MEMBERS {
             self.dropped(format!("a choice of {} texts is any text", values.len()));
         } else if !values.is_empty() {

@@ -47,6 +47,17 @@ fn every_value_of_an_enum_has_a_variant() {
     assert_has(&made, &["Empty,", "Other(::std::string::String)"]);
 }
 
+#[test]
+fn a_value_that_is_written_several_times_counts_once() {
+    let values: Vec<_> = (0..2_000).map(|number| format!("v{number}")).collect();
+    // Of one and the same schema nothing would be left to put together.
+    let alternatives: Vec<_> =
+        (0..4).map(|number| json!({ "type": "string", "enum": values, "description": format!("{number}") })).collect();
+    let choice = json!({ "anyOf": alternatives });
+    let made = made(&of_schema(json!({ "$ref": "#/components/schemas/E" }), json!({ "E": choice })));
+    assert_has(&made, &["pub enum E {", "\"v1999\" => Self::V1999,"]);
+}
+
 // ---- prose ----
 
 #[test]
@@ -338,6 +349,28 @@ fn more_operations_than_a_compiler_takes_are_refused_and_a_few_of_them_made() {
     let missing = few.only(["make", "GET /things8"]).make("acme").expect_err("no such operation").to_string();
     assert_eq!(missing.lines().count(), 2, "{missing}");
     assert!(missing.contains("`.only(..)` names `GET /things8`, and no operation is called so; "), "{missing}");
+    let none = keyway_build::document(FILE).text(of_size(1).to_string()).only::<String>([]);
+    let none = none.make("acme").expect_err("nothing is named").to_string();
+    assert!(none.contains("`.only(..)` names no operation; "), "{none}");
+}
+
+#[test]
+fn which_operations_are_made_changes_nothing_about_whose_session_they_carry() {
+    let mut document = of_operation("/a", json!({ "responses": {} }));
+    document["paths"]["/b"] = json!({ "get": { "security": [{ "bearer": [] }], "responses": {} } });
+    let only = |document: &Value, name: &str| {
+        keyway_build::document(FILE).text(document.to_string()).only([name]).make("acme").expect("a document").code
+    };
+    assert!(only(&document, "GET /a").contains("roles: &[]"));
+    assert!(only(&document, "GET /b").contains("roles: &[Role::Any]"));
+    // Also where the one that says it stands behind references.
+    let item = document["paths"]["/b"].take();
+    document["x-items"] = json!({ "b": item, "one": { "$ref": "#/x-items/b" } });
+    document["paths"]["/b"] = json!({ "$ref": "#/x-items/one" });
+    assert!(only(&document, "GET /a").contains("roles: &[]"));
+    assert!(only(&document, "GET /b").contains("roles: &[Role::Any]"));
+    let all = made(&document).code;
+    assert!(all.contains("roles: &[]") && all.contains("roles: &[Role::Any]"));
 }
 
 #[test]
@@ -406,9 +439,14 @@ fn an_operation_that_no_server_reads_is_left_out() {
     let mut document = of_operation("/a", json!({ "parameters": parameters, "responses": {} }));
     document["paths"][format!("/{}", "b/".repeat(40_000))] = json!({ "get": { "responses": {} } });
     document["paths"]["/c"] = json!({ "get": { "responses": { "2": {}, "600": {}, "ok": {}, "200": {} } } });
+    for (path, status) in [("/d", "+200"), ("/e", "0200")] {
+        document["paths"][path] = json!({ "get": { "responses": { status: {}, "200": {} } } });
+    }
     let made = made(&document);
-    assert_eq!((made.report.operations, made.report.typed), (3, 1), "{}", made.report);
+    assert_eq!((made.report.operations, made.report.typed), (5, 3), "{}", made.report);
+    let unknown =
+        made.report.rows().find(|row| row.what.contains("an answer whose status is none")).expect("it is told");
+    assert_eq!(unknown.count, 3, "{}", made.report);
     assert_told(&made.report, Kind::LeftOut, "it has 501 parameters");
     assert_told(&made.report, Kind::LeftOut, "its path has more than 65536 characters");
-    assert_told(&made.report, Kind::Dropped, "an answer whose status is none");
 }
