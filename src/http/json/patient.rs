@@ -19,8 +19,9 @@ use std::{
     collections::HashSet,
 };
 
-/// Reading a second time, and again without what could not be read, stops after so many bytes.
-const LONGEST_WORK: usize = 64 * 1024 * 1024;
+/// Reading a second time, and again without what could not be read, stops after so many bytes: what stands one in the other is
+/// read once on each level.
+const LONGEST_WORK: usize = 256 * 1024 * 1024;
 /// What stands deeper is not read: each level takes room on the stack. It is serde_json's own limit.
 const DEEPEST: u8 = 127;
 /// An object of more members is not read patiently: they would have to be kept side by side.
@@ -34,9 +35,7 @@ pub(super) fn read_patiently<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
     serde_json::from_str::<IgnoredAny>(&body).ok()?;
     let raw = body.trim();
     let broken = BrokenValues::default();
-    let mut work = 0;
-    while work < LONGEST_WORK {
-        work += raw.len().max(1);
+    while broken.works_on(raw) {
         let known = broken.count();
         let read = T::deserialize(Patient { raw, broken: &broken, levels: DEEPEST });
         if broken.has(raw) {
@@ -58,9 +57,18 @@ struct BrokenValues {
     places: RefCell<HashSet<usize>>,
     /// A value was found broken in this reading, and what is made of it is thrown away.
     blamed: Cell<bool>,
+    /// How many bytes were read, in all readings.
+    work: Cell<usize>,
 }
 
 impl BrokenValues {
+    /// Counts that this is about to be read, unless too much was.
+    fn works_on(&self, raw: &str) -> bool {
+        let before = self.work.get();
+        self.work.set(before.saturating_add(raw.len().max(1)));
+        before < LONGEST_WORK
+    }
+
     fn count(&self) -> usize {
         self.blamed.set(false);
         self.places.borrow().len()
@@ -119,8 +127,11 @@ impl Patient<'_> {
         self.raw.as_bytes().first() == Some(&first)
     }
 
-    /// How many levels are left below this one.
+    /// How many levels are left below this one, which is about to be read.
     fn below(self) -> Result<u8, Error> {
+        if !self.broken.works_on(self.raw) {
+            return Err(self.mismatch("as short as it must be"));
+        }
         self.levels.checked_sub(1).ok_or_else(|| self.mismatch("as shallow as it must be"))
     }
 

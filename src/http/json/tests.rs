@@ -90,6 +90,29 @@ fn what_is_nested_without_end_is_read_as_deep_as_anybody_nests() {
     }
 }
 
+/// Each level reads once more what stands below it.
+#[apply(leak_checked!)]
+fn what_is_long_and_deep_is_not_read_again_and_again() {
+    #[derive(Debug, Deserialize)]
+    struct Deep {
+        #[serde(default)]
+        below: Option<Box<Deep>>,
+        #[serde(default)]
+        last: Option<i64>,
+    }
+    let text = "x".repeat(4 * 1024 * 1024);
+    let deep = |levels: usize| {
+        let inner = format!(r#"{{"last":"soon","text":"{text}"}}"#);
+        read::<Deep>(format!("{}{inner}{}", r#"{"below":"#.repeat(levels), "}".repeat(levels)).as_bytes())
+    };
+    let mut few = &deep(5).expect("what is shallow is read");
+    while let Some(below) = &few.below {
+        few = below;
+    }
+    assert_eq!(few.last, None);
+    assert!(deep(80).is_err());
+}
+
 #[apply(leak_checked!)]
 fn what_is_essential_must_be_there_and_of_its_type() {
     #[derive(Debug, Deserialize)]
