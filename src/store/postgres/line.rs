@@ -69,7 +69,7 @@ impl From<Error> for LineFailure {
 const MARK: &str =
     "select set_config('keyway.connection', 'MARK', false), current_setting('idle_session_timeout', true),
     current_setting('transaction_read_only'),
-    (select (extract(epoch from clock_timestamp() - backend_start) * 1000)::bigint
+    (select floor(extract(epoch from clock_timestamp() - backend_start) * 1000)::bigint
      from pg_stat_activity where pid = pg_backend_pid())
     where coalesce(current_setting('keyway.connection', true), '') = ''";
 
