@@ -9,6 +9,8 @@ use std::{env, fs, path::PathBuf, process::ExitCode};
 
 fn main() -> ExitCode {
     println!("cargo::rerun-if-changed=build.rs");
+    // Also for a document that is added, or taken away.
+    println!("cargo::rerun-if-changed=specs");
     println!("cargo::rustc-check-cfg=cfg(every_surface)");
     let made = surfaces().and_then(|surfaces| lists(&surfaces).and_then(|()| documents::generate(&surfaces)));
     let Err(sentences) = made else { return ExitCode::SUCCESS };
