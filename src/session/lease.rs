@@ -80,6 +80,11 @@ impl CurrentToken {
         fresh
     }
 
+    /// Somebody has found it to be over, or too short: whoever comes next looks at both clocks, too.
+    pub(super) fn is_looked_at_again(&self) {
+        self.look_again.store(0, Ordering::Relaxed);
+    }
+
     #[inline]
     pub(super) fn is_fresh(&self, now: Now) -> bool {
         self.deadlines.is_fresh(now)

@@ -108,7 +108,7 @@ impl Session {
 
     /// Makes sure that there is a session, also after a sign-out or after the vendor refused the credentials: what this
     /// client knows of those is forgotten. A session that is live is not replaced, and one that can still be renewed is; if
-    /// that fails, a new one begins.
+    /// that fails, a new one begins. What a new session takes the place of is not revoked at the vendor: there it ends by itself.
     ///
     /// # Errors
     /// As [`lease`](Self::lease).
@@ -359,6 +359,9 @@ impl Session {
     fn ask(&self, needed: Duration, starts: bool, lost: u32) -> Result<Asked, Error> {
         let step = self.0.change(|state, at| {
             let step = state.core.call(needed, starts && lost < LOST, at)?;
+            if let (CallOutcome::Wait(_), Some(held)) = (&step, &state.held) {
+                held.is_looked_at_again();
+            }
             Ok((step, state.held.clone()))
         });
         let failed = |failure: RunFailure| if lost < LOST { self.error(failure) } else { Error::runtime_ended() };

@@ -62,6 +62,28 @@ async fn setting_the_wall_clock_ahead_costs_a_renewal_and_back_prolongs_nothing(
     assert_eq!((fake.count("auth"), fake.count("refresh_token")), (1, 2));
 }
 
+/// Within the second in which somebody has looked at both clocks the others look at one.
+#[apply(leak_checked!)]
+async fn a_token_that_one_caller_finds_to_be_over_is_served_to_none() {
+    let hands = ManualClock::new();
+    let fake = FakeVitaMojo::builder().clock(hands.clone()).start().await;
+    let client = vitamojo_client(&fake, &hands).clock(CountsSleep::new(&hands, HOUR)).build().unwrap();
+    for _ in 0..2 {
+        client.session().lease().await.unwrap();
+    }
+    hands.jump_wall(3 * 3600);
+    let gate = fake.hold("refresh_token");
+    let session = client.session().clone();
+    let finds = tokio::spawn(async move { session.lease_for(Duration::from_secs(60)).await });
+    gate.arrived(1).await;
+    let other = crate::engine::lease(client.session());
+    crate::engine::settle().await;
+    gate.open();
+    for lease in [finds.await, other.await] {
+        assert_eq!(lease.unwrap().unwrap().generation().counter(), 2);
+    }
+}
+
 #[apply(leak_checked!)]
 async fn a_token_ends_while_the_machine_sleeps() {
     let hands = ManualClock::new();
