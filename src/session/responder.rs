@@ -12,6 +12,10 @@ use crate::{
 /// as [`Timeouts::person`](crate::Timeouts::person) says. A declined question ends the sign-in with
 /// `ErrorKind::Declined`, which can still be resumed.
 ///
+/// **A question may be taken down.** Where nobody needs its answer any more, its future is dropped at the `.await` where it stands:
+/// the time is over, the session was signed out, or another process that shares the store was let in. Close a window in a
+/// `Drop`, not behind the `.await`.
+///
 /// ```
 /// use keyway::{Captcha, Responder, Secret};
 ///
