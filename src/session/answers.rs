@@ -180,8 +180,8 @@ impl SessionCore {
         }
     }
 
-    /// What was looked for while the lock was waited for is not needed any more.
-    fn end_glance(&mut self) {
+    /// What was looked for while the lock, or a person, was waited for is not needed any more.
+    pub(super) fn end_glance(&mut self) {
         if let Some(out) = self.store.take_if(|out| matches!(out.what, StoreOp::Load)) {
             self.aborts.push(out.id);
         }

@@ -28,8 +28,17 @@ impl SessionCore {
         self.end(Err(RunFailure::from(error)), at)
     }
 
+    /// A look into the store that was made while a person thought is of no use to anybody else.
+    fn take_run(&mut self) -> Option<Run> {
+        let run = self.run.take()?;
+        if run.peeks {
+            self.end_glance();
+        }
+        Some(run)
+    }
+
     pub(super) fn end(&mut self, outcome: Result<(), RunFailure>, at: Moment) -> Wish {
-        let Some(mut run) = self.run.take() else { return Wish::Moved };
+        let Some(mut run) = self.take_run() else { return Wish::Moved };
         self.owe_revocation_of_granted(&mut run, at);
         self.give_up_person();
         let outcome = match outcome {
@@ -41,7 +50,7 @@ impl SessionCore {
                 self.note_step_up(&run, at.now);
                 RunOutcome::Served
             }
-            // The session goes on as if nothing had been: nothing cools down.
+            // The session goes on as if nothing had been.
             Err(failure) if run.steps_up() => {
                 self.note_failure(&run, &failure.error, at.now);
                 RunOutcome::FailedBeside(failure)
@@ -120,7 +129,7 @@ impl SessionCore {
 
     /// Its task is gone without an outcome: those who wait start another one.
     pub(super) fn lose_run(&mut self, at: Moment) {
-        let Some(mut run) = self.run.take() else { return };
+        let Some(mut run) = self.take_run() else { return };
         self.owe_revocation_of_granted(&mut run, at);
         self.pending.iter_mut().for_each(|pending| (pending.run, pending.offers.again_at) = (None, None));
         self.give_up_person();

@@ -142,6 +142,13 @@ impl ScriptedStore {
         hold
     }
 
+    /// The next load waits and fails.
+    pub(crate) fn hold_failing_load(&self) -> Hold {
+        let hold = Hold::new();
+        self.strings.lock().unwrap().loads.push_back(Pull::Hold(hold.clone(), When::Instead));
+        hold
+    }
+
     /// The next save waits before it is made.
     pub(crate) fn hold_save(&self) -> Hold {
         let hold = Hold::new();
@@ -221,9 +228,13 @@ impl Store for ScriptedStore {
                 hold.pass().await;
                 loaded
             }
-            Some(Pull::Hold(hold, _)) => {
+            Some(Pull::Hold(hold, When::Before)) => {
                 hold.pass().await;
                 self.inner.load(key).await
+            }
+            Some(Pull::Hold(hold, When::Instead)) => {
+                hold.pass().await;
+                Err(StoreError::new("it was told to fail"))
             }
         }
     }

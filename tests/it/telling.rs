@@ -2,10 +2,11 @@
 
 use crate::{
     laws::{Fixture, Surface, for_every_surface},
+    scripted_store::{Hold, ScriptedStore},
     vitamojo_client, vms_client,
 };
 use keyway::{
-    MemoryStore,
+    Captcha, ErrorKind, MemoryStore, Responder, Secret,
     testing::{FakeVitaMojo, FakeVms, Fault, ManualClock},
 };
 use std::{
@@ -122,6 +123,45 @@ fn a_question_is_told_and_is_no_warning() {
             assert_eq!(lines.len(), 1, "{lines:#?}");
             let kind = question.kind().as_str();
             assert!(lines[0].contains(" INFO ") && lines[0].contains(&format!("kind=\"{kind}\"")), "{lines:#?}");
+        });
+    });
+}
+
+/// Declines what it is asked, when the test lets it.
+struct Declines(Hold);
+
+impl Responder for Declines {
+    async fn captcha(&self, _: Captcha) -> Option<Secret> {
+        self.0.pass().await;
+        None
+    }
+}
+
+#[apply(leak_checked!)]
+fn a_look_into_the_store_that_a_person_has_overtaken_tells_of_nothing_owed() {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(log.clone())
+        .with_ansi(false)
+        .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
+        .finish();
+    tracing::subscriber::with_default(subscriber, || {
+        crate::leak_check::runtime(1).block_on(async {
+            let (clock, store, person) = (ManualClock::new(), ScriptedStore::default(), Hold::new());
+            let fake = FakeVms::builder().clock(clock.clone()).captcha(true).start().await;
+            let responder = Declines(person.clone());
+            let client = vms_client(&fake, &clock).store(store.clone()).responder(responder).build().unwrap();
+            let waiting = crate::engine::lease(client.session());
+            person.arrived().await;
+            let look = store.hold_failing_load();
+            clock.advance(Duration::from_secs(8));
+            look.arrived().await;
+            person.release();
+            assert_eq!(waiting.await.unwrap().unwrap_err().kind(), ErrorKind::Declined);
+            log.take();
+            look.release();
+            crate::engine::settle().await;
+            assert_eq!(log.take(), Vec::<String>::new());
         });
     });
 }
