@@ -413,6 +413,11 @@ impl Error {
         self.with(|inner| inner.continuation = Some(continuation))
     }
 
+    #[cfg(feature = "oauth2")]
+    pub(crate) fn without_continuation(self) -> Self {
+        self.with(|inner| inner.continuation = None)
+    }
+
     /// What caused it. It is shown: what could hold a secret comes as a [`Cause`], which is words alone.
     pub(crate) fn with_cause(self, cause: impl std::error::Error + Send + Sync + 'static) -> Self {
         self.with(|inner| inner.cause = Some(Arc::new(cause)))

@@ -29,6 +29,7 @@ pub(super) struct Answered<'a> {
 
 /// What may still be done once for a call that carries this token.
 pub(super) struct Replays {
+    /// The one that it was sent with last.
     token: Option<Generation>,
     /// Send it again with another proof.
     proof: bool,
@@ -100,13 +101,13 @@ impl Core {
             if !self.stepped_up(replays, token, wanted).await.map_err(of_unauthorized)? {
                 return Ok(None);
             }
-            return self.with_new_token(answer, retryable, facts).await;
+            return self.with_new_token(replays, answer, retryable, facts).await;
         }
         if !std::mem::take(&mut replays.renewal) {
             return Ok(None);
         }
         match self.0.session.reject(token, endpoint(facts, answer.address)) {
-            true => self.with_new_token(answer, retryable, facts).await,
+            true => self.with_new_token(replays, answer, retryable, facts).await,
             false => Ok(None),
         }
     }
@@ -114,6 +115,7 @@ impl Core {
     /// The request once more, with the token of the moment.
     async fn with_new_token(
         &self,
+        replays: &mut Replays,
         answer: Answered<'_>,
         retryable: Option<&RetryableRequest>,
         facts: Option<&Facts>,
@@ -122,7 +124,8 @@ impl Core {
         let Some(mut again) = again else { return Ok(None) };
         // The tenant stays: it may have been chosen for this call.
         again.headers_mut().remove(self.0.session.header());
-        Ok(self.authorize(&mut again, facts).await?.map(|_| again))
+        replays.token = self.authorize(&mut again, facts).await?;
+        Ok(replays.token.map(|_| again))
     }
 
     /// How the API wants the person to have signed in, if that is why it refuses the call. Says nothing against the token.
@@ -146,7 +149,9 @@ impl Core {
         if !std::mem::take(&mut replays.step_up) {
             return Err(Error::step_up_not_enough(&wanted.to_string()));
         }
-        self.step_up(wanted, refused).await.map(|()| true)
+        // Another sign-in may be good enough; if it is not, this call has yet to ask.
+        replays.step_up = !self.step_up(wanted, refused).await?;
+        Ok(true)
     }
 
     /// What an answer says of the session. Takes note of what it says about proofs.
@@ -231,9 +236,9 @@ impl Core {
 #[cfg(feature = "oauth2")]
 impl Core {
     /// Has the person sign in as this is wanted. `refused`: the token with which it was not found good enough. That token is good for
-    /// everything else, and goes on being lent until there is another one.
-    pub(crate) async fn step_up(&self, wanted: StepUpChallenge, refused: Generation) -> Result<(), Error> {
-        let Some(pages) = self.0.step_up.clone() else { return Ok(()) };
+    /// everything else, and goes on being lent until there is another one. `false`: nobody was asked, because there is one already.
+    pub(crate) async fn step_up(&self, wanted: StepUpChallenge, refused: Generation) -> Result<bool, Error> {
+        let Some(pages) = self.0.step_up.clone() else { return Ok(true) };
         let words = wanted.to_string();
         let page = async move { pages.page(wanted).await };
         self.0.session.step_up(&words, refused, page).await

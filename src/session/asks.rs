@@ -168,11 +168,12 @@ impl SessionCore {
         if self.memory.cooldown.is_throttled(at.now) {
             return Err(self.cooling_failure(at.now));
         }
-        let oldest = self.memory.questions.saturating_sub(REMEMBERED as u64);
-        if self.memory.answered.contains(&id) || id <= oldest {
+        if self.memory.answered.contains(&id) {
             return Ok(Resumed::Late);
         }
-        self.memory.answered.retain(|other| *other > oldest);
+        if self.memory.answered.len() == REMEMBERED {
+            self.memory.answered.remove(0);
+        }
         self.memory.answered.push(id);
         let ticket = self.join_or_start(Reason::Answered, conversation, at);
         self.run.iter_mut().for_each(|run| run.answers = Some(id));

@@ -7,6 +7,7 @@
 use super::{
     apart::apart,
     attempt::Attempt,
+    callback::{callback_of, called_back},
     capabilities::Placement,
     core::SessionCore,
     lease::CurrentToken,
@@ -35,11 +36,6 @@ use tokio::{
     task::AbortHandle,
 };
 use tracing::Instrument;
-
-tokio::task_local! {
-    /// Which engine waits for the callback that runs in this task, and what that is called.
-    static CALLBACK: (usize, &'static str);
-}
 
 /// Leave to send, with the attempt that was counted for it; or why not.
 type Permission = Result<Option<SystemTime>, Error>;
@@ -153,15 +149,14 @@ impl Engine {
 
     /// A callback that uses the client it works for would wait for itself.
     pub(super) fn is_not_called_back(&self) -> Result<(), Error> {
-        let name = CALLBACK.try_with(|(engine, name)| (*engine == self.address()).then_some(*name));
-        match name.ok().flatten() {
+        match callback_of(self.address()) {
             Some(name) => Err(Error::called_from_callback(name)),
             None => Ok(()),
         }
     }
 
     pub(super) async fn calling_back<T>(&self, name: &'static str, work: impl Future<Output = T>) -> T {
-        CALLBACK.scope((self.address(), name), work).await
+        called_back(self.address(), name, work).await
     }
 
     /// Tells the core what has happened, and does what it wants done next.

@@ -52,6 +52,7 @@ impl SessionCore {
             }
             // The session goes on as if nothing had been.
             Err(failure) if run.steps_up() => {
+                self.failed_beside(&failure.error, at);
                 self.note_failure(&run, &failure.error, at.now);
                 RunOutcome::FailedBeside(failure)
             }

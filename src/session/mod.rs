@@ -5,7 +5,7 @@
 //! | `core`, `asks`, `wishes`, `running`, `answers`, `vendor`, `people`, `ending` | the pure core: its state; what users ask; the rules, of what is owed and of the run under way; what came of what was asked, of the store, the vendor and people; how a run ends |
 //! | `run`, `operation`, `seen`, `token`, `rules` | its plain data |
 //! | `plan`, `decide`, `rejection`, `budget`, `cooldown`, `windows` | the decisions it calls, pure as well |
-//! | `driver`, `outside`, `timer`, `log`, `apart`, `gatekeeper`, `warm` | performs operations, each as a task; talks to the store, the vendor and people; keeps the time; tells what happened; lets issuers ask before they send |
+//! | `driver`, `outside`, `timer`, `log`, `apart`, `callback`, `gatekeeper`, `warm` | performs operations, each as a task; talks to the store, the vendor and people; keeps the time; tells what happened; lets issuers ask before they send |
 //! | `session`, `waiting`, `lease`, `resume`, `ticket`, `finish`, `step_up`, `beside`, `attempt`, `profile`, `report`, `errors`, `telemetry`, `keep_warm`, `audit` | what users and issuers see |
 //! | `issuer`, `issued`, `capabilities`, `responder`, `totp`, `eviction`, `dialogue`, `tokens` | the port: what vendors and people are asked, and say |
 
@@ -18,6 +18,7 @@ mod audit;
 #[cfg(feature = "oauth2")]
 mod beside;
 pub(crate) mod budget;
+mod callback;
 pub(crate) mod capabilities;
 #[cfg(test)]
 mod compare;

@@ -10,7 +10,7 @@ use super::{
     run::{Run, RunFailure, RunStage},
     token::Moment,
 };
-use crate::{Error, clock::Now};
+use crate::{Error, ErrorKind, clock::Now};
 use std::time::Duration;
 
 /// How many captchas, or access keys, one sign-in asks for before it gives up.
@@ -70,6 +70,23 @@ impl SessionCore {
             let soon = now.monotonic.saturating_sub(stepped.at) < STEP_UP;
             soon && stepped.wanted == wanted && Some(stepped.lineage) == lineage
         })
+    }
+
+    /// Not while the provider wants to be left alone, or was not there a moment ago: it may be asked for the page, too.
+    #[cfg(feature = "oauth2")]
+    pub(crate) fn may_ask_for_page(&self, now: Now) -> Result<(), Error> {
+        match self.memory.cooldown.failure(now) {
+            Some((error, _)) if is_about_the_provider(error) => Err(self.cooling_failure(now).error),
+            _ => Ok(()),
+        }
+    }
+
+    /// What was asked for beside a good session has failed. That is nobody's affair but the caller's, unless the provider is in
+    /// trouble.
+    pub(crate) fn failed_beside(&mut self, error: &Error, at: Moment) {
+        if is_about_the_provider(error) {
+            self.memory.cooldown.failed(error, at.now, at.share(), false);
+        }
     }
 
     pub(super) fn note_step_up(&mut self, run: &Run, now: Now) {
@@ -233,6 +250,10 @@ impl SessionCore {
         }
         Some(Wish::Moved)
     }
+}
+
+fn is_about_the_provider(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Throttled | ErrorKind::Outage)
 }
 
 /// A lost answer doubles the interval (RFC 8628, 3.5), and a vendor that says how long to wait is believed.

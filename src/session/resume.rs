@@ -51,6 +51,16 @@ struct ResumeParts {
     conversation: Conversation,
 }
 
+/// What a [`Resume`] goes on with, without its session.
+#[cfg(feature = "oauth2")]
+#[derive(Clone)]
+pub(super) struct Parked {
+    /// The question's number in its session.
+    pub(super) id: u64,
+    pub(super) question: OpenQuestion,
+    pub(super) conversation: Conversation,
+}
+
 impl Resume {
     pub(super) fn new(
         session: impl Resumable + 'static,
@@ -59,6 +69,11 @@ impl Resume {
         conversation: Conversation,
     ) -> Self {
         Self(Arc::new(ResumeParts { session: Box::new(session), id, question, conversation }))
+    }
+
+    #[cfg(feature = "oauth2")]
+    pub(super) fn of(session: impl Resumable + 'static, Parked { id, question, conversation }: Parked) -> Self {
+        Self::new(session, id, question, conversation)
     }
 
     #[cfg(feature = "sealed")]
@@ -104,6 +119,16 @@ impl Error {
     pub fn resume(&self) -> Option<Resume> {
         let continuation: Arc<dyn Any + Send + Sync> = self.continuation()?;
         continuation.downcast().ok().map(Resume)
+    }
+
+    /// This error without the session that it can be gone on with, for that session to keep.
+    #[cfg(feature = "oauth2")]
+    pub(super) fn parked(self) -> (Self, Option<Parked>) {
+        let parked = self.resume().map(|resume| {
+            let ResumeParts { id, question, conversation, .. } = &*resume.0;
+            Parked { id: *id, question: question.clone(), conversation: conversation.clone() }
+        });
+        (self.without_continuation(), parked)
     }
 
     pub(super) fn with_resume(self, resume: Resume) -> Self {

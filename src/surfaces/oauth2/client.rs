@@ -105,12 +105,13 @@ impl Client {
     }
 
     /// Has the person sign in as an API wants it that has refused a request of an HTTP client of your own: with the value of its
-    /// answer's `WWW-Authenticate`, whose error is `insufficient_user_authentication` (RFC 9470). Calls by
+    /// answer's `WWW-Authenticate`, whose error is `insufficient_user_authentication` (RFC 9470), and the lease that the request
+    /// had. Where another sign-in has taken that one's place meanwhile, nobody is asked: send the request with it first. Calls by
     /// [`http`](Self::http), typed calls and the session's middlewares do so by themselves.
     ///
     /// The [`responder`](ClientBuilder::responder) or loopback leads the person to the page, and the lease of the session that comes of it is
     /// returned. Without one, the page is the error's question. Until it is answered, and if it never is, the session goes on as it
-    /// was.
+    /// was. The session that another one takes the place of is not revoked at the provider: there it ends by itself.
     ///
     /// # Errors
     /// `SignInPageRequired`, which can be answered as that of a sign-in can; `Declined`; `Unauthorized` if this client leads
@@ -119,14 +120,14 @@ impl Client {
     ///
     /// # Cancel safety
     /// A page that is shown stays open even if this future is dropped, and its session is kept.
-    pub async fn step_up(&self, challenge: &str) -> Result<Lease, Error> {
+    pub async fn step_up(&self, challenge: &str, refused: &Lease) -> Result<Lease, Error> {
         let wanted = StepUpChallenge::read(challenge).ok_or_else(|| {
             Error::config("the challenge given to step_up(..) does not want the person to sign in again").advice(
                 "give it the whole value of `WWW-Authenticate`, with error=\"insufficient_user_authentication\"",
             )
         })?;
-        let lease = self.session().lease().await?;
-        self.core.step_up(wanted, lease.generation()).await?;
+        self.session().lease().await?;
+        self.core.step_up(wanted, refused.generation()).await?;
         self.session().lease().await
     }
 

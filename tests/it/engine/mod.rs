@@ -12,6 +12,9 @@ mod sign_out;
 mod sign_outs;
 mod time;
 
+#[cfg(feature = "oauth2")]
+pub(crate) use people::{Sign, are_gone};
+
 use crate::{
     counts::Counts,
     scripted_store::{Hold, ScriptedStore},

@@ -21,10 +21,10 @@ use std::{
 
 /// A store that tells whether its client is still there.
 #[derive(Clone)]
-struct Sign(MemoryStore, #[allow(dead_code, reason = "it is held")] Arc<()>);
+pub(crate) struct Sign(MemoryStore, #[allow(dead_code, reason = "it is held")] Arc<()>);
 
 impl Sign {
-    fn new() -> (Self, Weak<()>) {
+    pub(crate) fn new() -> (Self, Weak<()>) {
         let sign = Arc::new(());
         let weak = Arc::downgrade(&sign);
         (Self(MemoryStore::new(), sign), weak)
@@ -35,7 +35,7 @@ impl Store for Sign {
     as_its_store!(0: load compare_and_swap remove lock);
 }
 
-async fn are_gone(signs: Vec<Weak<()>>) {
+pub(crate) async fn are_gone(signs: Vec<Weak<()>>) {
     settle().await;
     assert_eq!(signs.iter().filter(|sign| sign.strong_count() > 0).count(), 0, "clients live on");
 }

@@ -1,6 +1,10 @@
 //! A sign-in that an API wants of the person for one call (RFC 9470), while the session is good.
 
 use super::{discovering, fixture, follow, follow_url, told};
+use crate::{
+    engine::{Sign, are_gone, settle},
+    scripted_store::Hold,
+};
 use keyway::{
     Answer, Error, ErrorKind, FileStore, MemoryStore, Responder, Resume, Secret, SignInPage,
     oauth2::{Client, ClientBuilder, DpopKey, Loopback},
@@ -185,6 +189,147 @@ async fn a_person_who_declines_is_left_alone_for_a_while_and_the_session_stays()
     assert_eq!(fake.count("issue_token"), 1);
 }
 
+/// Is led to the first page, and away from the second.
+struct Leaves(Hold, Arc<AtomicUsize>);
+
+impl Responder for Leaves {
+    async fn sign_in_page(&self, page: SignInPage) -> Option<Secret> {
+        if self.1.fetch_add(1, Ordering::SeqCst) > 0 {
+            self.0.pass().await;
+        }
+        Some(follow(&page).await)
+    }
+}
+
+#[apply(leak_checked!)]
+async fn clients_whose_page_was_declined_or_is_shown_still_are_gone_when_dropped() {
+    let (fake, clock) = strict().await;
+    let (store, declined) = Sign::new();
+    let client = web(&fake, &clock).responder(Once::default()).store(store).profile("ann").build().unwrap();
+    assert_eq!(get(&client, "/menu").await.unwrap(), 200);
+    for _ in 0..2 {
+        let error = pay(&client).await.unwrap_err();
+        assert!(error.kind() == ErrorKind::Declined && error.resume().is_some(), "{error}");
+    }
+    drop(client);
+
+    let ((store, shown), page) = (Sign::new(), Hold::new());
+    let person = Leaves(page.clone(), Arc::default());
+    let client = web(&fake, &clock).responder(person).store(store).profile("bea").build().unwrap();
+    assert_eq!(get(&client, "/menu").await.unwrap(), 200);
+    let waiting = tokio::spawn(async move { pay(&client).await });
+    page.arrived().await;
+    waiting.abort();
+    let _ = waiting.await;
+    are_gone(vec![declined, shown]).await;
+    assert_eq!(clock.sleepers(), 0, "the page is taken down");
+}
+
+#[apply(leak_checked!)]
+async fn the_first_of_many_pages_is_as_good_as_the_last() {
+    let (fake, clock) = strict().await;
+    let client = web(&fake, &clock).build().unwrap();
+    sign_in(&client).await;
+    let before = client.session().lease().await.unwrap().generation();
+    let (page, resume) = question(&pay(&client).await.unwrap_err());
+    for _ in 0..20 {
+        question(&pay(&client).await.unwrap_err());
+    }
+    let redirect = follow(&page).await;
+    let lease = resume.answer(Answer::Redirect(redirect.clone())).await.unwrap();
+    assert_ne!(lease.generation(), before);
+    assert_eq!(pay(&client).await.unwrap(), 200);
+    assert_eq!(resume.answer(Answer::Redirect(redirect)).await.unwrap().generation(), lease.generation());
+    assert_eq!(fake.count("issue_token"), 2);
+}
+
+/// Goes to each page, and has the call that waits for the second one refused once more after it.
+struct Unlucky(Arc<FakeOAuth2>, Arc<AtomicUsize>);
+
+impl Responder for Unlucky {
+    async fn sign_in_page(&self, page: SignInPage) -> Option<Secret> {
+        if self.1.fetch_add(1, Ordering::SeqCst) == 1 {
+            self.0.next("other", Fault::Unauthorized);
+        }
+        Some(follow(&page).await)
+    }
+}
+
+#[apply(leak_checked!)]
+async fn a_token_that_is_refused_after_a_step_up_is_renewed_and_not_sent_again() {
+    let (fake, clock) = strict().await;
+    let fake = Arc::new(fake);
+    let client = web(&fake, &clock).responder(Unlucky(fake.clone(), Arc::default())).build().unwrap();
+    assert_eq!(get(&client, "/menu").await.unwrap(), 200);
+    assert_eq!(pay(&client).await.unwrap(), 200);
+    // The sign-in, the page, and what has taken the place of the token that was refused.
+    assert_eq!((fake.count("authorize"), fake.count("issue_token")), (2, 3));
+}
+
+#[apply(leak_checked!)]
+async fn a_provider_that_wants_to_be_left_alone_is_asked_for_no_page_meanwhile() {
+    for attended in [false, true] {
+        let (fake, clock) = strict().await;
+        let builder = web(&fake, &clock).pushed_requests();
+        let client = if attended { builder.responder(Once::default()) } else { builder }.build().unwrap();
+        match attended {
+            true => assert_eq!(get(&client, "/menu").await.unwrap(), 200),
+            false => sign_in(&client).await,
+        }
+        let slow = Fault::TooManyRequests { retry_after: Some("120".to_owned()) };
+        fake.always("push_authorization", slow.clone());
+        let error = pay(&client).await.unwrap_err();
+        assert_eq!((error.kind(), error.is_local()), (ErrorKind::Throttled, false), "{error}");
+        let asked = fake.count("push_authorization");
+        for _ in 0..3 {
+            let error = pay(&client).await.unwrap_err();
+            assert_eq!((error.kind(), error.is_local()), (ErrorKind::Throttled, true), "{error}");
+            assert_eq!(error.retry_after(), Some(MINUTE * 2));
+        }
+        assert_eq!((fake.count("push_authorization"), get(&client, "/menu").await.unwrap()), (asked, 200));
+        fake.heal("push_authorization");
+        clock.advance(MINUTE * 2);
+        let error = pay(&client).await.unwrap_err();
+        let kind = if attended { ErrorKind::Declined } else { ErrorKind::SignInPageRequired };
+        assert_eq!(error.kind(), kind, "{error}");
+        if attended {
+            continue;
+        }
+        // The same of the code that a page leads to.
+        fake.always("issue_token", slow);
+        let (page, resume) = question(&error);
+        let error = resume.answer(Answer::Redirect(follow(&page).await)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Throttled, "{error}");
+        let asked = fake.count("issue_token");
+        let error = client.session().renew().await.unwrap_err();
+        assert_eq!((error.kind(), error.is_local()), (ErrorKind::Throttled, true), "{error}");
+        assert_eq!((fake.count("issue_token"), get(&client, "/menu").await.unwrap()), (asked, 200));
+    }
+}
+
+#[apply(leak_checked!)]
+async fn a_page_for_another_demand_may_be_good_enough_for_whoever_has_waited_for_it() {
+    let (fake, clock) = strict().await;
+    fake.serve("/refunds");
+    fake.demand_step_up("/refunds", Some("urn:acme:acr:mfa"), None);
+    let (client, mut pages) = terminal(&fake, &clock);
+    let call = |path: &'static str| {
+        let client = client.clone();
+        tokio::spawn(async move { get(&client, path).await })
+    };
+    let menu = call("/menu");
+    pass(&mut pages).await;
+    assert_eq!(menu.await.unwrap().unwrap(), 200);
+    let first = call("/payments");
+    let page = pages.recv().await.unwrap();
+    let second = call("/refunds");
+    fake.until("other", 3).await;
+    settle().await;
+    assert_eq!(reqwest::get(follow_url(&page).await.expose()).await.unwrap().status(), 200);
+    assert_eq!((first.await.unwrap().unwrap(), second.await.unwrap().unwrap()), (200, 200));
+    assert_eq!(fake.count("authorize"), 2, "one page for both");
+}
+
 #[apply(leak_checked!)]
 async fn a_step_up_that_fails_costs_its_own_caller_alone() {
     let (fake, clock) = strict().await;
@@ -314,14 +459,18 @@ async fn who_sends_with_a_client_of_their_own_hands_in_the_challenge() {
         let request = reqwest::Client::new().get(format!("{}/payments", fake.uri()));
         request.header("authorization", lease.header()).send().await.unwrap()
     };
-    let refused = send(&client).await;
+    let (lease, refused) = (client.session().lease().await.unwrap(), send(&client).await);
     assert_eq!(refused.status(), 401);
     let challenge = refused.headers()["www-authenticate"].to_str().unwrap();
-    let (page, resume) = question(&client.step_up(challenge).await.unwrap_err());
+    let (page, resume) = question(&client.step_up(challenge, &lease).await.unwrap_err());
     resume.answer(Answer::Redirect(follow(&page).await)).await.unwrap();
     assert_eq!(send(&client).await.status(), 200);
+    // Another request was refused with the same one: what is there now has not been tried for it.
+    let now = client.session().lease().await.unwrap();
+    assert_eq!(client.step_up(challenge, &lease).await.unwrap().generation(), now.generation());
+    assert_eq!(fake.count("authorize"), 2);
     for other in ["", "Bearer error=\"invalid_token\"", "Basic realm=\"x\""] {
-        let error = client.step_up(other).await.unwrap_err();
+        let error = client.step_up(other, &lease).await.unwrap_err();
         assert!(error.kind() == ErrorKind::Config && error.to_string().contains("WWW-Authenticate"), "{error}");
     }
 }
