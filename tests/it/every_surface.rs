@@ -153,7 +153,7 @@ fn every_document_has_all_that_goes_with_a_surface() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let read = |file: &str| fs::read_to_string(root.join(file)).unwrap_or_default();
     let examples: Vec<_> = fs::read_dir(root.join("examples")).unwrap().map(|file| file.unwrap().file_name()).collect();
-    let default = |manifest: &str| manifest.lines().find(|line| line.starts_with("default = [")).unwrap().to_owned();
+    let vendors = |manifest: &str| manifest.lines().find(|line| line.starts_with("vendors = [")).unwrap().to_owned();
     let mut missing = Vec::new();
     for file in fs::read_dir(root.join("specs")).unwrap() {
         let name = file.unwrap().file_name().into_string().unwrap();
@@ -164,7 +164,7 @@ fn every_document_has_all_that_goes_with_a_surface() {
             }
         };
         let test = "its own tests would not be compiled";
-        needs("Cargo.toml", default(&read("Cargo.toml")), &format!("\"{surface}\""), "add the feature to `default`");
+        needs("Cargo.toml", vendors(&read("Cargo.toml")), &format!("\"{surface}\""), "add the feature to `vendors`");
         needs("README.md", read("README.md"), &format!("| `keyway::{surface}` |"), "add a row to *Ways in*");
         let bless = "write them into `all_capabilities()` of its file, then KEYWAY_BLESS=1 cargo test --lib surfaces";
         needs("docs/capabilities.md", read("docs/capabilities.md"), &format!("| `{surface}` `."), bless);
