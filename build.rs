@@ -35,10 +35,10 @@ fn lists(surfaces: &[String]) -> Result<(), Vec<String>> {
     // One by one: of a name that a feature switches off, the compiler then says which feature that is.
     let vendors = each(&|surface| format!("#[cfg(feature = {surface:?})]\npub use surfaces::{surface};\n"));
     let capabilities = each(&|surface| format!("{surface}::all_capabilities(), "));
-    let described = each(&|surface| format!("&crate::surfaces::{surface}::SURFACE, "));
+    let readings = each(&|surface| format!("&crate::surfaces::{surface}::READING, "));
     write("vendors.rs", &vendors)?;
     write("capabilities.rs", &format!("[{capabilities}].concat()\n"))?;
-    write("described.rs", &format!("[{described}]\n"))
+    write("readings.rs", &format!("[{readings}]\n"))
 }
 
 fn write(name: &str, text: &str) -> Result<(), Vec<String>> {

@@ -424,7 +424,7 @@ impl Raw<'_> {
 
 /// The first line is a picture's media type, the rest the picture; or all of it is the answer.
 pub fn a_captcha_shows_the_picture_it_was_sent(data: &[u8]) {
-    let picture = |body: Vec<u8>| FuzzedExchange::of(&vms::SURFACE, "get_captcha", 200, HeaderMap::new(), body);
+    let picture = |body: Vec<u8>| FuzzedExchange::of(&vms::READING, "get_captcha", 200, HeaderMap::new(), body);
     let _ = picture(data.to_vec()).map(|answer| answer.holds());
     let Some((media_type, image)) = data.iter().position(|byte| *byte == b'\n').map(|at| data.split_at(at)) else {
         return;

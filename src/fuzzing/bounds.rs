@@ -1,11 +1,10 @@
 //! What is bounded, however much comes: of answers, of requests, and of what an API asks for.
 
-use super::{Raw, exchange::FuzzedExchange};
-use crate::{
-    Error, ErrorKind,
-    http::{Surface, limits},
-    surfaces::{orderingstack, shopmonkey, vitamojo, vms, vtex},
+use super::{
+    Raw,
+    exchange::{FuzzedExchange, READINGS},
 };
+use crate::{Error, ErrorKind, http::limits};
 use http::{HeaderMap, HeaderName, HeaderValue, header::CONTENT_TYPE};
 use reqwest::{Method, Request};
 use serde_json::Value;
@@ -22,17 +21,13 @@ const LONGEST_BODY: usize = 4 * 1024;
 /// What a value is marked with that no name may be.
 const MARK: char = '\u{2603}';
 
-fn surfaces() -> [&'static Surface; 5] {
-    [&vitamojo::SURFACE, &orderingstack::SURFACE, &shopmonkey::SURFACE, &vms::SURFACE, &vtex::SURFACE]
-}
-
 /// An answer that is made long: of what is at its end there is as much as its beginning says, side by side or one in the other.
 pub fn however_much_an_answer_holds_an_error_keeps_little(data: &[u8]) {
     let mut raw = Raw(data);
     let all: Vec<_> =
-        surfaces().into_iter().flat_map(|surface| surface.facts.iter().map(move |f| (surface, f))).collect();
+        READINGS.iter().flat_map(|reading| reading.surface.facts.iter().map(move |f| (*reading, f))).collect();
     let at = usize::from(raw.byte()) << 8 | usize::from(raw.byte());
-    let (surface, facts) = all[at % all.len()];
+    let (reading, facts) = all[at % all.len()];
     let status = 100 + u16::from(raw.byte()) * 2 + u16::from(raw.byte() % 2);
     let (shape, times) = (raw.byte() % 6, usize::from(raw.byte()) << 4 | usize::from(raw.byte() % 16));
     let part = String::from_utf8_lossy(raw.0).into_owned();
@@ -54,7 +49,7 @@ pub fn however_much_an_answer_holds_an_error_keeps_little(data: &[u8]) {
             part
         }
     };
-    let Some(answer) = FuzzedExchange::of(surface, facts.operation, status, headers, body.into_bytes()) else { return };
+    let Some(answer) = FuzzedExchange::of(reading, facts.operation, status, headers, body.into_bytes()) else { return };
     if let Some(error) = answer.error() {
         keeps_little(&error);
     }
@@ -84,7 +79,7 @@ pub fn what_a_document_limits_is_refused_here_without_its_values(data: &[u8]) {
     let mut next = || lines.next().unwrap_or_default();
     let Some((surface, operation)) = next().split_once(' ') else { return };
     let (parameter, query, body) = (next(), next(), next());
-    let surface = surfaces().into_iter().find(|known| known.name == surface);
+    let surface = READINGS.iter().map(|reading| reading.surface).find(|known| known.name == surface);
     let facts = surface.and_then(|surface| surface.facts.iter().find(|facts| facts.operation == operation));
     let Some(facts) = facts else { return };
     let marked = |text: &str| format!("{text}{MARK}");

@@ -2,9 +2,8 @@
 
 use super::{Still, is_sane, now};
 use crate::{
-    Error, ErrorKind, Secret,
+    Error, ErrorKind,
     http::{
-        Surface,
         facts::{Facts, Step},
         json,
         judge::Judge,
@@ -12,9 +11,11 @@ use crate::{
         told_times::date,
         transport::AuthResponse,
     },
-    question::{Captcha, DeviceCode},
     session::cooldown::LONGEST_BELIEVED,
-    surfaces::{Issued, orderingstack_grants, shopmonkey, vitamojo, vms, vtex, vtex_shopper_session},
+    surfaces::{
+        Issued,
+        reading::{Came, Reading},
+    },
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::SET_COOKIE};
 use serde_json::Value;
@@ -23,59 +24,26 @@ use std::str;
 /// A vendor's answer to one of its operations.
 #[derive(Clone)]
 pub(super) struct FuzzedExchange {
-    surface: &'static Surface,
+    reading: &'static Reading,
     facts: &'static Facts,
     answer: BufferedResponse,
 }
 
-/// What an answer holds.
-enum Came {
-    Nothing,
-    Session(Issued),
-    Captcha(Captcha),
-    Device(DeviceCode),
-}
-
-/// Where each operation that hands out a token has it.
-const TOKENS: [(&str, &str); 6] = [
-    ("auth", "/payload/token/value"),
-    ("refresh_token", "/payload/token/value"),
-    ("issue_token", "/access_token"),
-    ("login", "/data/token"),
-    ("generate_authentication_token", "/token"),
-    ("exchange_oauth_access_token", "/authToken"),
-];
-
-/// Members whose value is nobody else's business.
-const SECRETS: [&str; 14] = [
-    "access_token",
-    "refresh_token",
-    "token",
-    "value",
-    "refresh",
-    "authToken",
-    "authenticationToken",
-    "Value",
-    "device_code",
-    "user_code",
-    "verification_uri_complete",
-    "key",
-    "sessionId",
-    "natsUserCredentials",
-];
+/// How each surface reads its answers.
+pub(super) static READINGS: &[&Reading] = &include!(concat!(env!("OUT_DIR"), "/readings.rs"));
 
 impl FuzzedExchange {
     pub(super) fn of(
-        surface: &'static Surface,
+        reading: &'static Reading,
         operation: &str,
         status: u16,
         headers: HeaderMap,
         body: Vec<u8>,
     ) -> Option<Self> {
-        let facts = surface.facts.iter().find(|facts| facts.operation == operation)?;
+        let facts = reading.surface.facts.iter().find(|facts| facts.operation == operation)?;
         let status = StatusCode::from_u16(status).ok()?;
         Some(Self {
-            surface,
+            reading,
             facts,
             answer: BufferedResponse { status, headers, body: body.into(), carried: Default::default() },
         })
@@ -87,49 +55,35 @@ impl FuzzedExchange {
         let mut lines = str::from_utf8(head).ok()?.lines();
         let mut first = lines.next()?.split(' ');
         let (surface, operation, status) = (first.next()?, first.next()?, first.next()?.parse().ok()?);
-        let surfaces: &[&'static Surface] = &include!(concat!(env!("OUT_DIR"), "/described.rs"));
-        let surface = surfaces.iter().find(|known| known.name == surface)?;
+        let reading = READINGS.iter().find(|known| known.surface.name == surface)?;
         let mut headers = HeaderMap::new();
         for (name, value) in lines.filter_map(|line| line.split_once(": ")) {
             if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
                 headers.append(name, value);
             }
         }
-        Self::of(surface, operation, status, headers, body.get(2..).unwrap_or_default().to_vec())
+        Self::of(reading, operation, status, headers, body.get(2..).unwrap_or_default().to_vec())
     }
 
     pub(super) fn reply(&self) -> AuthResponse {
-        AuthResponse::of(self.answer.clone(), self.facts, self.surface, now().wall)
+        AuthResponse::of(self.answer.clone(), self.facts, self.reading.surface, now().wall)
     }
 
     /// As the surface reads it.
     fn came(&self) -> Result<Came, Error> {
-        let (reply, now) = (self.reply(), now());
-        match (self.surface.name, self.facts.operation) {
-            ("vms", "get_token") => vms::issued(&reply).map(Came::Session),
-            ("vms", "get_captcha") => vms::captcha(&reply).map(Came::Captcha),
-            ("vitamojo", "auth" | "refresh_token") => vitamojo::issued(&reply, now).map(Came::Session),
-            ("orderingstack", "issue_token") => orderingstack_grants::issued(&reply, now).map(Came::Session),
-            ("orderingstack", "start_device") => orderingstack_grants::device_code(&reply).map(Came::Device),
-            ("shopmonkey", "login") => shopmonkey::issued(&reply, now).map(Came::Session),
-            ("vtex", "generate_authentication_token") => vtex::exchanged(&reply, now).map(Came::Session),
-            ("vtex", "exchange_oauth_access_token") => vtex::oauth_exchanged(&reply, None, now).map(Came::Session),
-            ("vtex", "validate_access_key") => vtex_shopper_session::validated(&reply, "store", now).map(Came::Session),
-            ("vtex", "refresh_storefront_token") => {
-                let old = Secret::from("vid_rt=old; VtexIdclientAutCookie_store=older");
-                let old = vtex_shopper_session::ShopperCookies::read(&old)?;
-                vtex_shopper_session::renewed(&reply, old, "store", now).map(Came::Session)
-            }
-            _ => {
-                Judge::default().judged(&self.answer, self.surface.classify, self.facts, &Still).map(|_| Came::Nothing)
-            }
-        }
+        let read = (self.reading.came)(self.facts.operation, &self.reply(), now());
+        read.unwrap_or_else(|| self.judged().map(|()| Came::Nothing))
+    }
+
+    /// As the answer to any call.
+    fn judged(&self) -> Result<(), Error> {
+        Judge::default().judged(&self.answer, self.reading.surface.classify, self.facts, &Still)
     }
 
     /// What it is as a failure, if it is one.
     pub(super) fn error(&self) -> Option<Error> {
         let read = self.came().err();
-        read.or_else(|| Judge::default().judged(&self.answer, self.surface.classify, self.facts, &Still).err())
+        read.or_else(|| self.judged().err())
     }
 
     pub(super) fn holds(&self) {
@@ -140,7 +94,7 @@ impl FuzzedExchange {
             Ok(Came::Captcha(_) | Came::Nothing) => {}
             Err(error) => self.is_an_error(error),
         }
-        if let Err(error) = Judge::default().judged(&self.answer, self.surface.classify, self.facts, &Still) {
+        if let Err(error) = self.judged() {
             self.is_an_error(&error);
         }
         if let Some([plain, masked]) = self.with_and_without_secrets() {
@@ -153,7 +107,7 @@ impl FuzzedExchange {
         // Members that nobody needs may be anything, no text even.
         let body = serde_json::from_slice::<Value>(&self.answer.body).ok();
         assert!(body.as_ref().is_none_or(Value::is_object), "what came is no object");
-        let at = TOKENS.iter().find(|(operation, _)| *operation == self.facts.operation);
+        let at = self.reading.tokens.iter().find(|(operation, _)| *operation == self.facts.operation);
         if let (Some(body), Some((_, at))) = (body, at) {
             let sent = body.pointer(at).and_then(Value::as_str).expect("a token");
             assert_eq!(tokens.access.expose(), sent);
@@ -202,11 +156,16 @@ fn mask(value: &mut Value) {
         Value::Object(members) => members.iter_mut().for_each(|(name, value)| match value {
             // A sentence for a person, about the member of this name.
             _ if name == "errors" => {}
-            Value::String(secret) if SECRETS.contains(&name.as_str()) => *secret = masked(secret),
+            Value::String(secret) if is_secret(name) => *secret = masked(secret),
             value => mask(value),
         }),
         _ => {}
     }
+}
+
+/// What one vendor keeps to itself is hidden in every vendor's answer.
+fn is_secret(name: &str) -> bool {
+    READINGS.iter().any(|reading| reading.secrets.contains(&name))
 }
 
 /// As long, as it stands in JSON.

@@ -9,13 +9,17 @@ pub mod custom;
 pub mod oauth2;
 pub mod orderingstack;
 #[cfg(feature = "orderingstack")]
-pub(crate) mod orderingstack_grants;
+mod orderingstack_grants;
+#[cfg(all(any(test, fuzzing), every_surface))]
+pub(crate) mod reading;
 pub mod shopmonkey;
 #[cfg(any(feature = "oauth2", feature = "orderingstack"))]
 mod token_endpoint;
 pub mod vitamojo;
 pub mod vms;
 pub mod vtex;
+#[cfg(all(any(test, fuzzing), every_surface))]
+mod vtex_answers;
 #[cfg(feature = "vtex")]
 mod vtex_password;
 #[cfg(feature = "vtex")]
@@ -25,7 +29,7 @@ mod vtex_shopper;
 #[cfg(feature = "vtex")]
 mod vtex_shopper_password;
 #[cfg(feature = "vtex")]
-pub(crate) mod vtex_shopper_session;
+mod vtex_shopper_session;
 #[cfg(feature = "vtex")]
 mod vtex_storefront;
 

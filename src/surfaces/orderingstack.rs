@@ -283,3 +283,19 @@ fn names_the_tenant(verdict: &Verdict<'_>) -> bool {
 pub(super) fn all_capabilities() -> Vec<super::Capabilities> {
     [PASSWORD, ANONYMOUS, CLIENT_CREDENTIALS, DEVICE, REFRESH_TOKEN].map(grants::capabilities).to_vec()
 }
+
+/// What comes of its answers.
+#[cfg(all(any(test, fuzzing), every_surface))]
+pub(crate) static READING: super::reading::Reading = super::reading::Reading {
+    surface: &SURFACE,
+    came: |operation, reply, now| {
+        use super::reading::Came;
+        match operation {
+            "issue_token" => Some(super::orderingstack_grants::issued(reply, now).map(Came::Session)),
+            "start_device" => Some(super::orderingstack_grants::device_code(reply).map(Came::Device)),
+            _ => None,
+        }
+    },
+    tokens: &[("issue_token", "/access_token")],
+    secrets: &["access_token", "refresh_token", "device_code", "user_code", "verification_uri_complete"],
+};

@@ -282,3 +282,18 @@ fn classify(verdict: &Verdict<'_>) -> Option<Error> {
 pub(super) fn all_capabilities() -> Vec<Capabilities> {
     vec![login_capabilities(), key_capabilities()]
 }
+
+/// What comes of its answers.
+#[cfg(all(any(test, fuzzing), every_surface))]
+pub(crate) static READING: super::reading::Reading = super::reading::Reading {
+    surface: &SURFACE,
+    came: |operation, reply, now| {
+        use super::reading::Came;
+        match operation {
+            "login" => Some(issued(reply, now).map(Came::Session)),
+            _ => None,
+        }
+    },
+    tokens: &[("login", "/data/token")],
+    secrets: &["token", "sessionId", "natsUserCredentials"],
+};

@@ -302,3 +302,18 @@ fn classify(verdict: &Verdict<'_>) -> Option<Error> {
 pub(super) fn all_capabilities() -> Vec<Capabilities> {
     vec![capabilities(), seed_capabilities()]
 }
+
+/// What comes of its answers.
+#[cfg(all(any(test, fuzzing), every_surface))]
+pub(crate) static READING: super::reading::Reading = super::reading::Reading {
+    surface: &SURFACE,
+    came: |operation, reply, now| {
+        use super::reading::Came;
+        match operation {
+            "auth" | "refresh_token" => Some(issued(reply, now).map(Came::Session)),
+            _ => None,
+        }
+    },
+    tokens: &[("auth", "/payload/token/value"), ("refresh_token", "/payload/token/value")],
+    secrets: &["value", "refresh"],
+};

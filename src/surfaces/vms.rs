@@ -355,6 +355,22 @@ pub(super) fn all_capabilities() -> Vec<Capabilities> {
     vec![capabilities()]
 }
 
+/// What comes of its answers.
+#[cfg(all(any(test, fuzzing), every_surface))]
+pub(crate) static READING: super::reading::Reading = super::reading::Reading {
+    surface: &SURFACE,
+    came: |operation, reply, _| {
+        use super::reading::Came;
+        match operation {
+            "get_token" => Some(issued(reply).map(Came::Session)),
+            "get_captcha" => Some(captcha(reply).map(Came::Captcha)),
+            _ => None,
+        }
+    },
+    tokens: &[],
+    secrets: &["access_token", "key"],
+};
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -462,6 +462,9 @@ pub(super) fn all_capabilities() -> Vec<Capabilities> {
     ]
 }
 
+#[cfg(all(any(test, fuzzing), every_surface))]
+pub(crate) use super::vtex_answers::READING;
+
 #[cfg(test)]
 mod tests {
     use super::*;
