@@ -36,6 +36,10 @@ fn lists(surfaces: &[String]) -> Result<(), Vec<String>> {
     let vendors = each(&|surface| format!("#[cfg(feature = {surface:?})]\npub use surfaces::{surface};\n"));
     let capabilities = each(&|surface| format!("{surface}::all_capabilities(), "));
     let readings = each(&|surface| format!("&crate::surfaces::{surface}::READING, "));
+    // For the tests: what is made of the names follows what is handed on.
+    let names = each(&|surface| format!(" {surface}"));
+    let macro_of_all = format!("($($what:ident)::+, $($before:tt)*) => {{ $($what)::+! {{ $($before)*{names} }} }};");
+    write("for_every_document.rs", &format!("macro_rules! for_every_document {{ {macro_of_all} }}\n"))?;
     write("vendors.rs", &vendors)?;
     write("capabilities.rs", &format!("[{capabilities}].concat()\n"))?;
     write("readings.rs", &format!("[{readings}]\n"))

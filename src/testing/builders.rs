@@ -15,6 +15,13 @@ macro_rules! a_fake {
             }
         }
 
+        // Tests share and keep both.
+        const _: () = {
+            const fn shared<T: Send + Sync + 'static>() {}
+            shared::<$fake>();
+            shared::<$builder>();
+        };
+
         /// No secret of its platform.
         impl std::fmt::Debug for $fake {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -170,13 +170,6 @@ fn every_document_has_all_that_goes_with_a_surface() {
         needs("docs/capabilities.md", read("docs/capabilities.md"), &format!("| `{surface}` `."), bless);
         needs("src/testing/mod.rs", read("src/testing/mod.rs"), &format!("mod {surface};"), "it has no fake");
         needs("tests/it/main.rs", read("tests/it/main.rs"), &format!("\nmod {surface};"), test);
-        needs("tests/it/wire/mod.rs", read("tests/it/wire/mod.rs"), &format!("\nmod {surface};"), test);
-        needs(
-            "tests/it/laws.rs",
-            read("tests/it/laws.rs"),
-            &format!("            {surface}: "),
-            "no law is tried on it",
-        );
         if !examples.iter().any(|example| example.to_string_lossy().starts_with(&format!("{surface}_"))) {
             missing.push(format!("`{surface}`: no example in examples/ begins with `{surface}_`"));
         }

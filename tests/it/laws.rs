@@ -1,15 +1,14 @@
 //! What every surface keeps to, whatever is peculiar to it: one suite, one test per law and surface. The laws are those of
 //! `keyway::testing::session_laws!`, in `src/testing/session_law/laws.rs`.
 //!
-//! A further surface is named once in this file, and gets all of them, and every other test that is made for every
-//! surface: one that the crate does not know, too.
+//! A bundled vendor is a file in `laws/bundled/` that is called as its document is, and gets all of them, and every other
+//! test that is made for every surface. A surface that has no document of its own does too, and is named once in this file.
 
 mod acme;
-mod bundled;
+pub(crate) mod bundled;
 mod oauth2;
 
 pub(crate) use acme::Acme;
-pub(crate) use bundled::{OrderingStack, Shopmonkey, Shopper, VitaMojo, Vms, Vtex};
 pub(crate) use keyway::testing::__laws::*;
 use keyway::{
     Generation, Key, MemoryStore, Record, Store, StoreError, StoreLock,
@@ -65,29 +64,28 @@ impl Store for Written {
 /// Makes these tests for every surface, each surface in a module of its own.
 macro_rules! for_every_surface {
     ($($test:ident)*) => {
+        crate::for_every_document! { crate::laws::for_every_surface, @bundled [$($test)*] }
         crate::laws::for_every_surface! { @surfaces [$($test)*]
-            vitamojo: VitaMojo;
-            orderingstack: OrderingStack;
-            shopmonkey: Shopmonkey;
-            vms: Vms;
-            vtex: Vtex;
-            vtex_shopper: Shopper;
+            vtex_shopper: bundled::vtex::Shopper;
             outside: Acme;
             oauth2_user: OAuthUser;
             oauth2_service: OAuthService;
             oauth2_person: OAuthPerson;
         }
     };
-    (@surfaces $tests:tt $($name:ident: $surface:ident;)*) => {$(
+    (@bundled $tests:tt $($name:ident)*) => {
+        crate::laws::for_every_surface! { @surfaces $tests $($name: bundled::$name::Vendor;)* }
+    };
+    (@surfaces $tests:tt $($name:ident: $($surface:ident)::+;)*) => {$(
         mod $name {
-            use crate::laws::$surface;
-            crate::laws::for_every_surface! { @tests $surface $tests }
+            use crate::laws::$($surface)::+ as Surface;
+            crate::laws::for_every_surface! { @tests $tests }
         }
     )*};
-    (@tests $surface:ident [$($test:ident)*]) => {$(
+    (@tests [$($test:ident)*]) => {$(
         #[apply(leak_checked!)]
         async fn $test() {
-            super::$test::<$surface>().await;
+            super::$test::<Surface>().await;
         }
     )*};
 }

@@ -11,6 +11,10 @@ mod leak_check;
 #[macro_use]
 mod delegating;
 
+// `for_every_document!`, by the build script.
+include!(concat!(env!("OUT_DIR"), "/for_every_document.rs"));
+pub(crate) use for_every_document;
+
 mod bad_input;
 mod calls;
 mod cancel;

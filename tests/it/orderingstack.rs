@@ -1,5 +1,13 @@
 //! OrderingStack: OAuth2 with a client of its own, sessions of users and services, lists, guessed paths.
 
+// Both are in lists of the build script's, which `cargo fmt` does not read: it finds them here.
+#[cfg(rustfmt)]
+#[path = "laws/bundled/orderingstack.rs"]
+mod laws;
+#[cfg(rustfmt)]
+#[path = "wire/orderingstack.rs"]
+mod wire;
+
 use keyway::{
     ErrorKind, Expiry, Secret,
     orderingstack::{Client, ClientBuilder},

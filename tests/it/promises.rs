@@ -1,5 +1,6 @@
 //! What is promised of every type and future, checked by the compiler: they may be shared, kept, and sent to another thread.
-//! The typed calls are checked where they are generated, and the clients of vendors where `surface_client!` makes them.
+//! The typed calls are checked where they are generated, the clients of vendors where `surface_client!` makes them, and the
+//! fakes where `a_fake!` does.
 
 use keyway::*;
 use std::time::Duration;
@@ -58,16 +59,6 @@ const _: () = {
     cloned::<SessionId>();
     cloned::<Optional<String>>();
     shared::<testing::Fake>();
-    shared::<testing::FakeVms>();
-    shared::<testing::FakeVmsBuilder>();
-    shared::<testing::FakeVitaMojo>();
-    shared::<testing::FakeVitaMojoBuilder>();
-    shared::<testing::FakeOrderingStack>();
-    shared::<testing::FakeOrderingStackBuilder>();
-    shared::<testing::FakeShopmonkey>();
-    shared::<testing::FakeShopmonkeyBuilder>();
-    shared::<testing::FakeVtex>();
-    shared::<testing::FakeVtexBuilder>();
     cloned::<testing::Fault>();
     cloned::<testing::Seen>();
     shared::<testing::VmsSession>();

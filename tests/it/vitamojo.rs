@@ -1,5 +1,13 @@
 //! Vita Mojo: sign-in, the ten-minute token, renewal in both dialects.
 
+// Both are in lists of the build script's, which `cargo fmt` does not read: it finds them here.
+#[cfg(rustfmt)]
+#[path = "laws/bundled/vitamojo.rs"]
+mod laws;
+#[cfg(rustfmt)]
+#[path = "wire/vitamojo.rs"]
+mod wire;
+
 use crate::{
     TENANT,
     counts::{Counts, NONE, counts},

@@ -1,5 +1,13 @@
 //! VMS: captchas, the limit of sessions, throttles.
 
+// Both are in lists of the build script's, which `cargo fmt` does not read: it finds them here.
+#[cfg(rustfmt)]
+#[path = "laws/bundled/vms.rs"]
+mod laws;
+#[cfg(rustfmt)]
+#[path = "wire/vms.rs"]
+mod wire;
+
 mod captchas;
 mod evictions;
 mod session_limits;

@@ -1,5 +1,13 @@
 //! VTEX ID: app keys, the OAuth exchange, user tokens, and headers of the vendor's own.
 
+// Both are in lists of the build script's, which `cargo fmt` does not read: it finds them here.
+#[cfg(rustfmt)]
+#[path = "laws/bundled/vtex.rs"]
+mod laws;
+#[cfg(rustfmt)]
+#[path = "wire/vtex.rs"]
+mod wire;
+
 use keyway::{
     ErrorKind, Expiry, Secret,
     testing::{FakeVtex, FakeVtexBuilder, Fault, ManualClock},

@@ -114,13 +114,8 @@ fn header<'a>(answer: &'a Response, name: &str) -> &'a str {
 }
 
 fn document(surface: &str) -> Value {
-    let document = match surface {
-        "vitamojo" => include_str!(concat!(env!("OUT_DIR"), "/vitamojo.json")),
-        "vms" => include_str!(concat!(env!("OUT_DIR"), "/vms.json")),
-        "orderingstack" => include_str!(concat!(env!("OUT_DIR"), "/orderingstack.json")),
-        "shopmonkey" => include_str!(concat!(env!("OUT_DIR"), "/shopmonkey.json")),
-        _ => include_str!(concat!(env!("OUT_DIR"), "/vtex.json")),
-    };
+    let documents: &[(&str, &str)] = &include!(concat!(env!("OUT_DIR"), "/documents.rs"));
+    let (_, document) = documents.iter().find(|(name, _)| *name == surface).expect("a document");
     serde_json::from_str(document).expect("is JSON")
 }
 

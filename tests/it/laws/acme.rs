@@ -1,6 +1,6 @@
 //! A vendor that this crate does not know.
 
-use super::{PATH, Surface, VitaMojo};
+use super::{PATH, Surface, bundled::vitamojo::Vendor as VitaMojo};
 use keyway::{
     Http, Secret, Session,
     custom::{Attempt, Capabilities, Issued, Issuer, Renewal, Tokens},

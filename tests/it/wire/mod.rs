@@ -1,20 +1,22 @@
 //! The wire, one operation and one documented status at a time, generated from the bundled documents.
 //!
-//! A surface adds one file: how its client is made, what answers its sign-in, and one line per operation with fixed
-//! arguments. Everything else is read from its document, so an operation or a status that is not covered cannot be
-//! forgotten: it is run, or the table is told to be incomplete.
+//! A surface adds one file, called as its document is: how its client is made, what answers its sign-in, and one line per
+//! operation with fixed arguments. Everything else is read from its document, so an operation or a status that is not
+//! covered cannot be forgotten: it is run, or the table is told to be incomplete.
 
 mod broken;
 mod fixture;
 mod input;
 mod lenient;
-mod orderingstack;
 mod sample;
-mod shopmonkey;
 mod statuses;
-mod vitamojo;
-mod vms;
-mod vtex;
+
+macro_rules! files {
+    ($($name:ident)*) => {
+        $(mod $name;)*
+    };
+}
+crate::for_every_document!(files,);
 
 pub(crate) use crate::leak_check::document;
 
