@@ -71,7 +71,7 @@ mod papers {
     struct People;
     #[doc = include_str!("../docs/stores.md")]
     struct Stores;
-    #[doc = include_str!("../specs/README.md")]
+    #[doc = include_str!("../specs/orderingstack.md")]
     struct Specs;
 }
 

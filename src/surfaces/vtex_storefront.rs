@@ -15,7 +15,7 @@ use std::time::Duration;
 /// How shoppers sign in at the store. Begin with `api().start_authentication()`, whose answer has the authentication
 /// token that ties the steps together.
 ///
-/// The page it follows: *VTEX ID API*, "Refresh token headless" (`specs/README.md` names the edition).
+/// The page it follows: *VTEX ID API*, "Refresh token headless" (`specs/vtex.md` names the edition).
 pub struct Storefront {
     pub(super) auth: AuthClient,
 }

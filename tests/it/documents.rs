@@ -28,8 +28,8 @@ fn the_document_of_vtex_is_the_vendors_to_the_byte() {
     use sha2::{Digest, Sha256};
     let text = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("specs/vtex.json")).expect("the document");
     let digest: String = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
-    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("specs/README.md")).expect("the page");
-    assert!(page.contains(&digest), "specs/README.md does not name its digest: {digest}");
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("specs/vtex.md")).expect("the page");
+    assert!(page.contains(&digest), "specs/vtex.md does not name its digest: {digest}");
 }
 
 /// Every object below `value` with its place, examples left out: they are data.

@@ -1,4 +1,4 @@
-//! `specs/README.md` names the test that pins each reading. Those tests exist.
+//! The pages of `specs/` name the test that pins each reading. Those tests exist.
 
 use std::{fs, path::Path};
 
@@ -29,9 +29,16 @@ fn exists(name: &str) -> bool {
     })
 }
 
-/// The last cells of the rows under the headings `### Contradictions`.
+/// All pages, one after the other.
+fn pages() -> String {
+    let files = fs::read_dir(Path::new(ROOT).join("specs")).expect("specs/").map(|file| file.expect("a file").path());
+    let pages = files.filter(|file| file.extension().is_some_and(|ending| ending == "md"));
+    pages.map(|page| fs::read_to_string(page).expect("a page").replace("\r\n", "\n")).collect()
+}
+
+/// The last cells of the rows under the headings `## Contradictions`.
 fn cells(page: &str) -> Vec<&str> {
-    let tables = page.split("\n### Contradictions\n").skip(1);
+    let tables = page.split("\n## Contradictions\n").skip(1);
     let tables = tables.map(|rest| rest.split("\n#").next().unwrap_or_default());
     // A table begins with its titles and a line.
     let rows = tables.flat_map(|table| table.lines().filter(|line| line.starts_with('|')).skip(2));
@@ -43,23 +50,21 @@ fn quoted(text: &str) -> impl Iterator<Item = &str> {
 }
 
 #[apply(leak_checked!)]
-fn every_test_that_the_page_names_exists() {
-    let page = fs::read_to_string(Path::new(ROOT).join("specs/README.md")).expect("the page");
-    let page = page.replace("\r\n", "\n");
+fn every_test_that_a_page_names_exists() {
+    let page = pages();
     let rows = page.lines().filter(|line| line.starts_with('|'));
     let names: Vec<&str> = rows.flat_map(quoted).filter(|text| is_test_name(text)).collect();
     assert!(names.len() >= 90, "only {} names were found: the page is written in another way", names.len());
     let missing: Vec<_> = names.into_iter().filter(|name| !exists(name)).collect();
-    assert!(missing.is_empty(), "specs/README.md names tests that are not there: {missing:#?}");
+    assert!(missing.is_empty(), "specs/ names tests that are not there: {missing:#?}");
 }
 
 #[apply(leak_checked!)]
 fn every_reading_names_its_test_or_is_for_later() {
-    let page = fs::read_to_string(Path::new(ROOT).join("specs/README.md")).expect("the page");
-    let page = page.replace("\r\n", "\n");
+    let page = pages();
     let cells = cells(&page);
     assert!(cells.len() >= 80, "only {} readings were found: the page is written in another way", cells.len());
     let is_pinned = |cell: &str| quoted(cell).next().is_some() && quoted(cell).all(is_test_name);
     let loose: Vec<_> = cells.into_iter().filter(|cell| *cell != "later" && !is_pinned(cell)).collect();
-    assert!(loose.is_empty(), "specs/README.md has readings without a test: {loose:#?}");
+    assert!(loose.is_empty(), "specs/ has readings without a test: {loose:#?}");
 }

@@ -38,7 +38,7 @@ fn page(name: &str, document: &Document) -> String {
     let mut page = format!(
         "<!-- Made from specs/{name}.json: KEYWAY_BLESS=1 cargo test --test it vendors -->\n\n# {}\n\n{about}\n\n{}: \
          <{}>. The document itself: {itself}; where its readings come from: \
-         [specs/README.md](../../specs/README.md).\n",
+         [specs/{name}.md](../../specs/{name}.md).\n",
         text(info, "title"),
         text(outside, "description"),
         text(outside, "url"),

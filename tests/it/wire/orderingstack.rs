@@ -187,7 +187,7 @@ impl Responder for Screen {
 
 for_every_operation!(OrderingStack);
 
-// ---- the readings of specs/README.md ----
+// ---- the readings of specs/orderingstack.md ----
 
 #[apply(leak_checked!)]
 async fn an_address_that_is_required_may_be_empty_and_is_sent_so() {

@@ -69,7 +69,7 @@ impl Surface for Shopmonkey {
 
 for_every_operation!(Shopmonkey);
 
-// ---- the readings of specs/README.md ----
+// ---- the readings of specs/shopmonkey.md ----
 
 const KEYS: &str = "/v3/auth/api_key";
 

@@ -65,7 +65,7 @@ impl Surface for VitaMojo {
 
 for_every_operation!(VitaMojo);
 
-// ---- the readings of specs/README.md ----
+// ---- the readings of specs/vitamojo.md ----
 
 #[apply(leak_checked!)]
 async fn a_renewal_is_posted_after_a_404_or_405_without_a_code_only() {

@@ -75,7 +75,7 @@ impl Surface for Vms {
 
 for_every_operation!(Vms);
 
-// ---- the readings of specs/README.md ----
+// ---- the readings of specs/vms.md ----
 
 /// The routes of a session, with one more that is asked first.
 fn with(route: Route) -> Vec<Route> {

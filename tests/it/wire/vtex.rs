@@ -131,7 +131,7 @@ impl Surface for Vtex {
 
 for_every_operation!(Vtex);
 
-// ---- the readings of specs/README.md ----
+// ---- the readings of specs/vtex.md ----
 
 const EXCHANGE: &str = "/api/vtexid/audience/webstore/provider/oauth/exchange";
 
