@@ -147,32 +147,99 @@ for_every_surface! {
     a_refresh_token_that_the_vendor_refuses_is_not_presented_again
 }
 
-/// What a surface with a document needs elsewhere, and no compiler misses.
-#[apply(leak_checked!)]
-fn every_document_has_all_that_goes_with_a_surface() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let read = |file: &str| fs::read_to_string(root.join(file)).unwrap_or_default();
-    let examples: Vec<_> = fs::read_dir(root.join("examples")).unwrap().map(|file| file.unwrap().file_name()).collect();
-    let vendors = |manifest: &str| manifest.lines().find(|line| line.starts_with("vendors = [")).unwrap().to_owned();
-    let mut missing = Vec::new();
-    for file in fs::read_dir(root.join("specs")).unwrap() {
-        let name = file.unwrap().file_name().into_string().unwrap();
-        let Some(surface) = name.strip_suffix(".json") else { continue };
-        let mut needs = |file: &str, text: String, what: &str, cure: &str| {
-            if !text.contains(what) {
-                missing.push(format!("`{surface}`: {file} has no `{}`: {cure}", what.trim()));
-            }
-        };
-        let test = "its own tests would not be compiled";
-        needs("Cargo.toml", vendors(&read("Cargo.toml")), &format!("\"{surface}\""), "add the feature to `vendors`");
-        needs("README.md", read("README.md"), &format!("| `keyway::{surface}` |"), "add a row to *Ways in*");
-        let bless = "write them into `all_capabilities()` of its file, then KEYWAY_BLESS=1 cargo test --lib surfaces";
-        needs("docs/capabilities.md", read("docs/capabilities.md"), &format!("| `{surface}` `."), bless);
-        needs("src/testing/mod.rs", read("src/testing/mod.rs"), &format!("mod {surface};"), "it has no fake");
-        needs("tests/it/main.rs", read("tests/it/main.rs"), &format!("\nmod {surface};"), test);
-        if !examples.iter().any(|example| example.to_string_lossy().starts_with(&format!("{surface}_"))) {
-            missing.push(format!("`{surface}`: no example in examples/ begins with `{surface}_`"));
+/// What a surface with a document has of its own: a file, or at least one that begins so.
+const OWN_FILES: [&str; 9] = [
+    "specs/<name>.md",
+    "src/surfaces/<name>.rs",
+    "src/testing/<name>.rs",
+    "tests/it/<name>.rs",
+    "tests/it/laws/bundled/<name>.rs",
+    "tests/it/wire/<name>.rs",
+    "docs/vendors/<name>.md",
+    "examples/<name>_",
+    "fuzz/seeds/answer/<name>-",
+];
+
+/// Where else it is written down: the place, what stands there, and what to do. Where nothing is said to stand there, a
+/// script or a reader misses it.
+const PLACES: [(&str, &str, &str); 11] = [
+    ("Cargo.toml", "\"<name>\"", "add the feature to `vendors`: its own tests would not be compiled"),
+    ("src/surfaces/mod.rs", "pub mod <name>;", "add it"),
+    ("src/testing/mod.rs", "\nmod <name>;", "it has no fake"),
+    ("tests/it/main.rs", "\nmod <name>;", "its own tests would not be compiled"),
+    ("README.md", "| `keyway::<name>` |", "add a row to *Ways in*"),
+    ("examples/README.md", "`<name>_", "add a row for each of its examples"),
+    ("CHANGELOG.md", "", ""),
+    ("docs/api-changes.md", "", ""),
+    (
+        "docs/capabilities.md",
+        "| `<name>` `.",
+        "write them into `all_capabilities()` of its file, then KEYWAY_BLESS=1 cargo test --lib surfaces",
+    ),
+    (".ci/budgets.txt", "", ""),
+    ("tests/public_api/", "pub mod keyway::<name>\n", "KEYWAY_BLESS=1 bash .ci/public-api"),
+];
+
+/// For `cargo fmt`, which reads no list of the build script's.
+const FORMATTED: [&str; 2] = ["#[path = \"laws/bundled/<name>.rs\"]", "#[path = \"wire/<name>.rs\"]"];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A file, or all of a folder.
+fn text_of(place: &str) -> String {
+    let path = root().join(place);
+    let mut files = vec![path.clone()];
+    if path.is_dir() {
+        files = fs::read_dir(path).unwrap().map(|file| file.unwrap().path()).collect();
+    }
+    files.iter().filter_map(|file| fs::read_to_string(file).ok()).collect::<String>().replace("\r\n", "\n")
+}
+
+/// Whether there is a file whose path from here begins so.
+fn begins_a_file(start: &str) -> bool {
+    let (folder, start) = start.rsplit_once('/').unwrap();
+    let mut files = fs::read_dir(root().join(folder)).unwrap().map(|file| file.unwrap().file_name());
+    files.any(|file| file.to_string_lossy().starts_with(start))
+}
+
+/// What this surface lacks, in sentences.
+fn missing_for(surface: &str) -> Vec<String> {
+    let named = |text: &str| text.replace("<name>", surface);
+    let own = OWN_FILES.map(named).into_iter().filter(|file| !begins_a_file(file));
+    let mut missing: Vec<_> = own.map(|file| format!("`{surface}`: there is no {file}")).collect();
+    for (place, what, cure) in PLACES {
+        if !text_of(place).contains(&named(what)) {
+            missing.push(format!("`{surface}`: {place} has no `{}`: {cure}", named(what).trim()));
         }
     }
+    let tests = named("tests/it/<name>.rs");
+    for line in FORMATTED.map(named).into_iter().filter(|line| !text_of(&tests).contains(line)) {
+        missing.push(format!("`{surface}`: {tests} has no `{line}`: `cargo fmt` would not find that file"));
+    }
+    missing
+}
+
+#[apply(leak_checked!)]
+fn every_document_has_all_that_goes_with_a_surface() {
+    let files = fs::read_dir(root().join("specs")).unwrap().map(|file| file.unwrap().file_name());
+    let names: Vec<_> = files.map(|file| file.into_string().unwrap()).collect();
+    let surfaces: Vec<_> = names.iter().filter_map(|name| name.strip_suffix(".json")).collect();
+    assert!(surfaces.len() >= 5, "{surfaces:?}");
+    let missing: Vec<_> = surfaces.into_iter().flat_map(missing_for).collect();
     assert!(missing.is_empty(), "{}\nSee *Add a surface* in CONTRIBUTING.md.", missing.join("\n"));
+}
+
+/// The recipe for a further surface names the places that are looked at here. Ten that are written by hand would be too many.
+#[apply(leak_checked!)]
+fn contributing_names_the_places_that_a_further_surface_is_written_into() {
+    let page = text_of("CONTRIBUTING.md");
+    let recipe = page.split("\n## Add a surface\n").nth(1).and_then(|rest| rest.split("\n## ").next()).unwrap();
+    let rows: Vec<_> = recipe.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | ")).collect();
+    assert!(rows.iter().map(|(place, _)| *place).eq(PLACES.map(|(place, ..)| place)), "{rows:?}");
+    assert!(rows.iter().filter(|(_, what)| !what.starts_with("written by `")).count() < 10, "{rows:?}");
+    for file in OWN_FILES {
+        assert!(recipe.contains(&format!("`{file}")), "*Add a surface* does not name {file}");
+    }
 }
