@@ -68,14 +68,14 @@ async fn eight_processes_whose_token_is_refused_are_one_new_sign_in() {
 }
 
 #[apply(leak_checked!)]
-async fn twenty_rotations_by_six_processes_use_no_token_twice() {
+async fn ten_rotations_by_six_processes_use_no_token_twice() {
     let (fake, folder) = (ordering_stack().await, tempfile::tempdir().unwrap());
     let mut processes = start(6, &Job::of("orderingstack", &fake.uri(), folder.path()));
     let before = generations(&mut processes);
     for process in &mut processes {
         process.say("renew and call");
     }
-    answered(&fake, "issue_token", 20).await;
+    answered(&fake, "issue_token", 10).await;
     for process in &mut processes {
         let told = process.ask("stop");
         assert!(told.ends_with("failed {}"), "{told}");

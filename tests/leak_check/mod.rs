@@ -48,8 +48,9 @@ use tracing_subscriber::{filter::LevelFilter, fmt::MakeWriter, prelude::*};
 /// Makes a test of a function without arguments, sync or async: `#[apply(leak_checked!)]`. An async one runs on one thread, or
 /// with `#[threads(4)]` below on so many.
 macro_rules! leak_checked {
-    ($(#[doc = $about:literal])* #[threads($threads:literal)] async fn $name:ident() $body:block) => {
+    ($(#[doc = $about:literal])* $(#[ignore = $why:literal])? #[threads($threads:literal)] async fn $name:ident() $body:block) => {
         $(#[doc = $about])*
+        $(#[ignore = $why])?
         #[test]
         fn $name() {
             fn test() {

@@ -98,12 +98,12 @@ async fn rotations_by_six_processes_on_postgres_use_no_token_twice_also_through_
     let mut processes = start(6, &Job::of("orderingstack", &fake.uri(), place));
     let before = generations(&mut processes);
     processes.iter_mut().for_each(|process| process.say("renew and call"));
-    answered(&fake, "issue_token", 8).await;
+    answered(&fake, "issue_token", 4).await;
     server.kill();
     // Calls go on without it.
     answered(&fake, "other", 100).await;
     server.restart();
-    answered(&fake, "issue_token", 8).await;
+    answered(&fake, "issue_token", 4).await;
     for process in &mut processes {
         let told = process.ask("stop");
         let failed = told.split_once("failed ").unwrap().1;

@@ -188,6 +188,7 @@ fn is_bounded(outcome: &Outcome) {
 }
 
 #[apply(leak_checked!)]
+#[ignore = "waits for half a minute: .ci/long.d/failover"]
 #[threads(2)]
 async fn a_failover_by_sentinels_costs_one_save_at_most() {
     let mut outcomes = Vec::new();
@@ -211,6 +212,7 @@ async fn a_failover_by_sentinels_costs_one_save_at_most() {
 }
 
 #[apply(leak_checked!)]
+#[ignore = "waits for half a minute: .ci/long.d/failover"]
 #[threads(2)]
 async fn a_failover_in_a_cluster_costs_one_save_at_most() {
     let mut outcomes = Vec::new();

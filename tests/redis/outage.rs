@@ -19,7 +19,8 @@ async fn redis_that_is_down_stops_only_what_rotates_and_is_back_without_a_restar
     let clock = ManualClock::new();
     let fake = FakeVitaMojo::builder().clock(clock.clone()).rotating(true).start().await;
     let vms = FakeVms::builder().clock(clock.clone()).start().await;
-    let store = RedisStore::connect(server.url()).unwrap();
+    // Whoever is killed with the lock in hand leaves it for as long.
+    let store = RedisStore::connect(server.url()).unwrap().lock_ttl(Duration::from_secs(1));
     let client = vitamojo_client(&fake, &clock, store.clone());
     let other = vms_client(&vms, &clock, store);
     client.session().lease().await.unwrap();

@@ -53,14 +53,14 @@ async fn redis_keeps_one_session_for_four_processes_through_a_restart() {
         answered(&vita, "refresh_token", more).await;
         answered(&ordering, "issue_token", more).await;
     };
-    renewals(8).await;
+    renewals(4).await;
     server.kill();
     // Calls go on without it.
     for fake in [&*vita, &*ordering, &*vms] {
         answered(fake, "other", 100).await;
     }
     server.restart();
-    renewals(8).await;
+    renewals(4).await;
     for process in fleet.iter_mut().flatten() {
         let told = process.ask("stop");
         let failed = told.split_once("failed ").unwrap().1;
