@@ -47,7 +47,7 @@ fn scenes() -> Vec<(&'static str, Scene, Scene)> {
         scene("two sign out", two(Left { misfortunes: 1, ..out }), two(Left { misfortunes: 1, calls: 2, ..out })),
         scene(
             "one, and everything befalls it",
-            one(Left { misfortunes: 1, waits: 1, renews: 1, ..out }),
+            one(Left { misfortunes: 1, renews: 1, ..out }),
             one(Left { misfortunes: 2, waits: 1, renews: 1, ..out }),
         ),
         scene(
