@@ -5,7 +5,11 @@
 //! nothing else. Who has no surface of ours switched on does not build the generator.
 #![allow(clippy::print_stdout, reason = "this is how a build script speaks to Cargo")]
 
-use std::{env, fs, path::PathBuf, process::ExitCode};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 fn main() -> ExitCode {
     println!("cargo::rerun-if-changed=build.rs");
@@ -35,7 +39,12 @@ fn lists(surfaces: &[String]) -> Result<(), Vec<String>> {
     // One by one: of a name that a feature switches off, the compiler then says which feature that is.
     let vendors = each(&|surface| format!("#[cfg(feature = {surface:?})]\npub use surfaces::{surface};\n"));
     let capabilities = each(&|surface| format!("{surface}::all_capabilities(), "));
-    let readings = each(&|surface| format!("&crate::surfaces::{surface}::READING, "));
+    // A surface whose ways to sign in have files of their own reads their answers in one above them.
+    let reads = |surface: &str| {
+        let above = format!("{surface}_answers");
+        if Path::new("src/surfaces").join(&above).with_extension("rs").is_file() { above } else { surface.to_owned() }
+    };
+    let readings = each(&|surface| format!("&crate::surfaces::{}::READING, ", reads(surface)));
     // For the tests: what is made of the names follows what is handed on.
     let names = each(&|surface| format!(" {surface}"));
     let macro_of_all = format!("($($what:ident)::+, $($before:tt)*) => {{ $($what)::+! {{ $($before)*{names} }} }};");

@@ -19,7 +19,7 @@ pub mod vitamojo;
 pub mod vms;
 pub mod vtex;
 #[cfg(all(any(test, fuzzing), every_surface))]
-mod vtex_answers;
+pub(crate) mod vtex_answers;
 #[cfg(feature = "vtex")]
 mod vtex_password;
 #[cfg(feature = "vtex")]

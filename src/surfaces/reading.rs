@@ -16,7 +16,7 @@ pub(crate) enum Came {
     Device(DeviceCode),
 }
 
-/// How a surface reads its answers. Each has one, as `READING`: the build script lists them by the documents.
+/// How a surface reads its answers. Each has one, as `READING`, in its own file or in one above it (`_answers.rs`): the build script lists them by the documents.
 pub(crate) struct Reading {
     pub(crate) surface: &'static Surface,
     /// What it makes of an answer to an operation, which arrived at that time. `None`: it is read as any call's.

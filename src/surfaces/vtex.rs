@@ -462,9 +462,6 @@ pub(super) fn all_capabilities() -> Vec<Capabilities> {
     ]
 }
 
-#[cfg(all(any(test, fuzzing), every_surface))]
-pub(crate) use super::vtex_answers::READING;
-
 #[cfg(test)]
 mod tests {
     use super::*;

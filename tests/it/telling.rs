@@ -44,6 +44,14 @@ impl<'a> MakeWriter<'a> for Log {
 }
 
 impl Log {
+    /// With what writes into it.
+    fn of_everything() -> (Self, impl Subscriber + Send + Sync) {
+        let log = Self::default();
+        let all = tracing_subscriber::filter::LevelFilter::TRACE;
+        let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).with_ansi(false).with_max_level(all);
+        (log, subscriber.finish())
+    }
+
     /// The lines so far, of our crate only, and forgets them.
     fn take(&self) -> Vec<String> {
         let bytes = std::mem::take(&mut *self.0.lock().unwrap());
@@ -56,12 +64,7 @@ impl Log {
 
 #[apply(leak_checked!)]
 fn a_renewal_tells_two_lines_a_failure_one_more_and_a_served_token_none() {
-    let log = Log::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_writer(log.clone())
-        .with_ansi(false)
-        .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
-        .finish();
+    let (log, subscriber) = Log::of_everything();
     tracing::subscriber::with_default(subscriber, || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
@@ -139,12 +142,7 @@ impl Responder for Declines {
 
 #[apply(leak_checked!)]
 fn a_look_into_the_store_that_a_person_has_overtaken_tells_of_nothing_owed() {
-    let log = Log::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_writer(log.clone())
-        .with_ansi(false)
-        .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
-        .finish();
+    let (log, subscriber) = Log::of_everything();
     tracing::subscriber::with_default(subscriber, || {
         crate::leak_check::runtime(1).block_on(async {
             let (clock, store, person) = (ManualClock::new(), ScriptedStore::default(), Hold::new());
