@@ -16,7 +16,7 @@ use super::{
     verdict::Verdict,
 };
 use crate::{
-    Error, ErrorKind, Retry, Secret, Session, Timeouts,
+    BoxFuture, Error, ErrorKind, Retry, Secret, Session, Timeouts,
     clock::Clock,
     secret::Carried,
     select::{First, first},
@@ -108,29 +108,49 @@ impl Core {
 
     /// A documented operation, from the checks before it to the judgement of its answer; `carried` are the secrets in the
     /// request. The generated call names it in whatever fails.
-    pub(crate) async fn operation(
+    ///
+    /// Boxed, as all that others wait for: what is not would be compiled into every crate that waits for it, and again each
+    /// time such a crate changes.
+    pub(crate) fn operation(
         &self,
         request: Request,
         facts: &'static Facts,
         carried: Carried,
-    ) -> Result<BufferedResponse, Error> {
-        let (response, presented) = self.sent(request, facts).await?;
-        self.classified(response, facts, carried, presented).await
+    ) -> BoxFuture<'_, Result<BufferedResponse, Error>> {
+        Box::pin(async move {
+            let (response, presented) = self.sent(request, facts).await?;
+            self.classified(response, facts, carried, presented).await
+        })
     }
 
     /// A documented operation whose success is not read here: what fails is.
-    pub(crate) async fn opened(
+    pub(crate) fn opened(
         &self,
         request: Request,
         facts: &'static Facts,
         carried: Carried,
-    ) -> Result<Response, Error> {
-        let (response, presented) = self.sent(request, facts).await?;
-        if response.status().is_success() {
-            return Ok(response);
-        }
-        let answer = self.classified(response, facts, carried, presented).await?;
-        Err(Error::unexpected_status(answer.status.as_u16()).at(facts.operation))
+    ) -> BoxFuture<'_, Result<Response, Error>> {
+        Box::pin(async move {
+            let (response, presented) = self.sent(request, facts).await?;
+            if response.status().is_success() {
+                return Ok(response);
+            }
+            let answer = self.classified(response, facts, carried, presented).await?;
+            Err(Error::unexpected_status(answer.status.as_u16()).at(facts.operation))
+        })
+    }
+
+    /// A free call.
+    pub(crate) fn free(&self, request: Request) -> BoxFuture<'_, Result<Response, Error>> {
+        Box::pin(self.call(request, None))
+    }
+
+    /// A free call, whose answer that is no success is an error.
+    pub(crate) fn free_ok(&self, request: Request, secrets: Vec<Secret>) -> BoxFuture<'_, Result<Response, Error>> {
+        Box::pin(async move {
+            let response = self.call(request, None).await?;
+            if response.status().is_success() { Ok(response) } else { Err(self.failure(response, secrets).await) }
+        })
     }
 
     /// What came back, and the token that was presented to end a session.
@@ -187,7 +207,7 @@ impl Core {
     }
 
     /// What a free call's answer that is no success means.
-    pub(crate) async fn failure(&self, response: Response, secrets: Vec<Secret>) -> Error {
+    async fn failure(&self, response: Response, secrets: Vec<Secret>) -> Error {
         let answer = match BufferedResponse::read(response).await {
             Ok(answer) => self.carrying(answer, Carried::of(secrets), None),
             Err(error) => return error,
@@ -240,7 +260,7 @@ impl Core {
     }
 
     /// Any call: credentials, retries, and one replay after a 401.
-    pub(crate) async fn call(&self, mut request: Request, facts: Option<&Facts>) -> Result<Response, Error> {
+    pub(super) async fn call(&self, mut request: Request, facts: Option<&Facts>) -> Result<Response, Error> {
         tokio::runtime::Handle::try_current().map_err(|_| Error::no_runtime())?;
         let until = self.until(&request);
         if facts.is_none() {

@@ -27,7 +27,12 @@ pub(crate) fn trimmed(body: &[u8]) -> &[u8] {
 /// A whole body as this type.
 pub(crate) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
     let body = trimmed(body);
-    serde_json::from_slice(body).or_else(|strict| read_patiently(body).ok_or(strict))
+    strictly(body).or_else(|strict| read_patiently(body).ok_or(strict))
+}
+
+/// A whole body as this type, if it is written as the type is.
+pub(crate) fn strictly<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
+    serde_json::from_slice(body)
 }
 
 /// An object as this type. A list would be read member by member, as if its first item were the first member.

@@ -267,3 +267,18 @@ fn endpoint(facts: Option<&Facts>, address: &Url) -> u64 {
 fn address(outcome: &reqwest::Result<Response>) -> Option<&Url> {
     outcome.as_ref().map_or_else(reqwest::Error::url, |response| Some(response.url()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[apply(leak_checked!)]
+    fn ten_thousand_paths_have_a_number_each() {
+        let numbers = (0..10_000).map(|n| {
+            let address = Url::parse(&format!("https://vendor.example/orders/{n}/lines")).expect("an address");
+            endpoint(None, &address)
+        });
+        assert_eq!(numbers.collect::<HashSet<_>>().len(), 10_000);
+    }
+}

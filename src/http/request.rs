@@ -96,7 +96,7 @@ impl Http {
     pub async fn execute(&self, request: Request) -> Result<Response, Error> {
         let checked = segments::check(request.url()).and_then(|()| self.is_ours(&request));
         checked.map_err(|error| error.at("http"))?;
-        self.core.call(request, None).await.map_err(|error| error.at("http"))
+        self.core.free(request).await.map_err(|error| error.at("http"))
     }
 
     fn is_ours(&self, request: &Request) -> Result<(), Error> {
@@ -251,7 +251,7 @@ impl RequestBuilder {
     /// Dropping the future may leave the call done or not done at the vendor; a renewal it has started goes on.
     pub async fn send(self) -> Result<Response, Error> {
         let (core, request) = (self.core, request(self.inner));
-        let sent = async { core.call(request?, None).await };
+        let sent = async { core.free(request?).await };
         sent.await.map_err(|error| error.at("http"))
     }
 
@@ -272,10 +272,7 @@ impl RequestBuilder {
     /// As [`send`](Self::send).
     pub async fn send_ok(self) -> Result<Response, Error> {
         let (core, request, secrets) = (self.core, request(self.inner), self.secrets);
-        let sent = async {
-            let response = core.call(request?, None).await?;
-            if response.status().is_success() { Ok(response) } else { Err(core.failure(response, secrets).await) }
-        };
+        let sent = async { core.free_ok(request?, secrets).await };
         sent.await.map_err(|error| error.at("http"))
     }
 }

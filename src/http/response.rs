@@ -90,7 +90,9 @@ impl BufferedResponse {
         if !self.is_empty() || self.coding().is_some() {
             return self.json();
         }
-        let nothing = ["{}", "[]", "null", "true"].into_iter().find_map(|nothing| serde_json::from_str(nothing).ok());
+        // Read from bytes, as the body is: from a text it would be compiled for each type once more.
+        let nothing =
+            ["{}", "[]", "null", "true"].into_iter().find_map(|nothing| json::strictly(nothing.as_bytes()).ok());
         nothing.filter(|_| matches!(self.status.as_u16(), 202 | 204 | 205)).map_or_else(|| self.json(), Ok)
     }
 

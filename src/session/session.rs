@@ -186,11 +186,14 @@ impl Session {
         self.end(false).await.map(|_| ())
     }
 
-    async fn end(&self, tell: bool) -> Result<SignOut, Error> {
-        Handle::try_current().map_err(|_| Error::no_runtime())?;
-        self.0.is_not_called_back()?;
-        let id = self.0.change(|state, at| state.core.sign_out(tell, at));
-        until(&self.0, |engine| engine.state().core.sign_out_ended(id)).await
+    /// Boxed, so that it is compiled here and not where it is waited for.
+    fn end(&self, tell: bool) -> BoxFuture<'_, Result<SignOut, Error>> {
+        Box::pin(async move {
+            Handle::try_current().map_err(|_| Error::no_runtime())?;
+            self.0.is_not_called_back()?;
+            let id = self.0.change(|state, at| state.core.sign_out(tell, at));
+            until(&self.0, |engine| engine.state().core.sign_out_ended(id)).await
+        })
     }
 
     /// Waits until nothing is under way, and offers the store once more what it has not taken: for an orderly end of the

@@ -5,7 +5,7 @@ use super::{
     record,
 };
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
+    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
     io::{self, ErrorKind, Read, Write},
     path::Path,
     thread,
@@ -38,11 +38,10 @@ pub(super) trait Disk: Send + Sync + 'static {
 
     /// Takes the lock of an open file if it is free; never waits.
     fn try_lock(&self, file: &File) -> io::Result<bool> {
-        // Not the method of the same name in std: that one is newer than our Rust.
-        match fs4::FileExt::try_lock(file) {
+        match file.try_lock() {
             Ok(()) => Ok(true),
-            Err(fs4::TryLockError::WouldBlock) => Ok(false),
-            Err(fs4::TryLockError::Error(error)) => Err(error),
+            Err(TryLockError::WouldBlock) => Ok(false),
+            Err(TryLockError::Error(error)) => Err(error),
         }
     }
 

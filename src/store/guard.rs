@@ -43,8 +43,8 @@ impl Guarded for OpenOptions {
     fn itself(&mut self) -> &mut Self {
         #[cfg(unix)]
         {
-            let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
-            std::os::unix::fs::OpenOptionsExt::custom_flags(self, flags.bits().cast_signed());
+            use nix::libc::{O_NOFOLLOW, O_NONBLOCK};
+            std::os::unix::fs::OpenOptionsExt::custom_flags(self, O_NOFOLLOW | O_NONBLOCK);
         }
         self
     }
@@ -147,7 +147,7 @@ pub(super) fn check_folder(path: &Path) -> io::Result<()> {
 
 #[cfg(unix)]
 fn user() -> u32 {
-    rustix::process::geteuid().as_raw()
+    nix::unistd::geteuid().as_raw()
 }
 
 #[cfg(not(unix))]

@@ -9,6 +9,7 @@ use keyway::{
     vitamojo,
 };
 use std::{
+    collections::HashSet,
     convert::Infallible,
     sync::{Arc, Mutex},
     task::{Context, Poll},
@@ -119,6 +120,26 @@ async fn a_401_is_answered_with_a_new_token_once() {
     assert_eq!(stage.sends(stage.get("/order/v1/orders")).await.unwrap(), 200);
 }
 
+/// What has taken the session and does not any more tells that it ended; what never took it may be forbidden.
+#[apply(leak_checked!)]
+async fn an_endpoint_that_took_the_session_under_the_layer_is_believed_sooner_than_one_that_never_did() {
+    let stage = stage().await;
+    stage.fake.serve("/order/v1/secrets");
+    let tokens = || stage.seen().iter().map(|headers| headers["authorization"].clone()).collect::<HashSet<_>>().len();
+    let refused = |times| stage.fake.next_times("other", times, Fault::Json(401, serde_json::json!({})));
+    assert_eq!(stage.sends(stage.get("/order/v1/orders")).await.unwrap(), 200);
+    for round in 1..=2 {
+        refused(2);
+        assert_eq!(stage.sends(stage.get("/order/v1/secrets")).await.unwrap(), 401);
+        assert_eq!(tokens(), 1 + round);
+        stage.clock.advance(Duration::from_secs(31));
+    }
+    refused(1);
+    assert_eq!((stage.sends(stage.get("/order/v1/secrets")).await.unwrap(), tokens()), (StatusCode::UNAUTHORIZED, 3));
+    refused(1);
+    assert_eq!((stage.sends(stage.get("/order/v1/orders")).await.unwrap(), tokens()), (StatusCode::OK, 4));
+}
+
 #[apply(leak_checked!)]
 async fn a_request_that_goes_elsewhere_or_has_its_own_credentials_passes_as_it_is() {
     let stage = stage().await;
@@ -210,7 +231,7 @@ async fn a_bound_session_proves_its_key_under_the_layer_and_learns_the_nonces() 
     assert_eq!((fake.count("other"), fake.count("issue_token")), (5, issued));
     // A proof of its own each, and none that is readable in what prints headers.
     let seen = wire.seen.lock().unwrap().clone();
-    let proofs: std::collections::HashSet<_> = seen.iter().map(|headers| headers["dpop"].clone()).collect();
+    let proofs: HashSet<_> = seen.iter().map(|headers| headers["dpop"].clone()).collect();
     assert!(proofs.len() == 5 && seen.iter().all(|headers| headers["authorization"].is_sensitive()));
     // A token that was revoked is followed by another one under the same key.
     fake.revoke_access_tokens();

@@ -10,7 +10,7 @@ use keyway::{
 };
 use serde_json::{Value, json};
 use std::time::Duration;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use wiremock::{
     Mock, MockServer, ResponseTemplate,
     matchers::{any, body_json, header, method, path},
@@ -118,9 +118,10 @@ async fn a_point_in_time_is_measured_by_the_date_of_the_answer() {
 /// With the code of other clients the thirty-third of these was refused as a throttle.
 #[apply(leak_checked!)]
 async fn an_attempt_that_never_arrived_does_not_count() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = format!("http://{}", listener.local_addr().unwrap());
-    drop(listener);
+    // Taken, so that nobody else listens there, and listening to nobody.
+    let taken = TcpSocket::new_v4().unwrap();
+    taken.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let address = format!("http://{}", taken.local_addr().unwrap());
     let clock = ManualClock::advancing();
     let client =
         Client::builder(address).issuer(Acme { budget: Some(2), ..acme() }).clock(clock.clone()).build().unwrap();

@@ -17,6 +17,7 @@ use std::{
     borrow::Cow,
     cell::{Cell, RefCell},
     collections::HashSet,
+    vec,
 };
 
 /// Reading a second time, and again without what could not be read, stops after so many bytes: what stands one in the other is
@@ -29,26 +30,36 @@ const MOST_MEMBERS: usize = 64 * 1024;
 
 /// Reads once more what keeps to no document: as often as it takes to find everything that cannot be read.
 pub(super) fn read_patiently<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
+    let mut read = None;
+    patiently(body, &mut |patient| {
+        read = T::deserialize(patient).ok();
+        read.is_some()
+    })
+    .then_some(read)?
+}
+
+/// Whether this could be read in the end. What is read is no concern here, so that this is compiled once and not for each type.
+fn patiently(body: &[u8], read: &mut dyn FnMut(Patient<'_>) -> bool) -> bool {
     // A text in another encoding than UTF-8 is as little reason to fail as one of another type.
     let body = String::from_utf8_lossy(body);
     // A body that is torn or no JSON at all is not for patience.
-    serde_json::from_str::<IgnoredAny>(&body).ok()?;
+    if serde_json::from_str::<IgnoredAny>(&body).is_err() {
+        return false;
+    }
     let raw = body.trim();
     let broken = BrokenValues::default();
     while broken.works_on(raw) {
         let known = broken.count();
-        let read = T::deserialize(Patient { raw, broken: &broken, levels: DEEPEST });
+        let is_read = read(Patient { raw, broken: &broken, levels: DEEPEST });
         if broken.has(raw) {
-            return None;
+            return false;
         }
-        match read {
-            Ok(value) if broken.count() == known => return Some(value),
-            _ if broken.count() == known => return None,
-            // Once more, without what could not be read.
-            _ => {}
+        if broken.count() == known {
+            return is_read;
         }
+        // Once more, without what could not be read.
     }
-    None
+    false
 }
 
 /// Where the values stand that cannot be read.
@@ -109,7 +120,7 @@ fn scalar(raw: &str) -> Option<Cow<'_, str>> {
     }
 }
 
-impl Patient<'_> {
+impl<'a> Patient<'a> {
     /// What the visitor wants, or anything that it takes, so that this reading finds what else is broken.
     fn or<T>(self, read: Option<T>, anything: T) -> T {
         if read.is_none() {
@@ -133,6 +144,23 @@ impl Patient<'_> {
             return Err(self.mismatch("as short as it must be"));
         }
         self.levels.checked_sub(1).ok_or_else(|| self.mismatch("as shallow as it must be"))
+    }
+
+    fn items(self) -> Result<PatientRead<'a, Items<'a>>, Error> {
+        let items = Items::of(self.raw).ok_or_else(|| self.mismatch("a list"))?;
+        Ok(PatientRead { items, broken: self.broken, levels: self.below()?, next: None })
+    }
+
+    fn members(self) -> Result<PatientRead<'a, vec::IntoIter<(String, &'a str)>>, Error> {
+        let levels = self.below()?;
+        let members = Members::of(self.raw).ok_or_else(|| self.mismatch("an object"))?;
+        let members = members.filter(|(_, raw)| !self.broken.has(raw)).take(MOST_MEMBERS + 1);
+        let mut members: Vec<_> = members.collect();
+        if members.len() > MOST_MEMBERS {
+            return Err(self.mismatch("an object of bearable size"));
+        }
+        keep_the_last(&mut members);
+        Ok(PatientRead { items: members.into_iter(), broken: self.broken, levels, next: None })
     }
 
     fn mismatch(self, wanted: &str) -> Error {
@@ -212,20 +240,11 @@ impl<'de> de::Deserializer<'de> for Patient<'_> {
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        let items = Items::of(self.raw).ok_or_else(|| self.mismatch("a list"))?;
-        visitor.visit_seq(PatientRead { items, broken: self.broken, levels: self.below()?, next: None })
+        visitor.visit_seq(self.items()?)
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        let levels = self.below()?;
-        let members = Members::of(self.raw).ok_or_else(|| self.mismatch("an object"))?;
-        let members = members.filter(|(_, raw)| !self.broken.has(raw)).take(MOST_MEMBERS + 1);
-        let mut members: Vec<_> = members.collect();
-        if members.len() > MOST_MEMBERS {
-            return Err(self.mismatch("an object of bearable size"));
-        }
-        keep_the_last(&mut members);
-        visitor.visit_map(PatientRead { items: members.into_iter(), broken: self.broken, levels, next: None })
+        visitor.visit_map(self.members()?)
     }
 
     fn deserialize_struct<V: Visitor<'de>>(

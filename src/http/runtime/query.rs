@@ -46,7 +46,16 @@ impl<'a, T> QueryParam<'a, T> {
 
 /// Puts a parameter into the query. One that is left out costs nothing.
 pub fn queried<T: Serialize>(request: RequestBuilder, parameter: &QueryParam<'_, T>) -> RequestBuilder {
-    match parameter.pairs() {
+    let pairs = match serde_json::to_value(Exposed(parameter.value)) {
+        Ok(value) => pairs(parameter.name, value, parameter.style).ok_or("a parameter is no single value"),
+        Err(_) => Err("a parameter"),
+    };
+    with_pairs(request, pairs)
+}
+
+/// What of a parameter does not depend on its type, so that it is compiled once.
+fn with_pairs(request: RequestBuilder, pairs: Result<Vec<(String, String)>, &'static str>) -> RequestBuilder {
+    match pairs {
         Ok(pairs) if pairs.is_empty() => request,
         Ok(pairs) => request.query(&pairs),
         Err(why) => request.query(&Unwritten(why)),
@@ -62,29 +71,21 @@ impl Serialize for Unwritten {
     }
 }
 
-impl<T: Serialize> QueryParam<'_, T> {
-    /// Names and values; none if it is left out.
-    fn pairs(&self) -> Result<Vec<(String, String)>, &'static str> {
-        let value = serde_json::to_value(Exposed(self.value)).map_err(|_| "a parameter")?;
-        let written = match self.style {
-            Style::Repeated => {
-                texts(value).map(|values| values.into_iter().map(|value| (self.name.to_owned(), value)).collect())
-            }
-            Style::Comma => Some(joined(self.name, value, ",")),
-            Style::Space => Some(joined(self.name, value, " ")),
-            Style::Pipe => Some(joined(self.name, value, "|")),
-            Style::Deep => Some(deep(self.name, value)),
-            Style::Members => match value {
-                Value::Object(members) => {
-                    Some(members.into_iter().flat_map(|(name, value)| deep(&name, value)).collect())
-                }
-                other => Some(deep(self.name, other)),
-            },
-            Style::Json if value.is_null() => Some(Vec::new()),
-            Style::Json => Some(vec![(self.name.to_owned(), value.to_string())]),
-        };
-        written.ok_or("a parameter is no single value")
-    }
+/// Names and values: an empty list for what is left out, `None` for what cannot be written in this style.
+fn pairs(name: &str, value: Value, style: Style) -> Option<Vec<(String, String)>> {
+    Some(match style {
+        Style::Repeated => texts(value)?.into_iter().map(|value| (name.to_owned(), value)).collect(),
+        Style::Comma => joined(name, value, ","),
+        Style::Space => joined(name, value, " "),
+        Style::Pipe => joined(name, value, "|"),
+        Style::Deep => deep(name, value),
+        Style::Members => match value {
+            Value::Object(members) => members.into_iter().flat_map(|(name, value)| deep(&name, value)).collect(),
+            other => deep(name, other),
+        },
+        Style::Json if value.is_null() => Vec::new(),
+        Style::Json => vec![(name.to_owned(), value.to_string())],
+    })
 }
 
 /// One parameter for all values; none if there is no value.

@@ -270,7 +270,7 @@ pub(super) struct FolderLock(Arc<File>);
 impl Drop for FolderLock {
     fn drop(&mut self) {
         // Said, not left to closing: a process that is being forked this moment has the file open as well.
-        let _ = fs4::FileExt::unlock(&*self.0);
+        let _ = self.0.unlock();
     }
 }
 

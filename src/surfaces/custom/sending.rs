@@ -290,22 +290,25 @@ impl Sender {
         Ok(self.made.get_or_init(|| made))
     }
 
-    async fn exchange(
-        &self,
-        attempt: Option<&Attempt>,
+    /// Boxed, so that it is compiled here and not where an issuer is written.
+    fn exchange<'a>(
+        &'a self,
+        attempt: Option<&'a Attempt>,
         facts: &'static Facts,
         request: Request,
-    ) -> Result<Response, Error> {
-        let client = self.client()?;
-        let Request { call, operation, spends } = request;
-        let call = call?.of(facts);
-        let outcome = match attempt.filter(|_| spends && facts.step != Step::Challenge) {
-            Some(attempt) => client.spend(attempt, call).await,
-            None => client.ask(call).await,
-        };
-        let named = |error: Error| operation.map_or(error.clone(), |operation| error.called(operation));
-        let answer = outcome.map_err(named)?;
-        Ok(Response { answer, step: facts.step, operation, received: Now::read(&*client.clock) })
+    ) -> BoxFuture<'a, Result<Response, Error>> {
+        Box::pin(async move {
+            let client = self.client()?;
+            let Request { call, operation, spends } = request;
+            let call = call?.of(facts);
+            let outcome = match attempt.filter(|_| spends && facts.step != Step::Challenge) {
+                Some(attempt) => client.spend(attempt, call).await,
+                None => client.ask(call).await,
+            };
+            let named = |error: Error| operation.map_or(error.clone(), |operation| error.called(operation));
+            let answer = outcome.map_err(named)?;
+            Ok(Response { answer, step: facts.step, operation, received: Now::read(&*client.clock) })
+        })
     }
 }
 

@@ -330,6 +330,33 @@ async fn a_page_for_another_demand_may_be_good_enough_for_whoever_has_waited_for
     assert_eq!(fake.count("authorize"), 2, "one page for both");
 }
 
+/// It was not asked itself so far.
+#[apply(leak_checked!)]
+async fn whoever_has_waited_for_a_page_that_was_not_good_enough_shows_its_own() {
+    let (fake, clock) = strict().await;
+    fake.serve("/refunds");
+    fake.demand_step_up("/refunds", Some("urn:acme:acr:hardware"), None);
+    let (client, mut pages) = terminal(&fake, &clock);
+    let call = |path: &'static str| {
+        let client = client.clone();
+        tokio::spawn(async move { get(&client, path).await })
+    };
+    let menu = call("/menu");
+    pass(&mut pages).await;
+    assert_eq!(menu.await.unwrap().unwrap(), 200);
+    let first = call("/payments");
+    let page = pages.recv().await.unwrap();
+    let second = call("/refunds");
+    fake.until("other", 3).await;
+    settle().await;
+    assert_eq!(reqwest::get(follow_url(&page).await.expose()).await.unwrap().status(), 200);
+    assert_eq!(first.await.unwrap().unwrap(), 200);
+    let own = pass(&mut pages).await;
+    assert_eq!(query(&own, "acr_values").as_deref(), Some("urn:acme:acr:hardware"));
+    assert_eq!(second.await.unwrap().unwrap(), 200);
+    assert_eq!((fake.count("authorize"), fake.count("issue_token")), (3, 3));
+}
+
 #[apply(leak_checked!)]
 async fn a_step_up_that_fails_costs_its_own_caller_alone() {
     let (fake, clock) = strict().await;
