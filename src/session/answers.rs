@@ -79,7 +79,7 @@ impl SessionCore {
         }
         let pending = self.pending.as_ref().filter(|_| !works);
         let again = pending.filter(|_| self.locking.is_none()).and_then(|pending| pending.offers.again_at);
-        let keep = pending.filter(|pending| pending.keeps_lock && self.locked).map(|pending| pending.keep_at);
+        let keep = pending.filter(|_| self.locked).and_then(|pending| pending.keeps_lock_at);
         let names = self.signing_out.as_ref().filter(|names| !names.offers.are_given_up());
         let writes_tombstone = names.and_then(|names| names.offers.again_at);
         let looks = |_: &&Run| if works { self.locking.is_some() } else { self.rules.shared };
@@ -237,7 +237,7 @@ impl SessionCore {
 
     fn lock_is_lost(&mut self) {
         (self.locked, self.seen) = (false, None);
-        self.pending.iter_mut().for_each(|pending| pending.keeps_lock = false);
+        self.pending.iter_mut().for_each(|pending| pending.keeps_lock_at = None);
         let Some(permit) = &self.permit else { return };
         let PermitStage::Extending(made) = permit.stage else { return };
         let asks = permit.asks;

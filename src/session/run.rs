@@ -260,10 +260,9 @@ pub(crate) struct PendingSave {
     pub(crate) offers: Offers,
     /// The store has certainly not written it.
     pub(crate) ours_alone: bool,
-    /// The lock is kept with it, because what it replaces is used up: no other process may come by that.
-    pub(crate) keeps_lock: bool,
-    /// When (monotonic) the lock is kept up.
-    pub(crate) keep_at: Duration,
+    /// When (monotonic) the lock is kept up next, if it is kept with it, because what it replaces is used up: no other process
+    /// may come by that.
+    pub(crate) keeps_lock_at: Option<Duration>,
 }
 
 impl PendingSave {
@@ -279,8 +278,7 @@ impl PendingSave {
             tries: 0,
             offers: Offers::from(None),
             ours_alone: false,
-            keeps_lock: false,
-            keep_at: Duration::ZERO,
+            keeps_lock_at: None,
         }
     }
 
@@ -291,7 +289,7 @@ impl PendingSave {
     /// The store has failed: it is offered again later, for a while.
     pub(crate) fn postpone(&mut self, error: StoreError, now: Now, closing: bool) {
         self.offers.postpone(error, now, closing);
-        self.keeps_lock &= self.offers.again_at.is_some();
+        self.keeps_lock_at.take_if(|_| self.offers.again_at.is_none());
     }
 }
 

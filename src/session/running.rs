@@ -312,10 +312,9 @@ impl SessionCore {
             pending.ours_alone = error.is_unavailable();
             // What it replaces is used up: the token that was renewed, or a credential that begins one session.
             let used_up = if renewed { self.rules.rotates() } else { self.rules.capabilities.spent_by_sign_in };
-            pending.keeps_lock = used_up && self.locked;
             #[cfg(test)]
-            (pending.keeps_lock &= !self.rules.lacks(BrokenRule::LockWhileUnsaved));
-            pending.keep_at = at.now.monotonic.saturating_add(KEEP);
+            let used_up = used_up && !self.rules.lacks(BrokenRule::LockWhileUnsaved);
+            pending.keeps_lock_at = (used_up && self.locked).then(|| at.now.monotonic.saturating_add(KEEP));
             pending.conflict = false;
             pending.postpone(error, at.now, self.closing);
             self.pending = Some(pending);

@@ -174,11 +174,9 @@ impl SessionCore {
         let there = self.seen.as_ref().and_then(|seen| self.there(seen, at.now));
         let pending = self.pending.as_mut()?;
         if !pending.offers.are_due(at.now) {
-            if pending.keeps_lock && self.locked && pending.keep_at <= now {
-                pending.keep_at = now.saturating_add(KEEP);
-                return Some(Wish::Store(StoreOp::Extend(KEEP * 2)));
-            }
-            return None;
+            let keeps_lock_at = pending.keeps_lock_at.as_mut().filter(|at| self.locked && **at <= now)?;
+            *keeps_lock_at = now.saturating_add(KEEP);
+            return Some(Wish::Store(StoreOp::Extend(KEEP * 2)));
         }
         if !self.locked {
             return self.locking.is_none().then_some(Wish::Lock(self.rules.timeouts.store_lock));
@@ -226,7 +224,8 @@ impl SessionCore {
         #[cfg(test)]
         let asks = self.rules.lacks(BrokenRule::Leaving) || asks && !self.rules.lacks(BrokenRule::LockWhileAsking);
         let works = self.run.as_ref().is_some_and(|run| run.is_working());
-        let saves = self.pending.as_ref().is_some_and(|pending| pending.keeps_lock || pending.offers.are_due(now));
+        let saves =
+            self.pending.as_ref().is_some_and(|pending| pending.keeps_lock_at.is_some() || pending.offers.are_due(now));
         let writes_tombstone = self.signing_out.as_ref().is_some_and(|names| !names.offers.are_given_up());
         let needed = asks || works || saves || writes_tombstone || self.word.is_some();
         (self.locked && !needed).then_some(Wish::Store(StoreOp::Unlock))

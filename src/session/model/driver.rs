@@ -84,6 +84,11 @@ impl World {
         if self.lock == Some(p) && !core.locked && !leaves {
             self.lock = None;
         }
+        let now = self.at(p, 98).now.monotonic;
+        if self.processes[p].core.due().is_some_and(|due| due <= now) {
+            self.breaks(SPINS);
+        }
+        let core = &self.processes[p].core;
         if let Some(token) = core.current.clone() {
             let (session, _) = named(&token.tokens.access);
             self.sessions[session].used = true;

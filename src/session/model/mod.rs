@@ -4,6 +4,7 @@
 //! `driver.rs` does, one step at a time, on one store, one lock and one vendor; and it looks at every order in which that can
 //! happen. Time stands still but for explicit steps. `docs/laws.md` says what is explored, and what is not.
 
+mod alone;
 mod driver;
 mod explore;
 mod outside;
@@ -48,6 +49,7 @@ const LOCKED: &str = "the lock is held at rest";
 const WAITS: &str = "somebody waits for ever";
 const ENDLESS: &str = "it never comes to rest";
 const BUDGET: &str = "more attempts than the vendor allows";
+const SPINS: &str = "it is woken for nothing, again and again";
 
 const SECOND: Duration = Duration::from_secs(1);
 const LIFE: Duration = Duration::from_secs(10);
