@@ -64,6 +64,8 @@ pub(crate) enum BrokenRule {
     Counting,
     /// That a credential is used up is not seen in the store.
     Seed,
+    /// A poll is due while one is out.
+    Polls,
 }
 
 #[cfg(test)]

@@ -86,6 +86,12 @@ fn noting_that_it_has_looked_it_looks_for_ever() {
 }
 
 #[apply(leak_checked!)]
+fn a_look_whether_a_poll_is_out_it_is_woken_for_nothing() {
+    let scene = Scene { wants: VendorWants::DeviceCode, left: Left { calls: 1, resumes: 1, waits: 1, ..NONE }, ..ONE };
+    breaks(BrokenRule::Polls, SPINS, scene);
+}
+
+#[apply(leak_checked!)]
 fn counting_attempts_there_are_too_many() {
     let scene = Scene { renewal: Renewal::SignIn, budget: Some(1), ..two(Left { calls: 2, renews: 1, ..NONE }) };
     breaks(BrokenRule::Counting, BUDGET, scene);
