@@ -57,15 +57,16 @@ impl Clock for SystemClock {
 /// Time since the machine was started, the time it slept included.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod machine {
-    use nix::time::{ClockId, clock_gettime};
+    use rustix::time::{ClockId, clock_gettime};
     use std::time::Duration;
 
     pub(super) const COUNTS_SLEEP: bool = true;
 
     #[inline]
     pub(super) fn monotonic() -> Duration {
-        // Every Linux that Rust runs on has this clock. Its parts are never negative, and the nanoseconds less than a second.
-        clock_gettime(ClockId::CLOCK_BOOTTIME).map(Duration::from).unwrap_or_default()
+        let time = clock_gettime(ClockId::Boottime);
+        // Neither is ever negative, and the nanoseconds are less than a second.
+        Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
     }
 }
 

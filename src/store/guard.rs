@@ -43,8 +43,7 @@ impl Guarded for OpenOptions {
     fn itself(&mut self) -> &mut Self {
         #[cfg(unix)]
         {
-            use nix::libc::{O_NOFOLLOW, O_NONBLOCK};
-            std::os::unix::fs::OpenOptionsExt::custom_flags(self, O_NOFOLLOW | O_NONBLOCK);
+            std::os::unix::fs::OpenOptionsExt::custom_flags(self, libc::O_NOFOLLOW | libc::O_NONBLOCK);
         }
         self
     }
@@ -147,7 +146,7 @@ pub(super) fn check_folder(path: &Path) -> io::Result<()> {
 
 #[cfg(unix)]
 fn user() -> u32 {
-    nix::unistd::geteuid().as_raw()
+    rustix::process::geteuid().as_raw()
 }
 
 #[cfg(not(unix))]
