@@ -171,9 +171,6 @@ impl SessionCore {
             (StoreOp::Save { purpose: Purpose::Tombstone, record, .. }, Event::Saved(saved)) => {
                 self.tombstone_saved(&record, saved, at);
             }
-            (StoreOp::Save { purpose: Purpose::Times, .. }, Event::Saved(saved)) => {
-                self.seen.take_if(|_| matches!(saved, Ok(false)));
-            }
             (StoreOp::Save { purpose: Purpose::Word, .. }, Event::Saved(saved)) => {
                 (self.seen, self.correction) = (None, None);
                 self.word.take_if(|word| {
@@ -181,6 +178,7 @@ impl SessionCore {
                     !matches!(saved, Ok(false)) || word.tries > SAVES
                 });
             }
+            // Times that others have replaced meanwhile: whatever is saved next meets that, too.
             _ => {}
         }
     }

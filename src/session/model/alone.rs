@@ -73,22 +73,6 @@ fn word_for_the_others_is_left_by_the_fourth_try_or_not_at_all() {
 }
 
 #[apply(leak_checked!)]
-fn what_others_have_saved_while_times_were_put_right_is_looked_at() {
-    let mut world = world();
-    world.process(0).skew = 1;
-    world.uses(ModelStep::Call(0));
-    world.rests(|_| Fate::Works);
-    world.processes = vec![Rc::new(Process::new(&world.rules))];
-    world.uses(ModelStep::Renew(0));
-    while !world.saves(Purpose::Times) {
-        world.store_answers();
-    }
-    world.others_save();
-    world.store_answers();
-    assert_eq!(world.out(), Some(&StoreOp::Load));
-}
-
-#[apply(leak_checked!)]
 fn a_runtime_that_ends_frees_no_lock_while_the_vendor_is_asked() {
     let mut world = world();
     world.uses(ModelStep::Call(0));
