@@ -1,6 +1,10 @@
 //! One process step by step, beside others of which nothing is seen but what they leave in the store.
 
-use super::{scenes::ONE, *};
+use super::{
+    super::run::{Revocation, RunOutcome, Word},
+    scenes::ONE,
+    *,
+};
 
 /// More steps than any of these takes.
 const STEPS: usize = 100;
@@ -109,4 +113,169 @@ fn refresh_tokens_that_others_keep_putting_there_are_tried_four_times() {
     });
     assert_eq!(renewals, 4);
     assert!(world.processes[0].callers.is_empty());
+}
+
+#[apply(leak_checked!)]
+fn a_token_is_offered_three_times_to_a_store_that_keeps_changing() {
+    let mut world = world();
+    let mut tries = 0;
+    world.uses(ModelStep::Call(0));
+    world.rests(|world| {
+        if world.saves(Purpose::Token) {
+            tries += 1;
+            world.others_save();
+        }
+        Fate::Works
+    });
+    assert_eq!(tries, 3);
+    assert!(world.processes[0].core.pending.is_some(), "it is served, and still owed");
+}
+
+#[apply(leak_checked!)]
+fn a_tombstone_is_offered_eleven_times_to_a_store_that_keeps_changing() {
+    let mut world = world();
+    world.uses(ModelStep::Call(0));
+    world.rests(|_| Fate::Works);
+    world.uses(ModelStep::SignOut(0));
+    let mut tries = 0;
+    for _ in 0..STEPS {
+        if world.saves(Purpose::Tombstone) {
+            tries += 1;
+            world.others_save();
+        }
+        let store = world.out().is_some();
+        let revokes = world.acts(0, Side::Revoke, Fate::Works).is_some();
+        match (store, revokes) {
+            (true, _) => world.store_answers(),
+            (false, true) => {}
+            (false, false) => break,
+        }
+    }
+    assert_eq!(tries, 11);
+    assert!(world.processes[0].core.signing_out.is_some(), "it is still owed");
+}
+
+impl World {
+    fn load_fails(&mut self, error: StoreError) {
+        assert_eq!(self.out(), Some(&StoreOp::Load));
+        let id = self.processes[0].core.store.as_ref().expect("a load").id;
+        self.change(0, 98, |core, at| core.on(id, Event::Loaded(Err(error)), at));
+    }
+}
+
+#[apply(leak_checked!)]
+fn a_look_that_fails_is_none_and_the_lock_is_asked_for() {
+    let mut world = world();
+    world.uses(ModelStep::Call(0));
+    world.load_fails(broken_store());
+    let core = &world.processes[0].core;
+    assert!(core.run.as_ref().is_some_and(|run| run.blind.is_some()) && core.seen.is_none());
+    assert!(matches!(world.out(), Some(StoreOp::Lock(_))));
+}
+
+#[apply(leak_checked!)]
+fn a_record_that_nobody_here_can_read_is_written_over_by_nobody_here() {
+    for locked in [false, true] {
+        let mut world = world();
+        world.uses(ModelStep::Call(0));
+        while locked && !world.processes[0].core.locked {
+            world.store_answers();
+        }
+        world.load_fails(StoreError::sealed("with a key that is not here"));
+        assert!(world.processes[0].callers.is_empty(), "{locked}");
+        world.rests(|world| {
+            assert!(!world.vendor_is_asked());
+            Fate::Works
+        });
+        assert!(world.processes[0].core.current.is_none());
+    }
+}
+
+#[apply(leak_checked!)]
+fn word_is_left_to_no_store_that_does_not_say_what_it_holds() {
+    let mut world = world();
+    let error = outage(false);
+    let word = Word { error, until: None, failures: 1, refused: None, tries: 0 };
+    world.process(0).core.word = Some(word);
+    world.settle(0, None);
+    world.load_fails(broken_store());
+    let core = &world.processes[0].core;
+    assert!(core.word.is_none() && core.store.is_none() && core.pending.is_none());
+}
+
+#[apply(leak_checked!)]
+fn what_is_owed_to_a_store_that_does_not_say_what_it_holds_is_offered_later() {
+    let mut world = world();
+    world.uses(ModelStep::Call(0));
+    while !world.saves(Purpose::Token) {
+        let side = if world.vendor_is_asked() { Side::Vendor } else { Side::Store };
+        let side = if world.processes[0].core.locking.is_some() { Side::Lock } else { side };
+        world.acts(0, side, Fate::Works).expect("it can be answered");
+    }
+    world.acts(0, Side::Store, Fate::Fails).expect("it can be answered");
+    let again = |world: &World| world.processes[0].core.pending.as_ref().and_then(|owed| owed.offers.again_at);
+    let first = again(&world).expect("it is owed");
+    world.passes(first.saturating_sub(1000 * SECOND));
+    while world.out() != Some(&StoreOp::Load) {
+        world.store_answers();
+    }
+    world.load_fails(broken_store());
+    assert!(again(&world).expect("it is owed") > first);
+}
+
+#[apply(leak_checked!)]
+fn who_waits_finds_what_came_of_their_own_run_and_decides_anew_about_others() {
+    let mut core = world().processes[0].core.clone();
+    let now = world().at(0, 98).now;
+    let failure = RunFailure::from(outage(false));
+    let ticket = |run, explicit| WaitTicket { run, sign_outs: 0, serve_from: None, explicit };
+    core.ended = Some((3, RunOutcome::FailedBeside(failure.clone())));
+    assert!(matches!(core.look(&ticket(3, true), now), WaiterState::Failed(_)));
+    assert!(matches!(core.look(&ticket(3, false), now), WaiterState::Again));
+    core.ended = Some((3, RunOutcome::Failed(failure)));
+    assert!(matches!(core.look(&ticket(3, false), now), WaiterState::Failed(_)));
+    assert!(matches!(core.look(&ticket(2, true), now), WaiterState::Again));
+    assert!(!core.was_lost(ticket(3, true)));
+    core.ended = Some((3, RunOutcome::Lost));
+    assert!(core.was_lost(ticket(3, true)) && !core.was_lost(ticket(2, true)));
+}
+
+#[apply(leak_checked!)]
+fn without_a_runtime_nothing_is_begun() {
+    let mut world = world();
+    let at = world.at(0, 98);
+    let refused = world.process(0).core.call(Duration::ZERO, false, at);
+    assert!(refused.is_err_and(|failure| failure.error.kind() == ErrorKind::Config));
+    assert!(world.processes[0].core.run.is_none());
+}
+
+#[apply(leak_checked!)]
+fn a_question_whose_answer_was_lost_can_be_answered_again_and_others_cannot() {
+    let mut core = world().processes[0].core.clone();
+    core.memory.answered = vec![1, 2, 3];
+    core.reopen(2);
+    assert_eq!(core.memory.answered, [1, 3]);
+}
+
+fn out<T>(what: T) -> Option<Out<T>> {
+    Some(Out { id: 7, run: 0, what, since: Duration::ZERO, deadline: Duration::MAX })
+}
+
+#[apply(leak_checked!)]
+fn whatever_is_out_alone_is_no_quiet() {
+    let mut signed_in = world();
+    signed_in.uses(ModelStep::Call(0));
+    signed_in.rests(|_| Fate::Works);
+    let rest = signed_in.processes[0].core.clone();
+    assert!(rest.is_quiet());
+    let token = rest.current.clone().expect("it is signed in");
+    let owed = Revocation { token, sign_out: None };
+    assert!(!SessionCore { store: out(StoreOp::Load), ..rest.clone() }.is_quiet());
+    assert!(!SessionCore { locking: out(StoreOp::Lock(SECOND)), ..rest.clone() }.is_quiet());
+    assert!(!SessionCore { vendor: out(VendorOp::SignIn(Conversation::default())), ..rest.clone() }.is_quiet());
+    assert!(!SessionCore { revoking: out(owed.clone()), ..rest.clone() }.is_quiet());
+    assert!(!SessionCore { revocations: VecDeque::from([owed]), ..rest.clone() }.is_quiet());
+    let mut asks = rest.clone();
+    asks.locked = true;
+    assert!(asks.is_quiet() && !asks.is_at_rest() && rest.is_at_rest());
 }

@@ -292,7 +292,9 @@ impl Scene {
             broken: None,
             rules,
             scene: Rc::new(self),
-            credentials: Rc::new(["one", "other"].map(|secret| Fingerprint::of(&secret.into()))),
+            credentials: Rc::new(
+                ["the-first-password", "the-second-password"].map(|secret| Fingerprint::of(&secret.into())),
+            ),
         }
     }
 }
