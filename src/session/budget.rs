@@ -242,6 +242,44 @@ mod tests {
         assert_eq!(attempts.spend(TEN, at(600)), Err(Duration::from_secs(1)));
     }
 
+    /// Others are faster each time.
+    fn outraced(ledger: &mut Ledger) -> Option<Counted> {
+        for n in 1..TRIES {
+            assert_eq!(ledger.next(), Some(LedgerEntry::Load));
+            assert_eq!(ledger.loaded(Some((None, &[])), TEN, at(0)), None);
+            assert!(matches!(ledger.next(), Some(LedgerEntry::Save { .. })));
+            assert_eq!(ledger.saved(Some(false), TEN, at(0)), None, "{n}");
+        }
+        ledger.loaded(Some((None, &[])), TEN, at(0));
+        ledger.saved(Some(false), TEN, at(0))
+    }
+
+    #[apply(leak_checked!)]
+    fn after_twenty_tries_an_attempt_is_counted_here_alone_and_its_release_is_given_up() {
+        let mut ledger = Ledger::default();
+        ledger.count();
+        let made = outraced(&mut ledger).expect("it is counted").expect("it is allowed");
+        assert_eq!((ledger.next(), ledger.known.times().len()), (None, 1));
+        ledger.release(made);
+        assert_eq!(ledger.next(), Some(LedgerEntry::Load));
+        assert_eq!(outraced(&mut ledger), None);
+        assert_eq!((ledger.next(), ledger.known.times().len()), (None, 0));
+    }
+
+    #[apply(leak_checked!)]
+    fn what_a_store_that_does_not_answer_holds_is_not_written_over() {
+        let mut ledger = Ledger::default();
+        ledger.count();
+        assert!(matches!(ledger.loaded(None, TEN, at(0)), Some(Ok(_))));
+        assert_eq!(ledger.next(), None);
+    }
+
+    #[apply(leak_checked!)]
+    fn a_minute_ahead_is_another_clock_and_more_is_a_wrong_one() {
+        assert!(!Attempts::default().learn(&[at(60).wall], TEN, at(0)));
+        assert!(Attempts::default().learn(&[at(61).wall], TEN, at(0)));
+    }
+
     #[apply(leak_checked!)]
     fn no_clock_that_is_set_reopens_the_budget() {
         let mut attempts = Attempts::default();

@@ -313,7 +313,7 @@ impl SessionCore {
         }
         run.insists = std::mem::take(&mut self.memory.insists);
         // What a run that only looked wanted of the store goes on for this one.
-        run.looked = self.run.as_ref().is_some_and(|run| run.only_looks && run.looked);
+        run.looked = self.run.as_ref().is_some_and(|run| run.looked);
         self.notes.push(Note::Wanted { run: run.id, reason });
         (self.run, self.closing) = (Some(run), false);
         if !self.locked {

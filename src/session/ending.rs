@@ -107,7 +107,7 @@ impl SessionCore {
     }
 
     /// What other processes that share the store shall know of it.
-    fn word_about(
+    pub(super) fn word_about(
         &self,
         error: &Error,
         wait: Option<Duration>,

@@ -1,10 +1,6 @@
 //! One process step by step, beside others of which nothing is seen but what they leave in the store.
 
-use super::{
-    super::run::{Revocation, RunOutcome, Word},
-    scenes::ONE,
-    *,
-};
+use super::{super::run::Word, scenes::ONE, *};
 
 /// More steps than any of these takes.
 const STEPS: usize = 100;
@@ -30,7 +26,7 @@ impl World {
     }
 
     /// Everybody answers until nothing is out. `meanwhile`: what others do before each answer, and how the vendor answers.
-    fn rests(&mut self, mut meanwhile: impl FnMut(&mut Self) -> Fate) {
+    pub(super) fn rests(&mut self, mut meanwhile: impl FnMut(&mut Self) -> Fate) {
         for _ in 0..STEPS {
             let fate = meanwhile(self);
             if self.vendor_is_asked() {
@@ -221,61 +217,4 @@ fn what_is_owed_to_a_store_that_does_not_say_what_it_holds_is_offered_later() {
     }
     world.load_fails(broken_store());
     assert!(again(&world).expect("it is owed") > first);
-}
-
-#[apply(leak_checked!)]
-fn who_waits_finds_what_came_of_their_own_run_and_decides_anew_about_others() {
-    let mut core = world().processes[0].core.clone();
-    let now = world().at(0, 98).now;
-    let failure = RunFailure::from(outage(false));
-    let ticket = |run, explicit| WaitTicket { run, sign_outs: 0, serve_from: None, explicit };
-    core.ended = Some((3, RunOutcome::FailedBeside(failure.clone())));
-    assert!(matches!(core.look(&ticket(3, true), now), WaiterState::Failed(_)));
-    assert!(matches!(core.look(&ticket(3, false), now), WaiterState::Again));
-    core.ended = Some((3, RunOutcome::Failed(failure)));
-    assert!(matches!(core.look(&ticket(3, false), now), WaiterState::Failed(_)));
-    assert!(matches!(core.look(&ticket(2, true), now), WaiterState::Again));
-    assert!(!core.was_lost(ticket(3, true)));
-    core.ended = Some((3, RunOutcome::Lost));
-    assert!(core.was_lost(ticket(3, true)) && !core.was_lost(ticket(2, true)));
-}
-
-#[apply(leak_checked!)]
-fn without_a_runtime_nothing_is_begun() {
-    let mut world = world();
-    let at = world.at(0, 98);
-    let refused = world.process(0).core.call(Duration::ZERO, false, at);
-    assert!(refused.is_err_and(|failure| failure.error.kind() == ErrorKind::Config));
-    assert!(world.processes[0].core.run.is_none());
-}
-
-#[apply(leak_checked!)]
-fn a_question_whose_answer_was_lost_can_be_answered_again_and_others_cannot() {
-    let mut core = world().processes[0].core.clone();
-    core.memory.answered = vec![1, 2, 3];
-    core.reopen(2);
-    assert_eq!(core.memory.answered, [1, 3]);
-}
-
-fn out<T>(what: T) -> Option<Out<T>> {
-    Some(Out { id: 7, run: 0, what, since: Duration::ZERO, deadline: Duration::MAX })
-}
-
-#[apply(leak_checked!)]
-fn whatever_is_out_alone_is_no_quiet() {
-    let mut signed_in = world();
-    signed_in.uses(ModelStep::Call(0));
-    signed_in.rests(|_| Fate::Works);
-    let rest = signed_in.processes[0].core.clone();
-    assert!(rest.is_quiet());
-    let token = rest.current.clone().expect("it is signed in");
-    let owed = Revocation { token, sign_out: None };
-    assert!(!SessionCore { store: out(StoreOp::Load), ..rest.clone() }.is_quiet());
-    assert!(!SessionCore { locking: out(StoreOp::Lock(SECOND)), ..rest.clone() }.is_quiet());
-    assert!(!SessionCore { vendor: out(VendorOp::SignIn(Conversation::default())), ..rest.clone() }.is_quiet());
-    assert!(!SessionCore { revoking: out(owed.clone()), ..rest.clone() }.is_quiet());
-    assert!(!SessionCore { revocations: VecDeque::from([owed]), ..rest.clone() }.is_quiet());
-    let mut asks = rest.clone();
-    asks.locked = true;
-    assert!(asks.is_quiet() && !asks.is_at_rest() && rest.is_at_rest());
 }

@@ -9,6 +9,7 @@ mod driver;
 mod explore;
 mod outside;
 mod scenes;
+mod states;
 mod steps;
 mod without;
 

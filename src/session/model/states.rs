@@ -1,0 +1,177 @@
+//! What a core says and learns in states that the model does not tell apart.
+
+use super::{
+    super::{
+        core::MOST_SIGNED_OUT,
+        decide::Reason,
+        operation::Note,
+        report::What,
+        run::{Revocation, Run, RunOutcome},
+        token::{Origin, tests::token},
+        tokens::Lifetime,
+    },
+    scenes::ONE,
+    *,
+};
+
+const WRONG: &str = "no";
+
+fn world() -> World {
+    ONE.world()
+}
+
+fn at_first() -> Moment {
+    world().at(0, 98)
+}
+
+fn core() -> SessionCore {
+    world().processes[0].core.clone()
+}
+
+#[apply(leak_checked!)]
+fn who_waits_finds_what_came_of_their_own_run_and_decides_anew_about_others() {
+    let mut core = core();
+    let now = at_first().now;
+    let failure = RunFailure::from(outage(false));
+    let ticket = |run, explicit| WaitTicket { run, sign_outs: 0, serve_from: None, explicit };
+    core.ended = Some((3, RunOutcome::FailedBeside(failure.clone())));
+    assert!(matches!(core.look(&ticket(3, true), now), WaiterState::Failed(_)));
+    assert!(matches!(core.look(&ticket(3, false), now), WaiterState::Again));
+    core.ended = Some((3, RunOutcome::Failed(failure)));
+    assert!(matches!(core.look(&ticket(3, false), now), WaiterState::Failed(_)));
+    assert!(matches!(core.look(&ticket(2, true), now), WaiterState::Again));
+    assert!(!core.was_lost(ticket(3, true)));
+    core.ended = Some((3, RunOutcome::Lost));
+    assert!(core.was_lost(ticket(3, true)) && !core.was_lost(ticket(2, true)));
+}
+
+#[apply(leak_checked!)]
+fn without_a_runtime_nothing_is_begun() {
+    let mut world = world();
+    let at = world.at(0, 98);
+    let refused = world.process(0).core.call(Duration::ZERO, false, at);
+    assert!(refused.is_err_and(|failure| failure.error.kind() == ErrorKind::Config));
+    assert!(world.processes[0].core.run.is_none());
+}
+
+#[apply(leak_checked!)]
+fn a_question_whose_answer_was_lost_can_be_answered_again_and_others_cannot() {
+    let mut core = core();
+    core.memory.answered = vec![1, 2, 3];
+    core.reopen(2);
+    assert_eq!(core.memory.answered, [1, 3]);
+}
+
+fn out<T>(what: T) -> Option<Out<T>> {
+    Some(Out { id: 7, run: 0, what, since: Duration::ZERO, deadline: Duration::MAX })
+}
+
+#[apply(leak_checked!)]
+fn whatever_is_out_alone_is_no_quiet() {
+    let mut signed_in = world();
+    signed_in.uses(ModelStep::Call(0));
+    signed_in.rests(|_| Fate::Works);
+    let rest = signed_in.processes[0].core.clone();
+    assert!(rest.is_quiet());
+    let token = rest.current.clone().expect("it is signed in");
+    let owed = Revocation { token, sign_out: None };
+    assert!(!SessionCore { store: out(StoreOp::Load), ..rest.clone() }.is_quiet());
+    assert!(!SessionCore { locking: out(StoreOp::Lock(SECOND)), ..rest.clone() }.is_quiet());
+    assert!(!SessionCore { vendor: out(VendorOp::SignIn(Conversation::default())), ..rest.clone() }.is_quiet());
+    assert!(!SessionCore { revoking: out(owed.clone()), ..rest.clone() }.is_quiet());
+    assert!(!SessionCore { revocations: VecDeque::from([owed]), ..rest.clone() }.is_quiet());
+    let mut asks = rest.clone();
+    asks.locked = true;
+    assert!(asks.is_quiet() && !asks.is_at_rest() && rest.is_at_rest());
+}
+
+#[apply(leak_checked!)]
+fn a_token_may_last_longer_unless_it_was_made_for_the_same_need() {
+    let may_last = |origin, needed| {
+        let token = token(Lifetime::For(10 * SECOND), at_first().now);
+        let mut token = Token { origin, ..token };
+        token.tokens.refresh = Some("r0.0".into());
+        SessionCore { current: Some(Arc::new(token)), ..core() }.may_last(needed)
+    };
+    assert!(!core().may_last(SECOND), "there is none");
+    for (origin, needed, may) in [
+        (Origin::Vendor, 11, true),
+        (Origin::Vendor, 9, true),
+        (Origin::Need, 9, true),
+        (Origin::Need, 10, true),
+        (Origin::Need, 11, false),
+    ] {
+        assert_eq!(may_last(origin, needed * SECOND), may, "{origin:?} {needed}");
+    }
+}
+
+#[apply(leak_checked!)]
+fn a_failure_that_cools_down_has_the_question_that_it_asks_and_no_other() {
+    let mut world = Scene { wants: VendorWants::Captcha, ..ONE }.world();
+    world.uses(ModelStep::Call(0));
+    world.rests(|_| Fate::Works);
+    let at = world.at(0, 98);
+    let asked = world.processes[0].core.memory.open.as_ref().expect("a question").0;
+    let mut core = world.processes[0].core.clone();
+    let captcha = core.cooling_failure(at.now);
+    assert_eq!((captcha.error.kind(), captcha.question), (ErrorKind::CaptchaRequired, Some(asked)));
+    core.memory.cooldown.failed(&outage(false), at.now, 0.0, false);
+    let down = core.cooling_failure(at.now);
+    assert_eq!((down.error.kind(), down.question), (ErrorKind::Outage, None));
+}
+
+#[apply(leak_checked!)]
+fn the_last_thousand_lineages_that_were_signed_out_are_remembered_once_each() {
+    let mut memory = core().memory;
+    [1, 2, 1].into_iter().for_each(|lineage| memory.remember_signed_out(lineage));
+    assert_eq!(memory.signed_out, [2, 1]);
+    (3..).take(MOST_SIGNED_OUT - 2).for_each(|lineage| memory.remember_signed_out(lineage));
+    assert_eq!((memory.signed_out.len(), memory.signed_out[0]), (MOST_SIGNED_OUT, 2));
+    memory.remember_signed_out(0);
+    assert_eq!((memory.signed_out.len(), memory.signed_out[0]), (MOST_SIGNED_OUT, 1));
+}
+
+/// A run whose failure is this, and what the core remembers of it.
+fn failing(error: Error, chose: bool) -> SessionCore {
+    let (mut core, at) = (core(), at_first());
+    let limit = Error::session_limit_reached(SessionLimit::new(vec![ActiveSession::new("1")]));
+    let question = OpenQuestion::of(&limit, &Conversation::default(), at.now).expect("a question");
+    let answered = Conversation::default().answered(&question, Answer::Session("1".into())).expect("an answer");
+    let conversation = if chose { answered } else { Conversation::default() };
+    let secret = Secret::from("the-first-password");
+    core.memory.presented = Some((Mark::of(0, &secret), Fingerprint::of(&secret)));
+    core.failed(&Run::new(1, Reason::NoSession, conversation, None, at.now), RunFailure::from(error), at);
+    core
+}
+
+#[apply(leak_checked!)]
+fn a_refusal_is_about_the_credential_unless_a_choice_was_refused() {
+    let wrong = |chose| failing(Error::invalid_credentials(WRONG), chose).memory.refused.is_some();
+    let invalid = |chose| failing(Error::new(ErrorKind::Validation, WRONG), chose).memory.refused.is_some();
+    assert_eq!([wrong(false), wrong(true), invalid(false), invalid(true)], [true, true, true, false]);
+    let failed = |note: &Note| matches!(note, Note::Happened(What::Failed { kind: ErrorKind::Outage, .. }));
+    assert!(failing(outage(false), false).notes.iter().any(failed));
+}
+
+#[apply(leak_checked!)]
+fn word_is_left_of_what_concerns_others() {
+    let (core, now) = (core(), at_first().now);
+    let World { processes, rules, .. } = world();
+    drop(processes);
+    let rules = Arc::into_inner(rules).expect("nobody else has them");
+    let alone = SessionCore::new(Arc::new(Rules { shared: false, ..rules }));
+    let refused = || Some(Fingerprint::of(&"the-first-password".into()));
+    let (wait, wrong) = (Some(SECOND), Error::invalid_credentials(WRONG));
+    assert!(core.word_about(&outage(false), wait, None, now).is_some());
+    assert!(core.word_about(&wrong, None, refused(), now).is_some());
+    for (core, error, wait, refused) in [
+        (&core, outage(false), None, None),
+        (&core, outage(false).local(), wait, None),
+        (&core, wrong.clone(), wait, None),
+        (&core, Error::new(ErrorKind::Validation, WRONG), wait, refused()),
+        (&alone, outage(false), wait, None),
+        (&alone, wrong, None, refused()),
+    ] {
+        assert!(core.word_about(&error, wait, refused, now).is_none(), "{error}");
+    }
+}
