@@ -255,6 +255,21 @@ mod tests {
         assert!(is_replaced(unsaved(ONE, Some(OTHER)), OTHER));
         assert!(!is_replaced(unsaved(ONE, Some(OTHER)), OTHER.next()));
         assert!(!is_replaced(unsaved(ONE.next(), None), OTHER));
+        assert!(unsaved(ONE, None).succeeds(Some(Stored::Nothing(OTHER))), "there is nothing to give way");
+    }
+
+    #[apply(leak_checked!)]
+    fn without_the_lock_what_nobody_else_can_have_is_spent_and_nothing_else() {
+        let held = Some(known(ONE, Freshness::Ended));
+        let owed = |ours_alone| Some(PendingToken { ours_alone, ..unsaved(ONE.next(), Some(ONE)) });
+        let with = |unsaved, may_begin| plan(&Snapshot { held, unsaved, may_begin, may_spend: false, ..snapshot() });
+        let renews = Plan::Renew { with: TokenSource::PendingToken, next: ONE.next().next() };
+        assert_eq!([with(owed(true), false), with(owed(false), false)], [renews, Plan::Refuse]);
+        assert_eq!([with(owed(false), true), with(None, true)], [Plan::SignIn, Plan::Refuse]);
+        // One that is ours alone says nothing about the one that stands there.
+        let since = stored(ONE.next().next(), Freshness::Ended);
+        let newer = Snapshot { held, unsaved: owed(true), stored: since, may_spend: false, ..snapshot() };
+        assert_eq!(plan(&newer), Plan::Refuse);
     }
 
     #[apply(leak_checked!)]

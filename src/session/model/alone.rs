@@ -11,12 +11,12 @@ fn world() -> World {
 
 impl World {
     /// What is out to the store, the lock first.
-    fn out(&self) -> Option<&StoreOp> {
+    pub(super) fn out(&self) -> Option<&StoreOp> {
         let core = &self.processes[0].core;
         core.locking.as_ref().or(core.store.as_ref()).map(|out| &out.what)
     }
 
-    fn store_answers(&mut self) {
+    pub(super) fn store_answers(&mut self) {
         let side = if self.processes[0].core.locking.is_some() { Side::Lock } else { Side::Store };
         self.acts(0, side, Fate::Works).expect("it can be answered");
     }

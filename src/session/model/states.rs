@@ -6,7 +6,7 @@ use super::{
         decide::Reason,
         operation::Note,
         report::What,
-        run::{Revocation, Run, RunOutcome},
+        run::{Revocation, Run, RunOutcome, RunStage},
         token::{Origin, tests::token},
         tokens::Lifetime,
     },
@@ -174,4 +174,86 @@ fn word_is_left_of_what_concerns_others() {
     ] {
         assert!(core.word_about(&error, wait, refused, now).is_none(), "{error}");
     }
+}
+
+fn code(lives: Duration) -> OpenQuestion {
+    let code = DeviceCode::new("device-hunter2", "WDJB-MJHT", "https://vendor.example", lives);
+    OpenQuestion::of(&Error::device_code_required(code), &Conversation::default(), at_first().now).expect("a question")
+}
+
+/// A person looks at a device code, and the vendor is asked meanwhile.
+fn polling() -> SessionCore {
+    let at = at_first();
+    let mut run = Run::new(1, Reason::NoSession, Conversation::default(), None, at.now);
+    run.waits_for_person(RunStage::polling(code(100 * SECOND), at.now), Duration::MAX);
+    let about = code(100 * SECOND).about;
+    let About::Device(device) = about else { unreachable!("it is a device code") };
+    SessionCore { run: Some(run), vendor: out(VendorOp::Poll(device)), ..core() }
+}
+
+#[apply(leak_checked!)]
+fn a_person_who_declines_a_code_that_is_shown_ends_the_poll_and_so_does_a_panic() {
+    let mut declined = polling();
+    declined.person_answered(false, Event::Answered(None), at_first());
+    assert!(declined.run.is_none() && declined.vendor.is_none() && declined.aborts == [7]);
+    let mut panicked = polling();
+    panicked.person_answered(false, Event::Panicked, at_first());
+    assert!(panicked.run.is_none());
+}
+
+#[apply(leak_checked!)]
+fn a_code_that_was_left_is_shown_again_until_its_end() {
+    let mut core = core();
+    let ends = at_first().now.monotonic + 100 * SECOND;
+    let at = |monotonic| Now { monotonic, ..at_first().now };
+    assert!(core.code_still_good(at(ends)).is_none());
+    core.memory.open = Some((1, code(100 * SECOND), Conversation::default()));
+    let good = |monotonic| core.code_still_good(at(monotonic)).is_some();
+    assert_eq!([good(ends - SECOND), good(ends), good(ends + SECOND)], [true, false, false]);
+}
+
+#[apply(leak_checked!)]
+fn a_run_looks_before_it_has_the_lock_while_it_works_and_while_a_person_thinks() {
+    let now = at_first().now;
+    let run = || Run::new(1, Reason::NoSession, Conversation::default(), None, now);
+    let mut unlocked = run();
+    unlocked.unlocked = Some(broken_store());
+    let mut asks = run();
+    asks.waits_for_person(RunStage::polling(code(SECOND), now), Duration::MAX);
+    let mut peeks = asks.clone();
+    peeks.peeks = true;
+    assert_eq!([run(), unlocked, asks, peeks].map(|run| run.glances()), [true, false, false, true]);
+}
+
+#[apply(leak_checked!)]
+fn what_is_found_while_a_person_thinks_is_taken_over_if_it_can_be_used() {
+    for (days, adopts) in [(false, true), (true, false)] {
+        let mut world = Scene { processes: 1, ..ONE }.world();
+        world.uses(ModelStep::Call(0));
+        world.rests(|_| Fate::Works);
+        if days {
+            world.passes(LIFE + SECOND);
+        }
+        let at = world.at(0, 98);
+        let mut asks = Run::new(1, Reason::NoSession, Conversation::default(), None, at.now);
+        asks.waits_for_person(RunStage::polling(code(1000 * SECOND), at.now), at.now.monotonic);
+        world.process(0).core = SessionCore { run: Some(asks), waiting: 1, ..SessionCore::new(world.rules.clone()) };
+        world.settle(0, None);
+        assert_eq!(world.out(), Some(&StoreOp::Load), "it is looked at the very moment");
+        world.store_answers();
+        assert_eq!(world.processes[0].core.current.is_some(), adopts);
+    }
+}
+
+#[cfg(feature = "oauth2")]
+#[apply(leak_checked!)]
+fn a_provider_in_trouble_is_asked_for_no_page_and_a_wrong_password_is_none_of_its() {
+    let (mut core, at) = (core(), at_first());
+    core.asked_beside(&code(SECOND));
+    assert!(matches!(core.notes[..], [Note::Happened(What::Asked { policy: false, .. })]));
+    assert!(core.may_ask_for_page(at.now).is_ok());
+    core.memory.cooldown.failed(&Error::invalid_credentials(WRONG), at.now, 0.0, true);
+    assert!(core.may_ask_for_page(at.now).is_ok());
+    core.failed_beside(&outage(false), at);
+    assert!(core.may_ask_for_page(at.now).is_err());
 }
