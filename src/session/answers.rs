@@ -168,9 +168,7 @@ impl SessionCore {
             (StoreOp::SaveAttempts { .. }, Event::Saved(saved)) => self.attempts_saved(saved, at.now),
             (_, Event::Loaded(loaded)) => self.loaded(loaded, at),
             (StoreOp::Save { purpose: Purpose::Token, .. }, Event::Saved(saved)) => self.token_saved(saved, at),
-            (StoreOp::Save { purpose: Purpose::Tombstone, record, .. }, Event::Saved(saved)) => {
-                self.tombstone_saved(&record, saved, at);
-            }
+            (StoreOp::Save { purpose: Purpose::Tombstone, .. }, Event::Saved(saved)) => self.tombstone_saved(saved, at),
             (StoreOp::Save { purpose: Purpose::Word, .. }, Event::Saved(saved)) => {
                 (self.seen, self.correction) = (None, None);
                 self.word.take_if(|word| {
@@ -330,14 +328,11 @@ impl SessionCore {
         }
     }
 
-    fn tombstone_saved(&mut self, record: &Record, saved: Result<bool, StoreError>, at: Moment) {
+    fn tombstone_saved(&mut self, saved: Result<bool, StoreError>, at: Moment) {
         self.seen = None;
         let Some(names) = &mut self.signing_out else { return };
         match saved {
-            Ok(true) => {
-                names.uncertain.take_if(|late| late.lineage == record.generation().lineage);
-                self.sign_out_is_stored(Ok(()));
-            }
+            Ok(true) => self.sign_out_is_stored(Ok(())),
             // Another process saved a newer token of it in between: that one gets the tombstone.
             Ok(false) if names.tries < TOMBSTONES => names.tries += 1,
             Ok(false) => self.tombstone_not_written(StoreError::new("others keep saving newer tokens"), at),

@@ -138,7 +138,7 @@ impl SessionCore {
         }
     }
 
-    fn is_doubtful(&self, token: &Token) -> bool {
+    pub(super) fn is_doubtful(&self, token: &Token) -> bool {
         let quiet = self.rules.capabilities.signs_in_quietly() && self.rules.rotates();
         quiet && self.memory.lost_renewal == Some(token.generation)
     }

@@ -21,7 +21,7 @@ impl World {
         self.acts(0, side, Fate::Works).expect("it can be answered");
     }
 
-    fn vendor_is_asked(&self) -> bool {
+    pub(super) fn vendor_is_asked(&self) -> bool {
         self.processes[0].letter.as_ref().is_some_and(|letter| letter.stage == ModelStage::Sent)
     }
 

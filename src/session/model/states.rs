@@ -5,8 +5,10 @@ use super::{
         core::MOST_SIGNED_OUT,
         decide::Reason,
         operation::Note,
+        plan::Plan,
         report::What,
-        run::{Revocation, Run, RunOutcome, RunStage},
+        run::{PendingSave, Revocation, Run, RunOutcome, RunStage, SigningOut, Word},
+        seen::StoreSeen,
         token::{Origin, tests::token},
         tokens::Lifetime,
     },
@@ -256,4 +258,130 @@ fn a_provider_in_trouble_is_asked_for_no_page_and_a_wrong_password_is_none_of_it
     assert!(core.may_ask_for_page(at.now).is_ok());
     core.failed_beside(&outage(false), at);
     assert!(core.may_ask_for_page(at.now).is_err());
+}
+
+fn at_second(second: u32) -> SystemTime {
+    SystemTime::UNIX_EPOCH + second * SECOND
+}
+
+const OURS: Generation = Generation { lineage: 5, counter: 2 };
+const THEIRS: Generation = Generation { lineage: 9, counter: 7 };
+
+#[apply(leak_checked!)]
+fn a_second_sign_out_ends_what_the_first_one_still_owes_and_nothing_that_began_since() {
+    for (earlier_any, any, since, ends_any) in
+        [(true, false, 1, true), (true, true, 2, true), (false, true, 2, true), (false, false, 2, false)]
+    {
+        let mut earlier = SigningOut::new(1, true, earlier_any, at_second(1));
+        (earlier.lineages, earlier.told, earlier.uncertain) = (vec![5], vec![OURS], Some(OURS));
+        earlier.tokens = vec![Arc::new(token(Lifetime::Unknown, at_first().now))];
+        let mut second = SigningOut::new(2, false, any, at_second(2));
+        second.inherit(Some(earlier.clone()));
+        assert_eq!((second.since, second.any), (at_second(since), ends_any), "{earlier_any} {any}");
+        assert_eq!((second.lineages, second.told, second.uncertain), (vec![5], vec![OURS], Some(OURS)));
+        assert_eq!((second.tokens, second.id, second.tell), (earlier.tokens, 2, false));
+    }
+    let alone = SigningOut::new(2, false, true, at_second(2));
+    let mut second = alone.clone();
+    second.inherit(None);
+    assert_eq!(second, alone);
+}
+
+#[apply(leak_checked!)]
+fn what_may_still_arrive_is_kept_out_unless_a_tombstone_of_its_own_stands_there() {
+    let world = world();
+    let uncertain = SigningOut { uncertain: Some(OURS), ..SigningOut::new(1, false, false, at_second(1)) };
+    let tombstone = |there: Option<Generation>| {
+        let record = there.map(|there| Record::new(&world.rules.key, there, RecordState::SignedOut));
+        let seen = StoreSeen { record, ..StoreSeen::nothing(None) };
+        let written = uncertain.tombstone(&seen, &world.rules);
+        written.map(|(expected, record)| (expected, record.generation()))
+    };
+    assert_eq!(tombstone(None), Some((None, OURS.next())));
+    assert_eq!(tombstone(Some(THEIRS)), Some((Some(THEIRS), OURS.next())));
+    assert_eq!(tombstone(Some(OURS)), None);
+}
+
+#[apply(leak_checked!)]
+fn word_of_a_refused_credential_holds_nobody_up_and_word_of_trouble_does() {
+    let (world, now) = (world(), at_first().now.wall);
+    for (kind, waits) in
+        [(ErrorKind::Outage, true), (ErrorKind::Throttled, true), (ErrorKind::InvalidCredentials, false)]
+    {
+        let error = Error::new(kind, WRONG);
+        let word = Word { error, until: Some(now + SECOND), failures: 2, refused: None, tries: 0 };
+        let record = word.on(Record::new(&world.rules.key, OURS, RecordState::Nothing), now);
+        let read = Word::read(&record, now).map(|(error, failures, wait)| (error.kind(), failures, wait));
+        assert_eq!(read, waits.then_some((kind, 2, SECOND)));
+    }
+}
+
+#[apply(leak_checked!)]
+fn who_only_looks_leaves_the_queue_for_the_lock() {
+    for (only_looks, leaves) in [(true, true), (false, false)] {
+        let now = at_first().now;
+        let mut run = Run::new(1, Reason::NoSession, Conversation::default(), None, now);
+        run.only_looks = only_looks;
+        let mut core = SessionCore { run: Some(run), locking: out(StoreOp::Lock(SECOND)), ..core() };
+        core.leave_the_queue(now);
+        assert_eq!(core.locking.is_none(), leaves);
+    }
+}
+
+#[apply(leak_checked!)]
+fn only_the_token_whose_renewal_was_lost_is_doubtful() {
+    let mut core = core();
+    let token = Arc::new(token(Lifetime::Unknown, at_first().now));
+    for (lost, doubtful) in [(None, false), (Some(token.generation), true), (Some(THEIRS), false)] {
+        core.memory.lost_renewal = lost;
+        assert_eq!(core.is_doubtful(&token), doubtful, "{lost:?}");
+    }
+}
+
+#[apply(leak_checked!)]
+fn a_credential_that_a_sign_in_has_used_up_is_not_presented() {
+    let mut world = Scene { seed: true, ..ONE }.world();
+    world.process(0).core.memory.seed_used = true;
+    world.uses(ModelStep::Call(0));
+    world.rests(|world| {
+        assert!(!world.vendor_is_asked());
+        Fate::Works
+    });
+    assert!(world.processes[0].callers.is_empty());
+}
+
+/// A token of this generation that can be renewed.
+fn token_of(generation: Generation) -> Arc<Token> {
+    let mut token = Token { generation, ..token(Lifetime::For(10 * SECOND), at_first().now) };
+    token.tokens.refresh = Some("r0.0".into());
+    Arc::new(token)
+}
+
+#[apply(leak_checked!)]
+fn an_unsaved_session_that_no_other_process_has_is_begun_anew_where_the_store_does_not_work() {
+    for (stored, plan) in
+        [(None, Plan::SignIn), (Some(THEIRS.lineage), Plan::SignIn), (Some(OURS.lineage), Plan::Refuse)]
+    {
+        let mut core = core();
+        core.current = Some(token_of(OURS));
+        core.rejected = true;
+        core.pending = Some(PendingSave::new(token_of(OURS), false, None, 1));
+        core.seen = Some(StoreSeen::nothing(Some(broken_store())));
+        core.memory.stored = stored;
+        assert_eq!(core.plan(at_first().now), plan, "{stored:?}");
+    }
+}
+
+#[apply(leak_checked!)]
+fn what_was_obtained_beside_another_session_and_never_served_is_given_back() {
+    for (served, theirs, revoked) in [(None, THEIRS, 1), (Some(OURS), THEIRS, 0), (None, OURS.next(), 0)] {
+        let mut core = core();
+        core.run = Some(Run::new(1, Reason::NoSession, Conversation::default(), None, at_first().now));
+        core.current = served.map(token_of);
+        core.pending = Some(PendingSave::new(token_of(OURS), false, None, 1));
+        core.seen = Some(StoreSeen { token: Some(token_of(theirs)), ..StoreSeen::nothing(None) });
+        core.adopt(at_first());
+        assert_eq!(core.revocations.len(), revoked, "{served:?} {theirs:?}");
+        assert_eq!(core.current.map(|token| token.generation), Some(theirs));
+    }
 }
