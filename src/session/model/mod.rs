@@ -5,6 +5,7 @@
 //! happen. Time stands still but for explicit steps. `docs/laws.md` says what is explored, and what is not.
 
 mod alone;
+mod came;
 mod driver;
 mod explore;
 mod outside;

@@ -16,17 +16,17 @@ use super::{
     *,
 };
 
-const WRONG: &str = "no";
+pub(super) const WRONG: &str = "no";
 
 fn world() -> World {
     ONE.world()
 }
 
-fn at_first() -> Moment {
+pub(super) fn at_first() -> Moment {
     world().at(0, 98)
 }
 
-fn core() -> SessionCore {
+pub(super) fn core() -> SessionCore {
     world().processes[0].core.clone()
 }
 
@@ -64,7 +64,7 @@ fn a_question_whose_answer_was_lost_can_be_answered_again_and_others_cannot() {
     assert_eq!(core.memory.answered, [1, 3]);
 }
 
-fn out<T>(what: T) -> Option<Out<T>> {
+pub(super) fn out<T>(what: T) -> Option<Out<T>> {
     Some(Out { id: 7, run: 0, what, since: Duration::ZERO, deadline: Duration::MAX })
 }
 
@@ -178,7 +178,7 @@ fn word_is_left_of_what_concerns_others() {
     }
 }
 
-fn code(lives: Duration) -> OpenQuestion {
+pub(super) fn code(lives: Duration) -> OpenQuestion {
     let code = DeviceCode::new("device-hunter2", "WDJB-MJHT", "https://vendor.example", lives);
     OpenQuestion::of(&Error::device_code_required(code), &Conversation::default(), at_first().now).expect("a question")
 }
@@ -264,8 +264,8 @@ fn at_second(second: u32) -> SystemTime {
     SystemTime::UNIX_EPOCH + second * SECOND
 }
 
-const OURS: Generation = Generation { lineage: 5, counter: 2 };
-const THEIRS: Generation = Generation { lineage: 9, counter: 7 };
+pub(super) const OURS: Generation = Generation { lineage: 5, counter: 2 };
+pub(super) const THEIRS: Generation = Generation { lineage: 9, counter: 7 };
 
 #[apply(leak_checked!)]
 fn a_second_sign_out_ends_what_the_first_one_still_owes_and_nothing_that_began_since() {
@@ -351,7 +351,7 @@ fn a_credential_that_a_sign_in_has_used_up_is_not_presented() {
 }
 
 /// A token of this generation that can be renewed.
-fn token_of(generation: Generation) -> Arc<Token> {
+pub(super) fn token_of(generation: Generation) -> Arc<Token> {
     let mut token = Token { generation, ..token(Lifetime::For(10 * SECOND), at_first().now) };
     token.tokens.refresh = Some("r0.0".into());
     Arc::new(token)
@@ -384,4 +384,31 @@ fn what_was_obtained_beside_another_session_and_never_served_is_given_back() {
         assert_eq!(core.revocations.len(), revoked, "{served:?} {theirs:?}");
         assert_eq!(core.current.map(|token| token.generation), Some(theirs));
     }
+}
+
+/// What is told of a token that is in the store now.
+fn told_of(mut core: SessionCore, evicted: bool, renewed: bool, replaces: Option<Generation>) -> Vec<&'static str> {
+    core.run = Some(Run::new(1, Reason::NoSession, Conversation::default(), None, at_first().now));
+    let token = Arc::new(Token { evicted, ..(*token_of(OURS)).clone() });
+    core.pending = Some(PendingSave { replaces, ..PendingSave::new(token, renewed, None, 1) });
+    core.commit(Ok(()), at_first());
+    let names = core.notes.iter().map(|note| match note {
+        Note::Happened(What::Evicted) => "evicted",
+        Note::Happened(What::Renewed { .. }) => "renewed",
+        Note::Happened(What::SignedIn { .. }) => "signed in",
+        Note::Happened(What::Given { .. }) => "given",
+        _ => "",
+    });
+    names.filter(|name| !name.is_empty()).collect()
+}
+
+#[apply(leak_checked!)]
+fn what_is_told_of_a_new_token_is_how_it_came_about() {
+    assert_eq!(told_of(core(), false, false, None), ["signed in"]);
+    assert_eq!(told_of(core(), false, true, None), ["renewed"]);
+    assert_eq!(told_of(core(), true, false, Some(THEIRS)), ["evicted", "signed in"]);
+    assert_eq!(told_of(core(), true, true, Some(THEIRS)), ["renewed"]);
+    assert_eq!(told_of(core(), true, false, Some(OURS)), ["signed in"], "it was told before");
+    let key = Scene { renewal: Renewal::Static, ..ONE }.world().processes[0].core.clone();
+    assert_eq!(told_of(key, false, false, None), ["given"]);
 }
