@@ -116,7 +116,8 @@ impl Windows {
         let early = share(life, self.early_share, self.early_min, self.early_max).min(life / 4).mul_f64(shrink);
         let late = share(life, self.late_share, self.late_min, self.late_max).mul_f64(shrink).min(early / 2);
         let in_time = late.saturating_add(took.saturating_mul(2)).min(life / 2);
-        Margins { early: early.max(if took.is_zero() || early.is_zero() { early } else { in_time }), late }
+        // Who has switched the early window off has it off.
+        Margins { early: if early.is_zero() { early } else { early.max(in_time) }, late }
     }
 
     /// Says what is wrong with settings that cannot be meant.
@@ -156,6 +157,34 @@ mod tests {
         assert_eq!(margins(600), (120.0, 30.0));
         assert_eq!(margins(24 * 3600), (300.0, 60.0));
         assert_eq!(margins(60), (12.0, 3.0));
+    }
+
+    #[apply(leak_checked!)]
+    fn a_renewal_that_takes_long_begins_sooner_unless_none_runs_behind() {
+        let (life, took) = (Duration::from_secs(600), Duration::from_secs(100));
+        let early = |windows: Windows, took| windows.margins(life, 0.0, took).early.as_secs();
+        assert_eq!(early(Windows::default(), took), 230);
+        assert_eq!(early(Windows::default(), Duration::from_secs(1)), 120);
+        let off = Windows {
+            early_share: 0.0,
+            early_min: Duration::ZERO,
+            late_share: 0.0,
+            late_min: Duration::ZERO,
+            ..Windows::default()
+        };
+        assert_eq!(early(off, took), 0);
+    }
+
+    #[apply(leak_checked!)]
+    fn each_setting_is_set_alone() {
+        let (five, default) = (Duration::from_secs(5), Windows::default());
+        assert_eq!(default.with_early_min(five), Windows { early_min: five, ..default });
+        assert_eq!(default.with_early_max(five), Windows { early_max: five, ..default });
+        assert_eq!(default.with_late_min(five), Windows { late_min: five, ..default });
+        assert_eq!(default.with_late_max(five), Windows { late_max: five, ..default });
+        assert_eq!(default.with_early_share(0.125), Windows { early_share: 0.125, ..default });
+        assert_eq!(default.with_late_share(0.125), Windows { late_share: 0.125, ..default });
+        assert_eq!(default.with_jitter(0.125), Windows { jitter: 0.125, ..default });
     }
 
     #[apply(leak_checked!)]

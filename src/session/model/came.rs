@@ -151,3 +151,22 @@ fn a_token_knows_how_it_was_born() {
     let quick = made(Early, false, Some(&plain), Duration::ZERO);
     assert_ne!(quick.deadlines, made(Early, false, Some(&plain), 4 * SECOND).deadlines, "who is slow is asked sooner");
 }
+
+#[apply(leak_checked!)]
+fn an_unsaved_token_that_another_takes_the_place_of_is_given_back_unless_it_is_served_or_of_the_same_session() {
+    let before = Generation { counter: 1, ..OURS };
+    for (held, owed, revoked) in [
+        (None, THEIRS, 1),
+        (Some(OURS), THEIRS, 1),
+        (Some(THEIRS), THEIRS, 0),
+        (None, before, 0),
+        (Some(before), before, 0),
+    ] {
+        let mut core = SessionCore { run: Some(run(1)), current: held.map(token_of), ..core() };
+        core.pending = Some(PendingSave::new(token_of(owed), false, None, 0));
+        core.keep(issued(), None, OURS, at_first());
+        assert_eq!(core.revocations.len(), revoked, "{held:?} {owed:?}");
+        let pending = core.pending.expect("it is to be saved");
+        assert_eq!((pending.generation(), pending.replaces), (OURS, held));
+    }
+}
