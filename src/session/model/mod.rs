@@ -12,6 +12,7 @@ mod outside;
 mod scenes;
 mod states;
 mod steps;
+mod wants;
 mod without;
 
 use super::{
