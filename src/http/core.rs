@@ -162,11 +162,12 @@ impl Core {
         if let Some(content_type) = self.0.surface.content_type {
             request.headers_mut().entry(CONTENT_TYPE).or_insert(HeaderValue::from_static(content_type));
         }
+        // Boxed are those that are rare and large.
         Ok(match facts.step {
             // A session that shall end is not renewed for it.
-            Step::SignOut => self.call_as_held(request, facts).await?,
+            Step::SignOut => Box::pin(self.call_as_held(request, facts)).await?,
             Step::Call => (self.call(request, Some(facts)).await?, None),
-            Step::SignIn | Step::Renew | Step::Challenge => (self.step(request, facts).await?, None),
+            Step::SignIn | Step::Renew | Step::Challenge => (Box::pin(self.step(request, facts)).await?, None),
         })
     }
 

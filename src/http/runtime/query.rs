@@ -47,6 +47,7 @@ impl<'a, T> QueryParam<'a, T> {
 /// Puts a parameter into the query. One that is left out costs nothing.
 pub fn queried<T: Serialize>(request: RequestBuilder, parameter: &QueryParam<'_, T>) -> RequestBuilder {
     let pairs = match serde_json::to_value(Exposed(parameter.value)) {
+        Ok(Value::Null) => return request,
         Ok(value) => pairs(parameter.name, value, parameter.style).ok_or("a parameter is no single value"),
         Err(_) => Err("a parameter"),
     };
