@@ -170,3 +170,37 @@ fn an_unsaved_token_that_another_takes_the_place_of_is_given_back_unless_it_is_s
         assert_eq!((pending.generation(), pending.replaces), (OURS, held));
     }
 }
+
+/// A core whose look into the store has come to this.
+fn looked(run: Run, loaded: Result<Option<(Record, bool)>, StoreError>) -> SessionCore {
+    let mut core = SessionCore { run: Some(run), ..core() };
+    core.stored(StoreOp::Load, Event::Loaded(loaded), at_first());
+    core
+}
+
+#[apply(leak_checked!)]
+fn a_look_for_a_person_that_fails_is_told_to_nobody() {
+    let mut asks = run(1);
+    asks.waits_for_person(RunStage::polling(code(SECOND), at_first().now), Duration::MAX);
+    asks.peeks = true;
+    let core = looked(asks, Err(broken_store()));
+    assert!(core.notes.is_empty() && core.seen.is_none() && core.run.is_some());
+}
+
+#[apply(leak_checked!)]
+fn a_store_that_cannot_lock_has_answered_all_the_same() {
+    let mut unlocked = run(1);
+    unlocked.unlocked = Some(broken_store());
+    let seen = looked(unlocked, Ok(None)).seen.expect("it has answered");
+    assert!(seen.read && seen.firm && seen.trouble.is_some() && seen.record.is_none());
+}
+
+#[apply(leak_checked!)]
+fn an_answer_whose_run_is_lost_can_be_given_again() {
+    let mut answers = run(1);
+    answers.answers = Some(2);
+    let mut core = SessionCore { run: Some(answers), ..core() };
+    core.memory.answered = vec![1, 2, 3];
+    core.lose_run(at_first());
+    assert_eq!(core.memory.answered, [1, 3]);
+}

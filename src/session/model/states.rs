@@ -336,6 +336,10 @@ fn only_the_token_whose_renewal_was_lost_is_doubtful() {
         core.memory.lost_renewal = lost;
         assert_eq!(core.is_doubtful(&token), doubtful, "{lost:?}");
     }
+    let steady = Scene { renewal: Renewal::RefreshToken { rotates: false }, ..ONE }.world();
+    let mut core = steady.processes[0].core.clone();
+    core.memory.lost_renewal = Some(token.generation);
+    assert!(!core.is_doubtful(&token), "it is not used up by being used");
 }
 
 #[apply(leak_checked!)]

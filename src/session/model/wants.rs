@@ -124,7 +124,10 @@ fn the_lock_is_held_as_long_as_anything_needs_it() {
     assert!(leaves(owed(None, None)) && leaves(owed(Some(Duration::MAX), None)));
     assert!(!leaves(SessionCore { word, ..held() }));
     let names = SigningOut::new(1, false, false, SystemTime::UNIX_EPOCH);
-    assert!(!leaves(SessionCore { signing_out: Some(names), ..held() }));
+    assert!(!leaves(SessionCore { signing_out: Some(names.clone()), ..held() }));
+    let mut given_up = names;
+    given_up.postpone(broken_store(), now, true);
+    assert!(leaves(SessionCore { signing_out: Some(given_up), ..held() }));
 }
 
 #[apply(leak_checked!)]
@@ -148,4 +151,15 @@ fn each_operation_fails_in_its_own_way() {
     assert!(matches!(fails(StoreOp::LoadAttempts), Some(Event::Loaded(Err(_)))));
     assert!(matches!(fails(save()), Some(Event::Saved(Err(_)))));
     assert!(fails(StoreOp::Unlock).is_none());
+}
+
+#[apply(leak_checked!)]
+fn while_the_lock_is_waited_for_the_store_is_looked_into_at_the_very_moment() {
+    let at = at_first();
+    for (early, looks) in [(Duration::ZERO, true), (Duration::from_nanos(1), false)] {
+        let waits = Run { looked: true, next_look: at.now.monotonic + early, ..run(1) };
+        let mut core = SessionCore { run: Some(waits), locking: out(StoreOp::Lock(SECOND)), waiting: 1, ..core() };
+        let wanted = core.next(at);
+        assert_eq!(matches!(wanted, Some(Operation::Store(_, StoreOp::Load))), looks, "{wanted:?}");
+    }
 }
