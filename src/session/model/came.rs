@@ -204,3 +204,50 @@ fn an_answer_whose_run_is_lost_can_be_given_again() {
     core.lose_run(at_first());
     assert_eq!(core.memory.answered, [1, 3]);
 }
+
+/// A run that is to put a session in the place of this lineage.
+#[cfg(feature = "oauth2")]
+fn stepping(lineage: u64) -> Run {
+    use crate::question::{SignInPage, StepUp};
+    let page = SignInPage::new("https://id.example/authorize?state=a1", "https://app.example/back", "a1", "thread");
+    let page = page.of_step_up(StepUp { lineage, wanted: "mfa".to_owned() });
+    let question = OpenQuestion::of_page(page, at_first().now);
+    let answer = Answer::Redirect("https://app.example/back?code=c1&state=a1".into());
+    let conversation = Conversation::default().answered(&question, answer).expect("an answer");
+    Run::new(1, Reason::Answered, conversation, None, at_first().now)
+}
+
+#[cfg(feature = "oauth2")]
+#[apply(leak_checked!)]
+fn a_step_up_begins_another_session_while_the_one_it_is_for_is_there() {
+    use super::super::{plan::Plan, seen::StoreSeen};
+    let plan = |lineage, held: Option<Generation>, stored: Option<Generation>| {
+        let seen = stored.map(|stored| StoreSeen {
+            record: Some(token_of(stored).record(&core().rules)),
+            token: Some(token_of(stored)),
+            ..StoreSeen::nothing(None)
+        });
+        SessionCore { run: Some(stepping(lineage)), current: held.map(token_of), seen, ..core() }.plan(at_first().now)
+    };
+    assert_eq!(plan(OURS.lineage, Some(OURS), None), Plan::SignIn);
+    assert_eq!(plan(OURS.lineage, Some(OURS), Some(OURS)), Plan::SignIn);
+    assert_eq!(plan(OURS.lineage, Some(OURS), Some(THEIRS)), Plan::Adopt, "another process has stepped up");
+    assert_eq!(plan(THEIRS.lineage, Some(OURS), Some(THEIRS)), Plan::SignIn);
+    assert_ne!(plan(THEIRS.lineage, Some(OURS), None), Plan::SignIn);
+}
+
+#[cfg(feature = "oauth2")]
+#[apply(leak_checked!)]
+fn a_step_up_that_fails_is_its_callers_failure_and_one_that_works_is_remembered() {
+    use super::super::run::RunOutcome;
+    let beside = |run: Run| {
+        let mut core = SessionCore { run: Some(run), current: Some(token_of(OURS)), ..core() };
+        core.fail(Error::new(ErrorKind::Declined, WRONG), at_first());
+        matches!(core.ended, Some((1, RunOutcome::FailedBeside(_))))
+    };
+    assert!(beside(stepping(OURS.lineage)) && !beside(run(1)));
+    let mut core = SessionCore { run: Some(stepping(OURS.lineage)), current: Some(token_of(THEIRS)), ..core() };
+    assert!(core.may_step_up("mfa", at_first().now));
+    core.end(Ok(()), at_first());
+    assert!(!core.may_step_up("mfa", at_first().now) && core.may_step_up("other", at_first().now));
+}

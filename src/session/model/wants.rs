@@ -2,10 +2,11 @@
 
 use super::{
     super::{
-        core::{LOOK, PermitRequest, PermitStage, Wish},
+        core::{KEEP, LOOK, PermitRequest, PermitStage, Wish},
         decide::Reason,
         dialogue::Ask,
         run::{PendingSave, Run, RunStage, SigningOut, Word},
+        seen::StoreSeen,
         wishes::failed,
     },
     states::{OURS, at_first, code, core, out, token_of},
@@ -86,8 +87,8 @@ fn an_issuer_may_send_while_its_run_goes_on() {
         (answer.map_err(|error| error.kind()), waits, core.run.is_some_and(|run| run.spent))
     };
     assert_eq!(permitted(1, 7, false), (Ok(None), true, true));
-    let superseded = permitted(2, 7, false);
-    assert!(superseded.0.is_err() && (superseded.1, superseded.2) == (false, false));
+    let (superseded, waits, spent) = permitted(2, 7, false);
+    assert!(superseded.is_err_and(|kind| kind != ErrorKind::SignedOut) && (waits, spent) == (false, false));
     assert!(permitted(1, 8, false).0.is_err(), "it is another operation");
     assert_eq!(permitted(2, 7, true), (Err(ErrorKind::SignedOut), false, false));
 }
@@ -162,4 +163,53 @@ fn while_the_lock_is_waited_for_the_store_is_looked_into_at_the_very_moment() {
         let wanted = core.next(at);
         assert_eq!(matches!(wanted, Some(Operation::Store(_, StoreOp::Load))), looks, "{wanted:?}");
     }
+}
+
+/// What is wanted for a token that the store has not taken.
+fn owed(again: Duration, keeps: Option<Duration>, seen: Option<StoreSeen>) -> (SessionCore, Option<Wish>) {
+    let mut owed = PendingSave::new(token_of(OURS), true, None, 1);
+    (owed.run, owed.offers.again_at, owed.keeps_lock_at) = (None, Some(again), keeps);
+    let mut core = SessionCore { pending: Some(owed), locked: true, seen, ..core() };
+    let wish = core.wish_of_pending(at_first());
+    (core, wish)
+}
+
+#[apply(leak_checked!)]
+fn a_lock_that_is_kept_lasts_until_it_is_kept_again() {
+    let now = at_first().now.monotonic;
+    let (core, wish) = owed(Duration::MAX, Some(now), None);
+    let Some(Wish::Store(StoreOp::Extend(lasts))) = wish else { panic!("it is not kept") };
+    let again = core.pending.and_then(|owed| owed.keeps_lock_at).expect("it is kept again") - now;
+    assert!(again == KEEP && lasts > again);
+    assert!(owed(Duration::MAX, Some(now + SECOND), None).1.is_none());
+}
+
+#[apply(leak_checked!)]
+fn what_is_owed_is_offered_where_the_store_was_seen_under_its_lock() {
+    let now = at_first().now.monotonic;
+    let seen = |firm, trouble: Option<StoreError>| Some(StoreSeen { firm, ..StoreSeen::nothing(trouble) });
+    let loads = |seen| matches!(owed(now, None, seen).1, Some(Wish::Store(StoreOp::Load)));
+    let unseen = [None, seen(false, None), seen(true, Some(broken_store())), seen(false, Some(broken_store()))];
+    assert_eq!(unseen.map(loads), [true; 4]);
+    let (_, wish) = owed(now, None, seen(true, None));
+    assert!(matches!(wish, Some(Wish::Store(StoreOp::Save { purpose: Purpose::Token, .. }))));
+}
+
+#[apply(leak_checked!)]
+fn an_attempt_that_was_not_made_is_taken_back_once_nobody_asks_for_a_permit() {
+    let mut core = core();
+    core.ledger.release(at_first().now.wall);
+    let mut asks = core.clone();
+    asks.permit = Some(PermitRequest { asks: 7, stage: PermitStage::Counting });
+    assert!(asks.wish_of_ledger().is_none());
+    assert!(matches!(core.wish_of_ledger(), Some(Wish::Store(StoreOp::LoadAttempts))));
+}
+
+#[apply(leak_checked!)]
+fn a_person_who_is_not_needed_any_more_is_let_go() {
+    let mut core = SessionCore { person: out(Ask { question: code(SECOND), policy: false }), ..core() };
+    core.give_up_person();
+    assert!(core.person.is_none() && core.aborts == [7]);
+    core.give_up_person();
+    assert_eq!(core.aborts, [7]);
 }
