@@ -416,3 +416,11 @@ fn what_is_told_of_a_new_token_is_how_it_came_about() {
     let key = Scene { renewal: Renewal::Static, ..ONE }.world().processes[0].core.clone();
     assert_eq!(told_of(key, false, false, None), ["given"]);
 }
+
+#[apply(leak_checked!)]
+fn a_poll_is_due_while_none_is_out() {
+    let mut core = polling();
+    assert_eq!(core.due(), Some(Duration::MAX), "it looks into the store then");
+    core.vendor = None;
+    assert!(core.due().is_some_and(|due| due < Duration::MAX));
+}
