@@ -86,6 +86,13 @@ mod tests {
     }
 
     #[apply(leak_checked!)]
+    fn a_token_that_was_good_for_two_hours_begins_the_count_anew() {
+        let in_a_row = |seconds| judge(&born_of(3), false, at(seconds));
+        assert_eq!(in_a_row(2 * 3840 - 1), Rejection::Token { in_a_row: 4 });
+        assert_eq!(in_a_row(2 * 3840), Rejection::Token { in_a_row: 1 });
+    }
+
+    #[apply(leak_checked!)]
     fn near_its_end_a_401_is_about_the_end() {
         let short = |seconds| Token { rejections: 9, ..token(Lifetime::For(Duration::from_secs(seconds)), at(0)) };
         assert_eq!(judge(&short(20), false, at(9)), Rejection::Permission);
