@@ -84,7 +84,6 @@ fn pairs(name: &str, value: Value, style: Style) -> Option<Vec<(String, String)>
             Value::Object(members) => members.into_iter().flat_map(|(name, value)| deep(&name, value)).collect(),
             other => deep(name, other),
         },
-        Style::Json if value.is_null() => Vec::new(),
         Style::Json => vec![(name.to_owned(), value.to_string())],
     })
 }

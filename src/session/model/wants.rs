@@ -99,6 +99,10 @@ fn a_permit_is_answered_once_its_lock_lasts() {
     let vendor = sign_in().map(|asked| Out { run: 1, ..asked });
     let mut core = SessionCore { run: Some(run(1)), vendor, permit, locked: true, ..core() };
     assert!(matches!(core.wish_of_permit(at_first()), Some(Wish::Store(StoreOp::Extend(_)))));
+    let answered = |core: &SessionCore| matches!(&core.permit, Some(permit) if matches!(permit.stage, PermitStage::Answered(Ok(_))));
+    assert!(!answered(&core));
+    core.stored(StoreOp::Extend(SECOND), Event::Extended(true), at_first());
+    assert!(answered(&core));
 }
 
 #[apply(leak_checked!)]
