@@ -307,11 +307,13 @@ async fn a_provider_that_wants_to_be_left_alone_is_asked_for_no_page_meanwhile()
     }
 }
 
-#[apply(leak_checked!)]
-async fn a_page_for_another_demand_may_be_good_enough_for_whoever_has_waited_for_it() {
+type Call = tokio::task::JoinHandle<Result<u16, Error>>;
+
+/// Two calls, of which the second wants `other` of the person, have waited for the first one's page, which is passed.
+async fn waiting_for_one_page(other: &str) -> (FakeOAuth2, mpsc::UnboundedReceiver<String>, Call, Call) {
     let (fake, clock) = strict().await;
     fake.serve("/refunds");
-    fake.demand_step_up("/refunds", Some("urn:acme:acr:mfa"), None);
+    fake.demand_step_up("/refunds", Some(other), None);
     let (client, mut pages) = terminal(&fake, &clock);
     let call = |path: &'static str| {
         let client = client.clone();
@@ -326,6 +328,12 @@ async fn a_page_for_another_demand_may_be_good_enough_for_whoever_has_waited_for
     fake.until("other", 3).await;
     settle().await;
     assert_eq!(reqwest::get(follow_url(&page).await.expose()).await.unwrap().status(), 200);
+    (fake, pages, first, second)
+}
+
+#[apply(leak_checked!)]
+async fn a_page_for_another_demand_may_be_good_enough_for_whoever_has_waited_for_it() {
+    let (fake, _pages, first, second) = waiting_for_one_page("urn:acme:acr:mfa").await;
     assert_eq!((first.await.unwrap().unwrap(), second.await.unwrap().unwrap()), (200, 200));
     assert_eq!(fake.count("authorize"), 2, "one page for both");
 }
@@ -333,23 +341,7 @@ async fn a_page_for_another_demand_may_be_good_enough_for_whoever_has_waited_for
 /// It was not asked itself so far.
 #[apply(leak_checked!)]
 async fn whoever_has_waited_for_a_page_that_was_not_good_enough_shows_its_own() {
-    let (fake, clock) = strict().await;
-    fake.serve("/refunds");
-    fake.demand_step_up("/refunds", Some("urn:acme:acr:hardware"), None);
-    let (client, mut pages) = terminal(&fake, &clock);
-    let call = |path: &'static str| {
-        let client = client.clone();
-        tokio::spawn(async move { get(&client, path).await })
-    };
-    let menu = call("/menu");
-    pass(&mut pages).await;
-    assert_eq!(menu.await.unwrap().unwrap(), 200);
-    let first = call("/payments");
-    let page = pages.recv().await.unwrap();
-    let second = call("/refunds");
-    fake.until("other", 3).await;
-    settle().await;
-    assert_eq!(reqwest::get(follow_url(&page).await.expose()).await.unwrap().status(), 200);
+    let (fake, mut pages, first, second) = waiting_for_one_page("urn:acme:acr:hardware").await;
     assert_eq!(first.await.unwrap().unwrap(), 200);
     let own = pass(&mut pages).await;
     assert_eq!(query(&own, "acr_values").as_deref(), Some("urn:acme:acr:hardware"));
