@@ -1,7 +1,7 @@
 //! The leak check, checked: what leaks here is found, whatever the way and the form.
 
 use crate::{
-    leak_check::{self, LeakCheck, contract, patterns::Patterns},
+    leak_check::{self, Entry, LeakCheck, contract, patterns::Patterns, sent_elsewhere},
     vitamojo_client, vms_client,
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -17,6 +17,7 @@ use std::{
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 const SECRET: &str = "ünlöcked / \"97+13\" doors";
@@ -197,6 +198,24 @@ fn what_one_vendor_knows_may_be_sent_to_no_other() {
     // The other one refuses the first token, and gets a second one as well.
     assert_eq!(leaks.iter().filter(|leak| leak.contains("was sent to another origin")).count(), 2, "{leaks:#?}");
     assert_eq!(found(both(true)), Vec::<String>::new());
+}
+
+#[test]
+fn a_port_that_is_given_to_one_fake_after_the_other_is_no_leak() {
+    let astray = |entries: Vec<Entry>| {
+        let entries: Vec<_> = entries.into_iter().map(Arc::new).collect();
+        sent_elsewhere(&entries, &Patterns::of(["first-token", "second-token", "767232"].into_iter()))
+    };
+    let sent = |text: &str| Entry::Sent { address: "127.0.0.1:1".into(), text: text.into() };
+    let closed = |secret: &str| Entry::Closed { address: "127.0.0.1:1".into(), secrets: vec![secret.into()] };
+    let elsewhere = || Entry::Closed { address: "127.0.0.1:2".into(), secrets: vec!["767232".into()] };
+    let [one, other] = ["first-token", "second-token"];
+    assert_eq!(astray(vec![sent(one), closed(one), sent(other), closed(other)]).len(), 0);
+    assert_eq!(astray(vec![sent(other), closed(one), sent(other), closed(other)]).len(), 1);
+    assert_eq!(astray(vec![sent(one), closed(one), sent(one), closed(other)]).len(), 1);
+    // What an open fake knows is not known, and a code of six digits is given out by more than one.
+    assert_eq!(astray(vec![closed(one), closed(other), sent(one)]).len(), 0);
+    assert_eq!(astray(vec![elsewhere(), sent("767232"), closed(one)]).len(), 0);
 }
 
 #[test]

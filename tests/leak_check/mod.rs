@@ -124,7 +124,7 @@ pub(crate) fn runtime(threads: usize) -> Runtime {
 }
 
 /// Something that came to pass while tests ran.
-enum Entry {
+pub(crate) enum Entry {
     Secret {
         thread: Option<String>,
         secret: String,
@@ -320,30 +320,34 @@ impl LeakCheck {
 }
 
 /// Secrets that were sent to a fake which does not know them, while another one does.
-fn sent_elsewhere(entries: &[Arc<Entry>], patterns: &Patterns<'_>) -> BTreeSet<String> {
-    let mut homes: HashMap<&str, BTreeSet<&str>> = HashMap::new();
-    let (mut closed, mut trusted) = (BTreeSet::new(), BTreeSet::new());
-    for entry in entries {
+pub(crate) fn sent_elsewhere(entries: &[Arc<Entry>], patterns: &Patterns<'_>) -> BTreeSet<String> {
+    let mut homes: HashMap<&str, BTreeSet<usize>> = HashMap::new();
+    let mut trusted = BTreeSet::new();
+    for (at, entry) in entries.iter().enumerate() {
         match &**entry {
-            Entry::Closed { address, secrets } => {
-                closed.insert(address.as_str());
-                secrets.iter().for_each(|secret| _ = homes.entry(secret).or_default().insert(address));
+            Entry::Closed { secrets, .. } => {
+                secrets.iter().for_each(|secret| _ = homes.entry(secret).or_default().insert(at));
             }
             Entry::Trusted(address) => _ = trusted.insert(address.as_str()),
             _ => {}
         }
     }
     let mut sent_elsewhere = BTreeSet::new();
-    for entry in entries {
+    // From the end: a port is given to one fake after the other, and which one it was is told by when it closed.
+    let mut closed: HashMap<&str, usize> = HashMap::new();
+    for (at, entry) in entries.iter().enumerate().rev() {
+        if let Entry::Closed { address, .. } = &**entry {
+            closed.insert(address, at);
+        }
         let Entry::Sent { address, text } = &**entry else { continue };
         // What an open fake knows is not known.
-        if !closed.contains(address.as_str()) || trusted.contains(address.as_str()) {
-            continue;
-        }
-        let is_at_home = |secret: &str| homes.get(secret).is_none_or(|homes| homes.contains(address.as_str()));
-        let astray = patterns.found_in(text).filter(|found| !is_at_home(found.secret));
-        sent_elsewhere
-            .extend(astray.map(|found| format!("the secret `{}` was sent to another origin, {address}", found.secret)));
+        let Some(fake) = closed.get(address.as_str()).filter(|_| !trusted.contains(address.as_str())) else { continue };
+        let is_at_home = |secret: &str| homes.get(secret).is_none_or(|homes| homes.contains(fake));
+        let astray = patterns.found_in(text).filter(|found| found.is_unique() && !is_at_home(found.secret));
+        sent_elsewhere.extend(astray.map(|found| {
+            let excerpt = found.excerpt(text);
+            format!("the secret `{}` was sent to another origin, {address}: {excerpt}", found.secret)
+        }));
     }
     sent_elsewhere
 }

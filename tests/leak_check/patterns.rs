@@ -63,6 +63,11 @@ impl<'a> Patterns<'a> {
 }
 
 impl Found<'_> {
+    /// Whether it can have come from nowhere else: two fakes may well ask for the same code of six digits.
+    pub(crate) fn is_unique(&self) -> bool {
+        self.secret.len() >= ALONE
+    }
+
     /// The words around it.
     pub(crate) fn excerpt(&self, text: &str) -> String {
         let (start, end) = (self.start.saturating_sub(160), (self.end + 160).min(text.len()));
