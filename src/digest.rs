@@ -1,5 +1,5 @@
 //! SHA-256, by the crypto library that is in the tree where a feature brings it: where that one is a validated module
-//! (`docs/fips.md`), it makes our digests too. A build without those features has the smaller `sha2`.
+//! (`docs/fips.md`), it makes our digests too. A build without those features has the small `hmac-sha256`.
 
 /// A digest in the making.
 #[cfg(any(feature = "oauth2", feature = "sealed"))]
@@ -25,20 +25,21 @@ impl Sha256 {
 
 /// A digest in the making.
 #[cfg(not(any(feature = "oauth2", feature = "sealed")))]
-pub(crate) struct Sha256(sha2::Sha256);
+pub(crate) struct Sha256(hmac_sha256::Hash);
 
 #[cfg(not(any(feature = "oauth2", feature = "sealed")))]
 impl Sha256 {
     pub(crate) fn new() -> Self {
-        Self(sha2::Digest::new())
+        Self(hmac_sha256::Hash::new())
     }
 
-    pub(crate) fn with(self, bytes: impl AsRef<[u8]>) -> Self {
-        Self(sha2::Digest::chain_update(self.0, bytes))
+    pub(crate) fn with(mut self, bytes: impl AsRef<[u8]>) -> Self {
+        self.0.update(bytes);
+        self
     }
 
     pub(crate) fn finish(self) -> [u8; 32] {
-        sha2::Digest::finalize(self.0).into()
+        self.0.finalize()
     }
 }
 

@@ -1,8 +1,8 @@
 //! What a person is asked at the authorization endpoint, and the codes that come of it (RFC 6749, 4.1; RFC 7636).
 
 use super::super::mint::Mint;
+use crate::digest::Sha256;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use sha2::{Digest, Sha256};
 use std::{
     collections::HashMap,
     time::{Duration, SystemTime},
@@ -65,7 +65,7 @@ impl Codes {
         }
         let asked = |name: &str| known.request.get(name).map(String::as_str).unwrap_or_default();
         let said = |name: &str| form.get(name).map(String::as_str).unwrap_or_default();
-        let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(said("code_verifier")));
+        let challenge = URL_SAFE_NO_PAD.encode(Sha256::new().with(said("code_verifier")).finish());
         match () {
             () if known.ends <= now => Exchanged::Refused("the code has ended"),
             () if asked("redirect_uri") != said("redirect_uri") => Exchanged::Refused("the address is another one"),

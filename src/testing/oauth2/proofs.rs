@@ -1,10 +1,10 @@
 //! Proofs of the keys that tokens are bound to (DPoP, RFC 9449), as the fake checks them.
 
 use super::super::exchange::FakeCall;
+use crate::digest::Sha256;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, DecodingKey, crypto::aws_lc::DEFAULT_PROVIDER};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 use std::{collections::HashSet, time::SystemTime};
 
 /// The proofs that were used, and the nonce that the next one must have.
@@ -80,7 +80,7 @@ impl SeenProofs {
 }
 
 fn thumb(text: &str) -> String {
-    URL_SAFE_NO_PAD.encode(Sha256::digest(text))
+    URL_SAFE_NO_PAD.encode(Sha256::new().with(text).finish())
 }
 
 fn read(part: &str) -> Option<Value> {
