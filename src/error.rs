@@ -308,7 +308,9 @@ impl Error {
     pub(crate) fn refused_field(field: impl Into<String>, why: impl Into<String>) -> Self {
         let (field, why) = (field.into(), why.into());
         let message = format!("`{field}` {why}; nothing was sent");
-        Self::new(ErrorKind::Validation, message).with_validation(Validation::from([(field, vec![why])])).local()
+        let mut fields = Validation::new();
+        fields.insert(field, vec![why]);
+        Self::new(ErrorKind::Validation, message).with_validation(fields).local()
     }
 
     fn with(mut self, change: impl FnOnce(&mut ErrorParts)) -> Self {

@@ -6,7 +6,7 @@ use secrecy::{
     zeroize::{Zeroize, Zeroizing},
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Visitor, ser::Error as _};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::{
     borrow::Cow,
     cell::{Cell, RefCell},
@@ -253,7 +253,11 @@ impl Carried {
             Value::String(text) => Value::String(self.masked(text)),
             Value::Array(items) => items.into_iter().map(|item| self.masked_value(item)).collect(),
             Value::Object(members) => {
-                members.into_iter().map(|(name, value)| (self.masked(name), self.masked_value(value))).collect()
+                let mut masked = Map::new();
+                for (name, value) in members {
+                    masked.insert(self.masked(name), self.masked_value(value));
+                }
+                Value::Object(masked)
             }
             Value::Number(number) if self.is_told_by(&number.to_string()) => Value::from("***"),
             other => other,

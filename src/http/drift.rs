@@ -5,7 +5,7 @@
 
 use super::{
     facts::{Facts, Shape, Step},
-    json::trimmed,
+    json::{self, trimmed},
     response::BufferedResponse,
     verdict::is_transient,
 };
@@ -13,7 +13,7 @@ use crate::secret::{Carried, Secret};
 use serde::de::IgnoredAny;
 use serde_json::Value;
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeSet, HashSet},
     sync::{Mutex, PoisonError},
 };
 
@@ -123,7 +123,7 @@ fn documented(facts: &'static Facts, status: u16) -> Option<&'static Shape> {
 /// What came instead of what was expected.
 struct Envelope {
     what: &'static str,
-    names: Option<Vec<String>>,
+    names: Option<BTreeSet<String>>,
 }
 
 fn another_envelope(shape: &Shape, answer: &BufferedResponse) -> Option<Envelope> {
@@ -167,7 +167,7 @@ fn first_name(object: &[u8]) -> Option<&str> {
 
 /// What a body is, without what is in it.
 enum Outermost {
-    Object(Vec<String>),
+    Object(BTreeSet<String>),
     List,
     Value,
     NoJson,
@@ -175,13 +175,13 @@ enum Outermost {
 
 fn outermost(body: &[u8]) -> Outermost {
     let body = trimmed(body);
-    if let Ok(members) = serde_json::from_slice::<BTreeMap<String, IgnoredAny>>(body) {
-        return Outermost::Object(members.into_keys().collect());
+    if json::strictly::<IgnoredAny>(body).is_err() {
+        return Outermost::NoJson;
     }
-    match serde_json::from_slice::<IgnoredAny>(body) {
-        Ok(_) if body.trim_ascii_start().starts_with(b"[") => Outermost::List,
-        Ok(_) => Outermost::Value,
-        Err(_) => Outermost::NoJson,
+    match body.trim_ascii_start().first() {
+        Some(b'{') => Outermost::Object(json::names(body)),
+        Some(b'[') => Outermost::List,
+        _ => Outermost::Value,
     }
 }
 

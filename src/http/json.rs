@@ -1,7 +1,9 @@
 //! JSON as vendors write it: the one place where answers are read, by sign-ins and by typed calls alike.
 //!
 //! What keeps to its document is read by serde_json as it is. What does not is read a second time with patience: scalars
-//! are read across types, and a member that cannot be read costs that member alone, where it may be missing.
+//! are read across types, and a member that cannot be read costs that member alone, where it may be missing. Answers that
+//! make sessions are few, short and seldom, and each has a type of its own: they are read with patience at once, so that
+//! one reader is compiled for each and not two.
 
 mod patient;
 mod scalars;
@@ -10,9 +12,10 @@ mod spans;
 use super::member::named;
 use patient::read_patiently;
 pub(crate) use scalars::{integer, text, truth};
-use serde::de::{DeserializeOwned, Error as _};
+use serde::de::DeserializeOwned;
 use serde_json::{Error, Map, Value};
 use spans::Members;
+use std::collections::BTreeSet;
 
 /// So much of a failing answer is read as JSON. What stands behind it is worth no memory.
 pub(crate) const LONGEST_FAILURE: usize = 64 * 1024;
@@ -27,7 +30,7 @@ pub(crate) fn trimmed(body: &[u8]) -> &[u8] {
 /// A whole body as this type.
 pub(crate) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
     let body = trimmed(body);
-    strictly(body).or_else(|strict| read_patiently(body).ok_or(strict))
+    strictly(body).or_else(|strict| read_patiently(body).map_err(|_| strict))
 }
 
 /// A whole body as this type, if it is written as the type is.
@@ -35,12 +38,9 @@ pub(crate) fn strictly<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
     serde_json::from_slice(body)
 }
 
-/// An object as this type. A list would be read member by member, as if its first item were the first member.
+/// An object as this type, which is one of ours. A list is none, though serde_json would take its items for the members.
 pub(crate) fn object<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
-    if trimmed(body).trim_ascii_start().starts_with(b"[") {
-        return serde_json::from_slice::<Map<String, Value>>(b"[]").and_then(|_| Err(Error::custom("a list")));
-    }
-    read(body)
+    read_patiently(trimmed(body))
 }
 
 /// A body as plain JSON.
@@ -62,7 +62,7 @@ pub(crate) fn failure(body: &[u8]) -> Option<Value> {
         return Some(value);
     }
     let body = String::from_utf8_lossy(&body[..body.len().min(LONGEST_FAILURE)]);
-    let first: Map<_, _> = Members::of(&body)?.map_while(|(name, raw)| Some((name, whole(raw)?))).collect();
+    let first = named_values(Members::of(&body)?.map_while(|(name, raw)| Some((name, whole(raw)?))));
     (!first.is_empty()).then_some(Value::Object(first))
 }
 
@@ -79,8 +79,23 @@ pub(crate) fn member(body: &[u8], name: &str) -> Option<Value> {
     named.last().and_then(|(_, raw)| if raw.starts_with(['[', '{']) { Some(Value::Null) } else { whole(raw) })
 }
 
+/// The names of an object's members.
+pub(crate) fn names(object: &[u8]) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    Members::of(&String::from_utf8_lossy(object)).into_iter().flatten().for_each(|(name, _)| _ = names.insert(name));
+    names
+}
+
+/// These as one object; of a name that comes twice, the last one. One after the other: to collect a map is to sort first, by code
+/// that is compiled anew for each kind of iterator.
+pub(crate) fn named_values(values: impl Iterator<Item = (String, Value)>) -> Map<String, Value> {
+    let mut object = Map::new();
+    values.for_each(|(name, value)| _ = object.insert(name, value));
+    object
+}
+
 fn whole(raw: &str) -> Option<Value> {
-    serde_json::from_str(raw).ok()
+    strictly(raw.as_bytes()).ok()
 }
 
 #[cfg(test)]

@@ -1,6 +1,9 @@
 //! The document's limits of a request, checked before anything is sent.
 
-use super::facts::{Facts, LimitedParameter, ParameterPlace, Pattern, Rule};
+use super::{
+    facts::{Facts, LimitedParameter, ParameterPlace, Pattern, Rule},
+    json::named_values,
+};
 use crate::{Error, ErrorKind, Validation};
 use percent_encoding::percent_decode_str;
 use reqwest::{Request, header::CONTENT_TYPE};
@@ -42,7 +45,8 @@ impl Broken {
         let others =
             if all.len() == 1 { "1 more value is".to_owned() } else { format!("{} more values are", all.len()) };
         let message = format!("`{field}` {why}, and {others} refused; nothing was sent");
-        let mut fields = Validation::from([(field, vec![why])]);
+        let mut fields = Validation::new();
+        fields.insert(field, vec![why]);
         all.for_each(|(field, why)| fields.entry(field).or_default().push(why));
         Err(Error::new(ErrorKind::Validation, message).with_validation(fields).local())
     }
@@ -83,9 +87,8 @@ fn body_of(request: &Request) -> Option<Value> {
     let body = request.body()?.as_bytes()?;
     let media_type = request.headers().get(CONTENT_TYPE)?.to_str().ok()?;
     if media_type.starts_with("application/x-www-form-urlencoded") {
-        return Some(
-            url::form_urlencoded::parse(body).map(|(k, v)| (k.into_owned(), Value::from(v.into_owned()))).collect(),
-        );
+        let fields = url::form_urlencoded::parse(body).map(|(k, v)| (k.into_owned(), Value::from(v.into_owned())));
+        return Some(Value::Object(named_values(fields)));
     }
     serde_json::from_slice(body).ok()
 }

@@ -29,6 +29,7 @@ fn wanted(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::misfit;
+    use crate::http::json::{object, strictly};
 
     #[apply(leak_checked!)]
     fn what_does_not_fit_is_told_by_the_wanted_type_and_without_a_value() {
@@ -38,13 +39,20 @@ mod tests {
             id: u8,
             name: String,
         }
-        let why = |text: &str| misfit(&serde_json::from_str::<Camera>(text).expect_err("no camera"));
+        // serde_json and the patient reader say the same.
+        let why = |text: &str| {
+            let [strict, patient] = [strictly, object]
+                .map(|read| misfit(&read(text.as_bytes()).map(|_: Camera| ()).expect_err("no camera")));
+            assert_eq!(patient, strict, "{text}");
+            strict
+        };
         assert_eq!(why(r#"{"id":1}"#), "it lacks `name`, line 1, column 8");
         assert_eq!(why(r#"{"id":"hunter2, expected u8"}"#), "a value is not u8, line 1, column 28");
         assert_eq!(why("{\n  \"id\": 300}"), "a value is not u8, line 2, column 11");
         assert_eq!(why(r#"{"id":1,"name":["hunter2"]}"#), "a value is not text, line 1, column 15");
         assert_eq!(why(r#"{"id":1,"#), "it ends too early, line 1, column 8");
         assert_eq!(why("hunter2"), "it is not JSON, line 1, column 1");
+        assert_eq!(why(""), "it ends too early, line 1, column 0");
         let unknown = serde_json::from_str::<Option<std::net::Ipv4Addr>>(r#""hunter2""#).expect_err("no address");
         assert_eq!(misfit(&unknown), "a value has another type or is missing, line 1, column 9");
     }

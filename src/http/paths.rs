@@ -2,18 +2,16 @@
 
 use super::facts::{Certainty, Facts};
 use crate::Error;
-use std::collections::BTreeMap;
 use url::Url;
 
-/// Other paths for operations, by their snake_case names, each with the operation that is meant: one of another document may
-/// have the same name.
+/// Other paths for operations, each with the operation that is meant: one of another document may have the same name.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Paths(BTreeMap<&'static str, (&'static Facts, String)>);
+pub(crate) struct Paths(Vec<(&'static Facts, String)>);
 
 impl Paths {
     /// Checks every override against the facts: the operation exists, and its parameters have their places.
     pub(crate) fn new(facts: &'static [Facts], given: &[(String, String)]) -> Result<Self, Error> {
-        let mut paths = BTreeMap::new();
+        let mut paths = Vec::new();
         for (operation, path) in given {
             let wrong = |what: String| Error::config(format!(".operation_path(..) cannot work: {what}"));
             let known = facts.iter().find(|facts| facts.operation == operation);
@@ -21,14 +19,16 @@ impl Paths {
             if !path.starts_with('/') || path.contains(['?', '#']) {
                 return Err(wrong(format!("the path of `{operation}` must begin with `/` and hold no query")));
             }
-            if names(path) != names(known.path) {
-                let wanted: Vec<_> = names(known.path).into_iter().map(|name| format!("{{{name}}}")).collect();
+            let (wanted, given) = (names(known.path), names(path));
+            let fits = |one: &[&str], other: &[&str]| one.iter().all(|name| other.contains(name));
+            if wanted.len() != given.len() || !fits(&given, &wanted) || !fits(&wanted, &given) {
+                let wanted: Vec<_> = wanted.iter().map(|name| format!("{{{name}}}")).collect();
                 return Err(wrong(format!(
                     "the path of `{operation}` must hold these and no others: [{}]",
                     wanted.join(", ")
                 )));
             }
-            paths.insert(known.operation, (known, path.clone()));
+            paths.push((known, path.clone()));
         }
         Ok(Self(paths))
     }
@@ -39,8 +39,11 @@ impl Paths {
     }
 
     fn given(&self, facts: &Facts) -> Option<&str> {
-        let (known, path) = self.0.get(facts.operation)?;
-        (known.method == facts.method && known.path == facts.path).then_some(path)
+        let is_meant = |known: &Facts| {
+            known.operation == facts.operation && known.method == facts.method && known.path == facts.path
+        };
+        // Whoever says it twice means the last one.
+        self.0.iter().rev().find(|(known, _)| is_meant(known)).map(|(_, path)| path.as_str())
     }
 
     /// Where nothing is at a path that the user gave, it is that path, and no guess of ours.
@@ -64,23 +67,21 @@ impl Paths {
         let mut moved = instead.to_owned();
         for (place, value) in template.iter().zip(&segments[root..]) {
             if place.starts_with('{') {
-                moved = moved.replace(place, value);
+                moved = moved.replace(*place, value);
             }
         }
         url.set_path(&format!("{}{moved}", segments[..root].join("/")));
     }
 }
 
-/// The parameters of a template, sorted.
+/// The parameters of a template.
 fn names(template: &str) -> Vec<&str> {
-    let mut names: Vec<_> = template.split('/').filter_map(|s| s.strip_prefix('{')?.strip_suffix('}')).collect();
-    names.sort_unstable();
-    names
+    template.split('/').filter_map(|s| s.strip_prefix('{')?.strip_suffix('}')).collect()
 }
 
 /// Says so of a name that no operation has, and names the one that is most like it.
 pub(super) fn unknown(facts: &[Facts], given: &str) -> String {
-    let alike = |name: &str| strsim::normalized_damerau_levenshtein(&name.replace('_', ""), &plain(given));
+    let alike = |name: &str| strsim::normalized_damerau_levenshtein(&plain(name), &plain(given));
     let nearest = facts.iter().map(|facts| facts.operation).max_by(|a, b| alike(a).total_cmp(&alike(b)));
     match nearest.filter(|name| alike(name) > 0.6) {
         Some(name) => format!("there is no operation `{given}`; did you mean `{name}`?"),

@@ -191,7 +191,7 @@ impl AuthCall {
     /// Fills in a path parameter, percent-encoded as one segment.
     pub(crate) fn path(mut self, name: &'static str, value: &str) -> Result<Self, Error> {
         let encoded = encode_segment(name, value)?;
-        self.path = self.path.replace(&format!("{{{name}}}"), &encoded);
+        self.path = self.path.replace(format!("{{{name}}}").as_str(), &encoded);
         self.carried.add(&Secret::from(value));
         Ok(self)
     }

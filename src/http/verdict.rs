@@ -283,14 +283,20 @@ impl<'a> Verdict<'a> {
     pub(crate) fn validation(&self) -> Option<Validation> {
         let body = self.body.as_ref()?;
         if let Some(errors) = body.get("errors").and_then(Value::as_object) {
-            let fields = errors.iter().take(FIELDS);
-            let masked = |text: &str| self.answer.carried.masked(cut(text).into_owned());
-            return Some(fields.map(|(field, messages)| (masked(field), self.strings(messages))).collect());
+            let mut fields = Validation::new();
+            for (field, messages) in errors.iter().take(FIELDS) {
+                fields.insert(self.answer.carried.masked(cut(field).into_owned()), self.strings(messages));
+            }
+            return Some(fields);
         }
         let constraints = body.get("message")?.as_array()?;
         let broken = constraints.iter().filter_map(|item| item.get("constraints")).flat_map(|all| self.strings(all));
         let broken: Vec<_> = broken.take(MESSAGES).collect();
-        (!broken.is_empty()).then(|| Validation::from([("body".to_owned(), broken)]))
+        let mut fields = Validation::new();
+        if !broken.is_empty() {
+            fields.insert("body".to_owned(), broken);
+        }
+        (!fields.is_empty()).then_some(fields)
     }
 
     fn strings(&self, value: &Value) -> Vec<String> {

@@ -135,7 +135,7 @@ impl SignInPage {
     /// The page that a [`ticket`](Self::ticket) was made of; `None`, if it is none.
     #[must_use]
     pub fn from_ticket(ticket: &Secret) -> Option<Self> {
-        let said: Value = serde_json::from_str(ticket.expose()).ok()?;
+        let said: Value = serde_json::from_slice(ticket.expose().as_bytes()).ok()?;
         let text = |name: &str| said[name].as_str();
         let mut page = Self::new(text("url")?, text("redirect_uri")?, text("state")?, text("thread")?);
         let step = |said: &Value| {

@@ -168,7 +168,7 @@ impl Attempts {
             corrected |= ahead;
             let made = if ahead { self.unused(now.wall) } else { made };
             let counts_until = now.monotonic.saturating_add(budget.within.saturating_sub(age.unwrap_or_default()));
-            self.0.push(Attempted { made, counts_until });
+            self.add(Attempted { made, counts_until });
         }
         self.forget_old(now);
         corrected
@@ -183,7 +183,7 @@ impl Attempts {
             return Err(frees.saturating_sub(now.monotonic));
         }
         let made = self.unused(now.wall);
-        self.0.push(Attempted { made, counts_until: now.monotonic.saturating_add(budget.within) });
+        self.add(Attempted { made, counts_until: now.monotonic.saturating_add(budget.within) });
         Ok(made)
     }
 
@@ -205,9 +205,14 @@ impl Attempts {
         self.0.iter().map(|known| known.made).collect()
     }
 
+    /// In the order in which they end.
+    fn add(&mut self, attempted: Attempted) {
+        let at = self.0.partition_point(|known| known.counts_until <= attempted.counts_until);
+        self.0.insert(at, attempted);
+    }
+
     fn forget_old(&mut self, now: Now) {
         self.0.retain(|known| now.monotonic < known.counts_until);
-        self.0.sort_by_key(|known| known.counts_until);
     }
 }
 

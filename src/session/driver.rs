@@ -162,18 +162,20 @@ impl Engine {
     /// Tells the core what has happened, and does what it wants done next.
     pub(super) fn change<T>(self: &Arc<Self>, happened: impl FnOnce(&mut EngineState, Moment) -> T) -> T {
         let at = Moment { now: self.now(), dice: self.outside.chance.next() };
-        let (outcome, work) = {
-            let mut state = self.state();
-            let outcome = happened(&mut state, at);
-            let mut work = Work::default();
-            while let Some(operation) = state.core.next(Moment { dice: self.outside.chance.next(), ..at }) {
-                work.operations.push(operation);
-            }
-            state.settle(self, at.now, &mut work);
-            (outcome, work)
-        };
-        self.perform(work);
+        let mut state = self.state();
+        let outcome = happened(&mut state, at);
+        self.go_on(state, at);
         outcome
+    }
+
+    fn go_on(self: &Arc<Self>, mut state: MutexGuard<'_, EngineState>, at: Moment) {
+        let mut work = Work::default();
+        while let Some(operation) = state.core.next(Moment { dice: self.outside.chance.next(), ..at }) {
+            work.operations.push(operation);
+        }
+        state.settle(self, at.now, &mut work);
+        drop(state);
+        self.perform(work);
     }
 
     /// The same where nothing can be done any more, because the runtime ends: the next caller goes on.

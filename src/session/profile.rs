@@ -1,26 +1,31 @@
 //! What a session tells its user besides its token.
 
 use crate::Secret;
-use serde_json::Value;
-use std::{collections::BTreeMap, fmt};
+use serde_json::{Map, Value};
+use std::fmt;
 
 /// What a sign-in told about the user. Not stored: there is none after a session came out of a store.
 #[derive(Clone, Default)]
 #[cfg_attr(test, derive(PartialEq, Eq))]
 pub struct Profile {
     facts: Value,
-    secrets: BTreeMap<&'static str, Secret>,
+    secrets: Vec<(&'static str, Secret)>,
 }
 
 impl Profile {
     pub(crate) fn new(facts: Value) -> Self {
-        Self { facts, secrets: BTreeMap::new() }
+        Self { facts, secrets: Vec::new() }
     }
 
     /// These members of what the vendor said, and nothing else.
     pub(crate) fn of(said: &Value, members: &[&'static str]) -> Self {
-        let told = members.iter().filter_map(|name| Some(((*name).to_owned(), said.get(*name)?.clone())));
-        Self::new(Value::Object(told.collect()))
+        let mut told = Map::new();
+        for name in members {
+            if let Some(value) = said.get(*name) {
+                told.insert((*name).to_owned(), value.clone());
+            }
+        }
+        Self::new(Value::Object(told))
     }
 
     /// Takes these members, which are secrets, and the token out of what the vendor said.
@@ -44,14 +49,15 @@ impl Profile {
     /// A secret the vendor handed out besides the token, by the vendor's own name.
     #[must_use]
     pub fn secret(&self, name: &str) -> Option<&Secret> {
-        self.secrets.get(name)
+        self.secrets.iter().find(|(known, _)| *known == name).map(|(_, secret)| secret)
     }
 }
 
 impl fmt::Debug for Profile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = self.facts.as_object().into_iter().flat_map(serde_json::Map::keys).collect();
-        f.debug_struct("Profile").field("facts", &names).field("secrets", &self.secrets.keys()).finish()
+        let secrets: Vec<_> = self.secrets.iter().map(|(name, _)| name).collect();
+        f.debug_struct("Profile").field("facts", &names).field("secrets", &secrets).finish()
     }
 }
 
@@ -69,6 +75,6 @@ pub enum SignOut {
 #[cfg(test)]
 impl std::hash::Hash for Profile {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        self.secrets.keys().for_each(|name| name.hash(state));
+        self.secrets.iter().for_each(|(name, _)| name.hash(state));
     }
 }

@@ -1,8 +1,9 @@
-//! The second, patient reading of an answer.
+//! The patient reading of an answer.
 
 use super::{
     scalars::{truth_of, whole_number},
     spans::{Items, Members},
+    strictly,
 };
 use serde::{
     Deserializer as _,
@@ -28,38 +29,52 @@ const DEEPEST: u8 = 127;
 /// An object of more members is not read patiently: they would have to be kept side by side.
 const MOST_MEMBERS: usize = 64 * 1024;
 
-/// Reads once more what keeps to no document: as often as it takes to find everything that cannot be read.
-pub(super) fn read_patiently<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
+/// Reads what keeps to no document: as often as it takes to find everything that cannot be read.
+///
+/// # Errors
+/// What could not be read first, and where, in serde's words and without a value.
+pub(super) fn read_patiently<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
     let mut read = None;
     patiently(body, &mut |patient| {
-        read = T::deserialize(patient).ok();
-        read.is_some()
-    })
-    .then_some(read)?
+        read = None;
+        T::deserialize(patient).map(|value| read = Some(value))
+    })?;
+    read.ok_or_else(|| de::Error::custom("nothing was read"))
 }
 
 /// Whether this could be read in the end. What is read is no concern here, so that this is compiled once and not for each type.
-fn patiently(body: &[u8], read: &mut dyn FnMut(Patient<'_>) -> bool) -> bool {
+fn patiently(body: &[u8], read: &mut dyn FnMut(Patient<'_>) -> Result<(), Error>) -> Result<(), Error> {
     // A text in another encoding than UTF-8 is as little reason to fail as one of another type.
     let body = String::from_utf8_lossy(body);
     // A body that is torn or no JSON at all is not for patience.
-    if serde_json::from_str::<IgnoredAny>(&body).is_err() {
-        return false;
-    }
+    strictly::<IgnoredAny>(body.as_bytes())?;
     let raw = body.trim();
     let broken = BrokenValues::default();
     while broken.works_on(raw) {
         let known = broken.count();
-        let is_read = read(Patient { raw, broken: &broken, levels: DEEPEST });
-        if broken.has(raw) {
-            return false;
+        let outcome = read(Patient { raw, broken: &broken, levels: DEEPEST });
+        if let Err(why) = &outcome {
+            broken.note(end(raw), || why.to_string());
         }
-        if broken.count() == known {
-            return is_read;
+        if !broken.has(raw) && broken.count() != known {
+            continue; // once more, without what could not be read
         }
-        // Once more, without what could not be read.
+        if outcome.is_ok() && !broken.has(raw) {
+            return Ok(());
+        }
+        break;
     }
-    false
+    Err(broken.first_of(&body))
+}
+
+/// Where this value ends, in memory.
+fn end(raw: &str) -> usize {
+    raw.as_bytes().as_ptr_range().end as usize
+}
+
+/// Where serde_json would stand when it sees that this is none of what is wanted: behind it, but before a list or an object.
+fn seen(raw: &str) -> usize {
+    if raw.starts_with(['[', '{']) { raw.as_ptr() as usize } else { end(raw) }
 }
 
 /// Where the values stand that cannot be read.
@@ -70,6 +85,8 @@ struct BrokenValues {
     blamed: Cell<bool>,
     /// How many bytes were read, in all readings.
     work: Cell<usize>,
+    /// What could not be read first, and where.
+    first: RefCell<Option<(usize, String)>>,
 }
 
 impl BrokenValues {
@@ -89,13 +106,28 @@ impl BrokenValues {
         self.places.borrow().contains(&(raw.as_ptr() as usize))
     }
 
+    fn note(&self, at: usize, what: impl FnOnce() -> String) {
+        self.first.borrow_mut().get_or_insert_with(|| (at, what()));
+    }
+
+    /// What could not be read first, with the line and the column in this body.
+    fn first_of(&self, body: &str) -> Error {
+        let first = self.first.borrow();
+        let Some((at, what)) = first.as_ref() else { return de::Error::custom("it is longer than can be read") };
+        let before = &body.as_bytes()[..at.saturating_sub(body.as_ptr() as usize).min(body.len())];
+        let column = before.iter().rev().take_while(|byte| **byte != b'\n').count();
+        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        de::Error::custom(format_args!("{what} at line {line} column {column}"))
+    }
+
     fn add(&self, raw: &str) {
         self.blamed.set(true);
         self.places.borrow_mut().insert(raw.as_ptr() as usize);
     }
 
     /// The innermost value that may be left out takes the blame for a failure below it.
-    fn blame(&self, raw: &str) {
+    fn failed(&self, raw: &str, why: &Error) {
+        self.note(end(raw), || why.to_string());
         if !self.blamed.get() {
             self.add(raw);
         }
@@ -114,7 +146,7 @@ struct Patient<'a> {
 /// A scalar as a text: what stands between its quotes, or as it is written.
 fn scalar(raw: &str) -> Option<Cow<'_, str>> {
     match raw.as_bytes().first()? {
-        b'"' => serde_json::from_str::<String>(raw).ok().map(Cow::Owned),
+        b'"' => strictly::<String>(raw.as_bytes()).ok().map(Cow::Owned),
         b'{' | b'[' | b'n' => None,
         _ => Some(Cow::Borrowed(raw)),
     }
@@ -122,16 +154,16 @@ fn scalar(raw: &str) -> Option<Cow<'_, str>> {
 
 impl<'a> Patient<'a> {
     /// What the visitor wants, or anything that it takes, so that this reading finds what else is broken.
-    fn or<T>(self, read: Option<T>, anything: T) -> T {
+    fn or<T>(self, read: Option<T>, wanted: &str, anything: T) -> T {
         if read.is_none() {
-            self.broken.add(self.raw);
+            _ = self.mismatch(wanted);
         }
         read.unwrap_or(anything)
     }
 
-    fn integer<T: TryFrom<i128>>(self, anything: T) -> T {
+    fn integer<T: TryFrom<i128>>(self, wanted: &str, anything: T) -> T {
         let read = scalar(self.raw).and_then(|text| T::try_from(whole_number(&text)?).ok());
-        self.or(read, anything)
+        self.or(read, wanted, anything)
     }
 
     fn is(self, first: u8) -> bool {
@@ -164,15 +196,18 @@ impl<'a> Patient<'a> {
     }
 
     fn mismatch(self, wanted: &str) -> Error {
+        let what = format!("invalid type: a value, expected {wanted}");
         self.broken.add(self.raw);
-        de::Error::custom(format_args!("a value is not {wanted}"))
+        let error = de::Error::custom(&what);
+        self.broken.note(seen(self.raw), || what);
+        error
     }
 }
 
 macro_rules! integers {
     ($($method:ident $visit:ident $kind:ty),* $(,)?) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-            visitor.$visit(self.integer::<$kind>(0))
+            visitor.$visit(self.integer::<$kind>(stringify!($kind), 0))
         }
     )*};
 }
@@ -188,7 +223,7 @@ impl<'de> de::Deserializer<'de> for Patient<'_> {
             Some(b'n') => visitor.visit_unit(),
             Some(b't') => visitor.visit_bool(true),
             Some(b'f') => visitor.visit_bool(false),
-            _ => match serde_json::from_str(self.raw)? {
+            _ => match strictly(self.raw.as_bytes())? {
                 Value::Number(number) => number.deserialize_any(visitor),
                 _ => Err(self.mismatch("a number")),
             },
@@ -203,7 +238,7 @@ impl<'de> de::Deserializer<'de> for Patient<'_> {
 
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         let read = scalar(self.raw).and_then(|text| truth_of(&text));
-        visitor.visit_bool(self.or(read, false))
+        visitor.visit_bool(self.or(read, "a boolean", false))
     }
 
     fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
@@ -212,7 +247,7 @@ impl<'de> de::Deserializer<'de> for Patient<'_> {
 
     fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         let read = scalar(self.raw).and_then(|text| text.trim().parse::<f64>().ok()).filter(|read| read.is_finite());
-        visitor.visit_f64(self.or(read, 0.0))
+        visitor.visit_f64(self.or(read, "f64", 0.0))
     }
 
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
@@ -221,20 +256,20 @@ impl<'de> de::Deserializer<'de> for Patient<'_> {
 
     fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         let read = scalar(self.raw).map(Cow::into_owned);
-        visitor.visit_string(self.or(read, String::new()))
+        visitor.visit_string(self.or(read, "a string", String::new()))
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         if self.is(b'n') || self.broken.has(self.raw) {
             return visitor.visit_none();
         }
-        visitor.visit_some(self).inspect_err(|_| self.broken.blame(self.raw))
+        visitor.visit_some(self).inspect_err(|why| self.broken.failed(self.raw, why))
     }
 
     /// A secret is no number and no truth: what is essential is taken as it was promised, or not at all.
     fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, Error> {
         if name == crate::secret::NAME && !self.is(b'"') {
-            return Err(self.mismatch("text"));
+            return Err(self.mismatch("a string"));
         }
         visitor.visit_newtype_struct(self)
     }
@@ -333,7 +368,7 @@ struct PatientRead<'a, I> {
 impl<'a, I> PatientRead<'a, I> {
     fn value<'de, S: DeserializeSeed<'de>>(&self, seed: S, raw: &'a str) -> Result<S::Value, Error> {
         let value = Patient { raw, broken: self.broken, levels: self.levels };
-        seed.deserialize(value).inspect_err(|_| self.broken.blame(raw))
+        seed.deserialize(value).inspect_err(|why| self.broken.failed(raw, why))
     }
 }
 

@@ -38,7 +38,7 @@ impl<'a> Iterator for Members<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let (name, rest) = one_value(self.0)?;
-        let name = serde_json::from_str(name).ok()?;
+        let name = serde_json::from_slice(name.as_bytes()).ok()?;
         let (raw, rest) = one_value(rest.trim_start().strip_prefix(':')?)?;
         self.0 = after_comma(rest);
         Some((name, raw))
@@ -48,7 +48,7 @@ impl<'a> Iterator for Members<'a> {
 /// The first value of a text and what stands behind it; `None` at the end of a list or an object.
 fn one_value(text: &str) -> Option<(&str, &str)> {
     let text = text.trim_start();
-    let mut values = Deserializer::from_str(text).into_iter::<IgnoredAny>();
+    let mut values = Deserializer::from_slice(text.as_bytes()).into_iter::<IgnoredAny>();
     values.next()?.ok()?;
     let end = values.byte_offset();
     // A number that the text ends with may go on behind it.

@@ -169,3 +169,13 @@ fn one_member_is_found_among_many() {
     assert_eq!(member(b"{\"name\":\"Jos\xe9\",\"code\":\"a\"}", "code"), Some(Value::from("a")));
     assert_eq!(member("\u{feff}{\"code\":\"a\"}".as_bytes(), "code"), Some(Value::from("a")));
 }
+
+#[apply(leak_checked!)]
+fn of_an_object_it_is_told_what_could_not_be_read_first_and_where() {
+    let why = |text: &str| object::<Item>(text.as_bytes()).expect_err("no item").to_string();
+    assert_eq!(why(r#"{"last":"soon","#), "EOF while parsing an object at line 1 column 15");
+    assert_eq!(why("\n{\n  \"last\": \"soon\"\n}"), "invalid type: a value, expected i64 at line 3 column 16");
+    assert_eq!(why(r#"{"id":{}}"#), "invalid type: a value, expected a string at line 1 column 6");
+    assert_eq!(why(r#"["a"]"#), "invalid type: a value, expected an object at line 1 column 0");
+    assert_eq!(object::<Item>(br#"{"last":"soon","id":"a"}"#).expect("an item"), plain());
+}

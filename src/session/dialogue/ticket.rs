@@ -85,7 +85,7 @@ pub(crate) fn write(question: &OpenQuestion, said: &Conversation, now: Now) -> R
 
 /// What [`write`] wrote. `None` if it is none, or too old.
 pub(crate) fn read(text: &Secret, now: Now) -> Option<(OpenQuestion, Conversation)> {
-    let Ticket { at_ms, asked, said } = serde_json::from_str(text.expose()).ok()?;
+    let Ticket { at_ms, asked, said } = serde_json::from_slice(text.expose().as_bytes()).ok()?;
     let at = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(at_ms))?;
     // A moment ahead is another machine's clock.
     let ago = now.wall.duration_since(at).unwrap_or_default();

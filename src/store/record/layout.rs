@@ -54,11 +54,11 @@ pub(super) fn read(json: &str) -> Result<Record, StoreError> {
     if json.trim_end().len() > LONGEST {
         return Err(damaged());
     }
-    let Header { schema } = serde_json::from_str(json).map_err(|_| damaged())?;
+    let Header { schema } = serde_json::from_slice(json.as_bytes()).map_err(|_| damaged())?;
     match schema {
         newer if newer > NEWEST => Err(StoreError::newer()),
         old if old < FIRST => Err(StoreError::new("the record was written by a version too old to be read")),
-        _ => serde_json::from_str::<Written>(json).ok().and_then(Written::record).ok_or_else(damaged),
+        _ => serde_json::from_slice::<Written>(json.as_bytes()).ok().and_then(Written::record).ok_or_else(damaged),
     }
 }
 
