@@ -305,17 +305,22 @@ impl Error {
     }
 
     /// A value that a limit of the document refuses, before anything is sent.
-    pub(crate) fn refused_field(field: impl Into<String>, why: impl Into<String>) -> Self {
-        let (field, why) = (field.into(), why.into());
+    pub(crate) fn refused_field(field: &str, why: &str) -> Self {
         let message = format!("`{field}` {why}; nothing was sent");
         let mut fields = Validation::new();
-        fields.insert(field, vec![why]);
+        fields.insert(field.to_owned(), vec![why.to_owned()]);
         Self::new(ErrorKind::Validation, message).with_validation(fields).local()
     }
 
     fn with(mut self, change: impl FnOnce(&mut ErrorParts)) -> Self {
-        change(Arc::make_mut(&mut self.0));
+        change(self.parts());
         self
+    }
+
+    /// Compiled once and not wherever an error is told more: to copy its parts is much code.
+    #[inline(never)]
+    fn parts(&mut self) -> &mut ErrorParts {
+        Arc::make_mut(&mut self.0)
     }
 
     /// What the reader should do next.

@@ -40,7 +40,7 @@ impl Broken {
         let mut all = self.0.into_iter();
         let Some((field, why)) = all.next() else { return Ok(()) };
         if all.len() == 0 {
-            return Err(Error::refused_field(field, why));
+            return Err(Error::refused_field(&field, &why));
         }
         let others =
             if all.len() == 1 { "1 more value is".to_owned() } else { format!("{} more values are", all.len()) };

@@ -71,7 +71,7 @@ fn no_address() -> Error {
 pub fn invalid_request(message: String) -> Error {
     match message.strip_prefix('`').and_then(|rest| rest.split_once("` ")) {
         Some((field, why)) => Error::refused_field(field, why),
-        None => Error::refused_field("request", message),
+        None => Error::refused_field("request", &message),
     }
 }
 

@@ -181,7 +181,7 @@ impl AuthCall {
         let name = HeaderName::from_bytes(name.as_bytes())
             .map_err(|_| Error::config("a header of an issuer's request has a name that is none"))?;
         let mut value = HeaderValue::try_from(secret.expose())
-            .map_err(|_| Error::refused_field(name.as_str().to_owned(), "cannot be sent as a header"))?;
+            .map_err(|_| Error::refused_field(name.as_str(), "cannot be sent as a header"))?;
         value.set_sensitive(true);
         self.carried.add(secret);
         self.headers.insert(name, value);
@@ -261,7 +261,7 @@ impl AuthCall {
         let mut body = String::with_capacity(ROOM);
         for (name, value) in fields {
             if value.contains(BOUNDARY) {
-                return Err(Error::refused_field(*name, "cannot be sent as a part of a form"));
+                return Err(Error::refused_field(name, "cannot be sent as a part of a form"));
             }
             body += &format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
         }

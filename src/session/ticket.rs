@@ -57,7 +57,7 @@ impl Session {
             let id = if is_id { id } else { "that has no name" };
             return Err(Error::refused_field(
                 "ticket",
-                format!("is sealed with the key {id}, which is not among these"),
+                &format!("is sealed with the key {id}, which is not among these"),
             ));
         };
         let sealed = URL_SAFE_NO_PAD.decode(sealed).ok();

@@ -13,7 +13,7 @@ use serde::{
     },
     forward_to_deserialize_any,
 };
-use serde_json::{Error, Value};
+use serde_json::{Error, Number};
 use std::{
     borrow::Cow,
     cell::{Cell, RefCell},
@@ -166,6 +166,10 @@ impl<'a> Patient<'a> {
         self.or(read, wanted, anything)
     }
 
+    fn number(self) -> Result<Number, Error> {
+        strictly(self.raw.as_bytes())
+    }
+
     fn is(self, first: u8) -> bool {
         self.raw.as_bytes().first() == Some(&first)
     }
@@ -223,10 +227,7 @@ impl<'de> de::Deserializer<'de> for Patient<'_> {
             Some(b'n') => visitor.visit_unit(),
             Some(b't') => visitor.visit_bool(true),
             Some(b'f') => visitor.visit_bool(false),
-            _ => match strictly(self.raw.as_bytes())? {
-                Value::Number(number) => number.deserialize_any(visitor),
-                _ => Err(self.mismatch("a number")),
-            },
+            _ => self.number()?.deserialize_any(visitor),
         }
     }
 
