@@ -74,40 +74,45 @@ impl Serialize for Unwritten {
 
 /// Names and values: an empty list for what is left out, `None` for what cannot be written in this style.
 fn pairs(name: &str, value: Value, style: Style) -> Option<Vec<(String, String)>> {
-    Some(match style {
-        Style::Repeated => texts(value)?.into_iter().map(|value| (name.to_owned(), value)).collect(),
-        Style::Comma => joined(name, value, ","),
-        Style::Space => joined(name, value, " "),
-        Style::Pipe => joined(name, value, "|"),
-        Style::Deep => deep(name, value),
-        Style::Members => match value {
-            Value::Object(members) => members.into_iter().flat_map(|(name, value)| deep(&name, value)).collect(),
-            other => deep(name, other),
-        },
-        Style::Json => vec![(name.to_owned(), value.to_string())],
-    })
+    let mut pairs = Vec::new();
+    match (style, value) {
+        (Style::Repeated, value) => pairs.extend(texts(value)?.into_iter().map(|value| (name.to_owned(), value))),
+        (Style::Comma, value) => pairs.extend(joined(name, value, ",")),
+        (Style::Space, value) => pairs.extend(joined(name, value, " ")),
+        (Style::Pipe, value) => pairs.extend(joined(name, value, "|")),
+        (Style::Members, Value::Object(members)) => {
+            members.into_iter().for_each(|(name, value)| deep(&name, value, &mut pairs));
+        }
+        (Style::Deep | Style::Members, value) => deep(name, value, &mut pairs),
+        (Style::Json, value) => pairs.push((name.to_owned(), value.to_string())),
+    }
+    Some(pairs)
 }
 
 /// One parameter for all values; none if there is no value.
-fn joined(name: &str, value: Value, by: &str) -> Vec<(String, String)> {
+fn joined(name: &str, value: Value, by: &str) -> Option<(String, String)> {
     let values: Vec<String> = match value {
-        Value::Object(members) => members.into_iter().flat_map(|(name, value)| [name, text(value)]).collect(),
+        Value::Object(members) => {
+            let mut values = Vec::new();
+            members.into_iter().for_each(|(name, value)| values.extend([name, text(value)]));
+            values
+        }
         Value::Array(values) => values.into_iter().map(text).collect(),
         Value::Null => Vec::new(),
         other => vec![text(other)],
     };
-    if values.is_empty() { Vec::new() } else { vec![(name.to_owned(), values.join(by))] }
+    (!values.is_empty()).then(|| (name.to_owned(), values.join(by)))
 }
 
 /// `name[member][member]` for whatever stands below.
-fn deep(name: &str, value: Value) -> Vec<(String, String)> {
+fn deep(name: &str, value: Value, pairs: &mut Vec<(String, String)>) {
     match value {
-        Value::Null => Vec::new(),
+        Value::Null => {}
         Value::Object(members) => {
-            members.into_iter().flat_map(|(member, value)| deep(&format!("{name}[{member}]"), value)).collect()
+            members.into_iter().for_each(|(member, value)| deep(&format!("{name}[{member}]"), value, pairs));
         }
-        Value::Array(values) => values.into_iter().map(|value| (name.to_owned(), text(value))).collect(),
-        other => vec![(name.to_owned(), text(other))],
+        Value::Array(values) => pairs.extend(values.into_iter().map(|value| (name.to_owned(), text(value)))),
+        other => pairs.push((name.to_owned(), text(other))),
     }
 }
 
