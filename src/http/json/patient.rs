@@ -3,7 +3,6 @@
 use super::{
     scalars::{truth_of, whole_number},
     spans::{Items, Members},
-    strictly,
 };
 use serde::{
     Deserializer as _,
@@ -47,7 +46,7 @@ fn patiently(body: &[u8], read: &mut dyn FnMut(Patient<'_>) -> Result<(), Error>
     // A text in another encoding than UTF-8 is as little reason to fail as one of another type.
     let body = String::from_utf8_lossy(body);
     // A body that is torn or no JSON at all is not for patience.
-    strictly::<IgnoredAny>(body.as_bytes())?;
+    serde_json::from_slice::<IgnoredAny>(body.as_bytes())?;
     let raw = body.trim();
     let broken = BrokenValues::default();
     while broken.works_on(raw) {
@@ -146,7 +145,7 @@ struct Patient<'a> {
 /// A scalar as a text: what stands between its quotes, or as it is written.
 fn scalar(raw: &str) -> Option<Cow<'_, str>> {
     match raw.as_bytes().first()? {
-        b'"' => strictly::<String>(raw.as_bytes()).ok().map(Cow::Owned),
+        b'"' => serde_json::from_slice::<String>(raw.as_bytes()).ok().map(Cow::Owned),
         b'{' | b'[' | b'n' => None,
         _ => Some(Cow::Borrowed(raw)),
     }
@@ -167,7 +166,7 @@ impl<'a> Patient<'a> {
     }
 
     fn number(self) -> Result<Number, Error> {
-        strictly(self.raw.as_bytes())
+        serde_json::from_slice(self.raw.as_bytes())
     }
 
     fn is(self, first: u8) -> bool {
