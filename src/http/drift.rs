@@ -13,7 +13,7 @@ use crate::secret::{Carried, Secret};
 use serde::de::IgnoredAny;
 use serde_json::Value;
 use std::{
-    collections::{BTreeSet, HashSet},
+    collections::HashSet,
     sync::{Mutex, PoisonError},
 };
 
@@ -89,8 +89,10 @@ impl Drift {
             return; // told already, as a whole
         }
         let Ok(body) = serde_json::from_slice(trimmed(&answer.body)) else { return };
-        let mut unknown = BTreeSet::new();
+        let mut unknown = Vec::new();
         find_unknown(shape, &body, "", &answer.carried, &mut unknown);
+        unknown.sort_unstable();
+        unknown.dedup();
         unknown.retain(|name| self.is_new(Departure::Member(facts.operation, name.clone())));
         if !unknown.is_empty() {
             let what = "the vendor's answer has members that its document lacks";
@@ -123,7 +125,7 @@ fn documented(facts: &'static Facts, status: u16) -> Option<&'static Shape> {
 /// What came instead of what was expected.
 struct Envelope {
     what: &'static str,
-    names: Option<BTreeSet<String>>,
+    names: Option<Vec<String>>,
 }
 
 fn another_envelope(shape: &Shape, answer: &BufferedResponse) -> Option<Envelope> {
@@ -167,7 +169,7 @@ fn first_name(object: &[u8]) -> Option<&str> {
 
 /// What a body is, without what is in it.
 enum Outermost {
-    Object(BTreeSet<String>),
+    Object(Vec<String>),
     List,
     Value,
     NoJson,
@@ -186,14 +188,14 @@ fn outermost(body: &[u8]) -> Outermost {
 }
 
 /// The paths of members that are not known: `payload.user.rank`.
-fn find_unknown(shape: &Shape, value: &Value, at: &str, carried: &Carried, unknown: &mut BTreeSet<String>) {
+fn find_unknown(shape: &Shape, value: &Value, at: &str, carried: &Carried, unknown: &mut Vec<String>) {
     match (shape, value) {
         (Shape::Members(known), Value::Object(members)) => {
             for (name, value) in members {
                 let path = |name: &str| if at.is_empty() { name.to_owned() } else { format!("{at}.{name}") };
                 match member(known, name) {
                     Some(shape) => find_unknown(shape, value, &path(name), carried, unknown),
-                    None => _ = unknown.insert(path(shown(name, carried))),
+                    None => unknown.push(path(shown(name, carried))),
                 }
             }
         }

@@ -15,7 +15,6 @@ pub(crate) use scalars::{integer, text, truth};
 use serde::de::DeserializeOwned;
 use serde_json::{Error, Map, Value};
 use spans::Members;
-use std::collections::BTreeSet;
 
 /// So much of a failing answer is read as JSON. What stands behind it is worth no memory.
 pub(crate) const LONGEST_FAILURE: usize = 64 * 1024;
@@ -79,10 +78,12 @@ pub(crate) fn member(body: &[u8], name: &str) -> Option<Value> {
     named.last().and_then(|(_, raw)| if raw.starts_with(['[', '{']) { Some(Value::Null) } else { whole(raw) })
 }
 
-/// The names of an object's members.
-pub(crate) fn names(object: &[u8]) -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
-    Members::of(&String::from_utf8_lossy(object)).into_iter().flatten().for_each(|(name, _)| _ = names.insert(name));
+/// The names of an object's members, each once.
+pub(crate) fn names(object: &[u8]) -> Vec<String> {
+    let object = String::from_utf8_lossy(object);
+    let mut names = Members::of(&object).map_or_else(Vec::new, |members| members.map(|(name, _)| name).collect());
+    names.sort_unstable();
+    names.dedup();
     names
 }
 

@@ -292,11 +292,12 @@ impl<'a> Verdict<'a> {
         let constraints = body.get("message")?.as_array()?;
         let broken = constraints.iter().filter_map(|item| item.get("constraints")).flat_map(|all| self.strings(all));
         let broken: Vec<_> = broken.take(MESSAGES).collect();
-        let mut fields = Validation::new();
-        if !broken.is_empty() {
-            fields.insert("body".to_owned(), broken);
+        if broken.is_empty() {
+            return None;
         }
-        (!fields.is_empty()).then_some(fields)
+        let mut fields = Validation::new();
+        fields.insert("body".to_owned(), broken);
+        Some(fields)
     }
 
     fn strings(&self, value: &Value) -> Vec<String> {

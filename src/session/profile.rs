@@ -55,7 +55,7 @@ impl Profile {
 
 impl fmt::Debug for Profile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<_> = self.facts.as_object().into_iter().flat_map(serde_json::Map::keys).collect();
+        let names = self.facts.as_object().map_or_else(Vec::new, |facts| facts.keys().collect());
         let secrets: Vec<_> = self.secrets.iter().map(|(name, _)| name).collect();
         f.debug_struct("Profile").field("facts", &names).field("secrets", &secrets).finish()
     }
