@@ -141,12 +141,20 @@ mod tests {
     }
 
     #[apply(leak_checked!)]
+    fn of_two_paths_for_one_operation_the_last_one_counts() {
+        let given = ["/api/one/{id}", "/api/two/{id}"].map(|path| ("get_user_contact".to_owned(), path.to_owned()));
+        let paths = Paths::new(FACTS, &given).expect("both fit");
+        assert_eq!(paths.of(&FACTS[0]), "/api/two/{id}");
+    }
+
+    #[apply(leak_checked!)]
     fn a_path_that_cannot_work_is_refused() {
         for (operation, path) in [
             ("get_user_contacts", "/api/{id}"),
             ("get_user_contact", "api/{id}"),
             ("get_user_contact", "/api/contacts"),
             ("get_user_contact", "/api/{id}/{name}"),
+            ("get_user_contact", "/api/{name}"),
             ("get_user_contact", "/api/{id}?x=1"),
         ] {
             assert!(paths(operation, path).is_err(), "{operation} {path}");
