@@ -54,6 +54,11 @@ mod tests {
         let expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(hex(Sha256::new().with("abc").finish()), expected);
         assert_eq!(hex(Sha256::new().with("a").with([]).with("bc").finish()), expected);
+        // Longer than a block, in uneven pieces.
+        let long = "abcdefghbcdefghicdefghijdefghijkefghijklfghijklmghijklmnhijklmnoijklmnopjklmnopqklmnopqrlmnopqrsmnopqrstnopqrstu";
+        let (head, tail) = long.split_at(61);
+        let expected = "cf5b16a778af8380036ce59e7b0492370b249b11e8f07a51afac45037afee9d1";
+        assert_eq!(hex(Sha256::new().with(head).with(tail).finish()), expected);
         let nothing = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
         assert_eq!(hex(Sha256::new().finish()), nothing);
     }

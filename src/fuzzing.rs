@@ -207,9 +207,6 @@ pub fn patience_changes_nothing_that_is_right(data: &[u8]) {
     let read = json::read::<Sample>(data);
     let strict = serde_json::from_slice::<Sample>(data.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(data));
     if let Ok(strict) = strict {
-        if json::trimmed(data).trim_ascii_start().starts_with(b"{") {
-            assert_eq!(json::object::<Sample>(data).expect("it is right"), strict);
-        }
         assert_eq!(read.expect("it is right"), strict);
         return;
     }

@@ -1,7 +1,7 @@
 //! Bodies that are no JSON: files, uploads of several parts, texts and bytes.
 
 use super::runtime::exposed::Exposed;
-use crate::{Error, digest::Sha256};
+use crate::{Error, chance::Chance};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use reqwest::{RequestBuilder, header::CONTENT_TYPE};
@@ -105,9 +105,9 @@ pub fn multipart<T: Serialize>(request: RequestBuilder, body: &T) -> Result<Requ
             value => part(&mut parts, &name, value)?,
         }
     }
-    // What no part can hold beforehand: a name made of all that is sent.
-    let digest = parts.iter().fold(Sha256::new(), |digest, (head, bytes)| digest.with(head).with(bytes));
-    let boundary: String = digest.finish().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    // What no part can hold beforehand, because nobody can guess it.
+    let chance = Chance::new();
+    let boundary = format!("{:016x}{:016x}", chance.next(), chance.next());
     let mut written = Vec::new();
     for (head, bytes) in &parts {
         written.extend_from_slice(format!("--{boundary}\r\n{head}\r\n\r\n").as_bytes());

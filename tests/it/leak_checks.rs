@@ -213,8 +213,11 @@ fn a_port_that_is_given_to_one_fake_after_the_other_is_no_leak() {
     assert_eq!(astray(vec![sent(one), closed(one), sent(other), closed(other)]).len(), 0);
     assert_eq!(astray(vec![sent(other), closed(one), sent(other), closed(other)]).len(), 1);
     assert_eq!(astray(vec![sent(one), closed(one), sent(one), closed(other)]).len(), 1);
-    // What an open fake knows is not known, and a code of six digits is given out by more than one.
+    // What an open fake knows is not known, whatever one knew that had its port before.
+    let far = Entry::Closed { address: "127.0.0.1:2".into(), secrets: vec![other.into()] };
+    assert_eq!(astray(vec![closed(one), far, sent(other)]).len(), 0);
     assert_eq!(astray(vec![closed(one), closed(other), sent(one)]).len(), 0);
+    // A code of six digits is given out by more than one.
     assert_eq!(astray(vec![elsewhere(), sent("767232"), closed(one)]).len(), 0);
 }
 

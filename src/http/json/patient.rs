@@ -20,18 +20,18 @@ use std::{
     vec,
 };
 
-/// Reading a second time, and again without what could not be read, stops after so many bytes: what stands one in the other is
-/// read once on each level.
+/// Reading, and again without what could not be read, stops after so many bytes: what stands one in the other is read once on
+/// each level.
 const LONGEST_WORK: usize = 256 * 1024 * 1024;
 /// What stands deeper is not read: each level takes room on the stack. It is serde_json's own limit.
 const DEEPEST: u8 = 127;
-/// An object of more members is not read patiently: they would have to be kept side by side.
+/// An object of more members is not read, also in an answer that makes a session: they would have to be kept side by side.
 const MOST_MEMBERS: usize = 64 * 1024;
 
-/// Reads what keeps to no document: as often as it takes to find everything that cannot be read.
+/// Reads also what keeps to no document: as often as it takes to find everything that cannot be read.
 ///
 /// # Errors
-/// What could not be read first, and where, in serde's words and without a value.
+/// What could not be read first, and where, in serde's words: they may quote a value, which `misfit` leaves out.
 pub(super) fn read_patiently<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
     let mut read = None;
     patiently(body, &mut |patient| {
@@ -41,7 +41,7 @@ pub(super) fn read_patiently<T: DeserializeOwned>(body: &[u8]) -> Result<T, Erro
     read.ok_or_else(|| de::Error::custom("nothing was read"))
 }
 
-/// Whether this could be read in the end. What is read is no concern here, so that this is compiled once and not for each type.
+/// Whether this could be read in the end, or why not. What is read is no concern here, so that this is compiled once and not for each type.
 fn patiently(body: &[u8], read: &mut dyn FnMut(Patient<'_>) -> Result<(), Error>) -> Result<(), Error> {
     // A text in another encoding than UTF-8 is as little reason to fail as one of another type.
     let body = String::from_utf8_lossy(body);
@@ -55,10 +55,13 @@ fn patiently(body: &[u8], read: &mut dyn FnMut(Patient<'_>) -> Result<(), Error>
         if let Err(why) = &outcome {
             broken.note(end(raw), || why.to_string());
         }
-        if !broken.has(raw) && broken.count() != known {
+        if broken.has(raw) {
+            break;
+        }
+        if broken.count() != known {
             continue; // once more, without what could not be read
         }
-        if outcome.is_ok() && !broken.has(raw) {
+        if outcome.is_ok() {
             return Ok(());
         }
         break;
@@ -109,10 +112,10 @@ impl BrokenValues {
         self.first.borrow_mut().get_or_insert_with(|| (at, what()));
     }
 
-    /// What could not be read first, with the line and the column in this body.
+    /// What could not be read first, with the line and the column in this body: serde_json takes them out of the text again.
     fn first_of(&self, body: &str) -> Error {
         let first = self.first.borrow();
-        let Some((at, what)) = first.as_ref() else { return de::Error::custom("it is longer than can be read") };
+        let Some((at, what)) = first.as_ref() else { return de::Error::custom("it cannot be read") };
         let before = &body.as_bytes()[..at.saturating_sub(body.as_ptr() as usize).min(body.len())];
         let column = before.iter().rev().take_while(|byte| **byte != b'\n').count();
         let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
@@ -155,7 +158,7 @@ impl<'a> Patient<'a> {
     /// What the visitor wants, or anything that it takes, so that this reading finds what else is broken.
     fn or<T>(self, read: Option<T>, wanted: &str, anything: T) -> T {
         if read.is_none() {
-            _ = self.mismatch(wanted);
+            self.refuse(wanted);
         }
         read.unwrap_or(anything)
     }
@@ -199,11 +202,14 @@ impl<'a> Patient<'a> {
     }
 
     fn mismatch(self, wanted: &str) -> Error {
-        let what = format!("invalid type: a value, expected {wanted}");
+        self.refuse(wanted);
+        de::Error::custom(format_args!("invalid type: a value, expected {wanted}"))
+    }
+
+    /// There may be a great many of these: only of the first one a sentence is made.
+    fn refuse(self, wanted: &str) {
         self.broken.add(self.raw);
-        let error = de::Error::custom(&what);
-        self.broken.note(seen(self.raw), || what);
-        error
+        self.broken.note(seen(self.raw), || format!("invalid type: a value, expected {wanted}"));
     }
 }
 
