@@ -76,7 +76,7 @@ async fn what_was_sent_under_a_lock_is_waited_for_although_postgres_was_started_
     );
     let own = store.lock(&sent, Duration::ZERO).await.expect("who has sent it may go on");
     assert!(store.compare_and_swap(&sent, None, record(1, 1)).await.unwrap());
-    drop(own);
+    own.release().await.unwrap();
     drop(other.lock(&sent, Duration::ZERO).await.expect("what was sent is saved"));
 }
 
