@@ -225,12 +225,14 @@ async fn a_wait_before_another_try_that_does_not_fit_into_the_calls_timeout_is_n
 
 #[apply(leak_checked!)]
 async fn a_vendor_that_is_not_there_is_an_outage_without_its_address() {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let client =
-        keyway::vms::Client::builder(format!("http://{free}")).password("operator", "hunter2").build().unwrap();
+    // Bound, and listening to nobody: what is only free may be another test's by now.
+    let nobody = tokio::net::TcpSocket::new_v4().unwrap();
+    nobody.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let at = nobody.local_addr().unwrap();
+    let client = keyway::vms::Client::builder(format!("http://{at}")).password("operator", "hunter2").build().unwrap();
     let error = client.session().lease().await.unwrap_err();
     assert_eq!((error.kind(), error.is_temporary()), (ErrorKind::Outage, true));
-    assert!(!error.to_string().contains(&free.to_string()), "{error}");
+    assert!(!error.to_string().contains(&at.to_string()), "{error}");
 }
 
 #[apply(leak_checked!)]
