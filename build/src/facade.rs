@@ -17,7 +17,7 @@ use super::{
 use arguments::arguments;
 use builders::rewrite_builders;
 use code::{Spaced, Tidy};
-pub(crate) use code::{docs, module};
+pub(crate) use code::{compiled_where_called, docs, module};
 use proc_macro2::{TokenStream, TokenTree};
 use quote::{ToTokens, format_ident};
 use std::collections::{BTreeMap, BTreeSet};

@@ -82,6 +82,7 @@ fn attempt(name: &str, document: &Document) -> Diagnosed<syn::File> {
     enums::add(&mut code, document, &reach)?;
     choices::add(&mut code, document, &reach)?;
     facts::add(&mut code, document, &reach, &limits)?;
+    facade::compiled_where_called(&mut code.items);
     facade::check(&code, document)?;
     Ok(code)
 }
@@ -143,6 +144,7 @@ fn surface(name: &str, file: &str, root: serde_json::Value) -> Diagnosed<String>
     facade::rewrite(&mut code, &document, &reach)?;
     enums::add(&mut code, &document, &reach)?;
     facts::add(&mut code, &document, &reach, &limits)?;
+    facade::compiled_where_called(&mut code.items);
     facade::check(&code, &document)?;
 
     let head = format!("// Made by the build script from {file}. Changes belong there.\n\n");

@@ -9,7 +9,7 @@ use syn::{
 };
 
 /// How generated code and Keyway understand each other. It is raised when either changes what it expects of the other.
-const INTERFACE: u32 = 3;
+const INTERFACE: u32 = 4;
 
 /// Renames the client, names Keyway's parts and its dependencies from without, and adds the way in.
 pub(crate) fn named_from_without(

@@ -1,7 +1,8 @@
 //! The generated `send()`, with our runtime in place of the generator's.
 //!
 //! The generator writes: take the builder apart, make the URL, the headers and the request, run hooks, send, match the
-//! status. We keep what makes the request and replace the rest: Keyway sends, and only a success comes back.
+//! status. We keep what makes the request, as a function that does not wait, and replace the rest: Keyway sends, and only
+//! a success comes back.
 
 use super::{
     adopt::parameters::names_in,
@@ -12,10 +13,13 @@ use proc_macro2::{Literal, TokenStream};
 use quote::{ToTokens, format_ident, quote};
 use serde_json::Value;
 use syn::{
-    Expr, ExprMethodCall, ImplItemFn, Local, Pat, Stmt, parse_quote,
+    Expr, ExprMethodCall, ImplItem, ImplItemFn, Local, Pat, Stmt, parse_quote,
     visit_mut::{self, VisitMut},
 };
 
+/// The function that makes the request: what waits is compiled at several times the cost of what does not, so `send` is
+/// as short as can be.
+///
 /// # Errors
 /// What of the generated function has a form that we do not know.
 pub(crate) fn rewrite(
@@ -23,20 +27,19 @@ pub(crate) fn rewrite(
     document: &Document,
     operation: Operation<'_>,
     row: usize,
-) -> Result<(), String> {
+) -> Result<ImplItem, String> {
     let answer = answer_type(function).ok_or("the answer of the generated `send` has a form we do not know")?;
     let mut statements = std::mem::take(&mut function.block.stmts);
     let sends = statements.iter().position(|statement| makes_the_request(statement).is_some());
     let sends = sends.ok_or("the generated `send` makes its request in a form we do not know")?;
     statements.truncate(sends + 1);
-    let request = makes_the_request(&statements[sends]).map(ToTokens::to_token_stream);
     let client =
         statements.first().and_then(client_name).ok_or("the generated `send` does not begin with its client")?;
 
     let row = Literal::usize_unsuffixed(row);
     ours(&mut statements, document, operation, &row)?;
+    let request = statements.pop().and_then(|made| makes_the_request(&made).cloned());
 
-    let id = super::names::snake(operation.id());
     let Answering { call, answer, decode } = Answering::of(answer, operation);
     *function = parse_quote! {
         /// Sends the request. An answer that is no success is an `Err`.
@@ -48,17 +51,17 @@ pub(crate) fn rewrite(
         /// # Cancel safety
         /// As [`RequestBuilder::send`](crate::RequestBuilder::send).
         pub async fn send(self) -> ::std::result::Result<crate::http::runtime::ResponseValue<#answer>, crate::Error> {
-            let keyway_timeout = self.keyway_timeout;
-            let sent: ::std::result::Result<_, crate::Error> = async move {
-                #(#statements)*
-                let answer = crate::http::runtime::#call(&#client.inner, #request, &super::FACTS[#row], keyway_timeout).await?;
-                #decode
-            }
-            .await;
-            sent.map_err(|error| error.at(#id))
+            let (core, timeout) = (&self.#client.inner, self.keyway_timeout);
+            let answer = crate::http::runtime::#call(core, self.keyway_request(), &super::FACTS[#row], timeout).await?;
+            #decode
         }
     };
-    Ok(())
+    Ok(parse_quote! {
+        fn keyway_request(self) -> ::std::result::Result<::reqwest::Request, crate::Error> {
+            #(#statements)*
+            Ok(#request)
+        }
+    })
 }
 
 /// What makes the request, with our runtime in the place of the generator's.
@@ -144,13 +147,11 @@ fn local_name(statement: &Stmt) -> Option<&syn::Ident> {
     }
 }
 
-/// The name of the request in `let mut request = … .build()?`.
-fn makes_the_request(statement: &Stmt) -> Option<&syn::Ident> {
-    let Expr::Try(tried) = &*local(statement)?.init.as_ref()?.expr else { return None };
-    match &*tried.expr {
-        Expr::MethodCall(call) if call.method == "build" => local_name(statement),
-        _ => None,
-    }
+/// What makes the request in `let mut request = … .build()?`.
+fn makes_the_request(statement: &Stmt) -> Option<&Expr> {
+    let made = &*local(statement)?.init.as_ref()?.expr;
+    let Expr::Try(tried) = made else { return None };
+    matches!(&*tried.expr, Expr::MethodCall(call) if call.method == "build").then_some(made)
 }
 
 /// `client` of `let Self { client, … } = self`: the generator renames it if a parameter has that name.
@@ -193,16 +194,6 @@ struct Runtime<'d> {
 }
 
 impl VisitMut for Runtime<'_> {
-    fn visit_local_mut(&mut self, local: &mut Local) {
-        // The request is not changed after it is made: there are no hooks.
-        if let (Pat::Ident(name), Some(init)) = (&mut local.pat, &local.init)
-            && matches!(&*init.expr, Expr::Try(_))
-        {
-            name.mutability = None;
-        }
-        visit_mut::visit_local_mut(self, local);
-    }
-
     fn visit_expr_mut(&mut self, expression: &mut Expr) {
         while let Some(shorter) = self.without_call(expression) {
             *expression = shorter;

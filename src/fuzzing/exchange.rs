@@ -45,7 +45,13 @@ impl FuzzedExchange {
         Some(Self {
             reading,
             facts,
-            answer: BufferedResponse { status, headers, body: body.into(), carried: Default::default() },
+            answer: BufferedResponse {
+                status,
+                headers,
+                body: body.into(),
+                carried: Default::default(),
+                operation: None,
+            },
         })
     }
 

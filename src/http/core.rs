@@ -107,36 +107,42 @@ impl Core {
     }
 
     /// A documented operation, from the checks before it to the judgement of its answer; `carried` are the secrets in the
-    /// request. The generated call names it in whatever fails.
+    /// request. Whatever fails is named after it.
     ///
     /// Boxed, as all that others wait for: what is not would be compiled into every crate that waits for it, and again each
     /// time such a crate changes.
     pub(crate) fn operation(
         &self,
-        request: Request,
+        request: Result<Request, Error>,
         facts: &'static Facts,
         carried: Carried,
     ) -> BoxFuture<'_, Result<BufferedResponse, Error>> {
         Box::pin(async move {
-            let (response, presented) = self.sent(request, facts).await?;
-            self.classified(response, facts, carried, presented).await
+            let answered = async {
+                let (response, presented) = self.sent(request?, facts).await?;
+                self.classified(response, facts, carried, presented).await
+            };
+            answered.await.map_err(|error| error.at(facts.operation))
         })
     }
 
     /// A documented operation whose success is not read here: what fails is.
     pub(crate) fn opened(
         &self,
-        request: Request,
+        request: Result<Request, Error>,
         facts: &'static Facts,
         carried: Carried,
     ) -> BoxFuture<'_, Result<Response, Error>> {
         Box::pin(async move {
-            let (response, presented) = self.sent(request, facts).await?;
-            if response.status().is_success() {
-                return Ok(response);
-            }
-            let answer = self.classified(response, facts, carried, presented).await?;
-            Err(Error::unexpected_status(answer.status.as_u16()).at(facts.operation))
+            let opened = async {
+                let (response, presented) = self.sent(request?, facts).await?;
+                if response.status().is_success() {
+                    return Ok(response);
+                }
+                let answer = self.classified(response, facts, carried, presented).await?;
+                Err(Error::unexpected_status(answer.status.as_u16()))
+            };
+            opened.await.map_err(|error| error.at(facts.operation))
         })
     }
 
@@ -195,7 +201,7 @@ impl Core {
         if facts.step == Step::SignOut && (unknown || outcome.is_ok()) {
             self.0.session.ended().await?;
         }
-        outcome.map(|()| answer)
+        outcome.map(|()| BufferedResponse { operation: Some(facts.operation), ..answer })
     }
 
     /// A key that the user gave is not signed in anew: if it is not accepted, it is the key that has to be looked at.

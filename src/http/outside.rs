@@ -4,7 +4,7 @@ use super::{
     address::Base, core::Core, facts::Facts, request::Http, response::BufferedResponse,
     runtime::response_value::ResponseValue,
 };
-use crate::{error::Error, secret::take_written, session::Session};
+use crate::{BoxFuture, error::Error, secret::take_written, session::Session};
 use bytes::Bytes;
 use http::{HeaderValue, header::ACCEPT};
 use reqwest::{Request, Response};
@@ -14,7 +14,7 @@ use std::{fmt, time::Duration};
 /// number is how both understand each other: `keyway-build` has the same one.
 ///
 /// ```
-/// keyway::__fits!(3, "0.2.0");
+/// keyway::__fits!(4, "0.2.0");
 /// ```
 ///
 /// ```compile_fail
@@ -23,7 +23,7 @@ use std::{fmt, time::Duration};
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __fits {
-    (3, $made_by:literal) => {};
+    (4, $made_by:literal) => {};
     ($_interface:literal, $made_by:literal) => {
         compile_error!(concat!(
             "this code was made by `keyway-build` ",
@@ -91,12 +91,12 @@ pub fn session(core: &Core) -> &Session {
 }
 
 /// Sends an operation whose success is a text. What fails may be JSON.
-pub fn call_for(
-    core: &Core,
-    mut request: Request,
+pub fn call_for<'c>(
+    core: &'c Core,
+    mut request: Result<Request, Error>,
     facts: &'static Facts,
     timeout: Option<Duration>,
-) -> impl Future<Output = Result<BufferedResponse, Error>> {
+) -> BoxFuture<'c, Result<BufferedResponse, Error>> {
     // Here, and not when the future is polled: on this thread the request was made.
     let carried = take_written();
     prepare(&mut request, timeout);
@@ -104,22 +104,23 @@ pub fn call_for(
 }
 
 /// Sends an operation whose success is bytes. They are not read here.
-pub fn download(
-    core: &Core,
-    mut request: Request,
+pub fn download<'c>(
+    core: &'c Core,
+    mut request: Result<Request, Error>,
     facts: &'static Facts,
     timeout: Option<Duration>,
-) -> impl Future<Output = Result<ResponseValue<Download>, Error>> {
+) -> BoxFuture<'c, Result<ResponseValue<Download>, Error>> {
     let carried = take_written();
     prepare(&mut request, timeout);
-    async move {
+    Box::pin(async move {
         let mut response = core.opened(request, facts, carried).await?;
         let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
         Ok(ResponseValue::of(Download { response }, status, headers))
-    }
+    })
 }
 
-fn prepare(request: &mut Request, timeout: Option<Duration>) {
+fn prepare(request: &mut Result<Request, Error>, timeout: Option<Duration>) {
+    let Ok(request) = request else { return };
     request.headers_mut().entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
     if timeout.is_some() {
         *request.timeout_mut() = timeout;

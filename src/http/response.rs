@@ -9,7 +9,7 @@ use crate::{Error, ErrorKind, secret::Carried};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header::CONTENT_ENCODING};
 use reqwest::Response;
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 /// The longest answer a typed call takes.
 pub(crate) const LONGEST: usize = 8 * 1024 * 1024;
@@ -22,6 +22,8 @@ pub struct BufferedResponse {
     pub(crate) body: Bytes,
     /// The secrets of the call: a vendor that repeats one does not make it less secret.
     pub(crate) carried: Carried,
+    /// The typed call that it answers: an error in reading it is named after that.
+    pub(crate) operation: Option<&'static str>,
 }
 
 /// Its status: a body may hold a secret.
@@ -71,7 +73,7 @@ impl BufferedResponse {
             // A copy, so that the rest of it is free.
             body = Bytes::copy_from_slice(&body[..json::LONGEST_FAILURE]);
         }
-        Ok(Self { status, headers, body, carried: Carried::default() })
+        Ok(Self { status, headers, body, carried: Carried::default(), operation: None })
     }
 
     pub(crate) fn carrying(self, carried: Carried) -> Self {
@@ -116,10 +118,16 @@ impl BufferedResponse {
             Some(_) => "something between you and the vendor encodes answers unasked: have it leave them as they are",
             None => "the vendor changed its answer, or something between you and the vendor answered",
         };
-        Error::protocol(what)
-            .with_status(self.status.as_u16())
-            .with_request_id(request_id(&self.headers))
-            .advice(advice)
+        self.no_success(what).with_request_id(request_id(&self.headers)).advice(advice)
+    }
+
+    /// An error of this answer, whose status promised more.
+    pub(super) fn no_success(&self, what: impl Into<Cow<'static, str>>) -> Error {
+        let error = Error::protocol(what).with_status(self.status.as_u16());
+        match self.operation {
+            Some(operation) => error.at(operation),
+            None => error,
+        }
     }
 
     /// The coding of the body (RFC 9110, 8.4), where it has one. What reqwest decodes has none any more.

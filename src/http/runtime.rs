@@ -19,6 +19,7 @@ pub use super::{
 };
 use super::{core::Core, facts::Facts, response::BufferedResponse};
 use crate::{
+    BoxFuture,
     error::Error,
     secret::{Secret, take_written},
 };
@@ -32,22 +33,24 @@ use reqwest::{
     header::{ACCEPT, HeaderName, HeaderValue},
 };
 pub use response_value::ResponseValue;
-use std::time::Duration;
+use std::{fmt::Display, time::Duration};
 use url::Url;
 
 /// Sends a generated operation. Every request says that it wants JSON: some servers answer HTML otherwise. `timeout` is the
 /// call's own, if it has one.
-pub fn call(
-    core: &Core,
-    mut request: Request,
+pub fn call<'c>(
+    core: &'c Core,
+    mut request: Result<Request, Error>,
     facts: &'static Facts,
     timeout: Option<Duration>,
-) -> impl Future<Output = Result<BufferedResponse, Error>> {
+) -> BoxFuture<'c, Result<BufferedResponse, Error>> {
     // Here, and not when the future is polled: on this thread the request was made.
     let carried = take_written();
-    request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
-    if let Some(timeout) = timeout {
-        *request.timeout_mut() = Some(timeout);
+    if let Ok(request) = &mut request {
+        request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
+        if timeout.is_some() {
+            *request.timeout_mut() = timeout;
+        }
     }
     core.operation(request, facts, carried)
 }
@@ -67,6 +70,11 @@ fn no_address() -> Error {
     Error::config("the call's address cannot be read; nothing was sent")
 }
 
+/// What a setter was given, as what is sent; else why that cannot be.
+pub fn converted<T>(name: &str, value: impl TryInto<T, Error: Display>) -> Result<T, String> {
+    value.try_into().map_err(|why| format!("`{name}` cannot be converted: {why}"))
+}
+
 /// A refused argument. The generated message reads "`field` why".
 pub fn invalid_request(message: String) -> Error {
     match message.strip_prefix('`').and_then(|rest| rest.split_once("` ")) {
@@ -82,7 +90,7 @@ pub trait SentParameter {
     fn text(&self) -> String;
 }
 
-impl<T: std::fmt::Display> SentParameter for T {
+impl<T: Display> SentParameter for T {
     fn text(&self) -> String {
         self.to_string()
     }

@@ -351,8 +351,13 @@ impl AuthResponse {
     pub(crate) fn with(surface: &'static Surface, operation: &str, status: u16, body: &'static str) -> Self {
         let facts = surface.facts.iter().find(|facts| facts.operation == operation).expect("an operation");
         let status = http::StatusCode::from_u16(status).expect("a status");
-        let answer =
-            BufferedResponse { status, headers: HeaderMap::new(), body: body.into(), carried: Carried::default() };
+        let answer = BufferedResponse {
+            status,
+            headers: HeaderMap::new(),
+            body: body.into(),
+            carried: Carried::default(),
+            operation: None,
+        };
         Self::of(answer, facts, surface, SystemTime::UNIX_EPOCH)
     }
 

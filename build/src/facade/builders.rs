@@ -62,7 +62,7 @@ fn rewrite_builder(
     let about = arguments(document, operation);
     let tenant = tenant_choice(document, operation).map(|header| names::snake(text(&header["name"])));
     let tenant = tenant.as_deref();
-    let mut sends = false;
+    let mut request = None;
     for item in &mut block.items {
         let ImplItem::Fn(function) = item else { continue };
         match function.sig.ident.to_string().as_str() {
@@ -72,8 +72,7 @@ fn rewrite_builder(
                 NoTimeout.visit_impl_item_fn_mut(function);
             }
             "send" => {
-                send::rewrite(function, document, operation, row)?;
-                sends = true;
+                request = Some(send::rewrite(function, document, operation, row)?);
             }
             "body_map" => function.attrs = docs("Fills in the body: the closure gets its builder and returns it."),
             name if tenant == Some(name) => {
@@ -97,7 +96,8 @@ fn rewrite_builder(
             self
         }
     });
-    if sends { Ok(()) } else { Err("the generated builder has no `send`".to_owned()) }
+    block.items.push(request.ok_or("the generated builder has no `send`")?);
+    Ok(())
 }
 
 const TIMEOUT: &str = "\

@@ -2,7 +2,9 @@
 
 use crate::diagnostic::{Diagnosed, diagnose};
 use quote::{ToTokens, format_ident};
-use syn::{Attribute, GenericArgument, Ident, Item, ItemImpl, PathArguments, Type, parse_quote, visit_mut::VisitMut};
+use syn::{
+    Attribute, GenericArgument, Ident, ImplItem, Item, ItemImpl, PathArguments, Type, parse_quote, visit_mut::VisitMut,
+};
 
 /// The items of `mod name`.
 pub(crate) fn module<'f>(items: &'f mut [Item], name: &str, file: &str) -> Diagnosed<&'f mut Vec<Item>> {
@@ -31,6 +33,23 @@ impl VisitMut for Tidy {
                 && attribute.to_token_stream().to_string().contains("deny_unknown_fields");
             !attribute.path().is_ident("allow") && !is_ban
         });
+    }
+}
+
+/// A function is compiled where it is called, if it is: few programs call every operation that a document has.
+pub(crate) fn compiled_where_called(items: &mut [Item]) {
+    for item in items {
+        match item {
+            Item::Mod(module) => {
+                compiled_where_called(module.content.as_mut().map(|(_, items)| &mut **items).unwrap_or_default())
+            }
+            Item::Impl(block) => block.items.iter_mut().for_each(|item| {
+                if let ImplItem::Fn(function) = item {
+                    function.attrs.push(parse_quote!(#[inline]));
+                }
+            }),
+            _ => {}
+        }
     }
 }
 

@@ -23,7 +23,7 @@ pub(super) fn rewrite_setter(function: &mut ImplItemFn, about: Vec<Attribute>) {
             }
         };
     } else {
-        let message = format!("`{name}` cannot be converted: {{e}}");
+        let text = name.to_string();
         // The builder of a body is made from the body.
         let into_builder = function.block.to_token_stream().to_string().contains("From :: from");
         let into_builder = into_builder.then(|| quote!(.map(::std::convert::From::from)));
@@ -33,7 +33,7 @@ pub(super) fn rewrite_setter(function: &mut ImplItemFn, about: Vec<Attribute>) {
                 mut self,
                 value: impl ::std::convert::TryInto<#target, Error: ::std::fmt::Display>,
             ) -> Self {
-                self.#name = value.try_into() #into_builder .map_err(|e| format!(#message));
+                self.#name = crate::http::runtime::converted(#text, value) #into_builder;
                 self
             }
         };

@@ -299,7 +299,7 @@ fn an_overlay_says_what_the_document_does_not() {
 #[test]
 fn code_says_by_which_version_it_was_made() {
     let made = made(&of_operation("/a", json!({ "responses": {} })));
-    assert_has(&made, &[concat!("::keyway::__fits!(3, \"", env!("CARGO_PKG_VERSION"), "\")")]);
+    assert_has(&made, &[concat!("::keyway::__fits!(4, \"", env!("CARGO_PKG_VERSION"), "\")")]);
 }
 
 #[test]

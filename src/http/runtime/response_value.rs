@@ -67,8 +67,7 @@ impl ResponseValue<String> {
     /// For operations whose success is a text.
     #[doc(hidden)]
     pub fn text(answer: BufferedResponse) -> Result<Self, Error> {
-        let inner = String::from_utf8(answer.body.to_vec())
-            .map_err(|_| Error::protocol("the answer is no text").with_status(answer.status.as_u16()))?;
+        let inner = String::from_utf8(answer.body.to_vec()).map_err(|_| answer.no_success("the answer is no text"))?;
         Ok(Self { inner, status: answer.status, headers: answer.headers })
     }
 }
@@ -122,6 +121,7 @@ mod tests {
             headers: HeaderMap::new(),
             body: body.to_owned().into(),
             carried: Default::default(),
+            operation: None,
         }
     }
 
