@@ -236,3 +236,10 @@ pub(crate) fn is_secret(schema: &Value) -> bool {
 pub(crate) fn has_members(schema: &Value) -> bool {
     schema["properties"].is_object()
 }
+
+/// The names in braces of a path.
+pub(crate) fn names_in(path: &str) -> Vec<&str> {
+    let mut seen = BTreeSet::new();
+    let names = path.split('{').skip(1).filter_map(|rest| rest.split_once('}').map(|(name, _)| name));
+    names.filter(|name| seen.insert(*name)).collect()
+}

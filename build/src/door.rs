@@ -1,7 +1,7 @@
 //! The public door: which document, and where its code goes.
 #![allow(clippy::print_stdout, reason = "this is how a build script speaks to Cargo")]
 
-use crate::{Diagnostic, Report, only, overlay, read};
+use crate::{Diagnostic, Report, overlay, read};
 use std::{
     collections::BTreeSet,
     env, fmt, fs, io,
@@ -173,16 +173,13 @@ impl Source {
         need_name(name)?;
         let (file, name, this) = (self.file.display().to_string(), name.to_owned(), self.clone());
         on_a_deep_stack(move || {
-            let mut root = this.root()?;
+            let root = this.root()?;
             let document = format!("{root:#}\n");
-            if let Some(names) = &this.only {
-                only::chosen(&file, &mut root, names).map_err(Error::Document)?;
-            }
             if this.own {
                 let code = crate::surface(&name, &file, root).map_err(Error::Document)?;
                 return Ok(Made { code, report: Report::default(), document });
             }
-            let (code, report) = crate::published(&name, &file, root).map_err(Error::Document)?;
+            let (code, report) = crate::published(&name, &file, root, this.only.as_ref()).map_err(Error::Document)?;
             if this.strict {
                 refuse_losses(&file, &report).map_err(Error::Document)?;
             }

@@ -1,13 +1,13 @@
 //! Open enums: a value the document does not name is kept and written back, never refused.
 
 use super::{
-    adopt::words::{Given, pascal},
     diagnostic::{Diagnosed, Diagnostics},
     document::{Document, text},
     facade::{docs, module},
     generate::open_enums,
     names,
     reach::{Reach, enum_values},
+    words::{Given, pascal},
 };
 use quote::format_ident;
 use serde_json::Value;

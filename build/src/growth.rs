@@ -64,7 +64,7 @@ fn twice_the_document_is_twice_the_work_before_code_is_made_of_it() {
 #[test]
 fn twice_the_document_is_twice_the_code() {
     assert_linear(5, |root| {
-        let (_, report) = crate::published("big", "big.json", root).expect("a document");
+        let (_, report) = crate::published("big", "big.json", root, None).expect("a document");
         assert_eq!(report.typed, report.operations);
     });
 }

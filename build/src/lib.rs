@@ -9,6 +9,9 @@
 //!
 //! It reads the files it is given, writes to `OUT_DIR` and touches nothing else: no network, no other folder.
 
+#![cfg_attr(not(feature = "published"), allow(dead_code, reason = "what only published documents need"))]
+
+#[cfg(feature = "published")]
 mod adopt;
 mod check;
 mod choices;
@@ -19,61 +22,60 @@ mod enums;
 mod facade;
 mod facts;
 mod generate;
-#[cfg(test)]
+#[cfg(all(test, feature = "published"))]
 #[allow(clippy::expect_used, reason = "tests")]
 mod growth;
 mod keywords;
 mod limits;
 mod names;
+#[cfg(feature = "published")]
 mod only;
+#[cfg(feature = "published")]
 mod outside;
 mod overlay;
 mod pattern;
 mod prepare;
+#[cfg(feature = "published")]
+mod published;
 mod quiet;
 mod reach;
 mod read;
+mod report;
 mod send;
 mod shape;
+#[cfg(feature = "published")]
 mod sign_ins;
+mod words;
 
 /// The code of the page is compiled.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-pub use adopt::{Kind, Report, Row};
 pub use diagnostic::Diagnostic;
 pub use door::{Error, Made, Result, Source, document};
+pub use report::{Kind, Report, Row};
 
 use diagnostic::Diagnosed;
 use document::Document;
+#[cfg(feature = "published")]
+use published::published;
 use reach::Reach;
 
-/// The Rust code of a published document, and what became of it.
+/// The Rust code of a surface, made from its document.
 ///
 /// # Errors
-/// What no code can be made of: one sentence each.
-fn published(name: &str, file: &str, root: serde_json::Value) -> Diagnosed<(String, Report)> {
-    let (root, mut report) = adopt::adopt(file, root)?;
-    let mut document = Document::of(file, root, false);
-    check::adopted(&document)?;
-    let made = match attempt(name, &document) {
-        Ok(made) => made,
-        Err(_) => {
-            without_what_fails(name, &mut document, &mut report);
-            attempt(name, &document)?
-        }
-    };
-    let title = document::text(&document.root["info"]["title"]).lines().next().unwrap_or_default();
-    let made = outside::named_from_without(made, &document, name, title).or_else(|why| {
-        diagnostic::diagnose(file, "", format!("the code cannot be named from without ({why})"), "report this")
-    })?;
-    let head = format!("// Made by keyway-build from {file}. Changes belong there.\n\n");
-    Ok((head + &prettyplease::unparse(&made), report))
+/// What the document may not say: one sentence each, with the file, the place and the cure.
+fn surface(name: &str, file: &str, root: serde_json::Value) -> Diagnosed<String> {
+    let document = Document::of(file, root, true);
+    check::document(&document)?;
+    check::split(&document, &Reach::of(&document))?;
+    let head = format!("// Made by the build script from {file}. Changes belong there.\n\n");
+    Ok(head + &prettyplease::unparse(&made(name, &document)?))
 }
 
-fn attempt(name: &str, document: &Document) -> Diagnosed<syn::File> {
+/// What is made of a document that has the generator's form.
+fn made(name: &str, document: &Document) -> Diagnosed<syn::File> {
     let limits = limits::of(document)?;
     let reach = Reach::of(document);
     let copy = prepare::generators_copy(document, &reach);
@@ -87,66 +89,17 @@ fn attempt(name: &str, document: &Document) -> Diagnosed<syn::File> {
     Ok(code)
 }
 
-/// Where very much fails, groups of operations are left out together: each attempt takes as long as its operations have code.
-const MOST_ATTEMPTS: usize = 500;
-
-/// What the generator cannot express is found operation by operation, and left out.
-fn without_what_fails(name: &str, document: &mut Document, report: &mut Report) {
-    let all: Vec<(String, String)> =
-        document.operations().map(|operation| (operation.path.to_owned(), operation.method.to_owned())).collect();
-    let whole = document.root["paths"].take();
-    let mut groups = vec![all.as_slice()];
-    let mut kept = Vec::new();
-    let mut attempts = 0;
-    while let Some(group) = groups.pop() {
-        attempts += 1;
-        document.root["paths"] = only(&whole, group.iter());
-        let Err(why) = attempt(name, document) else {
-            kept.extend(group);
-            continue;
-        };
-        if group.len() > 1 && attempts < MOST_ATTEMPTS {
-            let (one, other) = group.split_at(group.len() / 2);
-            groups.extend([one, other]);
-            continue;
-        }
-        let why = why.first().map(|diagnostic| diagnostic.what.clone()).unwrap_or_default();
-        for (path, method) in group {
-            report.typed -= 1;
-            report.note(Kind::LeftOut, why.as_str(), &format!("{} {path}", method.to_uppercase()));
-        }
-    }
-    document.root["paths"] = only(&whole, kept.into_iter());
-}
-
-/// These operations of a document.
-fn only<'a>(paths: &serde_json::Value, operations: impl Iterator<Item = &'a (String, String)>) -> serde_json::Value {
-    let mut chosen = serde_json::json!({});
-    for (path, method) in operations {
-        chosen[path][method] = paths[path][method].clone();
-    }
-    chosen
-}
-
-/// The Rust code of a surface, made from its document.
+/// The Rust code of a published document, and what became of it.
 ///
 /// # Errors
-/// What the document may not say: one sentence each, with the file, the place and the cure.
-fn surface(name: &str, file: &str, root: serde_json::Value) -> Diagnosed<String> {
-    let document = Document::of(file, root, true);
-    check::document(&document)?;
-    let limits = limits::of(&document)?;
-    let reach = Reach::of(&document);
-    check::split(&document, &reach)?;
-
-    let copy = prepare::generators_copy(&document, &reach);
-    let mut code = generate::code(name, &document, &reach, copy)?;
-    facade::rewrite(&mut code, &document, &reach)?;
-    enums::add(&mut code, &document, &reach)?;
-    facts::add(&mut code, &document, &reach, &limits)?;
-    facade::compiled_where_called(&mut code.items);
-    facade::check(&code, &document)?;
-
-    let head = format!("// Made by the build script from {file}. Changes belong there.\n\n");
-    Ok(head + &prettyplease::unparse(&code))
+/// That this cannot be made here.
+#[cfg(not(feature = "published"))]
+fn published(
+    _: &str,
+    file: &str,
+    _: serde_json::Value,
+    _: Option<&std::collections::BTreeSet<String>>,
+) -> Diagnosed<(String, Report)> {
+    let what = "this build of keyway-build makes code of Keyway's own documents alone";
+    diagnostic::diagnose(file, "", what, "switch on its feature `published`")
 }

@@ -2,8 +2,7 @@
 //! and holds only what is meant to become code.
 
 use super::{
-    adopt::parameters::names_in,
-    document::{Document, JSON, Operation, contents, essence, is_secret, list, members, text},
+    document::{Document, JSON, Operation, contents, essence, is_secret, list, members, names_in, text},
     facts,
     reach::{Reach, all_members, is_named_type},
     shape::{Shaper, Side},

@@ -5,8 +5,7 @@
 //! a success comes back.
 
 use super::{
-    adopt::parameters::names_in,
-    document::{Document, Operation, list, text},
+    document::{Document, Operation, list, names_in, text},
     prepare::setter_of_path_name,
 };
 use proc_macro2::{Literal, TokenStream};

@@ -178,7 +178,7 @@ impl<'d> Adopter<'d> {
             self.dropped("successes of which one is anything are any JSON");
             return json!({});
         }
-        let mut given = super::words::Given::default();
+        let mut given = crate::words::Given::default();
         given.take("Other");
         let mut variants = Vec::new();
         for schema in schemas {

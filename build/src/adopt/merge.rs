@@ -162,7 +162,7 @@ pub(super) fn name_of(schema: &Value) -> Option<String> {
         return Some(name.to_owned());
     }
     let reference = schema["$ref"].as_str().and_then(|reference| reference.rsplit('/').next());
-    let named = reference.or(schema["title"].as_str()).map(super::words::pascal);
+    let named = reference.or(schema["title"].as_str()).map(crate::words::pascal);
     named.filter(|name| !name.is_empty()).or_else(|| match list(&schema["allOf"]) {
         [only] => name_of(only),
         _ => None,

@@ -7,26 +7,24 @@ mod bodies;
 mod dialect;
 mod merge;
 mod operations;
-pub(crate) mod parameters;
-mod report;
+mod parameters;
 mod schemas;
 mod sign_ins;
 mod swagger;
 mod text;
 mod unions;
-pub(crate) mod words;
 
-pub use report::{Kind, Report, Row};
 pub(crate) use text::{prose, quoted};
 
 use crate::{
+    Report,
     diagnostic::{Diagnosed, diagnose},
     document::{METHODS, below, list, members, reference, schema_name, text as text_of},
     reach::is_named_type,
+    words::Given,
 };
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use words::Given;
 
 /// A published document, and what of it is written already.
 struct Adopter<'d> {

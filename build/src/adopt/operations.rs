@@ -1,7 +1,11 @@
 //! Operations: what each is called, whose session it needs, what it sends and what comes back.
 
-use super::{Adopter, Kind, SESSION, filled_in, host, path_of, prose, words::Given};
-use crate::document::{METHODS, list, members, text};
+use super::{Adopter, SESSION, filled_in, host, path_of, prose};
+use crate::{
+    Kind,
+    document::{METHODS, list, members, text},
+    words::Given,
+};
 use serde_json::{Map, Value, json};
 
 /// What of an operation is read, or is documentation.

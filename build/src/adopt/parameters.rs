@@ -1,13 +1,11 @@
 //! Parameters: each has a setter of its own name and is written as the document says.
 
-use super::{
-    Adopter, prose,
-    schemas::under,
+use super::{Adopter, prose, schemas::under};
+use crate::{
+    document::{is_secret, list, members, names_in, text},
     words::{Given, snake},
 };
-use crate::document::{is_secret, list, members, text};
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
 
 /// What of a parameter is read, or is documentation.
 const READ: &[&str] = &[
@@ -32,8 +30,18 @@ const READ: &[&str] = &[
 const MOST: usize = 500;
 
 /// Names of the builder's own methods and of what it is made of.
-const TAKEN: &[&str] =
-    &["send", "new", "body", "body_map", "client", "header_map", "tenant", "call_timeout", "keyway_timeout"];
+const TAKEN: &[&str] = &[
+    "send",
+    "new",
+    "body",
+    "body_map",
+    "client",
+    "header_map",
+    "tenant",
+    "call_timeout",
+    "keyway_request",
+    "keyway_timeout",
+];
 
 impl<'d> Adopter<'d> {
     /// The parameters of an operation, and whether a secret stands in the URL.
@@ -263,13 +271,6 @@ fn bare(mut built: Value) -> Value {
         words.remove("nullable");
     }
     built
-}
-
-/// The names in braces of a path.
-pub(crate) fn names_in(path: &str) -> Vec<&str> {
-    let mut seen = BTreeSet::new();
-    let names = path.split('{').skip(1).filter_map(|rest| rest.split_once('}').map(|(name, _)| name));
-    names.filter(|name| seen.insert(*name)).collect()
 }
 
 /// Headers that the request or the session sets.

@@ -7,12 +7,12 @@ use super::{
     escaped,
     merge::{Whole, has_content, nowhere, says_nothing, with_members},
     prose,
-    words::{Given, LONGEST, snake},
 };
 use crate::{
     document::{list, text},
     pattern,
     reach::is_named_type,
+    words::{Given, LONGEST, snake},
 };
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};

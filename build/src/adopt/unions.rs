@@ -1,7 +1,10 @@
 //! Choices: alternatives that differ by nothing that a program sees become one; the others keep their names.
 
-use super::{Adopter, dialect::plain, merge::name_of, prose, words::Given};
-use crate::document::{list, members, text};
+use super::{Adopter, dialect::plain, merge::name_of, prose};
+use crate::{
+    document::{list, members, text},
+    words::Given,
+};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 

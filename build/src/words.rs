@@ -4,7 +4,7 @@ use crate::names;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Longer names help no reader.
-pub(super) const LONGEST: usize = 80;
+pub(crate) const LONGEST: usize = 80;
 
 /// What generated code means by these names must not be something else.
 const TAKEN: &[&str] = &[
