@@ -1,6 +1,7 @@
 //! The one public error.
 
 mod cause;
+mod detail;
 mod kind;
 
 use crate::{
@@ -8,7 +9,9 @@ use crate::{
     question::{AccessKey, Captcha, DeviceCode, Question, SecondFactor, SessionLimit, SignInPage},
 };
 pub(crate) use cause::Cause;
+pub(crate) use detail::Detail;
 pub use kind::ErrorKind;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::{any::Any, borrow::Cow, collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
@@ -64,8 +67,7 @@ struct ErrorParts {
     outcome_unknown: bool,
     code: Option<String>,
     body: Option<Value>,
-    /// The vendor's answer as a type of its document, which this room knows nothing of.
-    detail: Option<Arc<dyn Any + Send + Sync>>,
+    detail: Option<Arc<Detail>>,
     validation: Option<Validation>,
     question: Option<Question>,
     continuation: Option<Arc<dyn Continuation>>,
@@ -128,7 +130,7 @@ impl Error {
         self.0.body.as_ref()
     }
 
-    /// The vendor's answer as the type the document gives for this operation and status.
+    /// The vendor's answer as the type the document gives for this operation and status. It is read when this is first called.
     ///
     /// ```no_run
     /// # async fn example(vms: keyway::vms::Client) -> Option<()> {
@@ -139,8 +141,8 @@ impl Error {
     /// # Some(()) }
     /// ```
     #[must_use]
-    pub fn detail<T: 'static>(&self) -> Option<&T> {
-        self.0.detail.as_ref()?.downcast_ref()
+    pub fn detail<T: DeserializeOwned + Send + Sync + 'static>(&self) -> Option<&T> {
+        self.0.detail.as_ref()?.get()
     }
 
     /// Which fields were refused and why.
@@ -389,8 +391,8 @@ impl Error {
         self.with(|inner| inner.body = body)
     }
 
-    pub(crate) fn with_detail(self, detail: Option<Arc<dyn Any + Send + Sync>>) -> Self {
-        self.with(|inner| inner.detail = detail)
+    pub(crate) fn with_detail(self, detail: Option<Detail>) -> Self {
+        self.with(|inner| inner.detail = detail.map(Arc::new))
     }
 
     pub(crate) fn with_validation(self, validation: Validation) -> Self {

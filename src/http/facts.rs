@@ -1,6 +1,5 @@
 //! What the bundled document says about an operation, as data. The build script writes one table per surface.
-use serde::de::DeserializeOwned;
-use std::{any::Any, fmt, ops::RangeInclusive, sync::Arc};
+use std::{any::TypeId, fmt, ops::RangeInclusive};
 
 /// How an operation is to be called. Everything here comes from the document; nothing is decided here.
 #[derive(Debug)]
@@ -104,21 +103,12 @@ pub enum TenantHeader {
     Required(&'static str),
 }
 
-/// A vendor's typed error body, whatever its type.
-pub type Detail = Arc<dyn Any + Send + Sync>;
-
 /// A documented failure: the statuses it covers and the type of its body.
 #[derive(Debug)]
 pub struct DocumentedFailure {
     pub from: u16,
     pub to: u16,
-    pub decode: fn(&[u8]) -> Option<Detail>,
-}
-
-/// What the table names as [`DocumentedFailure::decode`]: `None` if the body is not of the documented shape.
-pub fn decode<T: DeserializeOwned + Any + Send + Sync>(body: &[u8]) -> Option<Detail> {
-    let value: T = serde_json::from_slice(body).ok()?;
-    Some(Arc::new(value))
+    pub body: fn() -> TypeId,
 }
 
 /// What a document knows of a JSON value, by the names of its members.

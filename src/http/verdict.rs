@@ -1,13 +1,13 @@
 //! What a failure means, by operation and status.
 
 use super::{
-    facts::{Certainty, Detail, Facts, Step},
+    facts::{Certainty, Facts, Step},
     json,
     middlebox::{self, what_answered},
     response::{BufferedResponse, request_id},
     told_times::retry_after,
 };
-use crate::{Error, ErrorKind, Validation};
+use crate::{Error, ErrorKind, Validation, error::Detail};
 use http::HeaderMap;
 use serde_json::Value;
 use std::{borrow::Cow, time::SystemTime};
@@ -201,10 +201,11 @@ impl<'a> Verdict<'a> {
             return None;
         }
         let failure = self.facts.failures.iter().find(|failure| (failure.from..=failure.to).contains(&self.status))?;
-        match self.shown() {
-            Some(masked) if self.body.as_ref() != Some(&masked) => (failure.decode)(&serde_json::to_vec(&masked).ok()?),
-            _ => (failure.decode)(json::trimmed(&self.answer.body)),
-        }
+        let body = match self.shown() {
+            Some(masked) if self.body.as_ref() != Some(&masked) => serde_json::to_string(&masked).ok()?,
+            _ => str::from_utf8(json::trimmed(&self.answer.body)).ok()?.to_owned(),
+        };
+        Some(Detail::new((failure.body)(), body.into()))
     }
 
     /// What a code means that says more than its status (RFC 6749, 4.1.2.1 and 5.2; RFC 8628, 3.5).

@@ -90,12 +90,12 @@ fn facts_are_sorted_and_say_what_the_document_says() {
 }
 
 #[test]
-fn failures_are_decoded_by_the_exact_status_first_and_default_last() {
+fn failures_are_read_by_the_exact_status_first_and_default_last() {
     let code = code();
     let at = |part: &str| code.find(&squeezed(part)).expect("the failure is in the table");
-    let exact = at("from: 422u16, to: 422u16, decode: decode::<types::FieldFailure>");
-    let range = at("from: 400u16, to: 499u16, decode: decode::<types::Failure>");
-    let default = at("from: 400u16, to: 599u16, decode: decode::<::serde_json::Value>");
+    let exact = at("from: 422u16, to: 422u16, body: ::std::any::TypeId::of::<types::FieldFailure>");
+    let range = at("from: 400u16, to: 499u16, body: ::std::any::TypeId::of::<types::Failure>");
+    let default = at("from: 400u16, to: 599u16, body: ::std::any::TypeId::of::<::serde_json::Value>");
     assert!(exact < range && range < default);
     assert_has_not(&code, &["from: 502u16"]);
 }
@@ -315,5 +315,5 @@ fn operations_tell_their_certainty_session_and_repeatability() {
 fn a_failure_that_is_json_by_another_name_is_read() {
     let problem = json!({ "description": "No.", "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/FieldFailure" } } } });
     let patch = json!({ "paths": { "/v1/things/{id}": { "get": { "responses": { "418": problem } } } } });
-    assert_has(&code_with(patch), &["from: 418u16, to: 418u16, decode: decode::<types::FieldFailure>"]);
+    assert_has(&code_with(patch), &["from: 418u16, to: 418u16, body: ::std::any::TypeId::of::<types::FieldFailure>"]);
 }

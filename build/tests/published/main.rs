@@ -136,7 +136,7 @@ fn problems_are_json_and_statuses_may_be_written_small() {
         "/a",
         json!({ "operationId": "a", "responses": { "200": { "description": "" }, "4xx": problem } }),
     ));
-    assert_has(&made, &["from: 400u16, to: 499u16, decode: decode::<types::AFailure4xx>"]);
+    assert_has(&made, &["from: 400u16, to: 499u16, body: ::std::any::TypeId::of::<types::AFailure4xx>"]);
 }
 
 #[test]

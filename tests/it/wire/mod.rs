@@ -78,7 +78,7 @@ trait Surface: 'static {
 type Detail = (&'static str, fn(&Error) -> bool);
 
 /// Whether an error holds a detail of this type.
-fn is<T: 'static>(error: &Error) -> bool {
+fn is<T: serde::de::DeserializeOwned + Send + Sync + 'static>(error: &Error) -> bool {
     error.detail::<T>().is_some()
 }
 
