@@ -338,8 +338,8 @@ impl Error {
         self.with(|inner| inner.kind = kind)
     }
 
-    #[doc(hidden)]
-    pub fn at(self, operation: &'static str) -> Self {
+    /// The operation, unless it is known already.
+    pub(crate) fn at(self, operation: &'static str) -> Self {
         self.with(|inner| inner.operation = inner.operation.or(Some(operation)))
     }
 

@@ -123,7 +123,7 @@ impl Source {
         self
     }
 
-    /// One of Keyway's own documents: it says everything itself, and its code stands inside Keyway.
+    /// One of Keyway's own documents: it says everything itself, and code of all of it stands inside Keyway.
     #[doc(hidden)]
     pub fn inside_keyway(mut self) -> Self {
         self.own = true;

@@ -48,7 +48,7 @@ mod sign_ins;
 mod words;
 
 /// The code of the page is compiled.
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "overlay"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
 
@@ -69,7 +69,6 @@ use reach::Reach;
 fn surface(name: &str, file: &str, root: serde_json::Value) -> Diagnosed<String> {
     let document = Document::of(file, root, true);
     check::document(&document)?;
-    check::split(&document, &Reach::of(&document))?;
     let head = format!("// Made by the build script from {file}. Changes belong there.\n\n");
     Ok(head + &prettyplease::unparse(&made(name, &document)?))
 }
@@ -78,6 +77,9 @@ fn surface(name: &str, file: &str, root: serde_json::Value) -> Diagnosed<String>
 fn made(name: &str, document: &Document) -> Diagnosed<syn::File> {
     let limits = limits::of(document)?;
     let reach = Reach::of(document);
+    if document.own {
+        check::split(document, &reach)?;
+    }
     let copy = prepare::generators_copy(document, &reach);
     let mut code = generate::code(name, document, &reach, copy)?;
     facade::rewrite(&mut code, document, &reach)?;

@@ -16,8 +16,8 @@ use syn::{
     visit_mut::{self, VisitMut},
 };
 
-/// The function that makes the request: what waits is compiled at several times the cost of what does not, so `send` is
-/// as short as can be.
+/// Writes `send` anew, and returns the function that makes its request: what waits for nothing is none of what waits, and
+/// `send` is as short as can be.
 ///
 /// # Errors
 /// What of the generated function has a form that we do not know.
@@ -38,6 +38,7 @@ pub(crate) fn rewrite(
     let row = Literal::usize_unsuffixed(row);
     ours(&mut statements, document, operation, &row)?;
     let request = statements.pop().and_then(|made| makes_the_request(&made).cloned());
+    let request = request.ok_or("the generated `send` makes its request in a form we do not know")?;
 
     let Answering { call, answer, decode } = Answering::of(answer, operation);
     *function = parse_quote! {

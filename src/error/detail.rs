@@ -1,6 +1,7 @@
 //! What a vendor says of a failure, as the type that its document gives for it.
 
-use crate::secret::Secret;
+use crate::secret::wiped;
+use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use std::{
     any::{Any, TypeId},
@@ -10,13 +11,14 @@ use std::{
 /// Read once somebody asks, and by the code of who asks: of all that a document describes a program asks for little.
 pub(crate) struct Detail {
     of: TypeId,
-    body: Secret,
+    body: Bytes,
     read: OnceLock<Option<Box<dyn Any + Send + Sync>>>,
 }
 
 impl Detail {
-    pub(crate) fn new(of: TypeId, body: Secret) -> Self {
-        Self { of, body, read: OnceLock::new() }
+    /// The body may hold a secret: it is wiped in the end.
+    pub(crate) fn new(of: TypeId, body: Vec<u8>) -> Self {
+        Self { of, body: wiped(body), read: OnceLock::new() }
     }
 
     /// Nothing if the document gives another type, or the body is not of its shape.
@@ -24,7 +26,7 @@ impl Detail {
         if self.of != TypeId::of::<T>() {
             return None;
         }
-        let read = || Some(Box::new(serde_json::from_slice::<T>(self.body.expose().as_bytes()).ok()?) as _);
+        let read = || Some(Box::new(serde_json::from_slice::<T>(&self.body).ok()?) as _);
         self.read.get_or_init(read).as_ref()?.downcast_ref()
     }
 }

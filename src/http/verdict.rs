@@ -202,10 +202,10 @@ impl<'a> Verdict<'a> {
         }
         let failure = self.facts.failures.iter().find(|failure| (failure.from..=failure.to).contains(&self.status))?;
         let body = match self.shown() {
-            Some(masked) if self.body.as_ref() != Some(&masked) => serde_json::to_string(&masked).ok()?,
-            _ => str::from_utf8(json::trimmed(&self.answer.body)).ok()?.to_owned(),
+            Some(masked) if self.body.as_ref() != Some(&masked) => serde_json::to_vec(&masked).ok()?,
+            _ => json::trimmed(&self.answer.body).to_vec(),
         };
-        Some(Detail::new((failure.body)(), body.into()))
+        Some(Detail::new((failure.body)(), body))
     }
 
     /// What a code means that says more than its status (RFC 6749, 4.1.2.1 and 5.2; RFC 8628, 3.5).

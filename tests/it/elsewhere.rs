@@ -268,6 +268,37 @@ async fn a_failure_does_not_hand_back_what_the_call_carried_in() {
     assert_eq!(error.code(), Some("TAKEN"));
 }
 
+/// The detail is read from what the vendor sent, in whatever encoding, and without what the call carried.
+#[apply(leak_checked!)]
+async fn the_detail_of_a_failure_is_what_its_document_gives_without_the_secrets_of_the_call() {
+    let told = |body: Vec<u8>| async move {
+        let vendor = Raw::start(move |request| match request.contains("/api/v1/token") {
+            true => json(200, r#"{"access_token":"the-token"}"#),
+            false if request.contains("/static/") => json(404, "{}"),
+            false => answer(422, "content-type: application/json", &body),
+        })
+        .await;
+        let client = operator(&vendor.uri()).build().unwrap();
+        let call = client.api().update_self().body_map(|body| body.language("xx".to_owned()));
+        let error = call.send().await.unwrap_err();
+        assert_eq!((error.kind(), error.status()), (ErrorKind::Validation, Some(422)), "{error}");
+        assert!(error.detail::<vms::types::SessionLimit>().is_none());
+        let detail = error.detail::<vms::types::ValidationError>()?;
+        Some(detail.errors.get("language")?.join(" "))
+    };
+    let fields = |why: &str| format!(r#"{{"errors":{{"language":["{why}"]}}}}"#).into_bytes();
+    assert_eq!(told(fields("is none")).await.as_deref(), Some("is none"));
+    assert_eq!(told(fields("the-token is none")).await.as_deref(), Some("*** is none"));
+    let with_mark = [&b"\xEF\xBB\xBF"[..], &fields("is none")].concat();
+    assert_eq!(told(with_mark).await.as_deref(), Some("is none"));
+    let in_latin_1 = b"{\"errors\":{\"language\":[\"is none\"]},\"hint\":\"\xE9\"}";
+    assert_eq!(told(in_latin_1.to_vec()).await.as_deref(), Some("is none"));
+    for nothing in ["", "no", "<html>", "[]"] {
+        assert_eq!(told(nothing.into()).await, None, "{nothing}");
+    }
+    assert_eq!(told(fields(&"x".repeat(20_000))).await, None, "it is too long to be kept");
+}
+
 #[apply(leak_checked!)]
 async fn no_client_prints_its_address() {
     let clock = ManualClock::new();

@@ -19,7 +19,10 @@ pub(super) fn parameters(document: &Document, operation: Operation<'_>, diagnost
     let place = operation.place();
     let mut taken: BTreeMap<String, String> = BTreeMap::new();
     let has_body = operation.value.get("requestBody").is_some();
-    for reserved in ["send", "new", "body_map", "header_map"].iter().chain(has_body.then_some(&"body")) {
+    for reserved in ["send", "new", "body_map", "header_map", "keyway_request", "keyway_timeout"]
+        .iter()
+        .chain(has_body.then_some(&"body"))
+    {
         taken.insert((*reserved).to_owned(), "the builder's own method".to_owned());
     }
     if let Some(tenant) = tenant_choice(document, operation) {

@@ -36,7 +36,7 @@ impl VisitMut for Tidy {
     }
 }
 
-/// A function is compiled where it is called, if it is: few programs call every operation that a document has.
+/// A method is compiled where it is called, if it is: few programs call every operation that a document has.
 pub(crate) fn compiled_where_called(items: &mut [Item]) {
     for item in items {
         match item {

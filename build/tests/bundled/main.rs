@@ -226,3 +226,15 @@ fn every_broken_document_has_a_test() {
         assert!(this.contains(&format!("\"{case}\"")), "{case}.json has no test");
     }
 }
+
+#[cfg(not(feature = "published"))]
+#[test]
+fn a_build_without_published_documents_says_so() {
+    let said = keyway_build::document(FILE).text(read("good")).make("small").unwrap_err().to_string();
+    assert_eq!(
+        said,
+        format!(
+            "{FILE}: this build of keyway-build makes code of Keyway's own documents alone; switch on its feature `published`"
+        )
+    );
+}

@@ -150,6 +150,22 @@ mod tests {
     }
 
     #[apply(leak_checked!)]
+    fn an_answer_that_cannot_be_read_is_named_after_its_call() {
+        let answer =
+            |body: &'static [u8]| BufferedResponse { body: body.into(), operation: Some("get_log"), ..answer("") };
+        let errors = [
+            ResponseValue::<Tokens>::from_answer(answer(b"{}")).err(),
+            ResponseValue::<Option<Tokens>>::maybe(answer(b"{}")).err(),
+            ResponseValue::anything(answer(b"<html>")).err(),
+            ResponseValue::text(answer(b"\xFF")).err(),
+        ];
+        for error in errors {
+            let error = error.expect("it cannot be read");
+            assert_eq!((error.operation(), error.status()), (Some("get_log"), Some(200)), "{error}");
+        }
+    }
+
+    #[apply(leak_checked!)]
     fn an_answer_without_a_documented_body_may_have_any() {
         assert_eq!(ResponseValue::empty(answer("<html>")).status(), 200);
     }

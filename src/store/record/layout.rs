@@ -7,6 +7,7 @@ use crate::{
     store::{Fingerprint, Generation, StoreError},
 };
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::time::{Duration, SystemTime};
 
 /// The newest layout that this version reads. It leaves newer ones alone.
@@ -109,7 +110,8 @@ struct WrittenSession {
     /// Layout 1 had none: the vendor's clock was taken for our own.
     #[serde(default)]
     received_ms: Option<u64>,
-    ends: WrittenEnd,
+    /// A time in milliseconds, or a word for none.
+    ends: Value,
     #[serde(default)]
     evicted: bool,
     #[serde(default)]
@@ -119,19 +121,8 @@ struct WrittenSession {
     began_ms: Option<u64>,
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Endless {
-    Never,
-    Unknown,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(untagged)]
-enum WrittenEnd {
-    AtMs(u64),
-    Endless(Endless),
-}
+const NEVER: &str = "never";
+const UNKNOWN: &str = "unknown";
 
 #[derive(Serialize, Deserialize)]
 struct WrittenWait {
@@ -178,10 +169,10 @@ impl From<&Kept> for WrittenSession {
         let (issued_ms, ends) = match kept.ends {
             StoredExpiry::At(end) => {
                 let (issued, end) = life(kept.issued, end);
-                (issued, WrittenEnd::AtMs(end))
+                (issued, end.into())
             }
-            StoredExpiry::Never => (millis(kept.issued), WrittenEnd::Endless(Endless::Never)),
-            StoredExpiry::Unknown => (millis(kept.issued), WrittenEnd::Endless(Endless::Unknown)),
+            StoredExpiry::Never => (millis(kept.issued), NEVER.into()),
+            StoredExpiry::Unknown => (millis(kept.issued), UNKNOWN.into()),
         };
         Self {
             access: kept.access.clone(),
@@ -253,10 +244,11 @@ impl WrittenSession {
     fn kept(self) -> Option<Kept> {
         // A token that ended before it was issued has no life.
         let issued = time(self.issued_ms)?;
-        let ends = match self.ends {
-            WrittenEnd::AtMs(ms) => StoredExpiry::At(time(ms)?.max(issued)),
-            WrittenEnd::Endless(Endless::Never) => StoredExpiry::Never,
-            WrittenEnd::Endless(Endless::Unknown) => StoredExpiry::Unknown,
+        let ends = match (self.ends.as_u64(), self.ends.as_str()) {
+            (Some(ms), _) => StoredExpiry::At(time(ms)?.max(issued)),
+            (_, Some(NEVER)) => StoredExpiry::Never,
+            (_, Some(UNKNOWN)) => StoredExpiry::Unknown,
+            _ => return None,
         };
         let received_ms = self.received_ms.unwrap_or(self.issued_ms);
         Some(Kept {
