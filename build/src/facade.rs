@@ -16,16 +16,16 @@ use super::{
 };
 use arguments::arguments;
 use builders::rewrite_builders;
-use code::{Spaced, Tidy};
-pub(crate) use code::{compiled_where_called, docs, module};
+pub(crate) use code::{compiled_where_called, docs, each_attributes, module};
+use code::{spaced, tidy};
 use proc_macro2::{TokenStream, TokenTree};
 use quote::{ToTokens, format_ident};
 use std::collections::{BTreeMap, BTreeSet};
-use syn::{ImplItem, ImplItemFn, Item, ItemImpl, ItemStruct, Visibility, parse_quote, visit_mut::VisitMut};
+use syn::{ImplItem, ImplItemFn, Item, ItemImpl, ItemStruct, Visibility, parse_quote};
 use types::{rewrite_types, wire_names};
 
 pub(crate) fn rewrite(code: &mut syn::File, document: &Document, reach: &Reach) -> Diagnosed<()> {
-    Tidy.visit_file_mut(code);
+    each_attributes(code, tidy);
     code.items.retain(|item| !belongs_to_the_generator(item));
     for item in &mut code.items {
         match item {
@@ -48,7 +48,7 @@ pub(crate) fn rewrite(code: &mut syn::File, document: &Document, reach: &Reach) 
     let types = module(&mut code.items, "types", &document.file)?;
     rewrite_types(types, reach);
     wire_names(types, document);
-    Spaced.visit_file_mut(code);
+    each_attributes(code, spaced);
     Ok(())
 }
 

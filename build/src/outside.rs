@@ -1,6 +1,6 @@
 //! Code for a crate of others: what stands inside Keyway for our own documents is named from without.
 
-use crate::{document::Document, sign_ins};
+use crate::{document::Document, facade::each_attributes, sign_ins};
 use proc_macro2::{Delimiter, Group, Ident, Literal, Punct, Spacing, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::{
@@ -26,8 +26,10 @@ pub(crate) fn named_from_without(
             _ => {}
         }
     }
-    OurSerde.visit_file_mut(&mut code);
-    Documentation.visit_file_mut(&mut code);
+    each_attributes(&mut code, |attributes| {
+        attributes.iter_mut().for_each(quote_documentation);
+        derive_of_our_serde(attributes);
+    });
     code.items.extend(way_in(title));
     code.items.extend(sign_ins::document(&document.root, name, title));
     syn::parse2(rewritten(code.into_token_stream(), name, 0))
@@ -132,38 +134,22 @@ fn with_text(token: TokenTree, change: &impl Fn(&str) -> String) -> TokenTree {
 }
 
 /// Names of the vendor's stand in the generator's own sentences.
-struct Documentation;
-
-impl VisitMut for Documentation {
-    fn visit_attribute_mut(&mut self, attribute: &mut Attribute) {
-        if let syn::Meta::NameValue(syn::MetaNameValue { path, value, .. }) = &mut attribute.meta
-            && path.is_ident("doc")
-            && let syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(text), .. }) = value
-        {
-            *text = syn::LitStr::new(&crate::adopt::quoted(&text.value()), text.span());
-        }
+fn quote_documentation(attribute: &mut Attribute) {
+    if let syn::Meta::NameValue(syn::MetaNameValue { path, value, .. }) = &mut attribute.meta
+        && path.is_ident("doc")
+        && let syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(text), .. }) = value
+    {
+        *text = syn::LitStr::new(&crate::adopt::quoted(&text.value()), text.span());
     }
 }
 
 /// What is derived of serde's traits is derived of the serde that Keyway was built with.
-struct OurSerde;
-
-impl VisitMut for OurSerde {
-    fn visit_item_mut(&mut self, item: &mut Item) {
-        let attributes = match item {
-            Item::Struct(of) => Some(&mut of.attrs),
-            Item::Enum(of) => Some(&mut of.attrs),
-            _ => None,
-        };
-        if let Some(attributes) = attributes {
-            let derives = attributes.iter().any(|attribute| {
-                attribute.path().is_ident("derive") && attribute.to_token_stream().to_string().contains("serde")
-            });
-            if derives {
-                attributes.push(parse_quote!(#[serde(crate = "::keyway::__private::serde")]));
-            }
-        }
-        visit_mut::visit_item_mut(self, item);
+fn derive_of_our_serde(attributes: &mut Vec<Attribute>) {
+    let derives = attributes.iter().any(|attribute| {
+        attribute.path().is_ident("derive") && attribute.to_token_stream().to_string().contains("serde")
+    });
+    if derives {
+        attributes.push(parse_quote!(#[serde(crate = "::keyway::__private::serde")]));
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::{
     arguments::{Argument, arguments},
-    code::{doc_text, docs, module, subject},
-    setters::{Requirements, rewrite_setter},
+    code::{doc_text, docs, each_text, module, subject},
+    setters::{required, rewrite_setter},
 };
 use crate::{
     diagnostic::{Diagnosed, diagnose},
@@ -13,8 +13,8 @@ use crate::{
     send,
 };
 use quote::format_ident;
-use std::collections::BTreeMap;
-use syn::{ImplItem, Item, ItemImpl, ItemStruct, parse_quote, visit_mut::VisitMut};
+use std::{collections::BTreeMap, slice};
+use syn::{Expr, ImplItem, ImplItemFn, Item, ItemImpl, ItemStruct, Stmt, parse_quote};
 
 pub(super) fn rewrite_builders(code: &mut syn::File, document: &Document) -> Diagnosed<()> {
     let items = module(&mut code.items, "builder", &document.file)?;
@@ -68,8 +68,8 @@ fn rewrite_builder(
         match function.sig.ident.to_string().as_str() {
             "new" => {
                 function.vis = parse_quote!(pub(crate));
-                Requirements.visit_impl_item_fn_mut(function);
-                NoTimeout.visit_impl_item_fn_mut(function);
+                begin_without_timeout(function);
+                each_text(slice::from_mut(item), &mut required);
             }
             "send" => {
                 request = Some(send::rewrite(function, document, operation, row)?);
@@ -111,14 +111,10 @@ fn add_timeout(builder: &mut ItemStruct) {
     }
 }
 
-/// `Self { … }` begins without one.
-struct NoTimeout;
-
-impl VisitMut for NoTimeout {
-    fn visit_expr_struct_mut(&mut self, made: &mut syn::ExprStruct) {
-        if made.path.is_ident("Self") {
-            made.fields.push(parse_quote!(keyway_timeout: ::std::option::Option::None));
-        }
+/// `Self { … }`, in which `new` ends.
+fn begin_without_timeout(new: &mut ImplItemFn) {
+    if let Some(Stmt::Expr(Expr::Struct(made), None)) = new.block.stmts.last_mut() {
+        made.fields.push(parse_quote!(keyway_timeout: ::std::option::Option::None));
     }
 }
 

@@ -3,7 +3,8 @@
 use crate::diagnostic::{Diagnosed, diagnose};
 use quote::{ToTokens, format_ident};
 use syn::{
-    Attribute, GenericArgument, Ident, ImplItem, Item, ItemImpl, PathArguments, Type, parse_quote, visit_mut::VisitMut,
+    Attribute, GenericArgument, Ident, ImplItem, Item, ItemImpl, LitStr, PathArguments, Type, parse_quote,
+    visit_mut::VisitMut,
 };
 
 /// The items of `mod name`.
@@ -23,17 +24,39 @@ pub(crate) fn docs(text: &str) -> Vec<Attribute> {
     text.trim_end().lines().map(|line| parse_quote!(#[doc = #line])).collect()
 }
 
-/// Takes out lint attributes (the include site has one list for all) and the ban on unknown members.
-pub(super) struct Tidy;
+/// Changes each list of attributes in a file. Whatever walks through all of a file is compiled for each that walks so, and is
+/// large: this one serves all.
+pub(crate) fn each_attributes(file: &mut syn::File, change: impl FnMut(&mut Vec<Attribute>)) {
+    struct Attributes<'c>(&'c mut dyn FnMut(&mut Vec<Attribute>));
 
-impl VisitMut for Tidy {
-    fn visit_attributes_mut(&mut self, attributes: &mut Vec<Attribute>) {
-        attributes.retain(|attribute| {
-            let is_ban = attribute.path().is_ident("serde")
-                && attribute.to_token_stream().to_string().contains("deny_unknown_fields");
-            !attribute.path().is_ident("allow") && !is_ban
-        });
+    impl VisitMut for Attributes<'_> {
+        fn visit_attributes_mut(&mut self, attributes: &mut Vec<Attribute>) {
+            (self.0)(attributes);
+        }
     }
+    let mut change = change;
+    Attributes(&mut change).visit_file_mut(file);
+}
+
+/// Changes each text in these functions.
+pub(super) fn each_text(functions: &mut [ImplItem], change: &mut dyn FnMut(&mut LitStr)) {
+    struct Texts<'c>(&'c mut dyn FnMut(&mut LitStr));
+
+    impl VisitMut for Texts<'_> {
+        fn visit_lit_str_mut(&mut self, text: &mut LitStr) {
+            (self.0)(text);
+        }
+    }
+    functions.iter_mut().for_each(|function| Texts(change).visit_impl_item_mut(function));
+}
+
+/// Takes out lint attributes (the include site has one list for all) and the ban on unknown members.
+pub(super) fn tidy(attributes: &mut Vec<Attribute>) {
+    attributes.retain(|attribute| {
+        let is_ban = attribute.path().is_ident("serde")
+            && attribute.to_token_stream().to_string().contains("deny_unknown_fields");
+        !attribute.path().is_ident("allow") && !is_ban
+    });
 }
 
 /// A method is compiled where it is called, if it is: few programs call every operation that a document has.
@@ -54,24 +77,19 @@ pub(crate) fn compiled_where_called(items: &mut [Item]) {
 }
 
 /// `///Text` → `/// Text`, one attribute per line, so that the code can be read.
-pub(super) struct Spaced;
-
-impl VisitMut for Spaced {
-    fn visit_attributes_mut(&mut self, attributes: &mut Vec<Attribute>) {
-        let mut spaced = Vec::with_capacity(attributes.len());
-        for attribute in attributes.drain(..) {
-            match doc_text(&attribute) {
-                Some(text) if text.is_empty() => spaced.push(attribute),
-                Some(text) => spaced.extend(text.lines().map(|line| {
-                    let line =
-                        if line.is_empty() || line.starts_with(' ') { line.to_owned() } else { format!(" {line}") };
-                    parse_quote!(#[doc = #line])
-                })),
-                None => spaced.push(attribute),
-            }
+pub(super) fn spaced(attributes: &mut Vec<Attribute>) {
+    let mut spaced = Vec::with_capacity(attributes.len());
+    for attribute in attributes.drain(..) {
+        match doc_text(&attribute) {
+            Some(text) if text.is_empty() => spaced.push(attribute),
+            Some(text) => spaced.extend(text.lines().map(|line| {
+                let line = if line.is_empty() || line.starts_with(' ') { line.to_owned() } else { format!(" {line}") };
+                parse_quote!(#[doc = #line])
+            })),
+            None => spaced.push(attribute),
         }
-        *attributes = spaced;
     }
+    *attributes = spaced;
 }
 
 pub(super) fn doc_text(attribute: &Attribute) -> Option<String> {

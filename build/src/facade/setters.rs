@@ -2,10 +2,7 @@
 
 use super::code::{first_argument, is_option, option_inner};
 use quote::{ToTokens, quote};
-use syn::{
-    Attribute, FnArg, ImplItemFn, Type, WherePredicate, parse_quote,
-    visit_mut::{self, VisitMut},
-};
+use syn::{Attribute, FnArg, ImplItemFn, Type, WherePredicate, parse_quote};
 
 /// A setter as we want it: `&str` for an optional text or secret too, an `Option` as well, and messages that name the
 /// field in a form `runtime::invalid_request` reads.
@@ -54,14 +51,9 @@ fn target_of(function: &ImplItemFn) -> Option<Type> {
 }
 
 /// `no value supplied for x` and `x was not initialized` → "`x` is required".
-pub(super) struct Requirements;
-
-impl VisitMut for Requirements {
-    fn visit_lit_str_mut(&mut self, literal: &mut syn::LitStr) {
-        if let Some(field) = missing(&literal.value()) {
-            *literal = syn::LitStr::new(&format!("`{field}` is required"), literal.span());
-        }
-        visit_mut::visit_lit_str_mut(self, literal);
+pub(super) fn required(text: &mut syn::LitStr) {
+    if let Some(field) = missing(&text.value()) {
+        *text = syn::LitStr::new(&format!("`{field}` is required"), text.span());
     }
 }
 

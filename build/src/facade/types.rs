@@ -2,8 +2,8 @@
 
 use super::{
     arguments::said,
-    code::{doc_text, docs, last_segment, name_of, subject},
-    setters::{Requirements, missing, rewrite_setter},
+    code::{doc_text, docs, each_text, last_segment, name_of, subject},
+    setters::{missing, required, rewrite_setter},
 };
 use crate::{
     document::{Document, members},
@@ -14,7 +14,6 @@ use quote::ToTokens;
 use std::collections::{BTreeMap, BTreeSet};
 use syn::{
     Attribute, Field, GenericArgument, Ident, ImplItem, Item, ItemImpl, ItemStruct, PathArguments, Type, parse_quote,
-    visit_mut::VisitMut,
 };
 
 pub(super) fn rewrite_types(items: &mut Vec<Item>, reach: &Reach) {
@@ -96,20 +95,11 @@ fn required_members(items: &mut [Item]) -> BTreeMap<String, BTreeSet<String>> {
     let mut needed: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for item in items {
         let Item::Impl(block) = item else { continue };
-        let mut found = Missing(Vec::new());
-        found.visit_item_impl_mut(block);
-        needed.entry(name_of(block).to_string()).or_default().extend(found.0);
+        let needed = needed.entry(name_of(block).to_string()).or_default();
+        // Whose value is missing, by what the generated code says of it.
+        each_text(&mut block.items, &mut |text| needed.extend(missing(&text.value()).map(str::to_owned)));
     }
     needed
-}
-
-/// Whose value is missing, by what the generated code says of it.
-struct Missing(Vec<String>);
-
-impl VisitMut for Missing {
-    fn visit_lit_str_mut(&mut self, literal: &mut syn::LitStr) {
-        self.0.extend(missing(&literal.value()).map(str::to_owned));
-    }
 }
 
 fn rewrite_type_builder(
@@ -135,7 +125,7 @@ fn rewrite_type_builder(
                 }
             }
         }
-        Item::Impl(block) => Requirements.visit_item_impl_mut(block),
+        Item::Impl(block) => each_text(&mut block.items, &mut required),
         _ => {}
     }
 }
