@@ -28,7 +28,8 @@ pub(super) fn classify(verdict: &Verdict<'_>) -> Option<Error> {
         _ if is_transient(verdict.status) => return None,
         "requiresmfa" => second_factor(),
         "weakpassword" | "invalidpasswordformat" => {
-            let broken = Validation::from([("newPassword".to_owned(), vec![said.to_owned()])]);
+            let mut broken = Validation::new();
+            broken.insert("newPassword".to_owned(), vec![said.to_owned()]);
             Error::new(ErrorKind::Validation, "the vendor refused the new password")
                 .advice("choose one of 8 characters or more, with a digit, a capital and a small letter")
                 .with_validation(broken)
