@@ -26,9 +26,8 @@ impl PerCoreHeader {
         let copies = (0..how_many()).map(|_| {
             let mut copy = HeaderValue::from_bytes(value.as_bytes()).ok()?;
             copy.set_sensitive(true);
-            // It allocates when it is cloned for the first time: not in a caller's hot path.
-            let _ = copy.clone();
-            Some(copy)
+            // What is cloned for the first time allocates: not in a caller's hot path. Its clone knows that it is shared.
+            Some(copy.clone())
         });
         copies.collect::<Option<_>>().map(Self)
     }
