@@ -156,7 +156,7 @@ impl<'d> Operation<'d> {
 
     /// The names in braces of the path template.
     pub(crate) fn names_in_path(&self) -> Vec<&'d str> {
-        self.path.split('{').skip(1).filter_map(|rest| rest.split_once('}').map(|(name, _)| name)).collect()
+        in_braces(self.path).collect()
     }
 }
 
@@ -237,9 +237,12 @@ pub(crate) fn has_members(schema: &Value) -> bool {
     schema["properties"].is_object()
 }
 
-/// The names in braces of a path.
+/// The names in braces of a path, each once.
 pub(crate) fn names_in(path: &str) -> Vec<&str> {
     let mut seen = BTreeSet::new();
-    let names = path.split('{').skip(1).filter_map(|rest| rest.split_once('}').map(|(name, _)| name));
-    names.filter(|name| seen.insert(*name)).collect()
+    in_braces(path).filter(|name| seen.insert(*name)).collect()
+}
+
+fn in_braces(path: &str) -> impl Iterator<Item = &str> {
+    path.split('{').skip(1).filter_map(|rest| rest.split_once('}').map(|(name, _)| name))
 }

@@ -16,8 +16,7 @@ use syn::{
     visit_mut::{self, VisitMut},
 };
 
-/// Writes `send` anew, and returns the function that makes its request: what waits for nothing is none of what waits, and
-/// `send` is as short as can be.
+/// Writes `send` anew, and returns the function that makes its request: it waits for nothing, so it is no part of what does.
 ///
 /// # Errors
 /// What of the generated function has a form that we do not know.

@@ -4,7 +4,12 @@ use super::{
     address::Base, core::Core, facts::Facts, request::Http, response::BufferedResponse,
     runtime::response_value::ResponseValue,
 };
-use crate::{BoxFuture, error::Error, secret::take_written, session::Session};
+use crate::{
+    BoxFuture,
+    error::Error,
+    secret::{Carried, take_written},
+    session::Session,
+};
 use bytes::Bytes;
 use http::{HeaderValue, header::ACCEPT};
 use reqwest::{Request, Response};
@@ -97,9 +102,7 @@ pub fn call_for<'c>(
     facts: &'static Facts,
     timeout: Option<Duration>,
 ) -> BoxFuture<'c, Result<BufferedResponse, Error>> {
-    // Here, and not when the future is polled: on this thread the request was made.
-    let carried = take_written();
-    prepare(&mut request, timeout);
+    let carried = prepare(&mut request, "*/*", timeout);
     core.operation(request, facts, carried)
 }
 
@@ -109,22 +112,29 @@ pub fn download<'c>(
     mut request: Result<Request, Error>,
     facts: &'static Facts,
     timeout: Option<Duration>,
-) -> BoxFuture<'c, Result<ResponseValue<Download>, Error>> {
-    let carried = take_written();
-    prepare(&mut request, timeout);
-    Box::pin(async move {
+) -> impl Future<Output = Result<ResponseValue<Download>, Error>> + use<'c> {
+    let carried = prepare(&mut request, "*/*", timeout);
+    async move {
         let mut response = core.opened(request, facts, carried).await?;
         let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
         Ok(ResponseValue::of(Download { response }, status, headers))
-    })
+    }
 }
 
-fn prepare(request: &mut Result<Request, Error>, timeout: Option<Duration>) {
-    let Ok(request) = request else { return };
-    request.headers_mut().entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
-    if timeout.is_some() {
-        *request.timeout_mut() = timeout;
+/// What holds for every generated call, and the secrets that were written into its request: on this thread, so this is asked
+/// where the call begins and not where its future is polled.
+pub(super) fn prepare(
+    request: &mut Result<Request, Error>,
+    accept: &'static str,
+    timeout: Option<Duration>,
+) -> Carried {
+    if let Ok(request) = request {
+        request.headers_mut().insert(ACCEPT, HeaderValue::from_static(accept));
+        if timeout.is_some() {
+            *request.timeout_mut() = timeout;
+        }
     }
+    take_written()
 }
 
 /// What a vendor sends in answer to a call for bytes, read piece by piece, so that it need not fit into memory.

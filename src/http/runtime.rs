@@ -17,12 +17,8 @@ pub use super::{
     segments::{encode_path, encode_segment},
     upload::{bytes, json_as, multipart, plain},
 };
-use super::{core::Core, facts::Facts, response::BufferedResponse};
-use crate::{
-    BoxFuture,
-    error::Error,
-    secret::{Secret, take_written},
-};
+use super::{core::Core, facts::Facts, outside::prepare, response::BufferedResponse};
+use crate::{BoxFuture, error::Error, secret::Secret};
 pub use exposed::Exposed;
 pub use form::{form, form_with_json};
 pub use lenient::{list, map, null_is_default};
@@ -30,7 +26,7 @@ pub use optional::{OpenText, Optional};
 pub use query::{QueryParam, Style, queried};
 use reqwest::{
     Request,
-    header::{ACCEPT, HeaderName, HeaderValue},
+    header::{HeaderName, HeaderValue},
 };
 pub use response_value::ResponseValue;
 use std::{fmt::Display, time::Duration};
@@ -44,14 +40,7 @@ pub fn call<'c>(
     facts: &'static Facts,
     timeout: Option<Duration>,
 ) -> BoxFuture<'c, Result<BufferedResponse, Error>> {
-    // Here, and not when the future is polled: on this thread the request was made.
-    let carried = take_written();
-    if let Ok(request) = &mut request {
-        request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
-        if timeout.is_some() {
-            *request.timeout_mut() = timeout;
-        }
-    }
+    let carried = prepare(&mut request, "application/json", timeout);
     core.operation(request, facts, carried)
 }
 

@@ -9,10 +9,15 @@ use keyway::{ErrorKind, Secret, orderingstack, shopmonkey, testing::*, vms};
 use std::{env, process::Command};
 
 async fn vendor() -> Raw {
-    Raw::start(|request| match request.contains("/token") {
+    vendor_that_says(json(200, "{}")).await
+}
+
+/// It signs in whoever asks, and answers everything else so.
+async fn vendor_that_says(answer: Vec<u8>) -> Raw {
+    Raw::start(move |request| match request.contains("/token") {
         true => json(200, r#"{"access_token":"the-token"}"#),
         false if request.contains("/static/") => json(404, "{}"),
-        false => json(200, "{}"),
+        false => answer.clone(),
     })
     .await
 }
@@ -272,12 +277,7 @@ async fn a_failure_does_not_hand_back_what_the_call_carried_in() {
 #[apply(leak_checked!)]
 async fn the_detail_of_a_failure_is_what_its_document_gives_without_the_secrets_of_the_call() {
     let told = |body: Vec<u8>| async move {
-        let vendor = Raw::start(move |request| match request.contains("/api/v1/token") {
-            true => json(200, r#"{"access_token":"the-token"}"#),
-            false if request.contains("/static/") => json(404, "{}"),
-            false => answer(422, "content-type: application/json", &body),
-        })
-        .await;
+        let vendor = vendor_that_says(answer(422, "content-type: application/json", body)).await;
         let client = operator(&vendor.uri()).build().unwrap();
         let call = client.api().update_self().body_map(|body| body.language("xx".to_owned()));
         let error = call.send().await.unwrap_err();
@@ -314,12 +314,7 @@ async fn no_client_prints_its_address() {
 async fn a_failure_is_kept_small() {
     let fields: String = (0..5000).map(|n| format!(r#""f{n}":["m"],"#)).collect();
     let body = format!(r#"{{"errors":{{{fields}"z":["m"]}},"code":"{}"}}"#, "x".repeat(4000));
-    let vendor = Raw::start(move |request| match request.contains("/api/v1/token") {
-        true => json(200, r#"{"access_token":"the-token"}"#),
-        false if request.contains("/static/") => json(404, "{}"),
-        false => answer(422, "", &body),
-    })
-    .await;
+    let vendor = vendor_that_says(answer(422, "", body)).await;
     let client = operator(&vendor.uri()).build().unwrap();
     let error = client.http().get("/api/v1/marks").send_ok().await.unwrap_err();
     assert_eq!((error.kind(), error.code()), (ErrorKind::Validation, None));

@@ -68,7 +68,7 @@ fn rewrite_builder(
         match function.sig.ident.to_string().as_str() {
             "new" => {
                 function.vis = parse_quote!(pub(crate));
-                begin_without_timeout(function);
+                begin_without_timeout(function)?;
                 each_text(slice::from_mut(item), &mut required);
             }
             "send" => {
@@ -112,10 +112,12 @@ fn add_timeout(builder: &mut ItemStruct) {
 }
 
 /// `Self { … }`, in which `new` ends.
-fn begin_without_timeout(new: &mut ImplItemFn) {
-    if let Some(Stmt::Expr(Expr::Struct(made), None)) = new.block.stmts.last_mut() {
-        made.fields.push(parse_quote!(keyway_timeout: ::std::option::Option::None));
-    }
+fn begin_without_timeout(new: &mut ImplItemFn) -> Result<(), String> {
+    let Some(Stmt::Expr(Expr::Struct(made), None)) = new.block.stmts.last_mut() else {
+        return Err("the generated `new` ends in a form we do not know".to_owned());
+    };
+    made.fields.push(parse_quote!(keyway_timeout: ::std::option::Option::None));
+    Ok(())
 }
 
 const TENANT: &str = "\
