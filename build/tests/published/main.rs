@@ -66,6 +66,22 @@ fn an_operation_without_an_id_is_named_after_method_and_path() {
     assert_eq!((made.report.operations, made.report.typed), (1, 1));
 }
 
+/// What the builder has of its own is called once, whatever a document calls its parameters.
+#[test]
+fn a_parameter_is_never_named_after_a_part_of_its_builder() {
+    let parts = ["send", "new", "client", "timeout", "keyway_request", "keyway_timeout"];
+    let parameter = |name: &&str| json!({ "name": name, "in": "query", "schema": { "type": "string" } });
+    let parameters: Vec<_> = parts.iter().map(parameter).collect();
+    let made = made(&of_operation("/a", json!({ "operationId": "a", "parameters": parameters, "responses": {} })));
+    let code = squeezed(&made.code);
+    for function in ["send", "new", "timeout", "call_timeout", "keyway_request"] {
+        assert_eq!(code.matches(&format!("fn{function}(")).count(), 1 + usize::from(function == "new"), "{function}");
+    }
+    for name in parts {
+        assert!(made.code.contains(&format!("\"{name}\"")), "`{name}` is not sent");
+    }
+}
+
 #[test]
 fn what_may_be_sent_again_is_what_only_reads() {
     let one = |method: &str| {
